@@ -70,7 +70,7 @@ from pbxcrm.fields.timers import BEFORE as BEFORE_FIELD_WORK
 from pbxcrm.fields.timers import WORK as FIELD_WORK
 from pbxcrm.files import queries as files
 from pbxcrm.people import reasons as people
-from pbxcrm.people.hooks import person_changed
+from pbxcrm.people.hooks import access_ended, person_changed
 from pbxcrm.phone.timers import HANDLERS as PHONE_TIMERS
 from pbxcrm.reactions import next_attempts
 from pbxcrm.reactions import reasons as reactions
@@ -88,6 +88,7 @@ from pbxcrm.tasks import reasons as tasks
 from pbxcrm.tasks import stage_tasks
 from pbxcrm.tasks.access import CLIENT_OF_TASK
 from pbxcrm.tasks.actions import say_tasks_relinked
+from pbxcrm.tasks.calendar_feeds import end_feed_with_password
 from pbxcrm.tasks.hooks import next_task_changed
 from pbxcrm.timeline.entries import EntryKind
 from pbxcrm.timeline.queries import register_sources
@@ -108,6 +109,7 @@ def compose() -> None:
     ways_to_see_contacts.register(CLIENT_OF_DEAL, CLIENT_OF_TASK, CLIENT_OF_CALL)
     calendar_changed.register(recompute_all)
     person_changed.register(handlers.person_changed)
+    access_ended.register(end_feed_with_password)
     register_work_on_numbers(DEAL_OF_NUMBER, CALLBACK_OF_NUMBER)
     number_linked.register(adopt_callbacks, adopt_calls, adopt_deals)
     contacts_merging.register(merge_callbacks)

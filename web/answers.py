@@ -27,7 +27,8 @@ DONE: dict[str, str] = {
     "deals_merged": N_("Merged. It can be undone where it stands in the history of the deal."),
     "deals_unmerged": N_("They are two deals again."),
     "password": N_(
-        "Your password has been changed. Other browsers have been logged out, and your API tokens have ended."
+        "Your password has been changed. Other browsers have been logged out; your API tokens and the address of your"
+        " calendar have ended."
     ),
     "logged_out": N_("You have been logged out."),
     "logged_out_everywhere": N_("Every other browser has been logged out."),

@@ -9,7 +9,7 @@ except Invalid as error:
     return render(request, "people/team.html", fragment="people/_team_form.html", status=422, form=form)
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -59,6 +59,15 @@ class Form:
         self.errors[error.field] = _(error.message).format(**error.params)
         if isinstance(error, Incomplete):
             self.errors |= {each.key: _(each.message).format(key=each.key) for each in error.missing}
+
+    def gather(self, *checks: Callable[[], object]) -> bool:
+        """Run all checks and store each Invalid at its field, so that a person sees all that is wrong; True if something is."""
+        for check in checks:
+            try:
+                check()
+            except Invalid as error:
+                self.refuse(error)
+        return bool(self.errors)
 
     def number(self, name: str) -> int | None:
         """A whole number or None when empty; raises Invalid."""

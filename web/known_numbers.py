@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
+from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 
-from pbxcrm.contacts.known_numbers import KNOWN, KnownNumber, whose_numbers
+from pbxcrm.contacts.known_numbers import KNOWN, KnownNumber, known_when_stored, whose_numbers
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.numbers import read_numbers
 from web.forms import Form
@@ -29,12 +30,19 @@ async def known_of(request: Request, typed: Iterable[str], *, without: int | Non
 
 
 async def check_unknown(
-    request: Request, form: Form, field: str, typed: Iterable[str], *, without: int | None = None
+    session: AsyncSession,
+    request: Request,
+    form: Form,
+    field: str,
+    typed: Iterable[str],
+    *,
+    without: int | None = None,
 ) -> None:
-    """Raises Invalid at ``field`` if a number already belongs to somebody, unless the box that confirms it is ticked.
+    """In the transaction that stores the numbers. Raises Invalid at ``field`` if a number already belongs to somebody, unless the box that confirms it is ticked.
 
     ``without``: the client who gets the numbers; numbers that this client already has are not checked.
     """
-    known = [] if form.ticked("anyway") else await known_of(request, typed, without=without)
-    if known:
+    if form.ticked("anyway"):
+        return
+    if await known_when_stored(session, viewer(request), typed, parts(request).settings.region, without=without):
         raise Invalid(field, KNOWN, "This number is known already: see below whose it is.")

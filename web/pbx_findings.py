@@ -47,9 +47,14 @@ def pbx_finding(row: PbxStatus, at: datetime) -> StatusFinding:
     word, tone = STATES.get(row.state, (row.state, "red"))
     sentence = _said(row)
     age = (at - row.reported_at).total_seconds() if row.reported_at else None
-    if age is None or age > STALE_SECONDS:
+    if age is None:
+        text = _(
+            "It is in the settings, but no listener has spoken of it yet. Start one: pbxcrm run, or pbxcrm listen."
+        )
+        return StatusFinding(row.pbx, "red", _("no listener"), text)
+    if age > STALE_SECONDS:
         text = _("Its listener has said nothing for {time}. Start it: pbxcrm listen, or pbxcrm run.").format(
-            time=formats.span(age) if age is not None else "—"
+            time=formats.span(age)
         )
         return StatusFinding(row.pbx, "red", _("no listener"), text)
     if tone == "green" and row.lag_seconds is not None and row.lag_seconds > LAG_SECONDS:

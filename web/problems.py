@@ -18,10 +18,11 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as SqlTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match
 from starlette.types import ExceptionHandler
 
+from pbxcrm.shared.db import is_full
 from pbxcrm.shared.errors import PbxcrmError, TooManyAttempts
 from web.answers import toast
 from web.api.problems import problem, problem_of
@@ -59,6 +60,12 @@ WORDS: dict[int, tuple[str, str]] = {
 }
 
 
+FULL = (
+    N_("The disk of the server is full"),
+    N_("Nothing can be stored until an administrator makes room there. Calls that come meanwhile are not lost."),
+)
+
+
 def handlers() -> Mapping[type[Exception] | int, ExceptionHandler]:
     """The handler of each kind of error, for Starlette."""
     return {
@@ -85,8 +92,20 @@ async def _http(request: Request, error: Exception) -> Response:
         return Response(status_code=error.status_code, headers=error.headers)
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        if request.method == "GET" and not _for_program(request) and (above := _page_above(request)):
+            return RedirectResponse(above, HTTPStatus.SEE_OTHER)
         headers["Allow"] = ", ".join(sorted(_methods(request)))
     return _answer(request, error.status_code, f"http.{error.status_code}", "", headers)
+
+
+def _page_above(request: Request) -> str | None:
+    """The nearest page above the address of an act, which a restored tab or Enter in the address bar asks for: nothing is lost there."""
+    path = request.url.path
+    while path := path.rpartition("/")[0]:
+        asked = {**request.scope, "path": path}
+        if any(route.matches(asked)[0] is Match.FULL for route in request.app.routes):
+            return path
+    return None
 
 
 def _methods(request: Request) -> set[str]:
@@ -103,6 +122,9 @@ async def away(request: Request, error: Exception) -> Response:
     if isinstance(error, SQLAlchemyError) and not _is_away(error):
         log.error("web.refused_by_database", path=request.url.path, number=_number(request), exc_info=error)
         return _answer(request, 500, "web.fault", "", {})
+    if is_full(error):
+        log.error("web.disk_full", path=request.url.path, error=str(error).splitlines()[0])
+        return _answer(request, 503, "web.disk_full", "", {"Retry-After": "30"})
     # One line without traceback: while the database is away, every request fails in the same way.
     log.error("web.part_away", path=request.url.path, error=(str(error) or type(error).__name__).splitlines()[0])
     return _answer(request, 503, "web.away", "", {"Retry-After": "5"})
@@ -135,6 +157,8 @@ def _for_program(request: Request) -> bool:
 
 def _answer(request: Request, status: int, code: str, detail: str, headers: Mapping[str, str]) -> Response:
     heading, advice = WORDS.get(status, WORDS[500] if status >= 500 else WORDS[400])
+    if code == "web.disk_full":
+        heading, advice = FULL
     if _for_program(request):
         return problem(status, code, detail or advice, headers=headers)
     if request.headers.get("hx-request") == "true" and request.headers.get("hx-request-type") != "full":

@@ -143,7 +143,7 @@ def add_user(
 @token.command("create")
 def create_token(
     login: str,
-    name: Annotated[str, typer.Option(help="What the token is for, to recognise it later.")] = "command line",
+    name: Annotated[str | None, typer.Option(help="What the token is for, to recognise it later.")] = None,
     days: Annotated[int | None, typer.Option(help="Days the token is valid; by default until revoked.")] = None,
 ) -> None:
     """Create an API token for a person and print it. It is shown only once."""

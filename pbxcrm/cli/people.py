@@ -34,7 +34,7 @@ def add_user(
     asyncio.run(start())
 
 
-def create_token(settings: Settings, login: str, name: str, days: int | None) -> None:
+def create_token(settings: Settings, login: str, name: str | None, days: int | None) -> None:
     """Create an API token for a person and print it, this one time. ``days`` None: valid until revoked."""
 
     async def start() -> None:

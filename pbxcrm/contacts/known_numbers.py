@@ -13,6 +13,7 @@ from pbxcrm.contacts.number_owners import owners_of_work
 from pbxcrm.contacts.queries import load_numbers
 from pbxcrm.people.access import sees_user
 from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.shared.db import lock_all
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.numbers import read_numbers
 
@@ -32,8 +33,7 @@ async def check_unknown(
     session: AsyncSession, viewer: Viewer, typed: Iterable[str], region: str, field: str, *, without: int | None = None
 ) -> None:
     """Raises Invalid at ``field``, with whose it is, where a number is somebody's already; ``without`` as in ``whose_numbers``."""
-    numbers = [one.number for text in typed for one in read_numbers(text, region)]
-    known = await whose_numbers(session, viewer, numbers, without=without) if numbers else []
+    known = await known_when_stored(session, viewer, typed, region, without=without)
     if not known:
         return
     first = known[0]
@@ -53,6 +53,17 @@ async def check_unknown(
         name=first.contact.name,
         id=first.contact.id or 0,
     )
+
+
+async def known_when_stored(
+    session: AsyncSession, viewer: Viewer, typed: Iterable[str], region: str, *, without: int | None = None
+) -> list[KnownNumber]:
+    """Who has the typed numbers, asked in the transaction that is going to store them: of two at once the second waits for the
+    first, and is told of it. ``without`` as in ``whose_numbers``.
+    """
+    numbers = [one.number for text in typed for one in read_numbers(text, region)]
+    await lock_all(session, [f"typed:{number}" for number in numbers])
+    return await whose_numbers(session, viewer, numbers, without=without) if numbers else []
 
 
 async def whose_numbers(

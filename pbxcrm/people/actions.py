@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Role, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.people.api_tokens import revoke_tokens
-from pbxcrm.people.hooks import person_changed
+from pbxcrm.people.hooks import access_ended, person_changed
 from pbxcrm.people.login_throttle import ACCOUNT_WINDOW
 from pbxcrm.people.models import Extension, FailedLogin, LoginSession, MobileNumber, PopupMode, Team, User
 from pbxcrm.people.queries import access_self, get_user_by_login, token_hash
@@ -113,8 +113,7 @@ async def edit_user(
     if mobiles is not None:
         await _set_mobiles(session, user_id, mobiles)
     if not is_active or password_hash:
-        await revoke_sessions(session, user_id, now, but=actor.session_id)
-        await revoke_tokens(session, user_id, now)
+        await end_access(session, user_id, now, but=actor.session_id)
     record(
         session,
         now,
@@ -233,6 +232,13 @@ async def revoke_session(session: AsyncSession, viewer: Viewer, session_id: int,
         raise NotFound("people.no_session", "This browser is logged out already.")
     row.revoked_at = now
     _say_session_ended(session, viewer.user_id, now)
+
+
+async def end_access(session: AsyncSession, user_id: int, now: datetime, *, but: int | None = None) -> None:
+    """Log a person out everywhere, except for the session ``but``, and end their tokens and secret addresses."""
+    await revoke_sessions(session, user_id, now, but=but)
+    await revoke_tokens(session, user_id, now)
+    await access_ended(session, user_id, now)
 
 
 async def revoke_sessions(session: AsyncSession, user_id: int, now: datetime, *, but: int | None = None) -> None:

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain, count
 
 from sqlalchemy import or_, update
 from sqlmodel import col, select
@@ -37,23 +38,34 @@ async def create_token(
     session: AsyncSession,
     user: User,
     *,
-    name: str = "api",
+    name: str | None = None,
     days: int | None = None,
     actor: Viewer | None = None,
     now: datetime | None = None,
 ) -> str:
     """Create a token of ``user``, valid for ``days`` (None: until revoked), and return it; it cannot be read again.
 
-    ``actor`` None: by the command line. Raises Invalid for ``name`` or ``days``, Conflict if there are too many.
+    ``actor`` None: by the command line; then ``name`` None is "command line", "command line 2", … Raises Invalid for ``name`` or ``days``, Conflict if there are too many.
     """
     at = now or datetime.now(UTC)
+    assert user.id is not None
+    known = await list_tokens(session, user.id)
+    names = {each.token.name for each in known}
+    if name is None:
+        numbered = (f"command line {number}" for number in count(2))
+        name = next(each for each in chain(["command line"], numbered) if each not in names)
     name = check_line(
         name, ApiToken.name, "token_name", "tokens.name", "Write what the token is for, in up to {most} characters."
     )
     if days is not None and not 1 <= days <= MOST_DAYS:
         raise Invalid("days", "tokens.days", "A token is valid for 1 to {most} days.", most=MOST_DAYS)
-    assert user.id is not None
-    if len(await list_tokens(session, user.id)) >= MOST_TOKENS:
+    if name in names:
+        raise Invalid(
+            "token_name",
+            "tokens.same_name",
+            "There is a token of this name already. Give this one another, so that you know which to revoke.",
+        )
+    if len(known) >= MOST_TOKENS:
         raise Conflict("tokens.too_many", "There are {most} tokens already. Revoke one first.", most=MOST_TOKENS)
     token = "pbx_" + secrets.token_urlsafe(32)
     expires_at = at + timedelta(days=days) if days is not None else None

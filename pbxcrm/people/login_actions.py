@@ -15,8 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
-from pbxcrm.people.actions import revoke_sessions
-from pbxcrm.people.api_tokens import revoke_tokens
+from pbxcrm.people.actions import end_access
 from pbxcrm.people.login_throttle import check_throttle, note_failure
 from pbxcrm.people.models import FailedLogin, LoginSession, User
 from pbxcrm.people.passwords import hash_password, password_matches
@@ -81,8 +80,7 @@ async def change_password(db: Database, viewer: Viewer, *, old: str, new: str, n
         if user.password_hash != checked:
             raise _wrong()
         user.password_hash = hashed
-        await revoke_sessions(session, viewer.user_id, now, but=viewer.session_id)
-        await revoke_tokens(session, viewer.user_id, now)
+        await end_access(session, viewer.user_id, now, but=viewer.session_id)
         record(session, now, "user.password", "user", viewer.user_id, actor=viewer)
 
 

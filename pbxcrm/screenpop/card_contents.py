@@ -111,7 +111,8 @@ class Card:
     others: list[CardContact]  # other contacts with the number
     deals: list[CardDeal]  # the client's open deals of which the viewer may know: the call's own, then the viewer's
     deal: CardDeal | None  # the one the call belongs to
-    responsible: User | None  # whose the caller is
+    client_of: User | None  # who is responsible for the client
+    responsible: User | None  # whose the caller is, by the deal or by the client
     line: Line | None
     past: list[tuple[PastCall, User | None]]  # the latest calls, each with the responsible user
     calls_this_week: int
@@ -227,6 +228,8 @@ class Known:
         responsible = (
             owner.responsible if owner else self.people.users.get((contact.responsible_id if contact else 0) or 0)
         )
+        client = contact or next(iter(first), None)
+        client_of = self.people.users.get((client.responsible_id if client else 0) or 0)
         if responsible is None and deals:
             responsible = deals[0].responsible
         talked = [leg.answered_at for leg in legs if leg.result == LegResult.TALKING and leg.answered_at]
@@ -248,6 +251,7 @@ class Known:
             others=[other for other in named if contact and other.id != contact.id],
             deals=deals,
             deal=deal,
+            client_of=client_of,
             responsible=responsible,
             line=self.lines.get(call.line_id),
             past=[(past, self.people.users.get(past.responsible_id or 0)) for past in history[:PAST]],

@@ -8,6 +8,8 @@ each other's updates silently (measured: half of 900). With WAL, readers are not
 """
 
 import asyncio
+import errno
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar
@@ -164,6 +166,19 @@ class Database:
     async def close(self) -> None:
         """Close all connections; the object cannot be used afterwards."""
         await self.engine.dispose()
+
+
+_DISK_FULL = "53100"  # PostgreSQL's code for it
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the database could not write because its disk is full."""
+    cause: object = getattr(error, "orig", None) or error
+    if isinstance(cause, OSError):
+        return cause.errno in {errno.ENOSPC, errno.EDQUOT}
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    return getattr(cause, "sqlstate", None) == _DISK_FULL
 
 
 @dataclass(slots=True)

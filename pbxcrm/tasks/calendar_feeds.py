@@ -27,7 +27,7 @@ async def get_feed(session: AsyncSession, user_id: int) -> CalendarFeed | None:
 async def make_feed(session: AsyncSession, viewer: Viewer, *, now: datetime) -> str:
     """Create a feed and return its secret, which is not stored. The previous address stops working."""
     await lock_row(session, User, viewer.user_id)
-    await _delete(session, viewer)
+    await _delete(session, viewer.user_id)
     secret = secrets.token_urlsafe(32)
     session.add(CalendarFeed(user_id=viewer.user_id, secret_hash=token_hash(secret), created_at=now))
     record(session, now, "user.feed", "user", viewer.user_id, actor=viewer)
@@ -36,12 +36,17 @@ async def make_feed(session: AsyncSession, viewer: Viewer, *, now: datetime) -> 
 
 async def end_feed(session: AsyncSession, viewer: Viewer, *, now: datetime) -> None:
     """Delete the feed, so that its address stops working."""
-    if await _delete(session, viewer):
+    if await _delete(session, viewer.user_id):
         record(session, now, "user.feed", "user", viewer.user_id, actor=viewer)
 
 
-async def _delete(session: AsyncSession, viewer: Viewer) -> bool:
-    feed = await session.get(CalendarFeed, viewer.user_id)
+async def end_feed_with_password(session: AsyncSession, user_id: int, _now: datetime) -> None:
+    """The address of a person ends with their password, like their tokens."""
+    await _delete(session, user_id)
+
+
+async def _delete(session: AsyncSession, user_id: int) -> bool:
+    feed = await session.get(CalendarFeed, user_id)
     if feed is None:
         return False
     await session.delete(feed)

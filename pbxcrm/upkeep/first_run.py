@@ -15,6 +15,7 @@ from pbxcrm.audit.actions import record
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calls.models import Call
 from pbxcrm.pbx.queries import pbx_statuses
+from pbxcrm.pbx.state import PbxState
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.runtime_options import load_options, save_option
@@ -23,7 +24,7 @@ from pbxcrm.shared.runtime_options import load_options, save_option
 class FirstRunStep(StrEnum):
     """The steps of the first run, in order."""
 
-    PBX = "pbx"  # a PBX from the settings has been heard
+    PBX = "pbx"  # a PBX from the settings is listened to, or has been heard
     CALL = "call"  # a call has been heard
     PEOPLE = "people"  # somebody who takes calls has an extension
     HOURS = "hours"  # a calendar was changed, or the shipped one is right
@@ -57,7 +58,11 @@ async def load_first_run(session: AsyncSession, configured: Sequence[str]) -> Fi
     """Find out which steps are done. ``configured``: the names of the PBXs in the settings."""
     options = await load_options(session)
     done = {FirstRunStep(name) for name in options.first_run_kept if name in KEEPABLE}
-    heard = {status.pbx for status in await pbx_statuses(session) if status.last_event_at is not None}
+    heard = {
+        status.pbx
+        for status in await pbx_statuses(session)
+        if status.last_event_at is not None or status.state == PbxState.LISTENING
+    }
     if heard & set(configured):
         done.add(FirstRunStep.PBX)
     if (await session.exec(select(Call.id).limit(1))).first() is not None:

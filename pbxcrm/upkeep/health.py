@@ -65,12 +65,13 @@ class Health:
 async def collect(db: Database, redis: Redis, now: datetime, data_dir: Path | None = None) -> Health:
     """Check database, Redis and, if ``data_dir`` is given, the disk. Never raises; takes two seconds at most."""
     away, (why_database, found), disk = await asyncio.gather(
-        _ask_redis(redis), _ask_database(db, now), _ask_disk(data_dir)
+        _ask_redis(redis), _ask_database(db, now), ask_disk(data_dir)
     )
     return Health(database=why_database, redis=away, disk=disk, **found)
 
 
-async def _ask_disk(data_dir: Path | None) -> str | None:
+async def ask_disk(data_dir: Path | None) -> str | None:
+    """Why nothing can be written into the data directory; None if something can, or none is given."""
     if data_dir is None:
         return None
     try:

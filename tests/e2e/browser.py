@@ -193,7 +193,7 @@ async def small_targets(page: Page) -> list[str]:
     """
     await still(page)
     found: list[str] = await page.evaluate(
-        """() => [...document.querySelectorAll('button, summary, select, input:not([type=hidden]), a.btn, a.chip, a.item, a.section, .tabs a, [role=button]')]
+        """() => [...document.querySelectorAll('button, summary, select, input:not([type=hidden]), a.btn, a.chip, a.item, a.section, .tabs a, .list td > a, .card h3 a, .card .next a, .plain-link, [role=button]')]
             .filter(e => e.checkVisibility({visibilityProperty: true, opacityProperty: false}) && !e.matches('.hidden-text, [inert] *') && !e.closest('.hidden-text'))
             .map(e => [e, (e.matches('[type=checkbox], [type=radio]') && e.closest('label') || e).getBoundingClientRect()])
             .filter(([, box]) => box.width && (box.width < 23.9 || box.height < 23.9))

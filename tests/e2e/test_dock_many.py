@@ -85,6 +85,27 @@ async def test_how_many_are_owed_is_said_also_of_those_without_a_card(at_screen:
     await expect(later.locator("p.sub").last).to_have_text("2 older come up as these are finished.")
 
 
+async def test_all_settled_by_keys_leaves_the_focus_in_the_page_and_nothing_said_of_a_card(
+    at_screen: AtScreen, intake: Intake
+) -> None:
+    _, page = await at_screen("olena")
+    await live(page)
+    await owe(intake, 10)
+    line, count = page.locator("[data-dock-line]"), page.locator("[data-dock-count]")
+    await expect(count).to_have_text("10")
+    summary = page.locator("#dock-later > summary")
+    await summary.focus()
+    await page.keyboard.press("Enter")
+    together = page.get_by_role("button", name="Settle all 10 calls")
+    await page.keyboard.press("Tab")
+    await expect(together).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".callcard")).to_have_count(0)
+    await expect(count).to_have_text("")
+    await expect(line).to_have_text("Calls")
+    await expect(page.locator("#page")).to_be_focused()  # without a card there is no dock
+
+
 async def test_a_card_in_hand_stays_open_when_another_call_comes(at_screen: AtScreen, intake: Intake) -> None:
     _, page = await at_screen("olena")
     await live(page)

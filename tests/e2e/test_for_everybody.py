@@ -233,3 +233,15 @@ async def test_green_is_for_talks_alone(at_screen: AtScreen) -> None:
              return [button('call'), button('primary')]; }"""
     )
     assert colours[0] == colours[1]
+
+
+async def test_a_first_step_that_is_kept_hands_the_focus_to_the_next(at_screen: AtScreen) -> None:
+    admin, page = await at_screen("admin")
+    await page.goto(admin.address + "/settings/start")
+    keep = page.get_by_role("button", name="Right as it is")
+    await expect(keep).to_have_count(2)
+    await page.keyboard.press("Tab")  # from here on it is used by keys
+    await keep.first.focus()
+    await page.keyboard.press("Enter")
+    await expect(keep).to_have_count(1)
+    await expect(keep).to_be_focused()

@@ -1,5 +1,6 @@
 """Clients: people with their numbers, companies, and numbers that belong to no client."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 
 from sqlmodel import col
@@ -10,7 +11,7 @@ from pbxcrm.access import Permission, can, decides_for
 from pbxcrm.callbacks.special_numbers import put_on_list, take_off_list
 from pbxcrm.contacts import actions
 from pbxcrm.contacts.duplicates import Alike, alike_to
-from pbxcrm.contacts.models import NumberKind
+from pbxcrm.contacts.models import Contact, NumberKind
 from pbxcrm.contacts.queries import (
     ContactRow,
     access_company,
@@ -23,6 +24,7 @@ from pbxcrm.contacts.queries import (
     special_numbers_of,
     with_numbers,
 )
+from pbxcrm.contacts.rules import check_emails, check_name, check_numbers
 from pbxcrm.deals.actions import add_note
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import list_deals
@@ -30,6 +32,7 @@ from pbxcrm.fields.models import FieldEntity
 from pbxcrm.global_search import company_matches, find_clients
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.lengths import check_optional_text
 from pbxcrm.timeline.entries import EntryKind
 from pbxcrm.timeline.queries import timeline
 from web.answers import redirect, toast
@@ -160,9 +163,11 @@ async def new(request: Request) -> Response:
 async def create(request: Request) -> Response:
     """``POST /contacts/new``; goes to the card, or shows the form again with its errors."""
     form = await read_form(request)
+    if form.gather(lambda: check_name(form["name"]), *_checks(request, form)):
+        return await _form_page(request, form, status=UNPROCESSABLE)
     try:
-        await check_unknown(request, form, "phones", _lines(form, "phones"))
         async with parts(request).db.write() as session:
+            await check_unknown(session, request, form, "phones", _lines(form, "phones"))
             made = await actions.create_contact(
                 session,
                 viewer(request),
@@ -185,8 +190,8 @@ async def add(request: Request) -> Response:
     """``POST /contacts/{id}/add``: what was typed of a new client becomes a known one's; nothing of theirs is replaced."""
     form, contact_id = await read_form(request), request.path_params["contact_id"]
     try:
-        await check_unknown(request, form, "phones", _lines(form, "phones"), without=contact_id)
         async with parts(request).db.write() as session:
+            await check_unknown(session, request, form, "phones", _lines(form, "phones"), without=contact_id)
             await actions.add_to_contact(
                 session,
                 viewer(request),
@@ -231,9 +236,11 @@ async def edit(request: Request) -> Response:
 async def save(request: Request) -> Response:
     """``POST /contacts/{id}/edit``. A stale ``version`` is refused and nothing typed is lost."""
     form, contact_id = await read_form(request), request.path_params["contact_id"]
+    if form.gather(lambda: check_name(form["name"]), *_checks(request, form)):
+        return await _form_page(request, form, contact_id, UNPROCESSABLE)
     try:
-        await check_unknown(request, form, "phones", _lines(form, "phones"), without=contact_id)
         async with parts(request).db.write() as session:
+            await check_unknown(session, request, form, "phones", _lines(form, "phones"), without=contact_id)
             await actions.edit_contact(
                 session,
                 viewer(request),
@@ -258,8 +265,8 @@ async def link_number(request: Request) -> Response:
     """``POST /contacts/{id}/numbers``: add a number; its calls and deals become those of the client."""
     form, contact_id = await read_form(request), request.path_params["contact_id"]
     try:
-        await check_unknown(request, form, "number", [form["number"]], without=contact_id)
         async with parts(request).db.write() as session:
+            await check_unknown(session, request, form, "number", [form["number"]], without=contact_id)
             region = parts(request).settings.region
             await actions.link_number(
                 session, viewer(request), contact_id, form["number"], region=region, now=now(request)
@@ -302,6 +309,15 @@ async def _form_page(request: Request, form: Form, contact_id: int | None = None
         contact_id=contact_id,
         people=choices(people),
         companies=companies,
+    )
+
+
+def _checks(request: Request, form: Form) -> tuple[Callable[[], object], ...]:
+    region = parts(request).settings.region
+    return (
+        lambda: check_numbers(_lines(form, "phones"), region),
+        lambda: check_emails(_lines(form, "emails")),
+        lambda: check_optional_text(form["note"], Contact.note, "note"),
     )
 
 

@@ -301,9 +301,9 @@ async def create(request: Request) -> Response:
     who, settings = viewer(request), parts(request).settings
     form = await read_form(request)
     try:
-        if form.id("contact_id") is None:
-            await check_unknown(request, form, "number", [form["number"]])
         async with parts(request).db.write() as session:
+            if form.id("contact_id") is None:
+                await check_unknown(session, request, form, "number", [form["number"]])
             contact_id, number = form.id("contact_id"), form["number"]
             _check_about(form)
             if contact_id is None and form["contact"]:

@@ -11,7 +11,7 @@ from pbxcrm.upkeep.first_run import ESSENTIAL, KEEPABLE, FirstRunStep, keep_as_i
 from web.answers import redirect
 from web.forms import read_form
 from web.pages.common import show
-from web.parts import now, parts, viewer
+from web.parts import now, parts, viewer, wants_fragment
 from web.pbx_findings import pbx_finding
 
 PATH = "/settings/start"
@@ -59,7 +59,7 @@ async def keep(request: Request) -> Response:
     form = await read_form(request)
     async with parts(request).db.write() as session:
         await keep_as_it_is(session, viewer(request), form["step"], now(request))
-    return redirect(request, PATH)
+    return await steps(request) if wants_fragment(request) else redirect(request, PATH)
 
 
 async def away(request: Request) -> Response:

@@ -1,5 +1,6 @@
 """People: their teams, extensions and roles."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -14,7 +15,7 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import Team, User
 from pbxcrm.people.passwords import hash_password
 from pbxcrm.people.queries import access_user, extensions_of, list_teams, list_users, mobiles_of
-from pbxcrm.people.rules import check_mobiles
+from pbxcrm.people.rules import check_extensions, check_login, check_mobiles, check_name, check_password
 from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.numbers import format_for_people
 from web.answers import redirect
@@ -22,6 +23,7 @@ from web.forms import Form, filled, read_form
 from web.i18n import N_
 from web.parts import now, parts, viewer
 from web.rendering import render
+from web.untrusted import local_path
 
 ROLES: dict[str, str] = {
     Role.SELLER.value: N_("Seller"),
@@ -50,14 +52,20 @@ async def people(request: Request) -> Response:
 
 
 async def new_person(request: Request) -> Response:
-    """``GET /people/new?extension=``: the form of a new person."""
-    form = filled({"role": Role.SELLER.value, "extensions": request.query_params.get("extension", "")})
+    """``GET /people/new?extension=&back=``: the form of a new person. ``back``: where one goes on afterwards."""
+    asked = request.query_params
+    back = local_path(asked["back"]) if "back" in asked else ""
+    form = filled({"role": Role.SELLER.value, "extensions": asked.get("extension", ""), "back": back})
     return await _person_page(request, form, None)
 
 
 async def add_person(request: Request) -> Response:
     """``POST /people/new``: add a person."""
     form = await read_form(request)
+    if form.gather(
+        lambda: check_login(form["login"]), *_checks(request, form), lambda: check_password(form.get("password"))
+    ):
+        return await _person_page(request, form, None, HTTPStatus.UNPROCESSABLE_ENTITY)
     try:
         hashed = await hash_password(form.get("password"))
         async with parts(request).db.write() as session:
@@ -76,7 +84,7 @@ async def add_person(request: Request) -> Response:
     except Invalid as error:
         form.refuse(error)
         return await _person_page(request, form, None, HTTPStatus.UNPROCESSABLE_ENTITY)
-    return redirect(request, "/people", done="added")
+    return redirect(request, local_path(form["back"]) if form["back"] else "/people", done="added")
 
 
 async def person(request: Request) -> Response:
@@ -103,6 +111,9 @@ async def save_person(request: Request) -> Response:
     form = await read_form(request)
     async with parts(request).db.read() as session:
         user = await _user(session, request)
+    fresh = (lambda: check_password(form.get("password")),) if form.get("password") else ()
+    if form.gather(*_checks(request, form), *fresh):
+        return await _person_page(request, form, user, HTTPStatus.UNPROCESSABLE_ENTITY)
     try:
         hashed = await hash_password(form.get("password")) if form.get("password") else ""
         async with parts(request).db.write() as session:
@@ -131,6 +142,14 @@ async def _user(session: AsyncSession, request: Request) -> User:
 
 def _extensions(form: Form) -> list[str]:
     return form["extensions"].replace(";", ",").replace(" ", ",").split(",")
+
+
+def _checks(request: Request, form: Form) -> tuple[Callable[[], object], ...]:
+    return (
+        lambda: check_name(form["name"]),
+        lambda: check_extensions(_extensions(form)),
+        lambda: _mobiles(request, form),
+    )
 
 
 def _mobiles(request: Request, form: Form) -> list[str]:

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +17,7 @@ from pbxcrm.notices.queries import troubled_digests
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.queries import is_listened_to_here, pbx_statuses
 from pbxcrm.shared.events import count_waiting
+from pbxcrm.upkeep.health import ask_disk
 from pbxcrm.upkeep.lookup_probe import WhoAnswers, who_answers
 from web.formats import day_time
 from web.i18n import gettext as _
@@ -45,6 +46,7 @@ async def status(request: Request) -> Response:
     findings = [
         database,
         redis,
+        *await _disk(request),
         _live(request),
         *await _lamps(request),
         *await _lookups(request),
@@ -133,6 +135,12 @@ async def _database(request: Request) -> tuple[list[PbxFinding], StatusFinding]:
         )
     took = round((time.perf_counter() - began) * 1000)
     found = [PbxFinding(pbx_finding(row, now(request)), row) for row in statuses]
+    try:
+        await parts(request).db.check_writable()
+    except (SQLAlchemyError, OSError) as error:
+        text = _("It can be read, but nothing can be stored: {why}. Calls wait in the journal and are not lost.")
+        why = str(getattr(error, "orig", None) or error).splitlines()[0]
+        return found, StatusFinding(name, "red", _("stores nothing"), text.format(why=why))
     if waiting > WAITING_HINTS:
         text = _("It answers, but {count} events wait to be told to browsers: is a worker running?").format(
             count=waiting
@@ -141,11 +149,24 @@ async def _database(request: Request) -> tuple[list[PbxFinding], StatusFinding]:
     return found, StatusFinding(name, "green", _("well"), _("Answers in {ms} ms.").format(ms=took))
 
 
+async def _disk(request: Request) -> list[StatusFinding]:
+    """Whether the data directory can be written; empty if it can."""
+    why = await ask_disk(parts(request).settings.data_dir)
+    if why is None:
+        return []
+    text = _("Nothing can be written in {folder}: {why}. Make room there: calls wait in memory until then.")
+    said = text.format(folder=parts(request).settings.data_dir, why=why)
+    return [StatusFinding(_("Disk"), "red", _("stores nothing"), said)]
+
+
 async def _redis(request: Request) -> StatusFinding:
     began = time.perf_counter()
     try:
         async with asyncio.timeout(PING_SECONDS):
             await parts(request).redis.ping()
+    except ResponseError as error:  # it is there: a full disk, a server that only reads
+        text = _("It answers, but takes nothing: {why}. Nothing is lost, but pages do not follow by themselves.")
+        return StatusFinding("Redis", "red", _("stores nothing"), text.format(why=str(error).rstrip(".")))
     except (RedisError, OSError, TimeoutError):
         text = _(
             "It does not answer. Nothing is lost, but pages do not follow by themselves: reload them until it is back."

@@ -89,6 +89,26 @@ async def test_steps_are_ticked_by_what_happened(
     assert (await admin.get("/settings")).headers["location"] == "/settings/lines"
 
 
+async def test_a_step_leads_on_to_the_next(browser: Browsers, database: Database, with_pbx: Settings) -> None:
+    """A PBX that is listened to is connected, though nobody has called yet; a new person leads back; what is kept is one part."""
+    async with database.write() as session:
+        await seed(session, "Europe/Kyiv")
+        session.add(PbxStatus(pbx="default", state=PbxState.LISTENING.value, code="listening"))
+    admin = await browser("admin")
+    page = (await admin.get("/settings/start")).text
+    assert done(page) == ["pbx", "people"]
+    assert "/people/new?back=/settings/start" in page
+    form = (await admin.get("/people/new?back=/settings/start")).text
+    assert '<input type="hidden" name="back" value="/settings/start">' in form
+    person = {"name": "Ann", "login": "ann", "role": "seller", "extensions": "190", "password": "long enough"}
+    for back, leads in (("/settings/start", "/settings/start"), ("//evil.example", "/"), ("", "/people")):
+        asked = {**person, "login": f"ann{len(back)}", "extensions": "", "back": back}
+        assert (await admin.post("/people/new", data=asked)).headers["location"] == leads
+    part = await admin.post("/settings/start/keep", data={"step": "hours"}, headers=HTMX)
+    assert done(part.text) == ["pbx", "people", "hours"]
+    assert "<html" not in part.text
+
+
 async def test_facts_are_not_ticked_by_hand(browser: Browsers) -> None:
     admin = await browser("admin")
     for step in ("call", "", "everything"):

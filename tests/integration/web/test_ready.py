@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from httpx2 import ASGITransport, AsyncClient
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from starlette.applications import Starlette
 
 from pbxcrm.people.api_tokens import create_token
 from pbxcrm.people.queries import get_user_by_login
-from pbxcrm.shared.db import Database
+from pbxcrm.shared.db import Database, is_full
 from pbxcrm.shared.settings import Settings
 from pbxcrm.upkeep import health
 from tests.integration.web.conftest import Browsers, Clock
@@ -128,3 +130,52 @@ async def test_behind_tls_browsers_are_told_to_stay_there(browser: Browsers) -> 
     assert "strict-transport-security" not in (await someone.get("/login")).headers
     answer = await someone.get("https://crm.example/login")
     assert answer.headers["strict-transport-security"] == "max-age=31536000"
+
+
+async def test_the_status_page_says_that_nothing_can_be_stored(
+    app: Starlette, browser: Browsers, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk: the database can still be read, and Redis answers that it takes nothing."""
+
+    async def refuses() -> None:
+        raise OperationalError("PRAGMA", {}, Exception("database or disk is full"))
+
+    async def misconf(*_words: object, **_options: object) -> None:
+        raise ResponseError("MISCONF Errors writing to the AOF file: No space left on device.")
+
+    async def full_up(_folder: Path | None) -> str:
+        return "No space left on device"
+
+    admin = await browser("admin")
+    monkeypatch.setattr("web.pages.status.ask_disk", full_up)
+    monkeypatch.setattr(database, "check_writable", refuses)
+    monkeypatch.setattr(app.state.parts.redis, "ping", misconf)
+    page = (await admin.get("/status")).text
+    assert page.count("stores nothing") == 3
+    assert "database or disk is full" in page
+    assert "MISCONF" in page
+    assert "Nothing can be written in" in page
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_form_that_does_not_fit_on_the_disk_says_so_and_keeps_what_was_typed(
+    browser: Browsers, database: Database
+) -> None:
+    admin = await browser("admin")
+    async with database._writing.connect() as connection:
+        pages = (await connection.exec_driver_sql("PRAGMA page_count")).scalar_one()
+        await connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        answer = await admin.post("/contacts/new", data={"name": "N", "note": "typed " * 600})
+    assert answer.status_code == 503
+    assert "The disk of the server is full" in answer.text
+    assert "typed typed" in answer.text
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_a_full_disk_of_postgres_is_known(database: Database) -> None:
+    for code, full_up in (("53100", True), ("53200", False)):
+        with pytest.raises(DBAPIError) as raised:
+            async with database.engine.begin() as connection:
+                await connection.exec_driver_sql(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$")
+        assert is_full(raised.value) is full_up

@@ -206,6 +206,17 @@ async def test_an_extension_belongs_to_one_person_and_the_form_keeps_what_was_ty
     assert 'value="104, 101"' in refused.text
     assert 'aria-describedby="f-extensions-error f-extensions-hint"' in refused.text
     assert PASSWORD not in refused.text
+    several = {
+        "name": "",
+        "login": "не так",
+        "role": "seller",
+        "extensions": "101, 10 x",
+        "mobiles": "7",
+        "password": "x",
+    }
+    said = (await admin.post("/people/new", data=several, headers=HTMX)).text
+    for field in ("name", "login", "extensions", "mobiles", "password"):
+        assert f'id="f-{field}-error"' in said, field
     taken = await admin.post("/people/new", data={**data, "login": "olena", "extensions": ""}, headers=HTMX)
     assert "The login “olena” is taken." in taken.text
     accepted = await admin.post("/people/new", data={**data, "extensions": "104"}, headers=HTMX)

@@ -52,7 +52,7 @@ async def test_a_token_is_shown_once_and_works_until_it_is_revoked(browser: Brow
 async def test_it_ends_by_itself(browser: Browsers, app: Starlette, clock: Clock) -> None:
     olena = await browser("olena")
     secret = secret_of((await olena.post("/profile/tokens", data=MADE)).text)
-    for_ever = secret_of((await olena.post("/profile/tokens", data={**MADE, "days": ""})).text)
+    for_ever = secret_of((await olena.post("/profile/tokens", data={"token_name": "For ever", "days": ""})).text)
     clock.forward(days=29)
     assert (await asks(app, secret))[0] == 200
     clock.forward(days=2)
@@ -105,3 +105,11 @@ async def test_tokens_end_with_the_password(browser: Browsers, app: Starlette) -
     form = {"name": "Олена", "role": "seller", "extensions": "101", "is_active": "1", "password": "set by the admin"}
     assert (await admin.post(person, data=form)).status_code == 303
     assert (await asks(app, second))[0] == 401
+
+
+async def test_two_tokens_of_a_person_have_two_names(browser: Browsers) -> None:
+    olena = await browser("olena")
+    assert (await olena.post("/profile/tokens", data=MADE)).status_code == 200
+    again = await olena.post("/profile/tokens", data=MADE)
+    assert again.status_code == 422
+    assert "There is a token of this name already" in again.text

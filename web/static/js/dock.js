@@ -3,17 +3,23 @@ import { hold } from "./keep.js";
 
 const dock = document.getElementById("dock");
 const fold = dock?.querySelector(".dock-fold");
+const nothing = dock?.querySelector("[data-dock-line]").textContent; // as long as there is no card
 
 function retitle() {
   const cards = dock.querySelectorAll(".callcard");
+  const all = Number(document.getElementById("dock-phone")?.dataset.cards ?? cards.length); // also those that are not drawn
   const count = dock.querySelector("[data-dock-count]");
-  if (count.textContent !== String(cards.length || "")) count.textContent = cards.length || "";
+  if (count.textContent !== String(all || "")) count.textContent = all || "";
+  const line = dock.querySelector("[data-dock-line]");
   const title = cards[0]?.querySelector("[data-dock-title]");
-  if (!title) return;
+  if (!title) {
+    delete dock.dataset.state;
+    if (line.textContent !== nothing) line.textContent = nothing;
+    return;
+  }
   const state = ["ringing", "talking"].find((word) => cards[0].classList.contains(word)) ?? "after";
   if (dock.dataset.state !== state) dock.dataset.state = state;
-  const line = dock.querySelector("[data-dock-line]");
-  const more = Number(document.getElementById("dock-phone")?.dataset.cards ?? cards.length) - 1;
+  const more = all - 1;
   const word = cards[0].dataset.word;
   const text = `${word}${/[?!]$/.test(word) ? "" : ":"} ${title.textContent.trim()}${more > 0 ? ` · ${dock.dataset.more.replace("{n}", more)}` : ""}`;
   if (line.textContent !== text) line.textContent = text;

@@ -1,5 +1,5 @@
 // Keeps the place of keyboard users: when an action removes the pressed button, the focus goes to the same button of the next
-// row, else to the row that took its place, else to the page.
+// row, else to the row that took its place, else to what is left around it, else to the page.
 const ROWS = "tr, li, .callcard";
 const STOPS = "a[href], button:not([disabled]), summary, input:not([type=hidden]), textarea, select";
 let at = null; // the place of the focus, if it was set by keyboard
@@ -7,17 +7,30 @@ let at = null; // the place of the focus, if it was set by keyboard
 const wordOf = (element) => element.textContent.trim();
 const rowsOf = (list) => [...list.querySelectorAll(ROWS)].filter((row) => row.querySelector(STOPS));
 
+// The ids of the parts around an element, the smallest first.
+function around(element) {
+  const found = [];
+  for (let part = element.parentElement?.closest("[id]"); part; part = part.parentElement?.closest("[id]")) found.push(part.id);
+  return found;
+}
+
 document.addEventListener("focusin", ({ target }) => {
   const row = target.closest(ROWS);
   const list = row?.parentElement.closest("[id]");
   // A worklist has its own current row: Space must not press whatever has the focus.
   const keys = list && target.matches(":focus-visible") && !target.closest("#queue");
-  at = keys ? { element: target, word: wordOf(target), list: list.id, place: rowsOf(list).indexOf(row) } : null;
+  at = keys ? { element: target, word: wordOf(target), list: list.id, place: rowsOf(list).indexOf(row) }
+    : target.matches(":focus-visible") && !target.closest("#queue") ? { element: target, around: around(target) } : null;
 });
 document.addEventListener("pointerdown", () => { at = null; });
 
 function find() {
   if (!at || at.element.isConnected || document.activeElement !== document.body || document.querySelector("dialog[open]")) return;
+  if (at.around) {
+    const left = at.around.map((id) => document.getElementById(id)).flatMap((part) => (part ? [...part.querySelectorAll(STOPS)] : []));
+    (left.find((stop) => stop.tabIndex >= 0 && stop.checkVisibility()) ?? document.getElementById("page"))?.focus();
+    return;
+  }
   const list = document.getElementById(at.list);
   const rows = list ? rowsOf(list) : [];
   const same = rows.slice(at.place).flatMap((row) => [...row.querySelectorAll(STOPS)]).find((stop) => wordOf(stop) === at.word && stop.checkVisibility());
