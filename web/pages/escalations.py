@@ -91,7 +91,11 @@ async def reassign(request: Request) -> Response:
     except Invalid as error:
         form.refuse(error)
         return await _ask(request, form, "reassign", UNPROCESSABLE)
-    return with_toast(request, await _page(request), _("Given to {name}; their time begins anew.").format(name=name))
+    return with_toast(
+        request,
+        await _page(request),
+        _("Given to {name}, with the open deal; their time begins anew.").format(name=name),
+    )
 
 
 async def reassign_chosen(request: Request) -> Response:
@@ -104,8 +108,8 @@ async def reassign_chosen(request: Request) -> Response:
             await escalation_actions.reassign(session, viewer(request), escalation_id, user_id or 0, now=at)
         name = (await load_directory(session)).name(user_id)
     said = ngettext(
-        "%(num)d given to %(name)s; their time begins anew.",
-        "%(num)d given to %(name)s; their time begins anew.",
+        "%(num)d given to %(name)s, with its open deal; their time begins anew.",
+        "%(num)d given to %(name)s, with their open deals; their time begins anew.",
         len(chosen),
     )
     return with_toast(request, await _page(request), said % {"num": len(chosen), "name": name})
