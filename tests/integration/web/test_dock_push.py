@@ -91,10 +91,10 @@ async def test_what_nobody_spoke_of_is_not_drawn_again(docks: Docks, clock: Cloc
 
 
 async def test_a_client_with_somebody_responsible_is_not_said_to_be_unknown(docks: Docks) -> None:
-    """Ivan has talked to somebody without a name: their deal is his, so they are his client."""
+    """Ivan has talked to somebody without a name: their deal is his, and no client is named."""
     html = await docks.push("")
     card = html.partition(f'id="call-{await docks.call_id(FIRST)}" ')[2].partition('class="callcard ')[0]
-    assert "your client" in card
+    assert "your deal" in card
     assert "not known yet" not in card
 
 

@@ -210,7 +210,7 @@ async def test_an_extension_belongs_to_one_person_and_the_form_keeps_what_was_ty
         "name": "",
         "login": "не так",
         "role": "seller",
-        "extensions": "101, 10 x",
+        "extensions": "10, 1/x",
         "mobiles": "7",
         "password": "x",
     }
