@@ -14,7 +14,7 @@ from pbxcrm.deals.filters import tag_key
 from pbxcrm.deals.models import LONGEST_TAG, Deal, DealTag, Tag
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.core_sql import add_new
-from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.lengths import check_line
 
 MOST_TAGS = 20  # of one deal
@@ -42,6 +42,14 @@ async def remove_tag(session: AsyncSession, viewer: Viewer, deal_id: int, tag_id
     had = await _ids(session, deal_id)
     await _change(session, viewer, deal, had, had - {tag_id}, now)
     return tag_id in had
+
+
+async def restore_tag(session: AsyncSession, viewer: Viewer, deal_id: int, tag_id: int, now: datetime) -> None:
+    """Undo of ``remove_tag``. Raises NotFound for a tag that there is not."""
+    tag = await session.get(Tag, tag_id)
+    if tag is None:
+        raise NotFound("deals.no_tag", "There is no such tag.")
+    await add_tag(session, viewer, deal_id, tag.name, now)
 
 
 async def set_tags(

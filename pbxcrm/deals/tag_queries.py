@@ -17,6 +17,17 @@ async def list_tags(session: AsyncSession) -> list[Tag]:
     return list((await session.exec(select(Tag).order_by(col(Tag.name), col(Tag.id)).limit(MOST_LISTED))).all())
 
 
+async def tags_of(session: AsyncSession, deal_id: int) -> list[Tag]:
+    """The tags of a deal by name, without access checks."""
+    found = await session.exec(
+        select(Tag)
+        .join(DealTag, col(DealTag.tag_id) == col(Tag.id))
+        .where(DealTag.deal_id == deal_id)
+        .order_by(col(Tag.name))
+    )
+    return list(found.all())
+
+
 def names_of_tags() -> Any:  # a scalar subquery
     """SQL for a row of ``Deal``: the names of its tags in one text for ``as_names``; NULL without tags."""
     names = select(func.aggregate_strings(col(Tag.name), _APART)).join(DealTag, col(DealTag.tag_id) == col(Tag.id))

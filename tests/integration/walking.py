@@ -30,6 +30,7 @@ from pbxcrm.deals.actions import add_note, create_deal
 from pbxcrm.deals.merge_actions import merge_deals
 from pbxcrm.deals.models import Deal, DealView
 from pbxcrm.deals.queries import stages_of
+from pbxcrm.deals.tag_actions import add_tag
 from pbxcrm.fields.actions import FieldDraft, create_field, create_section
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
@@ -92,6 +93,7 @@ SHARED = {
     "pipeline_id",
     "report",
     "stage_id",
+    "tag_id",
     "token",
     "version",
 }
@@ -277,6 +279,7 @@ async def _settle(
             entered_at=NOON, minutes=1, due_at=NOON,
         )  # fmt: skip
         job = BackgroundJob(kind="walk", owner_id=office.id(seller), created_at=NOON)
+        tag_id = await add_tag(session, await office.viewer(session, seller), deal.id or 0, f"Tag {name}", NOON)
         view = DealView(name="Mine", owner_id=office.id(seller), query="lamp=any")
         kept = Store(settings.data_dir).keep(io.BytesIO(FILE), 1000)
         file = await attach(
@@ -288,7 +291,7 @@ async def _settle(
         "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "flag_id": flag.id, "file_id": file.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
         "lamp_id": lamp.id, "job_id": job.id, "view_id": view.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams
-        "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "checkpoint_id": of_stage.id, "line_id": line.id,
+        "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "tag_id": tag_id, "checkpoint_id": of_stage.id, "line_id": line.id,
         **fields, "version": "any", "report": "own_kpi", "name": "none.css", "token": "0123456789abcdef",
     }  # fmt: skip
 

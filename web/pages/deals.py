@@ -41,6 +41,7 @@ from pbxcrm.deals.queries import (
     moves_of,
     stages_of,
 )
+from pbxcrm.deals.tag_queries import list_tags, tags_of
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.files.actions import On
 from pbxcrm.files.queries import list_files
@@ -142,6 +143,9 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
                 place=(found.pipeline_id, found.stage_id),
                 required=Requirements.load(row.stage.requires).fields,
             ),
+            tags=await tags_of(session, found.id or 0),
+            known_tags=await list_tags(session),
+            tag_form=Form(),
             files=await list_files(session, who, deal_id=found.id),
             files_on=On(deal_id=found.id),
             files_people=await load_directory(session),

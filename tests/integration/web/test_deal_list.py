@@ -194,3 +194,26 @@ async def test_the_number_of_queries_does_not_grow(browsers: Browsers, desk: Bro
     many = await count_queries(desk.database, maria, "/deals?sort=-amount&q=many")
     assert abs(many - few) <= 1
     assert many <= 30
+
+
+async def test_a_tag_is_put_on_and_taken_off_on_the_page_of_a_deal(browsers: Browsers, desk: BrowserDesk) -> None:
+    ivan, olena, kira = await browsers("ivan"), await browsers("olena"), await browsers("kira")
+    path = f"/deals/{desk.busy.deals[DESK]}"
+    panel = await ivan.post(f"{path}/tags", data={"tag": "  Oak   & steel "}, headers=HTMX)
+    assert "Oak &amp; steel" in panel.text
+    assert (await ivan.post(f"{path}/tags", data={"tag": "x" * 41}, headers=HTMX)).status_code == 422
+    page = (await ivan.get(path)).text
+    taken_off = re.search(r'hx-post="(/deals/\d+/tags/\d+/remove)"', page)
+    assert taken_off is not None
+    assert "/deals?tag=Oak" in page
+    for stranger in (olena, kira):
+        assert (await stranger.post(f"{path}/tags", data={"tag": "Mine"})).status_code in {403, 404}
+        assert (await stranger.post(taken_off[1])).status_code in {403, 404}
+    gone = await ivan.post(taken_off[1], headers=HTMX)
+    undo = re.search(r"(/deals/\d+/tags/\d+/restore)", gone.text)
+    assert undo is not None
+    assert (
+        "Oak" not in (await ivan.get(path)).text.partition('id="tags"')[2].partition("</ul>")[0].partition("<form")[0]
+    )
+    await ivan.post(undo[1])
+    assert 'href="/deals?tag=Oak' in (await ivan.get(path)).text
