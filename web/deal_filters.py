@@ -14,15 +14,18 @@ from pbxcrm.deals.filter_rules import NOBODY, FilterReader
 from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.list_queries import list_conditions
 from pbxcrm.deals.models import DealView
+from pbxcrm.deals.queries import load_funnel
 from pbxcrm.fields.conditions import AskedAt, Shape, Vocabulary
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.fields.terms import name_of_term, shape_of
 from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.shared.columns import LARGEST_ID
+from pbxcrm.shared.errors import NotFound
 from web.i18n import N_, here
 from web.i18n import gettext as _
 from web.parts import now, parts, viewer
-from web.untrusted import query_of
+from web.untrusted import query_of, whole_number
 
 CUSTOM = "field."  # how the name of a custom field begins
 #: The parameters of the pages that are no filters: which board, how it is shown, what is loaded next.
@@ -73,7 +76,15 @@ async def matching(session: AsyncSession, request: Request, query: str) -> list[
     """The conditions of a list whose query string is given."""
     asked = (await filter_reader_of(session, request)).read(filters_in(query))
     wanted = (query_of(f"?{query.removeprefix('?')}").get("pipeline") or [""])[0]
-    return await list_conditions(session, viewer(request), asked, int(wanted) if wanted.isdigit() else None)
+    return await list_conditions(session, viewer(request), asked, await asked_pipeline(session, wanted))
+
+
+async def asked_pipeline(session: AsyncSession, wanted: str) -> int | None:
+    """The pipeline of a list; None for all of them. Raises NotFound for one that there is not: never all deals."""
+    pipeline_id = whole_number(wanted, LARGEST_ID)
+    if wanted and pipeline_id not in (await load_funnel(session)).pipelines:
+        raise NotFound("deals.no_pipeline", "There is no such pipeline any more.")
+    return pipeline_id
 
 
 async def filter_reader_of(session: AsyncSession, request: Request) -> FilterReader:

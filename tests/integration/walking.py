@@ -279,7 +279,7 @@ async def _settle(
             entered_at=NOON, minutes=1, due_at=NOON,
         )  # fmt: skip
         job = BackgroundJob(kind="walk", owner_id=office.id(seller), created_at=NOON)
-        tag_id = await add_tag(session, await office.viewer(session, seller), deal.id or 0, f"Tag {name}", NOON)
+        tag_id = await add_tag(session, await office.viewer(session, seller), deal.id or 0, "Urgent", NOON)
         view = DealView(name="Mine", owner_id=office.id(seller), query="lamp=any")
         kept = Store(settings.data_dir).keep(io.BytesIO(FILE), 1000)
         file = await attach(

@@ -27,6 +27,7 @@ from web.api.v1.stage_tasks import stage_tasks
 from web.api.v1.tasks import tasks
 from web.api.v1.tokens import tokens
 from web.api.v1.users import users
+from web.api.v1.views import views
 from web.routing import public
 
 RESOURCES: tuple[Resource, ...] = (
@@ -43,6 +44,7 @@ RESOURCES: tuple[Resource, ...] = (
     notes,
     files,
     flags,
+    views,
     pipelines,
     fields,
     stage_tasks,

@@ -34,7 +34,7 @@ from web.answers import redirect
 from web.cursors import next_of_sorted, read_sorted
 from web.custom_values import show_value
 from web.deal_columns import DealColumn, all_columns, shown_columns, value
-from web.deal_filters import address_of, asked_pairs, chips, filter_reader_of, filters_in
+from web.deal_filters import address_of, asked_pairs, asked_pipeline, chips, filter_reader_of, filters_in
 from web.exports import MOST_OF_XLSX, csv_stream, xlsx_stream
 from web.forms import Form, read_form
 from web.i18n import gettext as _
@@ -142,7 +142,7 @@ async def _shown(session: AsyncSession, request: Request) -> ListView:
     reader = await filter_reader_of(session, request)
     asked = reader.read(filters_in(request.url.query))
     pipelines = [pipeline for pipeline, _stages in await list_pipelines(session)]
-    wanted = asked_number(request, "pipeline")
+    wanted = await asked_pipeline(session, request.query_params.get("pipeline", ""))
     pipeline = next((each for each in pipelines if each.id == wanted), None)
     known = all_columns(await load_fields(session), reader.terms)
     by = request.query_params.get("sort", "")

@@ -170,6 +170,10 @@ async def test_wrong_addresses_and_nothing_found(browsers: Browsers) -> None:
     maria = await browsers("maria")
     for query in ("nonsense=1", "sort=colour", "sort=lamp", "amount.min=x", "format=csv&nonsense=1"):
         assert (await maria.get(f"/deals?{query}")).status_code == 422, query
+    for pipeline in ("999", "x", "9" * 30):
+        assert (await maria.get(f"/deals?pipeline={pipeline}")).status_code == 404
+        data = {"bulk_act": "tag", "tag": "Big", "all": "1", "query": f"?pipeline={pipeline}", "pipeline_id": ""}
+        assert (await maria.post("/board/bulk", data=data, headers=HTMX)).status_code == 404
     for cursor in ("x", "WyJ4IiwxXQ", "W251bGwsLTFd", "WyIxZTk5OTkiLDFd"):
         assert (await maria.get(f"/deals?sort=amount&cursor={cursor}")).status_code == 200, cursor
     assert "No deal that you see matches" in (await maria.get("/deals?amount.min=99999999")).text
