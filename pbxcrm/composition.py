@@ -75,11 +75,16 @@ from pbxcrm.phone.timers import HANDLERS as PHONE_TIMERS
 from pbxcrm.reactions import next_attempts
 from pbxcrm.reactions import reasons as reactions
 from pbxcrm.reports.assignments import ASSIGNMENTS
+from pbxcrm.reports.cold_sellers import COLD_SELLERS
 from pbxcrm.reports.efficiency import EFFICIENCY
+from pbxcrm.reports.funnel import FUNNEL
+from pbxcrm.reports.funnel_snapshot import FUNNEL_SNAPSHOT
 from pbxcrm.reports.lamps import LAMPS
+from pbxcrm.reports.losses import LOSSES
 from pbxcrm.reports.missed import MISSED
 from pbxcrm.reports.own_kpi import OWN_KPI
 from pbxcrm.reports.report import register_reports
+from pbxcrm.reports.seller_stages import SELLER_STAGES
 from pbxcrm.reports.stage_time import STAGE_TIME
 from pbxcrm.shared.background_jobs import register_before, register_work
 from pbxcrm.shared.reasons import register_reasons
@@ -173,7 +178,19 @@ def compose() -> None:
         }
     )
     register_work(BULK_WORK, BULK_UNDO)
-    register_reports(MISSED, LAMPS, STAGE_TIME, EFFICIENCY, ASSIGNMENTS, OWN_KPI)
+    register_reports(
+        FUNNEL,
+        FUNNEL_SNAPSHOT,
+        LOSSES,
+        SELLER_STAGES,
+        COLD_SELLERS,
+        MISSED,
+        LAMPS,
+        STAGE_TIME,
+        EFFICIENCY,
+        ASSIGNMENTS,
+        OWN_KPI,
+    )
     register_timers(CONTACT_TIMERS)
     register_timers(DEAL_TIMERS)
     register_timers(FUNNEL_TIMERS)

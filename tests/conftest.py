@@ -34,6 +34,7 @@ from tests.filled import Filled, fold
 from tests.needs import need
 from tests.office import Office, open_office
 from tests.quick_folder import quick_folder
+from tests.sample_company import open_company
 from web import templating
 
 # No deadline: a slow machine is not a fault of the code. In CI the examples are the same in every run.
@@ -117,6 +118,11 @@ def begins_with_busy_office() -> Filled[tuple[Office, Busy]]:
         return office, await fill(database, Settings(), office, NOON)
 
     return Filled("busy_office", fill_office)
+
+
+@pytest.fixture(scope="session")
+def begins_with_company() -> Filled[None]:
+    return Filled("company", open_company)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from secrets import token_urlsafe
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -17,7 +18,7 @@ from pbxcrm.calendars.actions import CalendarChange, change_calendar
 from pbxcrm.calendars.queries import default_calendar, load_calendars
 from pbxcrm.callbacks.actions import change_options
 from pbxcrm.checkpoints.engine import settle_deals
-from pbxcrm.checkpoints.models import Checkpoint, TriggerKind
+from pbxcrm.checkpoints.models import Checkpoint, Lamp, LampState, TriggerKind
 from pbxcrm.checkpoints.sweep import sweep_lamps
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.deals.actions import add_note, create_deal
@@ -40,7 +41,7 @@ NORM_MINUTES = 3  # until the lamp of a missed call lights, and again until it r
 ALWAYS = "09:00-09:00"  # a working day of 24 hours
 MINUTES_OF_A_DAY = 24 * 60
 DEFAULT_TEMPLATE = "b2b"  # of the pipeline that every installation begins with
-SWEEPS = [timedelta(hours=hours) for hours in (240, 120, 72, 48, 36, 24, 18, 12, 8, 5, 3, 2, 1, 0)]  # ago
+TOGETHER = timedelta(minutes=10)  # lamps that are due within this time are lit in one sweep
 SETTLED_AT_ONCE = 500
 
 
@@ -75,8 +76,21 @@ async def fill(
         for sample in SAMPLES:
             await _make(session, sample, viewers[sample.owner], stages, settings, at)
         await _arm(session, at)
-    for ago in SWEEPS:
-        await sweep_lamps(db, at - ago)
+    await _light(db, at)
+
+
+async def _light(db: Database, at: datetime) -> None:
+    """Light what is due, each lamp soon after its time, as the worker would have done."""
+    while True:
+        async with db.read() as session:
+            armed = select(func.min(Lamp.due_at)).where(
+                Lamp.state == LampState.ARMED.value, col(Lamp.parked_at).is_(None)
+            )
+            due = (await session.exec(armed)).one()
+        if due is None or due > at:
+            break
+        await sweep_lamps(db, min(at, due + TOGETHER))
+    await sweep_lamps(db, at)
 
 
 async def _add(session: AsyncSession, person: Person, password_hash: str, at: datetime) -> Viewer:

@@ -1,7 +1,9 @@
 """Loading a report with its access checks, and the rows behind one of its figures."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -67,6 +69,42 @@ async def load_report(
         wanted.since, wanted.until, wanted.timezone, now, by, wanted.team_id, wanted.user_id, wanted.pipeline_id
     )
     return asked, await report.load(session, viewer, asked)
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodBefore:
+    """The figures of the period before, by the key of their line; ``ALL`` for the totals."""
+
+    since: datetime
+    until: datetime
+    values: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def last(self) -> datetime:
+        """A time on its last day."""
+        return self.until - timedelta(seconds=1)
+
+
+async def load_before(session: AsyncSession, viewer: Viewer, report: Report, asked: Asked) -> PeriodBefore | None:
+    """The period before, for reports that compare; else None."""
+    if not report.compared:
+        return None
+    since = period_before(asked.since, asked.until, asked.timezone)
+    table = await report.load(session, viewer, replace(asked, since=since, until=asked.since))
+    lines = {line.key: line.values for line in table.lines}
+    return PeriodBefore(since, asked.since, {**lines, ALL: table.totals})
+
+
+def period_before(since: datetime, until: datetime, timezone: ZoneInfo) -> datetime:
+    """When the period before begins: as many months earlier if these are whole months, else as many days."""
+    first, after = since.astimezone(timezone).date(), until.astimezone(timezone).date()
+    if first.day == after.day == 1:
+        months = (after.year - first.year) * 12 + after.month - first.month
+        month = first.year * 12 + first.month - 1 - months
+        earlier = date(month // 12, month % 12 + 1, 1)
+    else:
+        earlier = first - (after - first)
+    return datetime.combine(earlier, time(), timezone)
 
 
 def rows_behind(report: Report, table: Table, line: str, column: str) -> list[Behind]:

@@ -60,17 +60,18 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class ReportLine:
-    """A line of a report. ``key`` identifies it when a figure is opened; ``name`` is its title."""
+    """A line of a report. ``key`` identifies it when a figure is opened; ``name`` is its title. Pages translate both names."""
 
     key: str
     name: str
     values: Mapping[str, Any]
     behind: Mapping[str, Sequence["Behind"]] = field(default_factory=dict)  # column key -> the rows behind its figure
+    under: str = ""  # a second name, such as the pipeline of a stage
 
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """A row that a figure counts: a call, callback, deal or task."""
+    """A row that a figure counts: a call, callback, deal, task, contact or company."""
 
     kind: str
     id: int
@@ -119,6 +120,8 @@ class Report:
     load: Load
     needs: Permission = Permission.REPORTS_READ
     bar: str = ""  # the column that is drawn as bars
+    by_pipeline: bool = False  # it can be limited to one pipeline
+    compared: tuple[str, ...] = ()  # columns that are shown beside those of the period before
 
     def column(self, key: str) -> Column | None:
         """The column of this key, else None."""

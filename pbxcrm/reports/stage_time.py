@@ -118,4 +118,5 @@ STAGE_TIME = Report(
     ),
     load=load,
     bar="median_minutes",
+    by_pipeline=True,
 )

@@ -1,7 +1,7 @@
 """The sample company: something to see at any hour, within minutes, and a past that holds together like a real one."""
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from wave import open as open_wave
 from zoneinfo import ZoneInfo
@@ -15,33 +15,16 @@ from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.checkpoints.engine import settle_deals
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.deals.models import Deal, Stage, StageKind, StageMove
-from pbxcrm.deals.seed import seed
-from pbxcrm.demo.filling import NORM_MINUTES, fill
+from pbxcrm.demo.filling import NORM_MINUTES
 from pbxcrm.demo.people import COLLEAGUES, MANAGERS, PEOPLE
 from pbxcrm.demo.recordings import RECORDINGS, write_recordings
 from pbxcrm.demo.samples import SAMPLES
 from pbxcrm.demo.stories import GOES_ON, DealStory, PipelineShape, StageShape, Storyteller
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import Database
-from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks.models import Task
 from tests.filled import Filled
-
-SUNDAY_NIGHT = datetime(2026, 3, 8, 1, 30, tzinfo=UTC)
-DEALS = 400
-
-
-async def open_company(database: Database) -> None:
-    settings = Settings()
-    async with database.write() as session:
-        await seed(session, settings.timezone)
-    passwords = {person.login: "correct horse battery" for person in PEOPLE}
-    await fill(database, settings, passwords, SUNDAY_NIGHT, deals=DEALS)
-
-
-@pytest.fixture(scope="module")
-def begins_with_company() -> Filled[None]:
-    return Filled("company", open_company)
+from tests.sample_company import DEALS, SUNDAY_NIGHT
 
 
 @pytest.fixture

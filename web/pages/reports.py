@@ -13,7 +13,16 @@ from pbxcrm.access.permissions import Permission, can
 from pbxcrm.deals.queries import list_pipelines
 from pbxcrm.people.queries import list_teams, list_users
 from pbxcrm.reports.grouping import MOST
-from pbxcrm.reports.queries import ALL, Filter, access_report, load_report, reports_for, rows_behind
+from pbxcrm.reports.queries import (
+    ALL,
+    Filter,
+    PeriodBefore,
+    access_report,
+    load_before,
+    load_report,
+    reports_for,
+    rows_behind,
+)
 from pbxcrm.reports.report import Behind, Report, ReportLine, Table
 from pbxcrm.shared.errors import Invalid
 from web.exports import csv_file, xlsx_file
@@ -26,6 +35,7 @@ from web.parts import now, parts, viewer
 DAYS = 30
 LISTED = 500  # rows behind a figure on one page
 PATHS = {"call": "/calls/{id}", "callback": "/callbacks/{id}", "deal": "/deals/{id}", "task": "/tasks/{id}"}
+PATHS |= {"contact": "/contacts/{id}", "company": "/companies/{id}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +57,14 @@ async def one(request: Request) -> Response:
     async with parts(request).db.read() as session:
         chosen = await _chosen(session, request, report)
         try:
-            table = await _load(session, request, report, chosen)
+            table, before = await _load(session, request, report, chosen)
         except Invalid as error:
             chosen.form.refuse(error)
-            table = Table([], {})
+            table, before = Table([], {}), None
         teams, people = await list_teams(session), await list_users(session, viewer(request))
         pipelines = await list_pipelines(session)
     if request.query_params.get("format") in {"csv", "xlsx"} and not chosen.form.errors:
-        return _file(request, report, table)
+        return _file(request, report, table, before)
     most = max((float(line.values.get(report.bar) or 0) for line in table.lines), default=0) if report.bar else 0
     return show(
         request,
@@ -65,6 +75,7 @@ async def one(request: Request) -> Response:
         reports=reports_for(viewer(request)),
         form=chosen.form,
         table=table,
+        before=before,
         by=chosen.filter.by or next(iter(report.dimensions)),
         bars={line.key: round(100 * float(line.values.get(report.bar) or 0) / most) for line in table.lines}
         if most
@@ -82,7 +93,7 @@ async def rows(request: Request) -> Response:
     report = access_report(viewer(request), request.path_params["report"])
     async with parts(request).db.read() as session:
         chosen = await _chosen(session, request, report)
-        table = await _load(session, request, report, chosen)
+        table, _before = await _load(session, request, report, chosen, compare=False)
     line, column = request.query_params.get("row", ""), request.query_params.get("column", "")
     found, at = rows_behind(report, table, line, column), min(asked_number(request, "at") or 0, MOST)
     known = report.column(column)
@@ -90,7 +101,7 @@ async def rows(request: Request) -> Response:
         request,
         "reports/rows.html",
         report=report,
-        line=_("All") if line == ALL else _(next(each.name for each in table.lines if each.key == line)),
+        line=_("All") if line == ALL else _named(next(each for each in table.lines if each.key == line)),
         column=known,
         count=len(found),
         rows=[(row, _path(row)) for row in found[at : at + LISTED]],
@@ -98,14 +109,21 @@ async def rows(request: Request) -> Response:
     )
 
 
+def _named(line: ReportLine) -> str:
+    return ", ".join(_(name) for name in (line.name, line.under) if name)
+
+
 def _path(row: Behind) -> str:
     return PATHS[row.kind].format(id=row.id)
 
 
-async def _load(session: AsyncSession, request: Request, report: Report, chosen: Chosen) -> Table:
+async def _load(
+    session: AsyncSession, request: Request, report: Report, chosen: Chosen, *, compare: bool = True
+) -> tuple[Table, PeriodBefore | None]:
     if chosen.form.errors:
-        return Table([], {})
-    return (await load_report(session, viewer(request), report, chosen.filter, now=now(request)))[1]
+        return Table([], {}), None
+    asked, table = await load_report(session, viewer(request), report, chosen.filter, now=now(request))
+    return table, await load_before(session, viewer(request), report, asked) if compare else None
 
 
 async def _chosen(session: AsyncSession, request: Request, report: Report) -> Chosen:
@@ -150,12 +168,21 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone)
 
 
-def _file(request: Request, report: Report, table: Table) -> Response:
-    """The report as a CSV or XLSX file, with heads in the reader's language."""
-    head = [_(report.title), *(_(column.title) for column in report.columns)]
-    lines = [*table.lines, *([ReportLine("", _("All"), table.totals)] if table.totals else [])]
-    found = [
-        [_(line.name) if line.name else "", *(line.values.get(each.key) for each in report.columns)] for line in lines
-    ]
+def _file(request: Request, report: Report, table: Table, before: PeriodBefore | None) -> Response:
+    """The report as a CSV or XLSX file, with heads in the reader's language. What is compared stands behind its column."""
+    head = [_(report.title)]
+    for column in report.columns:
+        head.append(_(column.title))
+        if column.key in report.compared:
+            head.append(_("%(figure)s, the period before") % {"figure": _(column.title)})
+    lines = [*table.lines, *([ReportLine(ALL, _("All"), table.totals)] if table.totals else [])]
+    found = []
+    for line in lines:
+        row: list[object] = [_named(line)]
+        for column in report.columns:
+            row.append(line.values.get(column.key))
+            if column.key in report.compared:
+                row.append(before.values.get(line.key, {}).get(column.key) if before else None)
+        found.append(row)
     make = csv_file if request.query_params["format"] == "csv" else xlsx_file
     return make(report.name, head, found)

@@ -10,7 +10,16 @@ from starlette.responses import Response
 
 from pbxcrm.access.permissions import Permission
 from pbxcrm.people.directory import load_directory
-from pbxcrm.reports.queries import Filter, access_report, load_report, reports_for, rows_behind
+from pbxcrm.reports.queries import (
+    ALL,
+    Filter,
+    PeriodBefore,
+    access_report,
+    load_before,
+    load_report,
+    reports_for,
+    rows_behind,
+)
 from pbxcrm.reports.report import Asked, ColumnKind, Report, Table
 from pbxcrm.shared.errors import Invalid
 from web.api.fields import ApiAnswer, ApiRequest, IdText, Login, Moment, ShortListQuery, Word
@@ -53,7 +62,11 @@ class LineOut(ApiAnswer):
 
     key: str = Field(description="Send it as `row` to get the rows behind its figures.")
     name: str
+    under: str = Field("", description="A second name, such as the pipeline of a stage.")
     values: dict[str, Any]
+    before: dict[str, Any] | None = Field(
+        None, description="The compared figures of the period before; null: nothing there."
+    )
 
 
 class TableOut(ApiAnswer):
@@ -66,13 +79,17 @@ class TableOut(ApiAnswer):
     until: Moment
     columns: list[ColumnOut]
     rows: list[LineOut]
+    before_from: Moment | None = Field(
+        None, description="When the period before begins; null: this report compares nothing."
+    )
+    totals_before: dict[str, Any] | None = None
     totals: dict[str, Any] = Field(description="Of all rows together; medians and shares are calculated over all rows.")
 
 
 class BehindOut(ApiAnswer):
     """A row behind a figure."""
 
-    kind: Literal["call", "callback", "deal", "task", "lamp"]
+    kind: Literal["call", "callback", "deal", "task", "lamp", "contact", "company"]
     id: int
     title: str
     at: Moment
@@ -112,7 +129,7 @@ async def read_report(ask: Ask, report: str, query: ReportQuery) -> TableOut | R
     asked, table = await load_report(ask.session, ask.viewer, found, await _filter(ask, query), now=ask.now)
     if query.format != "json":
         return as_file(found, table, query.format)
-    return _table(found, asked, table)
+    return _table(found, asked, table, await load_before(ask.session, ask.viewer, found, asked))
 
 
 @reports.get("/reports/{report}/rows", needs=Permission.OWN_PROFILE, summary="The rows behind a figure")
@@ -128,7 +145,13 @@ async def read_report_rows(ask: Ask, report: str, query: RowsQuery) -> Page[Behi
 def as_file(report: Report, table: Table, kind: str) -> Response:
     """The report as a file to download."""
     head = [report.title, *(column.title for column in report.columns)]
-    rows = [[line.name, *(line.values.get(column.key) for column in report.columns)] for line in table.lines]
+    rows = [
+        [
+            ", ".join(name for name in (line.name, line.under) if name),
+            *(line.values.get(column.key) for column in report.columns),
+        ]
+        for line in table.lines
+    ]
     if table.totals:
         rows.append(["", *(table.totals.get(column.key) for column in report.columns)])
     return (csv_file if kind == "csv" else xlsx_file)(report.name, head, rows)
@@ -170,7 +193,11 @@ def _columns(report: Report) -> list[ColumnOut]:
     return [ColumnOut(key=each.key, title=each.title, kind=each.kind, opens=each.opens) for each in report.columns]
 
 
-def _table(report: Report, asked: Asked, table: Table) -> TableOut:
+def _table(report: Report, asked: Asked, table: Table, before: PeriodBefore | None) -> TableOut:
+    def compared(key: str) -> dict[str, Any] | None:
+        found = before.values.get(key) if before is not None else None
+        return _plain({each: found.get(each) for each in report.compared}) if found else None
+
     said = {
         "name": report.name,
         "definition": report.definition,
@@ -178,7 +205,14 @@ def _table(report: Report, asked: Asked, table: Table) -> TableOut:
         "from": asked.since,
         "until": asked.until,
         "columns": _columns(report),
-        "rows": [LineOut(key=line.key, name=line.name, values=_plain(line.values)) for line in table.lines],
+        "rows": [
+            LineOut(
+                key=line.key, name=line.name, under=line.under, values=_plain(line.values), before=compared(line.key)
+            )
+            for line in table.lines
+        ],
+        "before_from": before.since if before is not None else None,
+        "totals_before": compared(ALL),
         "totals": _plain(table.totals),
     }
     return TableOut.model_validate(said)

@@ -1,0 +1,182 @@
+"""The funnel by cohort (I1): what became of the deals that were made in a period, stage by stage."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access.permissions import Viewer
+from pbxcrm.calendars.queries import Calendars, load_calendars
+from pbxcrm.deals.models import Deal, StageKind
+from pbxcrm.deals.queries import Funnel, load_funnel
+from pbxcrm.people.directory import load_directory
+from pbxcrm.reports.grouping import middle, ninth_tenth, percent, split
+from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, RowsBehind, Table
+from pbxcrm.reports.stage_stays import (
+    BY_DEAL,
+    DealGroups,
+    Exit,
+    ReportedDeal,
+    StageStay,
+    behind_deal,
+    behind_stay,
+    is_closed,
+    load_ways,
+    order_of,
+    sum_of,
+)
+from pbxcrm.shared.reasons import N_
+
+Way = tuple[ReportedDeal, list[StageStay]]
+
+
+async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
+    """Deals made in the period that the viewer may see, with all that happened to them until now."""
+    people, funnel = await load_directory(session), await load_funnel(session)
+    calendars = await load_calendars(session, people)
+    conditions = [col(Deal.created_at) >= asked.since, col(Deal.created_at) < asked.until]
+    ways = await load_ways(session, viewer, funnel, *conditions, *asked.of_people(Deal.responsible_id))
+    if asked.pipeline_id is not None:
+        ways = [way for way in ways if any(stay.stage.pipeline_id == asked.pipeline_id for stay in way[1])]
+    totals = _whole("", "", ways, asked.pipeline_id)
+    if asked.by != "stage":
+        groups = DealGroups(people, funnel)
+        return split(
+            ways,
+            lambda way: groups.key_of(way[0], asked.by),
+            lambda key, name, group: _whole(key, name, group, asked.pipeline_id),
+            lambda _: totals,
+        )
+    return Table(_by_stage(ways, funnel, calendars, asked.pipeline_id), totals.values)
+
+
+def _by_stage(ways: Sequence[Way], funnel: Funnel, calendars: Calendars, pipeline_id: int | None) -> list[ReportLine]:
+    passed: dict[int, list[list[StageStay]]] = {}  # stage id -> the stays there, per deal
+    skipped: dict[int, list[ReportedDeal]] = {}
+    for deal, stays in ways:
+        by_stage: dict[int, list[StageStay]] = {}
+        for stay in stays:
+            if not is_closed(stay.stage):
+                by_stage.setdefault(stay.stage.id or 0, []).append(stay)
+        for stage_id, there in by_stage.items():
+            passed.setdefault(stage_id, []).append(there)
+        for stage_id in _skipped(stays, funnel):
+            skipped.setdefault(stage_id, []).append(deal)
+    several = len({funnel.stages[stage_id].pipeline_id for stage_id in passed}) > 1
+    lines = []
+    for stage_id in sorted(passed, key=lambda each: (funnel.stages[each].pipeline_id, order_of(funnel.stages[each]))):
+        stage = funnel.stages[stage_id]
+        if pipeline_id not in {None, stage.pipeline_id}:
+            continue
+        pipeline = funnel.pipelines.get(stage.pipeline_id)
+        under = pipeline.name if several and pipeline is not None else ""
+        lines.append(
+            _of_stage(str(stage_id), stage.name, under, passed[stage_id], skipped.get(stage_id, []), calendars)
+        )
+    return lines
+
+
+def _skipped(stays: Sequence[StageStay], funnel: Funnel) -> list[int]:
+    """The open stages that a deal jumped over: it stood before and behind them, and never there."""
+    been = {stay.stage.id for stay in stays}
+    found: set[int] = set()
+    for stay in stays:
+        to = stay.to
+        if to is None or to.pipeline_id != stay.stage.pipeline_id or to.kind == StageKind.LOST:
+            continue
+        for stage in funnel.stages_of(to.pipeline_id):
+            is_between = order_of(stay.stage) < order_of(stage) and (
+                to.kind == StageKind.WON or order_of(stage) < order_of(to)
+            )
+            if stage.kind == StageKind.OPEN and is_between and stage.id not in been:
+                found.add(stage.id or 0)
+    return sorted(found)
+
+
+def _of_stage(
+    key: str,
+    name: str,
+    under: str,
+    passed: Sequence[list[StageStay]],
+    skipped: Sequence[ReportedDeal],
+    calendars: Calendars,
+) -> ReportLine:
+    """The line of a stage. A deal that came several times counts once, and its last stay says how it went on."""
+    last = [stays[-1] for stays in passed]
+    times = [
+        calendars.of_user(stays[-1].deal.responsible_id).minutes_between(stay.entered_at, stay.left_at)
+        for stays in passed
+        for stay in stays
+        if stay.left_at is not None
+    ]
+    rows: dict[str, Sequence[Any]] = {exit_.value: [stay for stay in last if stay.exit is exit_] for exit_ in Exit}
+    rows["entered"] = last
+    behind: dict[str, Sequence[Behind]] = {column: RowsBehind(found, behind_stay) for column, found in rows.items()}
+    behind["skipped"] = RowsBehind(skipped, behind_deal)
+    values = {
+        **{column: len(found) for column, found in behind.items()},
+        "amount": sum_of(stay.deal for stay in last),
+        "conversion": _conversion(rows),
+        "median_minutes": middle(times),
+        "p90_minutes": ninth_tenth(times),
+    }
+    return ReportLine(key, name, values, behind, under)
+
+
+def _whole(key: str, name: str, ways: Sequence[Way], pipeline_id: int | None) -> ReportLine:
+    """A line of whole deals, by where they are now."""
+    rows: dict[str, list[ReportedDeal]] = {exit_.value: [] for exit_ in Exit}
+    for deal, stays in ways:
+        rows[_end_of(stays, pipeline_id)].append(deal)
+    rows[Exit.BACK].clear()
+    rows["entered"] = [deal for deal, _ in ways]
+    values: dict[str, Any] = {column: len(found) for column, found in rows.items()}
+    values |= {"amount": sum_of(rows["entered"]), "conversion": _conversion(rows), Exit.BACK.value: None}
+    values |= {"skipped": None, "median_minutes": None, "p90_minutes": None}
+    return ReportLine(key, name, values, {column: RowsBehind(found, behind_deal) for column, found in rows.items()})
+
+
+def _end_of(stays: Sequence[StageStay], pipeline_id: int | None) -> Exit:
+    if not stays:
+        return Exit.STAYS
+    now = stays[-1].stage
+    if pipeline_id is not None and now.pipeline_id != pipeline_id:
+        return Exit.HANDED_OVER
+    return {StageKind.WON: Exit.ADVANCED, StageKind.LOST: Exit.LOST}.get(StageKind(now.kind), Exit.STAYS)
+
+
+def _conversion(rows: Mapping[str, Sequence[object]]) -> int | None:
+    """The share that went on, of those that are not there any more."""
+    return percent(len(rows[Exit.ADVANCED]), len(rows["entered"]) - len(rows[Exit.STAYS]))
+
+
+FUNNEL = Report(
+    name="funnel",
+    title=N_("Funnel by cohort"),
+    definition=N_(
+        "Deals made in the period, and what became of them until now. A deal counts once in each stage where it stood; how its last "
+        "stay there ended says how it went on, so that entered = went on + lost + moved back + handed over + still there. Skipped: it "
+        "passed the stage without standing in it, which counts neither as entered nor as gone on. Conversion: those that went on, of "
+        "those no longer there. In the line “All” and in lines of people, teams, sources and pipelines, went on means won. Times are "
+        "working time. A move that the same person takes back within ten minutes does not count. Sums are by today's amounts."
+    ),
+    dimensions={"stage": N_("By stage"), **BY_DEAL},
+    columns=(
+        Column("entered", N_("Entered"), ColumnKind.COUNT, opens=True),
+        Column("amount", N_("Sum"), ColumnKind.MONEY),
+        Column("advanced", N_("Went on"), ColumnKind.COUNT, opens=True),
+        Column("lost", N_("Lost"), ColumnKind.COUNT, opens=True),
+        Column("back", N_("Moved back"), ColumnKind.COUNT, opens=True),
+        Column("handed_over", N_("Handed over"), ColumnKind.COUNT, opens=True),
+        Column("stays", N_("Still there"), ColumnKind.COUNT, opens=True),
+        Column("skipped", N_("Skipped"), ColumnKind.COUNT, opens=True),
+        Column("conversion", N_("Conversion"), ColumnKind.PERCENT),
+        Column("median_minutes", N_("Median time"), ColumnKind.MINUTES),
+        Column("p90_minutes", N_("90th percentile"), ColumnKind.MINUTES),
+    ),
+    load=load,
+    bar="entered",
+    by_pipeline=True,
+    compared=("entered", "conversion"),
+)

@@ -1,0 +1,88 @@
+"""The report on lost deals (I1): why, from which stage, and whose."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func
+from sqlalchemy import select as columns
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access.permissions import Viewer
+from pbxcrm.deals.access import visible_deals
+from pbxcrm.deals.models import Deal, StageKind, StageMove
+from pbxcrm.deals.queries import load_funnel
+from pbxcrm.people.directory import load_directory
+from pbxcrm.reports.grouping import counted_rows, percent, split
+from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, RowsBehind, Table
+from pbxcrm.reports.stage_stays import BY_DEAL, DEAL_COLUMNS, DealGroups, ReportedDeal, sum_of
+from pbxcrm.shared.reasons import N_
+
+NO_REASON, NO_STAGE = N_("No reason given"), N_("No stage")
+
+
+async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
+    """Deals that were lost in the period, and are lost still."""
+    people, funnel = await load_directory(session), await load_funnel(session)
+    lost = [stage.id for stage in funnel.stages.values() if stage.kind == StageKind.LOST]
+    latest = (
+        select(func.max(StageMove.id)).where(col(StageMove.deal_id) == col(Deal.id)).correlate(Deal).scalar_subquery()
+    )
+    query = (
+        columns(*DEAL_COLUMNS, col(StageMove.from_stage_id))
+        .join(StageMove, col(StageMove.id) == latest)
+        .where(
+            visible_deals(viewer),
+            col(Deal.stage_id).in_(lost),
+            col(Deal.closed_at) >= asked.since,
+            col(Deal.closed_at) < asked.until,
+            *asked.of_people(Deal.responsible_id),
+        )
+        .order_by(col(Deal.closed_at), col(Deal.id))
+    )
+    if asked.pipeline_id is not None:
+        query = query.where(col(Deal.pipeline_id) == asked.pipeline_id)
+    found: list[tuple[ReportedDeal, int | None]] = []
+    for *values, from_id in await counted_rows(session, query):
+        found.append((ReportedDeal(*values), from_id))
+    groups, count = DealGroups(people, funnel), len(found)
+
+    def key_of(each: tuple[ReportedDeal, int | None]) -> tuple[str, str]:
+        deal, from_id = each
+        if asked.by == "reason":
+            return deal.lost_reason or "none", deal.lost_reason or NO_REASON
+        if asked.by == "stage":
+            stage = funnel.stages.get(from_id)
+            return (str(stage.id), stage.name) if stage is not None else ("none", NO_STAGE)
+        return groups.key_of(deal, asked.by)
+
+    def line_of(key: str, name: str, group: Sequence[tuple[ReportedDeal, int | None]]) -> ReportLine:
+        deals = [deal for deal, _ in group]
+        values = {"lost": len(deals), "percent_lost": percent(len(deals), count), "amount": sum_of(deals)}
+        return ReportLine(key, name, values, {"lost": RowsBehind(deals, _behind)})
+
+    table = split(found, key_of, line_of, lambda everything: line_of("", "", everything))
+    return Table(sorted(table.lines, key=lambda line: (-line.values["lost"], line.name)), table.totals)
+
+
+def _behind(deal: ReportedDeal) -> Behind:
+    return Behind("deal", deal.id, deal.title, deal.closed_at or deal.created_at)
+
+
+LOSSES = Report(
+    name="losses",
+    title=N_("Lost deals"),
+    definition=N_(
+        "Deals that were lost in the period and are lost still, by the reason given, by the stage they were lost from, and by whose they "
+        "are. The share is of all lost deals of the report."
+    ),
+    dimensions={"reason": N_("By reason"), "stage": N_("By stage"), **BY_DEAL},
+    columns=(
+        Column("lost", N_("Lost"), ColumnKind.COUNT, opens=True),
+        Column("percent_lost", N_("Share"), ColumnKind.PERCENT),
+        Column("amount", N_("Sum"), ColumnKind.MONEY),
+    ),
+    load=load,
+    bar="lost",
+    by_pipeline=True,
+    compared=("lost", "amount"),
+)

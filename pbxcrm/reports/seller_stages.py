@@ -1,0 +1,132 @@
+"""The report on sellers by stage (I4): in which stage whose deals go on less often than the team's."""
+
+from collections.abc import Sequence
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access.permissions import Viewer
+from pbxcrm.deals.models import Deal, StageMove
+from pbxcrm.deals.queries import Funnel, load_funnel
+from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.reports.grouping import percent
+from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, RowsBehind, Table
+from pbxcrm.reports.stage_stays import NOBODY, Exit, StageStay, is_closed, load_ways, order_of
+from pbxcrm.shared.reasons import N_
+
+FEWEST = 10  # deals of a person in a stage below which nobody is judged
+
+
+async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
+    """Stays that ended in the period, by person and stage, each compared with the person's team.
+
+    The team is the whole one that the viewer may see, also when one person is asked for.
+    """
+    people, funnel = await load_directory(session), await load_funnel(session)
+    moved = select(StageMove.deal_id).where(col(StageMove.at) >= asked.since, col(StageMove.at) < asked.until)
+    ended = [
+        stay
+        for _, stays in await load_ways(session, viewer, funnel, col(Deal.id).in_(moved))
+        for stay in stays
+        if stay.left_at is not None
+        and asked.since <= stay.left_at < asked.until
+        and not is_closed(stay.stage)
+        and asked.pipeline_id in {None, stay.stage.pipeline_id}
+    ]
+    by_person: dict[tuple[int | None, int], list[StageStay]] = {}
+    by_team: dict[tuple[int | None, int], list[StageStay]] = {}
+    for stay in ended:
+        stage_id = stay.stage.id or 0
+        by_person.setdefault((stay.deal.responsible_id, stage_id), []).append(stay)
+        by_team.setdefault((_team_of(people, stay.deal.responsible_id), stage_id), []).append(stay)
+    asked_for = [key for key in by_person if _is_asked(people, asked, key[0])]
+    lines = [
+        _line(by_person[user_id, stage_id], by_team[_team_of(people, user_id), stage_id], people, funnel, asked.by)
+        for user_id, stage_id in asked_for
+    ]
+    counted = [stay for key in asked_for for stay in by_person[key]]
+    totals = {**_counts(counted), "percent_team": None, "points": None}
+    return Table(sorted(lines, key=_place(asked.by, funnel)), totals)
+
+
+def _is_asked(people: Directory, asked: Asked, user_id: int | None) -> bool:
+    is_team = asked.team_id is None or _team_of(people, user_id) == asked.team_id
+    return is_team and asked.user_id in {None, user_id}
+
+
+def _team_of(people: Directory, user_id: int | None) -> int | None:
+    user = people.users.get(user_id or 0)
+    return user.team_id if user is not None else None
+
+
+def _line(
+    own: Sequence[StageStay], team: Sequence[StageStay], people: Directory, funnel: Funnel, by: str
+) -> ReportLine:
+    stay = own[0]
+    person, stage = people.name(stay.deal.responsible_id) or NOBODY, stay.stage.name
+    values = _counts(own)
+    theirs, mine = _counts(team)["percent_on"], values["percent_on"]
+    is_judged = len(own) >= FEWEST and mine is not None and theirs is not None
+    values |= {
+        "percent_team": theirs,
+        "points": mine - theirs if is_judged and mine is not None and theirs is not None else None,
+    }
+    behind = {column: RowsBehind(rows, _behind) for column, rows in _rows(own).items()}
+    name, under = (stage, person) if by == "stage" else (person, stage)
+    return ReportLine(f"{stay.deal.responsible_id or 0}-{stay.stage.id}", name, values, behind, under)
+
+
+def _rows(stays: Sequence[StageStay]) -> dict[str, list[StageStay]]:
+    return {
+        "left": list(stays),
+        "on": [stay for stay in stays if stay.exit is Exit.ADVANCED],
+        "lost": [stay for stay in stays if stay.exit is Exit.LOST],
+    }
+
+
+def _counts(stays: Sequence[StageStay]) -> dict[str, int | None]:
+    rows = _rows(stays)
+    return {
+        **{column: len(found) for column, found in rows.items()},
+        "percent_on": percent(len(rows["on"]), len(stays)),
+    }
+
+
+def _place(by: str, funnel: Funnel):  # type: ignore[no-untyped-def]
+    """The order of the lines: the worst difference first, or by name and then along the funnel."""
+
+    def place(line: ReportLine) -> tuple[object, ...]:
+        stage = funnel.stages[int(line.key.partition("-")[2])]
+        along = (stage.pipeline_id, order_of(stage))
+        if by == "difference":
+            points = line.values["points"]
+            return (points is None, points or 0, line.name, along)
+        return (line.name, along) if by == "owner" else (along, line.under)
+
+    return place
+
+
+def _behind(stay: StageStay) -> Behind:
+    return Behind("deal", stay.deal.id, stay.deal.title, stay.left_at or stay.entered_at)
+
+
+SELLER_STAGES = Report(
+    name="seller_stages",
+    title=N_("Sellers by stage"),
+    definition=N_(
+        "Deals that left a stage in the period, by whose they are now, and how many of them went on to a later stage. Each person is "
+        "compared with their whole team in the same stage: the difference says where somebody's deals sink. With fewer than ten deals "
+        "nobody is judged, and no difference is shown."
+    ),
+    dimensions={"difference": N_("Worst first"), "owner": N_("By person"), "stage": N_("By stage")},
+    columns=(
+        Column("left", N_("Deals that left it"), ColumnKind.COUNT, opens=True),
+        Column("on", N_("Went on"), ColumnKind.COUNT, opens=True),
+        Column("lost", N_("Lost"), ColumnKind.COUNT, opens=True),
+        Column("percent_on", N_("Conversion"), ColumnKind.PERCENT),
+        Column("percent_team", N_("Conversion of the team"), ColumnKind.PERCENT),
+        Column("points", N_("Difference, points"), ColumnKind.COUNT),
+    ),
+    load=load,
+    by_pipeline=True,
+)

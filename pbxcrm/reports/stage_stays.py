@@ -1,0 +1,180 @@
+"""How deals went through the stages, and how each stay ended: the rows of the reports on the funnel."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement
+from sqlalchemy import select as columns
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access.permissions import Viewer
+from pbxcrm.deals.access import visible_deals
+from pbxcrm.deals.models import Deal, Stage, StageKind, StageMove
+from pbxcrm.deals.queries import Funnel
+from pbxcrm.people.directory import Directory
+from pbxcrm.reports.grouping import counted_rows, of_person
+from pbxcrm.reports.report import Behind
+from pbxcrm.shared.reasons import N_
+
+NOBODY, NO_TEAM, NO_SOURCE = N_("Nobody"), N_("No team"), N_("No source")
+TAKEN_BACK = timedelta(minutes=10)  # a move that the same person reverses sooner was a slip
+_ORDER = {StageKind.UNSORTED: 0, StageKind.DIDNT_REACH: 1}  # before all open stages, wherever they stand on the board
+
+
+class Exit(StrEnum):
+    """How a stay in a stage ended."""
+
+    ADVANCED = "advanced"  # to a later stage of the pipeline, or won
+    LOST = "lost"
+    BACK = "back"  # to an earlier stage
+    HANDED_OVER = "handed_over"  # to another pipeline
+    STAYS = "stays"  # still there
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedDeal:
+    """What reports on the funnel need of a deal."""
+
+    id: int
+    title: str
+    responsible_id: int | None
+    source: str
+    pipeline_id: int
+    stage_id: int
+    amount: Decimal | None
+    created_at: datetime
+    closed_at: datetime | None
+    lost_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageStay:
+    """A deal's stay in a stage; ``left_at`` and ``to`` are None while it is there."""
+
+    deal: ReportedDeal
+    stage: Stage
+    entered_at: datetime
+    left_at: datetime | None = None
+    to: Stage | None = None
+
+    @property
+    def exit(self) -> Exit:
+        """How it ended."""
+        if self.to is None:
+            return Exit.STAYS
+        if self.to.pipeline_id != self.stage.pipeline_id:
+            return Exit.HANDED_OVER
+        if self.to.kind == StageKind.LOST:
+            return Exit.LOST
+        is_later = self.to.kind == StageKind.WON or order_of(self.to) > order_of(self.stage)
+        return Exit.ADVANCED if is_later else Exit.BACK
+
+
+#: The columns of ``Deal`` that a ``ReportedDeal`` has, in its order.
+DEAL_COLUMNS = (
+    col(Deal.id),
+    col(Deal.title),
+    col(Deal.responsible_id),
+    col(Deal.source),
+    col(Deal.pipeline_id),
+    col(Deal.stage_id),
+    col(Deal.amount),
+    col(Deal.created_at),
+    col(Deal.closed_at),
+    col(Deal.lost_reason),
+)
+
+
+def order_of(stage: Stage) -> tuple[int, int]:
+    """The place of a stage on the way to the win."""
+    return _ORDER.get(StageKind(stage.kind), 2), stage.position
+
+
+async def load_ways(
+    session: AsyncSession, viewer: Viewer, funnel: Funnel, *conditions: ColumnElement[bool]
+) -> list[tuple[ReportedDeal, list[StageStay]]]:
+    """Each visible deal of these ``conditions`` with all its stays in order, without moves that were taken back at once.
+
+    Raises Invalid for too many moves.
+    """
+    query = (
+        columns(*DEAL_COLUMNS, col(StageMove.to_stage_id), col(StageMove.at), col(StageMove.by_id))
+        .join(StageMove, col(StageMove.deal_id) == col(Deal.id))
+        .where(visible_deals(viewer), *conditions)
+        .order_by(col(Deal.id), col(StageMove.id))
+    )
+    deals: dict[int, ReportedDeal] = {}
+    moves: dict[int, list[tuple[int, datetime, int | None]]] = {}
+    for *values, to_id, at, by_id in await counted_rows(session, query):
+        deal_id = values[0]
+        if deal_id not in deals:
+            deals[deal_id] = ReportedDeal(*values)
+        moves.setdefault(deal_id, []).append((to_id, at, by_id))
+    return [(deal, _stays(deal, moves[deal_id], funnel)) for deal_id, deal in deals.items()]
+
+
+def _stays(deal: ReportedDeal, moves: Iterable[tuple[int, datetime, int | None]], funnel: Funnel) -> list[StageStay]:
+    way: list[tuple[Stage, datetime, int | None]] = []
+    for to_id, at, by_id in moves:
+        stage = funnel.stages.get(to_id)
+        if stage is None:
+            continue
+        if len(way) > 1 and way[-2][0].id == to_id and _is_slip(way[-1], at, by_id):
+            way.pop()
+        else:
+            way.append((stage, at, by_id))
+    ends = [*((at, stage) for stage, at, _ in way[1:]), (None, None)]
+    return [StageStay(deal, stage, at, left_at, to) for (stage, at, _), (left_at, to) in zip(way, ends, strict=True)]
+
+
+def _is_slip(last: tuple[Stage, datetime, int | None], at: datetime, by_id: int | None) -> bool:
+    return by_id is not None and by_id == last[2] and at - last[1] <= TAKEN_BACK
+
+
+def behind_deal(deal: ReportedDeal) -> Behind:
+    """The deal as a row behind a figure, with the time when it was made."""
+    return Behind("deal", deal.id, deal.title, deal.created_at)
+
+
+def behind_stay(stay: StageStay) -> Behind:
+    """The deal of a stay, with the time when it entered the stage."""
+    return Behind("deal", stay.deal.id, stay.deal.title, stay.entered_at)
+
+
+def sum_of(deals: Iterable[ReportedDeal]) -> Decimal:
+    """The sum of their amounts as they are now; deals without an amount count nothing."""
+    return sum((deal.amount for deal in deals if deal.amount is not None), Decimal(0))
+
+
+def is_closed(stage: Stage) -> bool:
+    """Whether deals end in this stage."""
+    return stage.kind in {StageKind.WON, StageKind.LOST}
+
+
+@dataclass(frozen=True, slots=True)
+class DealGroups:
+    """Splits deals into the lines of a report: by person, team, source or pipeline."""
+
+    people: Directory
+    funnel: Funnel
+
+    def key_of(self, deal: ReportedDeal, by: str) -> tuple[str, str]:
+        """Key and name of the line of a deal."""
+        if by == "owner":
+            return of_person(deal.responsible_id, self.people.name(deal.responsible_id), NOBODY)
+        if by == "team":
+            user = self.people.users.get(deal.responsible_id or 0)
+            team = self.people.teams.get(user.team_id or 0) if user is not None else None
+            return (str(team.id), team.name) if team is not None else ("none", NO_TEAM)
+        if by == "source":
+            return deal.source or "none", deal.source or NO_SOURCE
+        pipeline = self.funnel.pipelines.get(deal.pipeline_id)
+        return str(deal.pipeline_id), pipeline.name if pipeline is not None else "—"
+
+
+#: How reports on deals may be split, besides by stage.
+BY_DEAL = {"owner": N_("By person"), "team": N_("By team"), "source": N_("By source"), "pipeline": N_("By pipeline")}
