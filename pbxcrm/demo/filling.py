@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from secrets import token_urlsafe
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -83,10 +82,8 @@ async def _light(db: Database, at: datetime) -> None:
     """Light what is due, each lamp soon after its time, as the worker would have done."""
     while True:
         async with db.read() as session:
-            armed = select(func.min(Lamp.due_at)).where(
-                Lamp.state == LampState.ARMED.value, col(Lamp.parked_at).is_(None)
-            )
-            due = (await session.exec(armed)).one()
+            armed = select(Lamp.due_at).where(Lamp.state == LampState.ARMED.value, col(Lamp.parked_at).is_(None))
+            due = (await session.exec(armed.order_by(col(Lamp.due_at)).limit(1))).first()
         if due is None or due > at:
             break
         await sweep_lamps(db, min(at, due + TOGETHER))
