@@ -29,6 +29,7 @@ from pbxcrm.deals.actions import add_note
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import list_deals
 from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.queries import load_fields
 from pbxcrm.global_search import company_matches, find_clients
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
@@ -37,7 +38,7 @@ from pbxcrm.timeline.entries import EntryKind
 from pbxcrm.timeline.queries import timeline
 from web.answers import redirect, toast
 from web.cursors import read_entry
-from web.custom_values import shown_fields
+from web.custom_values import entered, shown_fields
 from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
 from web.known_numbers import MEANT, check_unknown, known_of
@@ -179,6 +180,7 @@ async def create(request: Request) -> Response:
                 note=form["note"],
                 region=parts(request).settings.region,
                 now=now(request),
+                custom=entered(form, (await load_fields(session)).of(FieldEntity.CONTACT)),
             )
     except Invalid as error:
         form.refuse(error)
@@ -300,6 +302,7 @@ async def _form_page(request: Request, form: Form, contact_id: int | None = None
     async with parts(request).db.read() as session:
         people = await colleagues(session, viewer(request))
         companies = (await list_companies(session, viewer(request), limit=200)).rows
+        fields = (await load_fields(session)).of(FieldEntity.CONTACT) if contact_id is None else []
     return show(
         request,
         "contacts/edit.html",
@@ -309,6 +312,7 @@ async def _form_page(request: Request, form: Form, contact_id: int | None = None
         contact_id=contact_id,
         people=choices(people),
         companies=companies,
+        more_fields=fields,
     )
 
 

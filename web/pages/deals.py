@@ -42,7 +42,8 @@ from pbxcrm.deals.queries import (
     stages_of,
 )
 from pbxcrm.deals.tag_queries import list_tags, tags_of
-from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.models import FieldEntity, ValueKind
+from pbxcrm.fields.queries import load_fields
 from pbxcrm.files.actions import On
 from pbxcrm.files.queries import list_files
 from pbxcrm.flags.queries import FlagFilter, list_flags
@@ -56,7 +57,7 @@ from pbxcrm.timeline.queries import timeline
 from web import gate_dialog, words
 from web.answers import redirect, toast
 from web.cursors import read_entry
-from web.custom_values import shown_fields
+from web.custom_values import entered, shown_fields
 from web.due_dates import QUICK
 from web.forms import Form, filled, local_text, read_form
 from web.i18n import N_
@@ -329,6 +330,7 @@ async def create(request: Request) -> Response:
                 currency=settings.currency,
                 region=settings.region,
                 now=now(request),
+                custom=entered(form, (await load_fields(session)).of(FieldEntity.DEAL)),
             )
     except Invalid as error:
         error.field = {"name": "contact", "phones": "number", "client_number": "number", "contact_id": "contact"}.get(
@@ -350,14 +352,21 @@ async def _new_page(request: Request, form: Form, status: int = 200) -> HTMLResp
         pipelines = await list_pipelines(session)
         default = await default_pipeline(session)
         people = await colleagues(session, viewer(request))
+        fields = await load_fields(session)
     pipelines.sort(key=lambda found: default is not None and found[0].id != default.id)
     stages = words.stage_choices(pipelines, {StageKind.OPEN, StageKind.UNSORTED})
+    first = next((stage for _, some in pipelines for stage in some if stage.kind == StageKind.OPEN), None)
+    place = (first.pipeline_id, first.id or 0) if first is not None else (0, 0)
+    required = Requirements.load(first.requires).fields if first is not None else ()
+    custom = [each for each in fields.shown_at(*place, required) if each.kind != ValueKind.FILE]
     return show(
         request,
         "deals/new.html",
         fragment="deals/_new_form.html",
         status=status,
         form=form,
+        required_fields=[each for each in custom if each.key in required],
+        more_fields=[each for each in custom if each.key not in required],
         stages=stages,
         people=choices(people),
     )
