@@ -1,11 +1,15 @@
-"""The global search over clients, companies, deals and notes."""
+"""The global search over clients, companies, deals, tasks and notes.
 
-from collections.abc import Sequence
+Every kind is found through an index of its own, best first, and the viewer's access is tested row by row only until enough are found:
+nothing is gathered or sorted that grows with the years.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, or_
-from sqlmodel import col, select
+from sqlalchemy import ColumnElement, union_all
+from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
@@ -13,19 +17,26 @@ from pbxcrm.contacts.access import sees_little, visible_companies, visible_conta
 from pbxcrm.contacts.known_numbers import KnownNumber, whose_numbers
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.contacts.queries import ContactRow, with_numbers
-from pbxcrm.contacts.search import matching
 from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.deals.queries import DealRow, as_rows
 from pbxcrm.notes.access import visible_notes
-from pbxcrm.shared.core_sql import load_by_id
+from pbxcrm.shared.core_sql import load_by_id, one_of
+from pbxcrm.shared.listed import newest_that_pass
 from pbxcrm.shared.numbers import normalise
 from pbxcrm.shared.search_keys import search_key, words_of
 from pbxcrm.shared.search_words import rows_with
+from pbxcrm.shared.spellings import corrected
 from pbxcrm.shared.text_match import MANY, begins_word, digits_of, part_of
+from pbxcrm.tasks.access import visible_tasks
+from pbxcrm.tasks.models import Task, TaskStatus, is_open
+
+Model = TypeVar("Model", bound=SQLModel)
 
 SHORTEST = 3  # letters or digits
-RANKED = 100  # rows that are ranked; more than a screen shows
+RANKED = 40  # rows that are ranked; more than a screen shows
+_FEW = 1_000  # matches that are ranked as a whole; of more the newest are taken
+_TESTED = 400  # rows whose access is tested for one list
 _AROUND = 40  # characters of a note shown before the word that was found
 _SHOWN = 120  # characters of a note that are shown
 
@@ -48,14 +59,16 @@ class Found:
     companies: list[Company]
     deals: list[DealRow]
     notes: list[FoundNote]
+    tasks: list[Task] = field(default_factory=list)
     private: list[KnownNumber] = field(
         default_factory=list
     )  # whose a complete number is, if the viewer may not open the client
+    alike: bool = False  # nobody is named so; clients and companies are those whose names are one typing error away
 
     @property
     def nothing(self) -> bool:
         """Whether all lists are empty."""
-        return not (self.contacts or self.companies or self.deals or self.notes or self.private)
+        return not (self.contacts or self.companies or self.deals or self.notes or self.tasks or self.private)
 
 
 def company_matches(text: str) -> list[ColumnElement[bool]]:
@@ -73,60 +86,85 @@ async def search(
     text = text.strip()
     if len(text) < SHORTEST:
         return Found([], [], [], [])
-    contacts = await _contacts(session, viewer, text, limit)
-    companies = await _companies(session, viewer, text, limit)
+    little = await sees_little(session, viewer)
+    contacts = await _contacts(session, viewer, text, limit, little=little)
+    companies = await _companies(session, viewer, text, limit, little=little)
+    alike = False
+    if not (contacts or companies):
+        for other in await corrected(session, text):
+            contacts += await _contacts(session, viewer, other, limit, little=little)
+            companies += await _companies(session, viewer, other, limit, little=little)
+            alike = bool(contacts or companies)
+            if len(contacts) >= limit:
+                break
+        contacts, companies = _once(contacts)[:limit], _once(companies)[:limit]
     deals = await _deals(session, viewer, text, contacts, companies, limit)
     return Found(
-        await with_numbers(session, contacts),
-        companies,
-        await as_rows(session, deals),
-        await _notes(session, viewer, text, limit),
-        await _private(session, viewer, text, region),
+        contacts=await with_numbers(session, contacts),
+        companies=companies,
+        deals=await as_rows(session, deals),
+        notes=await _notes(session, viewer, text, limit),
+        tasks=await _tasks(session, viewer, text, limit),
+        private=await _private(session, viewer, text, region),
+        alike=alike,
     )
 
 
 async def find_clients(session: AsyncSession, viewer: Viewer, text: str, *, limit: int) -> list[ContactRow]:
     """The best matching clients that the viewer may see, for a form to choose one."""
-    return await with_numbers(session, await _contacts(session, viewer, text.strip(), limit))
+    little = await sees_little(session, viewer)
+    return await with_numbers(session, await _contacts(session, viewer, text.strip(), limit, little=little))
 
 
-async def _contacts(session: AsyncSession, viewer: Viewer, text: str, limit: int) -> list[Contact]:
-    visible = visible_contacts(viewer, little=await sees_little(session, viewer))
-    digits = digits_of(text)
-    best = begins_word(col(Contact.name_folded), text)
-    if digits:
-        ends = col(Phone.number).endswith(digits, autoescape=True)
-        best = or_(best, col(Contact.id).in_(select(Phone.contact_id).where(ends).limit(MANY).correlate(None)))
-    fits = await matching(session, text)
-    return await _best_of(session, Contact, best, (visible, fits), text, lambda row: row.name, limit)
+async def _contacts(session: AsyncSession, viewer: Viewer, text: str, limit: int, *, little: bool) -> list[Contact]:
+    visible = visible_contacts(viewer, little=little)
+    found: list[Contact] = []
+    if digits := digits_of(text):
+        has_it = col(Phone.number).contains(digits, autoescape=True)
+        phones = (await session.exec(select(Phone.contact_id, Phone.number).where(has_it).limit(_FEW))).all()
+        # Numbers that end so come first: the end is what people remember.
+        ranked = sorted(phones, key=lambda phone: (not phone[1].endswith(digits), -phone[0]))
+        found = await _that_pass(session, Contact, [contact_id for contact_id, _ in ranked], visible, limit)
+    if len(found) < limit:
+        own = col(Contact.responsible_id) == viewer.user_id
+        found += await _named(session, Contact, Contact.name_folded, visible, text, limit, little=little, own=own)
+    return _once(found)[:limit]
 
 
-async def _companies(session: AsyncSession, viewer: Viewer, text: str, limit: int) -> list[Company]:
-    conditions = (visible_companies(viewer), *company_matches(text))
-    best = begins_word(col(Company.name_folded), text)
-    return await _best_of(session, Company, best, conditions, text, lambda row: row.name, limit)
+async def _companies(session: AsyncSession, viewer: Viewer, text: str, limit: int, *, little: bool) -> list[Company]:
+    visible = visible_companies(viewer, little=little)
+    own = col(Company.responsible_id) == viewer.user_id
+    return await _named(session, Company, Company.name_folded, visible, text, limit, little=little, own=own)
 
 
 async def _deals(
     session: AsyncSession, viewer: Viewer, text: str, contacts: list[Contact], companies: list[Company], limit: int
 ) -> list[Deal]:
     """Deals that match by title or number, and deals of the clients and companies found; open ones first."""
-    digits = digits_of(text)
-    named = [
-        part_of(col(Deal.title_folded), text),
-        col(Deal.contact_id).in_([contact.id for contact in contacts]),
-        col(Deal.company_id).in_([company.id for company in companies]),
+    ways = [part_of(col(Deal.title_folded), text)]
+    if contacts:
+        ways.append(col(Deal.contact_id).in_([contact.id for contact in contacts]))
+    if companies:
+        ways.append(col(Deal.company_id).in_([company.id for company in companies]))
+    if digits := digits_of(text):
+        ways.append(col(Deal.client_number).contains(digits, autoescape=True))
+    visible = visible_deals(viewer)
+    # Each way begins at its own index.
+    parts = [
+        select(col(Deal.id)).where(visible, way).order_by(col(Deal.id).desc()).limit(RANKED).subquery().select()
+        for way in ways
     ]
-    if digits:
-        named.append(col(Deal.client_number).contains(digits, autoescape=True))
-    query = (
-        select(Deal)
-        .where(visible_deals(viewer), or_(*named))
-        .order_by(col(Deal.closed_at).is_not(None), col(Deal.id).desc())
-        .limit(RANKED)
-    )
-    found = list((await session.exec(query)).all())
-    return sorted(found, key=lambda deal: (deal.closed_at is not None, -_rank(deal.title, text)))[:limit]
+    ids = (await session.exec(union_all(*parts))).scalars().all()  # type: ignore[call-overload]
+    deals = await load_by_id(session, Deal, ids)
+    key = lambda deal: (deal.closed_at is not None, -_rank(deal.title, text), -(deal.id or 0))  # noqa: E731
+    return sorted(deals.values(), key=key)[:limit]
+
+
+async def _tasks(session: AsyncSession, viewer: Viewer, text: str, limit: int) -> list[Task]:
+    """Tasks that match by title; open ones first."""
+    own = (col(Task.assignee_id) == viewer.user_id) & is_open()
+    found = await _named(session, Task, Task.title_folded, visible_tasks(viewer), text, RANKED, own=own)
+    return sorted(found, key=lambda task: task.status != TaskStatus.OPEN.value)[:limit]
 
 
 async def _private(session: AsyncSession, viewer: Viewer, text: str, region: str | None) -> list[KnownNumber]:
@@ -139,51 +177,96 @@ async def _private(session: AsyncSession, viewer: Viewer, text: str, region: str
 
 async def _notes(session: AsyncSession, viewer: Viewer, text: str, limit: int) -> list[FoundNote]:
     """The newest notes, then note fields of clients, in which words begin with the words of ``text``."""
-    found: list[FoundNote] = []
-    with_words, at_clients = rows_with("notes", text), rows_with("contacts", text)
-    if with_words is None or at_clients is None:
-        return found
-    latest = select(with_words.c.row_id).order_by(with_words.c.row_id.desc()).limit(MANY)
-    query = select(Note).where(col(Note.id).in_(latest), visible_notes(viewer)).order_by(col(Note.id).desc())
-    notes = (await session.exec(query.limit(limit))).all()
+    notes = await _that_pass(session, Note, await _newest_with(session, "notes", text), visible_notes(viewer), limit)
     deals = await load_by_id(session, Deal, (note.deal_id for note in notes))
     contacts = await load_by_id(session, Contact, (note.contact_id for note in notes))
+    found: list[FoundNote] = []
     for note in notes:
         deal, contact = deals.get(note.deal_id), contacts.get(note.contact_id)
         found.append(FoundNote(_around(note.text, text), deal, None if deal else contact, note.call_id))
-    latest = select(at_clients.c.row_id).order_by(at_clients.c.row_id.desc()).limit(MANY)
-    clients = select(Contact).where(col(Contact.id).in_(latest), visible_contacts(viewer))
-    noted = await session.exec(clients.order_by(col(Contact.id).desc()).limit(limit))
-    found += [FoundNote(_around(contact.note, text), None, contact) for contact in noted.all()]
+    if len(found) < limit:
+        ids = await _newest_with(session, "contacts", text)
+        noted = await _that_pass(session, Contact, ids, visible_contacts(viewer), limit)
+        found += [FoundNote(_around(contact.note, text), None, contact) for contact in noted]
     return found[:limit]
 
 
-async def _best_of(
-    session: AsyncSession,
-    table: Any,
-    best: ColumnElement[bool],
-    conditions: Sequence[ColumnElement[bool]],
-    text: str,
-    name_of: Any,
-    limit: int,
-) -> list[Any]:
-    """The best ranked of the newest rows that match ``best``; if they are too few, also of the others.
+async def _newest_with(session: AsyncSession, kind: str, text: str) -> Sequence[int]:
+    words = rows_with(kind, text)
+    if words is None:
+        return []
+    return (await session.exec(select(words.c.row_id).order_by(words.c.row_id.desc()).limit(MANY))).all()
 
-    Each query is limited to the newest rows, so that the database need not sort all matches.
+
+async def _named(
+    session: AsyncSession,
+    table: type[Model],
+    folded: Any,
+    visible: ColumnElement[bool],
+    text: str,
+    limit: int,
+    *,
+    little: bool = False,
+    own: ColumnElement[bool] | None = None,
+) -> list[Model]:
+    """The best visible rows whose ``folded`` name contains the words of ``text``.
+
+    Up to ``_FEW`` matches are ranked as a whole. Of more, the newest are taken: first of those where a word begins so. ``little``: the
+    viewer sees so few rows that the condition comes first; ``own``: rows that the viewer must not miss among many others' matches.
     """
-    latest = select(table).where(*conditions).order_by(table.id.desc()).limit(RANKED)
-    first = list((await session.exec(latest.where(best))).all())
-    first.sort(key=lambda row: -_rank(name_of(row), text))
-    if len(first) < limit:
-        known = [row.id for row in first]
-        others = list((await session.exec(latest.where(table.id.not_in(known)))).all())
-        first += sorted(others, key=lambda row: -_rank(name_of(row), text))
-    return first[:limit]
+    fits = part_of(col(folded), text)
+    key: Any = table.id  # type: ignore[attr-defined]  # all have one
+    few = select(key, folded).where(fits, visible) if little else select(key, folded).where(fits)
+    matches = (await session.exec(few.limit(_FEW + 1))).all()
+    if len(matches) <= _FEW:
+        asked = search_key(text)
+        ranked = sorted(matches, key=lambda match: (-_rank_of(match[1], asked), -match[0]))
+        return await _that_pass(session, table, [row_id for row_id, _ in ranked], visible, limit)
+    found: list[Model] = []
+    if own is not None:
+        mine = select(table).where(own, fits, visible).order_by(col(key).desc()).limit(RANKED)
+        found += (await session.exec(mine)).all()
+    enough = len(found) + limit
+    for condition in (begins_word(col(folded), text), fits):
+        newest = select(key).where(condition).order_by(col(key).desc()).limit(_TESTED)
+        found += await _that_pass(session, table, (await session.exec(newest)).all(), visible, max(limit, RANKED))
+        if len(found) >= enough:
+            break
+    name: Callable[[Any], str] = lambda row: getattr(row, folded.key)  # noqa: E731
+    asked = search_key(text)
+    return sorted(_once(found), key=lambda row: -_rank_of(name(row), asked))[:limit]
+
+
+async def _that_pass(
+    session: AsyncSession, table: type[Model], ids: Sequence[int], visible: ColumnElement[bool], limit: int
+) -> list[Model]:
+    """The first ``limit`` visible rows of ``ids``, in this order; at most ``_TESTED`` are tested."""
+    key: Any = table.id  # type: ignore[attr-defined]
+    ids = list(dict.fromkeys(ids))
+    place = {row_id: n for n, row_id in enumerate(ids)}
+
+    async def behind(last: int | None, most: int) -> Sequence[int]:
+        begin = 0 if last is None else place[last] + 1
+        return ids[begin : begin + most]
+
+    async def passing(some: Sequence[int]) -> list[Model]:
+        rows = (await session.exec(select(table).where(one_of(session, key, some), visible))).all()
+        return sorted(rows, key=lambda row: place[row.id])  # type: ignore[attr-defined]
+
+    found = await newest_that_pass(behind, passing, before=None, limit=limit, most_tested=_TESTED, first=4 * limit)
+    return found.rows
+
+
+def _once(rows: list[Model]) -> list[Model]:
+    return list({row.id: row for row in rows}.values())  # type: ignore[attr-defined]
 
 
 def _rank(name: str, text: str) -> int:
     """How well a name matches: 4 equal, 3 the name begins with it, 2 each word begins a word, 1 some word does, 0 a part."""
-    key, asked = search_key(name), search_key(text)
+    return _rank_of(search_key(name), search_key(text))
+
+
+def _rank_of(key: str, asked: str) -> int:
     if key == asked:
         return 4
     if key.startswith(asked):

@@ -12,6 +12,7 @@ from pbxcrm.fields.models import values_column
 from pbxcrm.shared.columns import ID, json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.numbers import LONGEST_NUMBER
 from pbxcrm.shared.search_words import keep_words
+from pbxcrm.shared.spellings import keep_spellings
 from pbxcrm.shared.text_match import folded_text, keep_folded
 
 _KEYED = text("name_key <> ''")
@@ -153,5 +154,7 @@ class NotSame(SQLModel, table=True):
 keep_folded(Company, "name")
 keep_folded(Contact, "name")
 keep_words(Contact, "note")
+keep_spellings(Contact, "name")
+keep_spellings(Company, "name")
 keep_key(Contact, "name", "name_key", name_key)
 keep_key(Email, "address", "address_key", address_key)

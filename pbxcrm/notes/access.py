@@ -5,6 +5,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
+from pbxcrm.access.owners import there_is
 from pbxcrm.calls.access import visible_calls
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.access import visible_contacts
@@ -17,11 +18,14 @@ from pbxcrm.shared.errors import NotFound
 def visible_notes(viewer: Viewer) -> ColumnElement[bool]:
     """Notes that the viewer wrote, and notes on a visible deal. A note without a deal follows its client, else its call."""
     deal, contact, call = col(Note.deal_id), col(Note.contact_id), col(Note.call_id)
+    of_deal = there_is(Note, col(Deal.id) == deal, visible_deals(viewer))
+    of_contact = there_is(Note, col(Contact.id) == contact, visible_contacts(viewer))
+    of_call = there_is(Note, col(Call.id) == call, visible_calls(viewer))
     return or_(
         col(Note.author_id) == viewer.user_id,
-        deal.in_(select(Deal.id).where(visible_deals(viewer))),
-        and_(deal.is_(None), contact.in_(select(Contact.id).where(visible_contacts(viewer)))),
-        and_(deal.is_(None), contact.is_(None), call.in_(select(Call.id).where(visible_calls(viewer)))),
+        of_deal,
+        and_(deal.is_(None), of_contact),
+        and_(deal.is_(None), contact.is_(None), of_call),
     )
 
 

@@ -38,6 +38,7 @@ async def newest_that_pass(
     before: Key | None,
     limit: int,
     most_tested: int = MOST,
+    first: int = FIRST,
 ) -> Listed[Row, Key]:
     """The first ``limit`` rows that pass, of candidates that are tested part by part.
 
@@ -45,7 +46,7 @@ async def newest_that_pass(
     pass, in the same order.
     """
     rows: list[Row] = []
-    tested, most = 0, max(FIRST, limit)
+    tested, most = 0, max(first, limit)
     while True:
         keys = await candidates(before, most)
         rows += await passing(keys) if keys else []
@@ -57,7 +58,7 @@ async def newest_that_pass(
         before = keys[-1]
         if tested >= most_tested:
             return Listed(rows, before)
-        most = MORE
+        most = min(4 * most, MORE)
 
 
 async def newest_visible(

@@ -17,6 +17,7 @@ from pbxcrm.people.models import Extension, Team, User
 from pbxcrm.people.passwords import hash_password
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.search_keys import search_key
+from pbxcrm.shared.spellings import spellings_of, words_to_spell
 from tests.bench.big_funnel import Filler
 from tests.office import PASSWORD
 
@@ -206,6 +207,7 @@ class TenYears:
         self._db, self._size, self._until = db, size, until
         self._fill = Filler(db)
         self._first_owner = 0
+        self._spelled: list[str] = []
         self._open: list[int] = []
         self._closed: list[int] = []
 
@@ -218,6 +220,7 @@ class TenYears:
             await self._deals()
             await self._work()
             await self._calls()
+        await self._searched()
         async with self._db.engine.begin() as connection:
             await connection.execute(text("DROP TABLE bench_names"))
         await self._fill.tidy()
@@ -253,6 +256,7 @@ class TenYears:
         names = [f"{first} {root}{end}" for root in _ROOTS for end in _ENDINGS for first in FIRST]
         titles = [f"{what} {of}" for what in _WHAT for of in _OF]
         firms = [f"ТОВ {root}{end}" for root in _ROOTS for end in ("буд", "сервіс", "груп", "plus")]
+        self._spelled = [*names, *firms]
         self._count = {"p": len(names), "t": len(titles), "c": len(firms)}
         rows = [
             {
@@ -272,6 +276,19 @@ class TenYears:
                 )
             )
             await connection.execute(text("INSERT INTO bench_names VALUES (:kind, :n, :name, :folded, :key)"), rows)
+
+    async def _searched(self) -> None:
+        """What the product keeps for searches as rows are written."""
+        words = {word for name in self._spelled for word in words_to_spell(name)}
+        rows = [{"spelling": spelling, "word": word} for word in words for spelling in spellings_of(word)]
+        async with self._db.engine.begin() as connection:
+            await connection.execute(
+                text(
+                    "INSERT INTO callers (number, name_folded) SELECT DISTINCT coalesce(client_number, ''), client_name_folded"
+                    " FROM calls WHERE coalesce(client_number, '') <> ''"
+                )
+            )
+            await connection.execute(text("INSERT INTO name_spellings VALUES (:spelling, :word)"), rows)
 
     def _name(self, kind: str, column: str, by: str) -> str:
         return f"(SELECT b.{column} FROM bench_names b WHERE b.kind = '{kind}' AND b.n = ({by}) % {self._count[kind]})"
