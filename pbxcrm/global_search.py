@@ -25,17 +25,18 @@ from pbxcrm.shared.core_sql import load_by_id, one_of
 from pbxcrm.shared.listed import newest_that_pass
 from pbxcrm.shared.numbers import normalise
 from pbxcrm.shared.search_keys import search_key, words_of
-from pbxcrm.shared.search_words import rows_with
+from pbxcrm.shared.search_words import newest_with
 from pbxcrm.shared.spellings import corrected
-from pbxcrm.shared.text_match import MANY, begins_word, digits_of, part_of
+from pbxcrm.shared.text_match import MANY, digits_of, part_of
 from pbxcrm.tasks.access import visible_tasks
-from pbxcrm.tasks.models import Task, TaskStatus, is_open
+from pbxcrm.tasks.models import Task, is_open
 
 Model = TypeVar("Model", bound=SQLModel)
 
 SHORTEST = 3  # letters or digits
 RANKED = 40  # rows that are ranked; more than a screen shows
-_FEW = 1_000  # matches that are ranked as a whole; of more the newest are taken
+_FEW = 3_000  # matches that are ranked as a whole; of more the newest are taken
+_NEWEST = 200  # of these
 _TESTED = 400  # rows whose access is tested for one list
 _AROUND = 40  # characters of a note shown before the word that was found
 _SHOWN = 120  # characters of a note that are shown
@@ -141,13 +142,15 @@ async def _deals(
     session: AsyncSession, viewer: Viewer, text: str, contacts: list[Contact], companies: list[Company], limit: int
 ) -> list[Deal]:
     """Deals that match by title or number, and deals of the clients and companies found; open ones first."""
-    ways = [part_of(col(Deal.title_folded), text)]
+    ways = [] if _is_number(text) else [part_of(col(Deal.title_folded), text)]
     if contacts:
         ways.append(col(Deal.contact_id).in_([contact.id for contact in contacts]))
     if companies:
         ways.append(col(Deal.company_id).in_([company.id for company in companies]))
     if digits := digits_of(text):
         ways.append(col(Deal.client_number).contains(digits, autoescape=True))
+    if not ways:
+        return []
     visible = visible_deals(viewer)
     # Each way begins at its own index.
     parts = [
@@ -161,10 +164,18 @@ async def _deals(
 
 
 async def _tasks(session: AsyncSession, viewer: Viewer, text: str, limit: int) -> list[Task]:
-    """Tasks that match by title; open ones first."""
-    own = (col(Task.assignee_id) == viewer.user_id) & is_open()
-    found = await _named(session, Task, Task.title_folded, visible_tasks(viewer), text, RANKED, own=own)
-    return sorted(found, key=lambda task: task.status != TaskStatus.OPEN.value)[:limit]
+    """Tasks that match by title: the newest open ones, then others if few match at all."""
+    if _is_number(text):
+        return []
+    fits, visible = part_of(col(Task.title_folded), text), visible_tasks(viewer)
+    open_ones = select(Task).where(is_open(), fits, visible).order_by(col(Task.id).desc()).limit(limit)
+    found = list((await session.exec(open_ones)).all())
+    if len(found) < limit:
+        key: Any = Task.id
+        ids = (await session.exec(select(key).where(fits).limit(_FEW + 1))).all()
+        if len(ids) <= _FEW:
+            found += await _that_pass(session, Task, sorted(ids, reverse=True), visible, limit)
+    return _once(found)[:limit]
 
 
 async def _private(session: AsyncSession, viewer: Viewer, text: str, region: str | None) -> list[KnownNumber]:
@@ -192,10 +203,8 @@ async def _notes(session: AsyncSession, viewer: Viewer, text: str, limit: int) -
 
 
 async def _newest_with(session: AsyncSession, kind: str, text: str) -> Sequence[int]:
-    words = rows_with(kind, text)
-    if words is None:
-        return []
-    return (await session.exec(select(words.c.row_id).order_by(words.c.row_id.desc()).limit(MANY))).all()
+    words = newest_with(kind, text, most=MANY)
+    return [] if words is None else (await session.exec(words)).all()
 
 
 async def _named(
@@ -211,8 +220,8 @@ async def _named(
 ) -> list[Model]:
     """The best visible rows whose ``folded`` name contains the words of ``text``.
 
-    Up to ``_FEW`` matches are ranked as a whole. Of more, the newest are taken: first of those where a word begins so. ``little``: the
-    viewer sees so few rows that the condition comes first; ``own``: rows that the viewer must not miss among many others' matches.
+    Up to ``_FEW`` matches are ranked as a whole, of more the newest. ``little``: the viewer sees so few rows that the condition comes
+    first; ``own``: rows that the viewer must not miss among many others' matches.
     """
     fits = part_of(col(folded), text)
     key: Any = table.id  # type: ignore[attr-defined]  # all have one
@@ -224,14 +233,10 @@ async def _named(
         return await _that_pass(session, table, [row_id for row_id, _ in ranked], visible, limit)
     found: list[Model] = []
     if own is not None:
-        mine = select(table).where(own, fits, visible).order_by(col(key).desc()).limit(RANKED)
+        mine = select(table).where(own, fits, visible).order_by(col(key).desc()).limit(2 * RANKED)
         found += (await session.exec(mine)).all()
-    enough = len(found) + limit
-    for condition in (begins_word(col(folded), text), fits):
-        newest = select(key).where(condition).order_by(col(key).desc()).limit(_TESTED)
-        found += await _that_pass(session, table, (await session.exec(newest)).all(), visible, max(limit, RANKED))
-        if len(found) >= enough:
-            break
+    newest = select(key).where(fits).order_by(col(key).desc()).limit(_NEWEST)
+    found += await _that_pass(session, table, (await session.exec(newest)).all(), visible, max(limit, RANKED))
     name: Callable[[Any], str] = lambda row: getattr(row, folded.key)  # noqa: E731
     asked = search_key(text)
     return sorted(_once(found), key=lambda row: -_rank_of(name(row), asked))[:limit]
@@ -255,6 +260,11 @@ async def _that_pass(
 
     found = await newest_that_pass(behind, passing, before=None, limit=limit, most_tested=_TESTED, first=4 * limit)
     return found.rows
+
+
+def _is_number(text: str) -> bool:
+    """Whether the text is a number in groups of digits, for which no title is searched."""
+    return bool(digits_of(text)) and len(text.split()) > 1
 
 
 def _once(rows: list[Model]) -> list[Model]:

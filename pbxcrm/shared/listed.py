@@ -37,8 +37,8 @@ async def newest_that_pass(
     *,
     before: Key | None,
     limit: int,
-    most_tested: int = MOST,
-    first: int = FIRST,
+    most_tested: int | None = None,
+    first: int | None = None,
 ) -> Listed[Row, Key]:
     """The first ``limit`` rows that pass, of candidates that are tested part by part.
 
@@ -46,7 +46,7 @@ async def newest_that_pass(
     pass, in the same order.
     """
     rows: list[Row] = []
-    tested, most = 0, max(first, limit)
+    tested, most = 0, max(FIRST if first is None else first, limit)
     while True:
         keys = await candidates(before, most)
         rows += await passing(keys) if keys else []
@@ -56,7 +56,7 @@ async def newest_that_pass(
         if len(keys) < most:
             return Listed(rows)
         before = keys[-1]
-        if tested >= most_tested:
+        if tested >= (MOST if most_tested is None else most_tested):
             return Listed(rows, before)
         most = min(4 * most, MORE)
 

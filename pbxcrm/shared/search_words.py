@@ -25,6 +25,7 @@ from sqlmodel import Field, SQLModel, col, select
 
 from pbxcrm.shared.search_keys import LONGEST_WORD, word_readings, words_of
 
+_READ = 20_000  # words with one beginning
 _LAST = "\U0010ffff"  # sorts behind every letter
 
 
@@ -76,6 +77,25 @@ def rows_with(kind: str, text: str) -> Subquery | None:
     if not queries:
         return None
     return union(*(select(query.c[0].label("row_id")) for query in queries)).subquery()
+
+
+def newest_with(kind: str, text: str, *, most: int) -> Any:  # Select of ids, or None
+    """A query for the newest ``most`` ids of rows of ``kind`` where each word of ``text`` begins a word; None for a text without words.
+
+    Of a beginning that more than ``_READ`` words have, those with the very word are complete and of the others the first are taken.
+    """
+    found = []
+    for words in word_readings(text):
+        if len(words) > 1:
+            found.append(intersect(*(_beginning(kind, word) for word in words)).subquery())
+            continue
+        of_word = (col(SearchWord.word) == words[0], col(SearchWord.kind) == kind)
+        exact = select(col(SearchWord.row_id)).where(*of_word).order_by(col(SearchWord.row_id).desc()).limit(most)
+        found += [exact.subquery(), _beginning(kind, words[0]).limit(_READ).subquery()]
+    if not found:
+        return None
+    rows = union(*(select(query.c[0].label("row_id")) for query in found)).subquery()
+    return select(rows.c.row_id).order_by(rows.c.row_id.desc()).limit(most)
 
 
 def _beginning(kind: str, word: str) -> Any:

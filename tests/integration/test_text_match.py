@@ -7,10 +7,13 @@ import pytest
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm import global_search
 from pbxcrm.access import Viewer, seen_through
+from pbxcrm.calls import search as calls_search
 from pbxcrm.calls.access import visible_calls
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.calls.queries import CallFilter, list_calls
+from pbxcrm.contacts import search as contacts_search
 from pbxcrm.contacts.access import sees_little, visible_contacts
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.contacts.queries import list_contacts
@@ -49,6 +52,9 @@ def _how_many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if request.param == "many":
         monkeypatch.setattr(board_queries, "MOST_FOUND", 0)
         monkeypatch.setattr(text_match, "MANY", 0)
+        monkeypatch.setattr(calls_search, "WHOM", 0)
+        monkeypatch.setattr(contacts_search, "FEW", 0)
+        monkeypatch.setattr(global_search, "_FEW", 0)
         monkeypatch.setattr(seen_through, "LITTLE", 0)
 
 

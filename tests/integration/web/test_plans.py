@@ -22,7 +22,10 @@ from pbxcrm.shared.db import Database
 from tests.bench.big_funnel import Filler, Years, fill_years
 from tests.integration.web.conftest import Browsers, Clock
 
-GROWS = {"deals", "stage_moves", "tasks", "lamps", "calls", "call_legs", "episodes", "contacts", "phones"}
+GROWS = {
+    "deals", "stage_moves", "tasks", "lamps", "calls", "call_legs", "episodes", "contacts", "phones", "companies", "notes", "callers",
+    "search_words", "name_spellings",
+}  # fmt: skip
 SMALL = {
     "ix_tasks_open",
     "ix_tasks_to_check",
@@ -34,6 +37,8 @@ DEALS = 4_000
 PAGES = (
     "/board", "/board?mine=1", "/board/heads", "/tasks", "/tasks?who=team", "/tasks?state=done", "/tasks/week", "/tasks/team", "/callbacks",
     "/escalations", "/burning", "/calls?mine=1", "/settings/pipelines/1", "/settings/stages/2/remove", "/shell/rail",
+    "/calls", "/calls?outcome=missed", "/calls?q=client+77", "/calls?q=0670000077", "/contacts", "/contacts?q=client+77", "/contacts?q=0670000077",
+    "/companies", "/companies?q=client", "/search?q=client+77", "/search?q=clinet", "/search?q=067+000+00+77", "/search?q=nobody",
 )  # fmt: skip
 
 

@@ -5,8 +5,8 @@ from alembic import op
 
 from pbxcrm.shared.spellings import spellings_of, words_to_spell
 
-revision = "0035"
-down_revision = "0034"
+revision = "0042"
+down_revision = "0041"
 branch_labels = None
 depends_on = None
 
