@@ -2,6 +2,7 @@
 # make test   installs what the tests need, then checks style, types and import rules and runs the tests
 # make week   plays a week of an office on both databases and compares every lamp with a slow reference (half an hour or more)
 # make chaos  kills, stops and disconnects each part, the database and the PBX at random during calls (an hour or more)
+# make bench-big   fills both databases with ten years of a big office and measures every list and search at two sizes (an hour, 15 GB)
 # make help   lists the other targets
 
 PYTHON ?= python3
@@ -9,12 +10,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CODE := pbxcrm ami web workers tests scripts/migration
 
-.PHONY: run test lint types format bench week chaos screenshots i18n lock migration clean help
+.PHONY: run test lint types format bench bench-big week chaos screenshots i18n lock migration clean help
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n '1,/^$$/p' Makefile | sed 's/^# //'
-	@echo "also: make lint types format bench week chaos screenshots i18n lock clean"
+	@echo "also: make lint types format bench bench-big week chaos screenshots i18n lock clean"
 
 run: $(VENV)/.run
 	@if [ -n "$$PBXCRM_AMI_URL" ]; then exec $(BIN)/pbxcrm run; else exec $(BIN)/pbxcrm run --demo; fi
@@ -47,6 +48,10 @@ format: $(VENV)/.test
 bench: $(VENV)/.test
 	@scripts/apt-needs test
 	$(BIN)/python -m tests.bench
+
+bench-big: $(VENV)/.test
+	@scripts/apt-needs test
+	$(BIN)/python -m tests.bench big
 
 week: $(VENV)/.test
 	@scripts/apt-needs test

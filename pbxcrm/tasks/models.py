@@ -70,6 +70,7 @@ class Task(SQLModel, table=True):
         Index("ix_tasks_given", "created_at", sqlite_where=GIVEN, postgresql_where=GIVEN),
         Index("ix_tasks_to_check", "given_by_id", "due_at", sqlite_where=TO_CHECK, postgresql_where=TO_CHECK),
         Index("ix_tasks_done_at", "done_at"),
+        Index("ix_tasks_title_folded", "title_folded"),  # a part of a title is found by a scan of it, not of the table
         UniqueConstraint("follows_id", name="uq_tasks_follows_id"),
         UniqueConstraint("stage_task_id", "stage_move_id", name="uq_tasks_stage_task_id_stage_move_id"),
     )

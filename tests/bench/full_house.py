@@ -264,17 +264,17 @@ async def times(house: House, path: str, rounds: int) -> Times:
     before = 0.0
     for n in range(rounds + 2):
         if n == 2:
-            before = _computed(house.server)
+            before = processor_time(house.server)
         began, computed = perf_counter(), process_time()
         answer = await house.client.get(path)
         clock.append((perf_counter() - began) * 1000)
         cpu.append((process_time() - computed) * 1000)
         assert answer.status_code == 200, f"{path}: {answer.status_code}"
-    server = None if house.server is None else (_computed(house.server) - before) * 1000 / rounds
+    server = None if house.server is None else (processor_time(house.server) - before) * 1000 / rounds
     return Times(clock[2:], cpu[2:], server)
 
 
-def _computed(server: int | None) -> float:
+def processor_time(server: int | None) -> float:
     """The processor time in seconds of the running child processes of ``server`` (Linux)."""
     ticks = 0
     for stat in Path("/proc").glob("[0-9]*/stat") if server is not None else ():

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("word", sa.String(length=40), nullable=False),
         sa.PrimaryKeyConstraint("spelling", "word", name=op.f("pk_name_spellings")),
     )
+    op.create_index("ix_tasks_title_folded", "tasks", ["title_folded"])
     connection = op.get_bind()
     spellings = sa.table("name_spellings", sa.column("spelling"), sa.column("word"))
     known: set[str] = set()
@@ -37,4 +38,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_tasks_title_folded", table_name="tasks")
     op.drop_table("name_spellings")
