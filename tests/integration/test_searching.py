@@ -11,7 +11,8 @@ from pbxcrm.access import Viewer, seen_through
 from pbxcrm.calls import queries as call_queries
 from pbxcrm.calls import search as calls_search
 from pbxcrm.calls.models import Call, HeardCaller
-from pbxcrm.calls.queries import CallFilter, Place, list_calls
+from pbxcrm.calls.queries import CallFilter, list_calls
+from pbxcrm.calls.search import Place
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import list_contacts
 from pbxcrm.global_search import search
