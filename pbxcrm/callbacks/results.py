@@ -23,14 +23,15 @@ from pbxcrm.contacts.queries import special_number
 from pbxcrm.deals.access import edits_deal
 from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.passed_decisions import do_pass_on, owner_to_ask
+from pbxcrm.deals.passed_decisions import active_or_manager, do_pass_on, owner_to_ask
 from pbxcrm.screenpop.models import Disposition
 from pbxcrm.screenpop.outcome_actions import do_say_ended
 from pbxcrm.shared.errors import Conflict, Incomplete, Invalid, Missing
 from pbxcrm.shared.lengths import longest
 from pbxcrm.shared.reasons import N_, Reason, reason
 from pbxcrm.shared.typed_reasons import SAY_WHY, check_why
-from pbxcrm.tasks.models import Task
+from pbxcrm.tasks.actions import do_change_task
+from pbxcrm.tasks.models import Task, TaskStatus
 from pbxcrm.tasks.queries import open_task_about
 
 # Results that close the callback, with the new status and the reason after a talk; other reasons after a call or without one.
@@ -80,6 +81,16 @@ SAID_WITHOUT_CALL = {
     AttemptResult.NOT_INTERESTED: "said_not_interested",
     AttemptResult.SPAM: "said_spam",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """Who decides instead of the person who recorded a result (``user_id`` None: nobody is there), and as whose it is: the
+    ``client``, the ``lamp`` or the ``callback`` (then with its whole result), or the ``deal``.
+    """
+
+    user_id: int | None
+    whose: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +167,9 @@ async def dismiss(session: AsyncSession, viewer: Viewer, episode_id: int, why: s
     if episode.status != EpisodeStatus.OPEN:
         raise closed(episode)
     deal = await _open_deal(session, episode)
-    if passed := await _pass_close(session, viewer, episode, deal, why, now, context):
+    decider = await decider_of(session, viewer, episode, None, deal, context, called=False)
+    if decider is not None:
+        passed = await _pass_close(session, viewer, episode, deal, decider, why, now, context)
         return Recorded(episode, None, passed=passed)
     told = reason("episode.dismissed", who=viewer.name, why=why)
     await do_close(session, episode, EpisodeStatus.DISMISSED, told, now, context, by_id=viewer.user_id)
@@ -210,16 +223,47 @@ def _check_note(note: str, *reasons: str) -> str:
 async def _pass_on(
     session: AsyncSession, viewer: Viewer, episode: Episode, said: Said, now: datetime, context: DecisionContext
 ) -> Task | None:
-    """Pass the whole result on as a task and return it; None if the viewer may record the result.
-
-    Marking a colleague's client as spam is always passed on; other results only without a call.
-    """
-    if said.result is AttemptResult.SPAM and said.owner_id is not None:
+    """Pass the whole result on as a task and return it; None if the viewer may record the result."""
+    called = said.call is not None
+    decider = await decider_of(session, viewer, episode, said.result, said.deal, context, called=called)
+    if decider is None:
+        return None
+    if said.result is AttemptResult.SPAM and decider.whose == "client":
         why = reason("passed.client", *_without(said), who=viewer.name)
-        return await _pass(session, viewer, episode, "spam", said.owner_id, said.deal, why, now, context)
-    if said.call is None and said.result is not AttemptResult.NO_NUMBER:
-        return await _pass_close(session, viewer, episode, said.deal, said.noted, now, context, said.result)
-    return None
+        return await _pass(session, viewer, episode, "spam", decider, said.deal, why, now, context)
+    return await _pass_close(session, viewer, episode, said.deal, decider, said.noted, now, context, said.result)
+
+
+async def decider_of(
+    session: AsyncSession,
+    viewer: Viewer,
+    episode: Episode,
+    result: AttemptResult | None,
+    deal: Deal | None,
+    context: DecisionContext,
+    *,
+    called: bool,
+) -> Decider | None:
+    """Who decides about the whole result instead of the viewer; None: the viewer does. ``result`` None: closing without a call.
+
+    Marking a colleague's client as spam is theirs to decide; without a call (``called``) also anything about a colleague's callback,
+    and the manager decides while its lamp burns. ``deal``: the open one of the callback.
+    """
+    people = context.people
+    if result is AttemptResult.SPAM:
+        owner_id = await owner_to_ask(session, viewer, people, deal=deal, number=episode.client_number)
+        if owner_id is not None:
+            return Decider(active_or_manager(owner_id, people), "client")
+    if called or result is AttemptResult.NO_NUMBER:
+        return None
+    if not can(viewer, Permission.ESCALATIONS_WORK) and await burning_lamps(session, [episode.id]):
+        manager = people.manager_of(episode.owner_id if episode.owner_id is not None else viewer.user_id)
+        return Decider(manager.id if manager is not None else None, "lamp")
+    if deal is not None:
+        theirs, owner_id = not edits_deal(viewer, deal, people), deal.responsible_id
+    else:
+        theirs, owner_id = not decides_for(viewer, episode.owner_id, people), episode.owner_id
+    return Decider(active_or_manager(owner_id, people), "callback") if theirs else None
 
 
 async def _pass_close(
@@ -227,30 +271,16 @@ async def _pass_close(
     viewer: Viewer,
     episode: Episode,
     deal: Deal | None,
+    decider: Decider,
     why: str,
     now: datetime,
     context: DecisionContext,
     result: AttemptResult | None = None,
-) -> Task | None:
-    """Pass on closing without a call, if it is a colleague's callback or its lamp burns. None: the viewer may close it.
-
-    ``result`` is what the viewer says of the client; None where they ask to close the callback.
-    """
+) -> Task:
+    """Pass on closing without a call. ``result`` is what the viewer says of the client; None where they ask to close the callback."""
     asked = SAID_WITHOUT_CALL.get(result, "close") if result is not None else "close"
-    people = context.people
-    if not can(viewer, Permission.ESCALATIONS_WORK) and await burning_lamps(session, [episode.id]):
-        manager = people.manager_of(episode.owner_id if episode.owner_id is not None else viewer.user_id)
-        told = reason("passed.lamp", who=viewer.name, why=why)
-        to_id = manager.id if manager is not None else None
-        return await _pass(session, viewer, episode, "close", to_id, deal, told, now, context, asked)
-    theirs = (
-        not edits_deal(viewer, deal, people) if deal is not None else not decides_for(viewer, episode.owner_id, people)
-    )
-    if not theirs:
-        return None
-    owner_id = deal.responsible_id if deal is not None else episode.owner_id
-    told = reason("passed.callback", who=viewer.name, why=why)
-    return await _pass(session, viewer, episode, "close", owner_id, deal, told, now, context, asked)
+    told = reason("passed.lamp" if decider.whose == "lamp" else "passed.callback", who=viewer.name, why=why)
+    return await _pass(session, viewer, episode, "close", decider, deal, told, now, context, asked)
 
 
 async def _pass(
@@ -258,31 +288,48 @@ async def _pass(
     viewer: Viewer,
     episode: Episode,
     what: str,
-    to_id: int | None,
+    decider: Decider,
     deal: Deal | None,
     why: Reason,
     now: datetime,
     context: DecisionContext,
     asked: str = "",
 ) -> Task:
-    task = await do_pass_on(
-        session,
-        viewer,
-        what,
-        to_id,
-        why,
-        now,
-        context.people,
-        client=await client_of(session, episode),
-        about=f"callback-{episode.id}",
-        asked=asked,
-        deal_id=deal.id if deal is not None else episode.deal_id,
-        contact_id=episode.contact_id,
-        call_id=episode.last_call_id,
-    )
+    client = await client_of(session, episode)
+    task = await _own_task(session, episode, decider)
+    if task is not None:  # they have the callback already: it is asked there, so that one miss stays one thing to do
+        missed = task.reason["because"][-1] if task.reason.get("code", "").startswith("passed.") else task.reason
+        title = reason(f"task.passed_{asked or what}", who=viewer.name, client=client)
+        task.reason = {**why.stored(), "because": [*(each.stored() for each in why.because), missed]}
+        await do_change_task(session, task, now, context.people, actor=viewer, why=why, title=title)
+    else:
+        task = await do_pass_on(
+            session,
+            viewer,
+            what,
+            decider.user_id,
+            why,
+            now,
+            context.people,
+            client=client,
+            about=f"callback-{episode.id}",
+            asked=asked,
+            deal_id=deal.id if deal is not None else episode.deal_id,
+            contact_id=episode.contact_id,
+            call_id=episode.last_call_id,
+        )
     record(session, now, "callback.passed_on", "callback", episode.id, actor=viewer, reason=why, task_id=task.id)
     await say_episode_changed(session, episode, now, context.people)
     return task
+
+
+async def _own_task(session: AsyncSession, episode: Episode, decider: Decider) -> Task | None:
+    """The open task of the callback itself, if it is the decider's."""
+    if episode.status != EpisodeStatus.OPEN or episode.task_id is None:
+        return None
+    task = await session.get(Task, episode.task_id)
+    is_theirs = task is not None and task.status == TaskStatus.OPEN and task.assignee_id == decider.user_id
+    return task if is_theirs else None
 
 
 async def _didnt_reach(
@@ -331,7 +378,8 @@ async def _close_by_hand(
         else:
             what = "not_interested" if result is AttemptResult.NOT_INTERESTED else "wrong_number"
             why = reason("passed.deal", told)
-            passed = await _pass(session, viewer, episode, what, said.owner_id, deal, why, now, context)
+            decider = Decider(active_or_manager(said.owner_id, people), "deal")
+            passed = await _pass(session, viewer, episode, what, decider, deal, why, now, context)
             before["passed"] = passed.id
     if result is AttemptResult.SPAM and episode.client_number is not None:
         if await special_number(session, episode.client_number) is None:

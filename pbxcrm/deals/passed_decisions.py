@@ -7,6 +7,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer, decides_for
+from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.contacts.queries import contacts_of_number
 from pbxcrm.deals.access import edits_deal
 from pbxcrm.deals.hooks import StageEntry, WithAnothersClient
@@ -16,13 +17,15 @@ from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import TaskDraft, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
+DECIDE_WITHIN = 240  # working minutes: half a day
+
 
 async def owner_to_ask(
     session: AsyncSession, viewer: Viewer, people: Directory, *, deal: Deal | None, number: str | None
 ) -> int | None:
     """The id of the person who must decide about ``number``: the responsible of its open deal or client. None: the viewer may."""
     if deal is not None and deal.closed_at is None and not edits_deal(viewer, deal, people):
-        return _somebody(deal.responsible_id, people)
+        return active_or_manager(deal.responsible_id, people)
     for contact in await contacts_of_number(session, number):
         if not decides_for(viewer, contact.responsible_id, people):
             return contact.responsible_id
@@ -48,14 +51,15 @@ async def do_pass_on(
     """Give ``to_id`` (their manager, if they are no longer active) a task to decide, with the viewer's reason ``why``.
 
     ``what`` is one of ``not_interested wrong_number spam close``; ``asked`` names a more exact title (``task.passed_…``).
-    No second task is created while one with the same ``about`` is open.
+    No second task is created while one with the same ``about`` is open. It is due after half a working day of theirs.
     """
+    whom = active_or_manager(to_id, people)
     new = TaskDraft(
         kind=TaskKind.ASSIGNMENT,
         title=reason(f"task.passed_{asked or what}", who=viewer.name, client=client),
         why=why,
-        due_at=at,
-        assignee_id=_somebody(to_id, people),
+        due_at=await _time_to_decide(session, whom, at, people),
+        assignee_id=whom,
         deal_id=deal_id,
         contact_id=contact_id,
         call_id=call_id,
@@ -66,13 +70,14 @@ async def do_pass_on(
 
 async def tell_owner_of_client(session: AsyncSession, made: WithAnothersClient) -> None:
     """Handler of ``with_anothers_client``: a task for whose client it is. It names no deal, which they may not see."""
+    whom = active_or_manager(made.owner_id, made.people)
     facts = {"who": made.by.name, "client": made.client or "—", "title": made.deal.title}
     new = TaskDraft(
         kind=TaskKind.TODO,
         title=reason("task.with_your_client", **facts),
         why=reason("task.with_your_client_why", **facts),
-        due_at=made.at,
-        assignee_id=_somebody(made.owner_id, made.people),
+        due_at=await _time_to_decide(session, whom, made.at, made.people),
+        assignee_id=whom,
         contact_id=made.deal.contact_id,
         about=f"deal-with:{made.deal.id}:{made.deal.contact_id}",
     )
@@ -114,7 +119,13 @@ async def settle_lost(session: AsyncSession, entry: StageEntry) -> None:
     )
 
 
-def _somebody(user_id: int | None, people: Directory) -> int | None:
+async def _time_to_decide(session: AsyncSession, user_id: int | None, at: datetime, people: Directory) -> datetime:
+    """When the person must have decided: what is due at once would be overdue before anybody can read it."""
+    return (await load_calendars(session, people)).of_user(user_id).add_minutes(at, DECIDE_WITHIN)
+
+
+def active_or_manager(user_id: int | None, people: Directory) -> int | None:
+    """The id of the person, of their manager if they are no longer active, or None."""
     if people.active(user_id) is not None:
         return user_id
     manager = people.manager_of(user_id)

@@ -14,10 +14,15 @@ from pbxcrm.upkeep.health import STALE_SECONDS
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """The PBXs that are not heard. ``since``: the time of their latest event; None if there never was one."""
+    """The PBXs that are not heard.
+
+    ``since``: when a listener last heard one of them, known where the listener is what is gone. ``last_event_at``: the latest event;
+    a PBX may have been quiet for hours before it went away. Each is None if there never was one.
+    """
 
     pbxs: tuple[str, ...]
     since: datetime | None
+    last_event_at: datetime | None
 
 
 async def load_silence(session: AsyncSession, configured: Sequence[str], now: datetime) -> Silence | None:
@@ -26,8 +31,13 @@ async def load_silence(session: AsyncSession, configured: Sequence[str], now: da
     silent = [name for name in configured if not _heard(found.get(name), now)]
     if not silent:
         return None
-    last = [status.last_event_at for name in silent if (status := found.get(name)) is not None]
-    return Silence(tuple(silent), max((at for at in last if at is not None), default=None))
+    gone = [status for name in silent if (status := found.get(name)) is not None]
+    heard = [status.reported_at for status in gone if status.state == PbxState.LISTENING]
+    return Silence(tuple(silent), _latest(heard), _latest([status.last_event_at for status in gone]))
+
+
+def _latest(moments: Sequence[datetime | None]) -> datetime | None:
+    return max((moment for moment in moments if moment is not None), default=None)
 
 
 def _heard(status: PbxStatus | None, now: datetime) -> bool:

@@ -17,9 +17,9 @@ from pbxcrm.callbacks.queries import (
     access_episode,
     access_episode_row,
     attempts_of,
-    burning_lamps,
     client_of,
     lamps_of_callback,
+    load_context,
     missed_calls_of,
 )
 from pbxcrm.callbacks.worklist_queries import AT_ONCE, ORDER_AT_MOST, Worklist, WorklistFilter, load_worklist
@@ -245,24 +245,33 @@ async def _ask(request: Request, form: Form, status: int = 200) -> HTMLResponse:
         row = await access_episode_row(session, viewer(request), _id(request))
         client = await client_of(session, row.episode, _("Withheld number"))
         people = await load_directory(session)
-        burns = bool(await burning_lamps(session, [row.episode.id]))
-        asks_call = (
-            form["result"] in RESULTS
-            and row.episode.status == EpisodeStatus.OPEN
-            and await call_behind(session, viewer(request), row.episode) is None
-        )
-    foreign = row.deal is not None and row.deal.closed_at is None and not edits_deal(viewer(request), row.deal, people)
+        what, is_open = form["result"], row.episode.status == EpisodeStatus.OPEN
+        called = await call_behind(session, viewer(request), row.episode) is not None
+        open_deal = row.deal if row.deal is not None and row.deal.closed_at is None else None
+        decider = None
+        if is_open and (what in RESULTS or what == "dismiss"):
+            decider = await results.decider_of(
+                session,
+                viewer(request),
+                row.episode,
+                AttemptResult(what) if what in RESULTS else None,
+                open_deal,
+                await load_context(session),
+                called=called and what != "dismiss",
+            )
+    foreign = open_deal is not None and not edits_deal(viewer(request), open_deal, people)
     response = show(
         request,
         "callbacks/_ask.html",
         status=status,
-        asks_call=asks_call,
-        burns=burns,
+        asks_call=what in RESULTS and is_open and not called,
+        decider=decider,
+        decides=people.name(decider.user_id) or _("nobody") if decider is not None else "",
         deals_owner=people.name(row.deal.responsible_id) if row.deal is not None and foreign else "",
         form=form,
         row=row,
         client=client,
-        what=form["result"],
+        what=what,
         why_not=WHY_NOT,
         quick=QUICK,
     )
@@ -283,7 +292,7 @@ async def _and_ask_next(request: Request, page: HTMLResponse, episode: Episode) 
         row=row,
         client=client,
         asks_call=False,
-        burns=False,
+        decider=None,
         deals_owner="",
         what="next",
         why_not=WHY_NOT,

@@ -202,14 +202,40 @@ async def test_without_a_call_anothers_callback_stays_open(desk: CallbackDesk) -
     recorded = await say(desk, episode, R.REACHED, "olena", without_call="met them")
     assert ((await desk.one(Episode)).status, recorded.attempt) == ("open", None)
     assert recorded.passed
-    assert (recorded.passed.assignee_id, recorded.passed.about) == (
-        desk.office.id("ivan"),
-        f"passed:close:callback-{episode.id}",
-    )
+    assert (recorded.passed.assignee_id, recorded.passed.id) == (desk.office.id("ivan"), episode.task_id)
     async with desk.database.write() as session:
         told = await dismiss(session, await desk.viewer("olena"), episode.id or 0, "met them", now=SOON)
     assert told.passed
     assert (await desk.one(Episode)).status == "open"
+
+
+@pytest.mark.parametrize("result", NEED_A_CALL)
+async def test_a_result_that_is_passed_on_leaves_the_owner_one_thing_to_do(desk: CallbackDesk, result: R) -> None:
+    """One miss, one task: it says what the colleague said, keeps its deadline, and ends with the callback."""
+    episode = await desk.miss()
+    before = await desk.one(Task)
+    await say(desk, episode, result, "olena", without_call="met them")
+    await say(desk, episode, result, "olena", without_call="they said it again", at=SOON + timedelta(minutes=1))
+    task = await desk.one(Task)
+    assert (task.id, task.status, task.due_at) == (before.id, "open", before.due_at)
+    assert (before.title != task.title, "says Olena" in task.title) == (True, True)
+    assert [each["code"] for each in task.reason["because"]][-1] == before.reason["code"]
+    assert "passed" not in str(task.reason["because"])
+    at = SOON + timedelta(minutes=2)
+    async with desk.database.write() as session:
+        await dismiss(session, await desk.viewer("ivan"), episode.id or 0, "right so", now=at)
+    assert (await desk.one(Task)).status == "cancelled"
+
+
+async def test_what_is_passed_on_can_be_decided_in_time(desk: CallbackDesk) -> None:
+    """Half a working day, not the moment at which it was said."""
+    episode = await desk.miss()
+    await call_out(desk, "17.2", SOON, "102")
+    said_at = SOON + timedelta(minutes=1)
+    await say(desk, episode, R.NOT_INTERESTED, "olena", at=said_at)
+    task = await task_about(desk, "not_interested")
+    assert task
+    assert task.due_at == said_at + timedelta(minutes=240)
 
 
 @pytest.mark.parametrize("result", [R.REACHED, R.DIDNT_REACH, R.WRONG_NUMBER, R.NOT_INTERESTED])

@@ -1,6 +1,7 @@
 """The callback queue and one callback as browsers without a screen see them."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import event
 
@@ -48,6 +49,28 @@ async def test_an_empty_queue_says_what_will_come(site: Site) -> None:
     assert "Nothing to call back, as far as is known" in page
     for path in ("/board", "/shell/pbx"):
         assert "PBX not heard since today" in (await ivan.get(path)).text.replace("\u00a0", " "), path
+
+
+async def test_a_quiet_pbx_is_not_heard_since_its_last_contact_not_since_its_last_event(site: Site) -> None:
+    """Its listener is gone: until when it was listened to is known. A lost connection tells of the last event, and says so."""
+    ivan = await site.open("ivan")
+    heard = site.now
+    async with site.desk.database.write() as session:
+        status = await session.get(PbxStatus, "default")
+        assert status is not None
+        status.state, status.reported_at, status.last_event_at = "listening", heard, heard - timedelta(hours=2)
+    site.now += timedelta(minutes=5)
+    said = (await ivan.get("/shell/pbx")).text
+    assert ("PBX not heard since" in said, _time(heard) in said) == (True, True)
+    async with site.desk.database.write() as session:
+        status = await session.get_one(PbxStatus, "default")
+        status.state, status.reported_at = "unreachable", site.now
+    said = (await ivan.get("/shell/pbx")).text
+    assert ("PBX not connected, last event" in said, _time(heard - timedelta(hours=2)) in said) == (True, True)
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(ZoneInfo("Europe/Kyiv")).strftime("%H:%M")
 
 
 async def test_what_a_colleague_takes_is_grey_with_the_name_and_has_no_buttons(site: Site) -> None:
@@ -229,3 +252,18 @@ async def test_without_a_call_the_dialog_asks_why_and_spam_always_asks(site: Sit
     await site.desk.intake.apply(batch(outbound("17.2", "101", CLIENT, at=site.now).wait(5).end()))
     asked = await ivan.get(f"/callbacks/{episode.id}/ask?what=not_interested&version=1", headers=HTMX)
     assert "Without a call" not in asked.text
+
+
+async def test_the_dialog_of_a_colleagues_callback_says_one_thing_who_decides(site: Site) -> None:
+    episode = await site.desk.miss()
+    olena = await site.open("olena")
+    for what, decides in (
+        ("spam", "Ivan Kravets decides whether the number goes on the list"),
+        ("reached", "Ivan Kravets decides about this callback"),
+        ("dismiss", "Ivan Kravets decides about this callback"),
+    ):
+        asked = (await olena.get(f"/callbacks/{episode.id}/ask?what={what}&version=1", headers=HTMX)).text
+        assert (decides in asked, "Pass it on" in asked, "nobody calls it back" in asked) == (True, True, False)
+    ivan = await site.open("ivan")
+    asked = (await ivan.get(f"/callbacks/{episode.id}/ask?what=spam&version=1", headers=HTMX)).text
+    assert ("Pass it on" in asked, "nobody calls it back" in asked) == (False, True)
