@@ -9,6 +9,7 @@ from sqlalchemy import event
 from sqlmodel import select
 
 from pbxcrm.calls.models import Call
+from pbxcrm.contacts.actions import create_contact
 from pbxcrm.deals.models import Deal
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
@@ -96,6 +97,18 @@ async def test_a_client_with_somebody_responsible_is_not_said_to_be_unknown(dock
     card = html.partition(f'id="call-{await docks.call_id(FIRST)}" ')[2].partition('class="callcard ')[0]
     assert "your deal" in card
     assert "not known yet" not in card
+
+
+async def test_a_deal_that_was_given_away_leaves_the_client_whose_it_was(docks: Docks) -> None:
+    async with docks.database.write() as session:
+        ivan = await docks.office.viewer(session, "ivan")
+        await create_contact(session, ivan, name="Andriy", phones=["+380671110001"], now=NOON, region="UA")
+        for deal in (await session.exec(select(Deal))).all():
+            deal.responsible_id = docks.office.id("olena")
+    html = await docks.push("")
+    card = html.partition(f'id="call-{await docks.call_id(FIRST)}" ')[2].partition('class="callcard ')[0]
+    assert ("your client" in card, "a deal of Olena" in card) == (True, True)
+    assert ("client of" in card, "your deal" in card) == (False, False)
 
 
 async def test_a_card_is_never_older_than_its_call(docks: Docks, intake: Intake) -> None:
