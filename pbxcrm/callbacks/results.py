@@ -84,7 +84,7 @@ SAID_WITHOUT_CALL = {
 
 
 @dataclass(frozen=True, slots=True)
-class Decider:
+class ResultDecider:
     """Who decides instead of the person who recorded a result (``user_id`` None: nobody is there), and as whose it is: the
     ``client``, the ``lamp`` or the ``callback`` (then with its whole result), or the ``deal``.
     """
@@ -243,7 +243,7 @@ async def decider_of(
     context: DecisionContext,
     *,
     called: bool,
-) -> Decider | None:
+) -> ResultDecider | None:
     """Who decides about the whole result instead of the viewer; None: the viewer does. ``result`` None: closing without a call.
 
     Marking a colleague's client as spam is theirs to decide; without a call (``called``) also anything about a colleague's callback,
@@ -253,17 +253,17 @@ async def decider_of(
     if result is AttemptResult.SPAM:
         owner_id = await owner_to_ask(session, viewer, people, deal=deal, number=episode.client_number)
         if owner_id is not None:
-            return Decider(active_or_manager(owner_id, people), "client")
+            return ResultDecider(active_or_manager(owner_id, people), "client")
     if called or result is AttemptResult.NO_NUMBER:
         return None
     if not can(viewer, Permission.ESCALATIONS_WORK) and await burning_lamps(session, [episode.id]):
         manager = people.manager_of(episode.owner_id if episode.owner_id is not None else viewer.user_id)
-        return Decider(manager.id if manager is not None else None, "lamp")
+        return ResultDecider(manager.id if manager is not None else None, "lamp")
     if deal is not None:
         theirs, owner_id = not edits_deal(viewer, deal, people), deal.responsible_id
     else:
         theirs, owner_id = not decides_for(viewer, episode.owner_id, people), episode.owner_id
-    return Decider(active_or_manager(owner_id, people), "callback") if theirs else None
+    return ResultDecider(active_or_manager(owner_id, people), "callback") if theirs else None
 
 
 async def _pass_close(
@@ -271,7 +271,7 @@ async def _pass_close(
     viewer: Viewer,
     episode: Episode,
     deal: Deal | None,
-    decider: Decider,
+    decider: ResultDecider,
     why: str,
     now: datetime,
     context: DecisionContext,
@@ -288,7 +288,7 @@ async def _pass(
     viewer: Viewer,
     episode: Episode,
     what: str,
-    decider: Decider,
+    decider: ResultDecider,
     deal: Deal | None,
     why: Reason,
     now: datetime,
@@ -323,7 +323,7 @@ async def _pass(
     return task
 
 
-async def _own_task(session: AsyncSession, episode: Episode, decider: Decider) -> Task | None:
+async def _own_task(session: AsyncSession, episode: Episode, decider: ResultDecider) -> Task | None:
     """The open task of the callback itself, if it is the decider's."""
     if episode.status != EpisodeStatus.OPEN or episode.task_id is None:
         return None
@@ -378,7 +378,7 @@ async def _close_by_hand(
         else:
             what = "not_interested" if result is AttemptResult.NOT_INTERESTED else "wrong_number"
             why = reason("passed.deal", told)
-            decider = Decider(active_or_manager(said.owner_id, people), "deal")
+            decider = ResultDecider(active_or_manager(said.owner_id, people), "deal")
             passed = await _pass(session, viewer, episode, what, decider, deal, why, now, context)
             before["passed"] = passed.id
     if result is AttemptResult.SPAM and episode.client_number is not None:
