@@ -49,14 +49,28 @@ async def upgrade(url: str) -> tuple[str | None, str | None]:
         await database.close()
 
 
-async def check(database: Database) -> None:
-    """Raises BadSettings when the schema of the database is not the one this code needs, Unavailable when it cannot be reached."""
+async def known_revision(database: Database) -> str | None:
+    """The revision of the database, None for an empty one. Raises BadSettings for one that only a newer pbxcrm knows, Unavailable
+    when it cannot be reached.
+    """
     try:
         async with database.engine.connect() as connection:
             found = await connection.run_sync(_revision)
     except (DBAPIError, OSError) as error:
         raise unreachable(error) from error
     check_known(found)
+    return found
+
+
+async def tables_of(database: Database) -> list[str]:
+    """The names of the tables in the database, sorted."""
+    async with database.engine.connect() as connection:
+        return sorted(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
+
+
+async def check(database: Database) -> None:
+    """Raises BadSettings when the schema of the database is not the one this code needs, Unavailable when it cannot be reached."""
+    found = await known_revision(database)
     if found != newest():
         raise BadSettings(
             "database.old",

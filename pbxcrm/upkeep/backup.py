@@ -37,21 +37,25 @@ BEFORE = ".before-restore"  # suffix of the old SQLite file after a restore
 async def back_up(settings: Settings, target: Path, now: datetime | None = None) -> None:
     """Write a backup to ``target``, readable only by its owner. It appears complete or not at all.
 
-    Raises BadSettings for a database of the wrong revision, Unavailable when the copy cannot be made or written.
+    Also a database of an earlier version, so that one can back up before the upgrade. Raises BadSettings for an empty one and
+    for one of a newer version, Unavailable when the copy cannot be made or written.
     """
     db = Database(settings.database_url, pool_size=1)
     try:
-        await migrations.check(db)
+        revision = await migrations.known_revision(db)
+        if revision is None:
+            await migrations.check(db)
+        tables = await migrations.tables_of(db)
     finally:
         await db.close()
     await asyncio.to_thread(_check_target, target)
     manifest = {
         "made_at": (now or datetime.now(UTC)).isoformat(),
         "database": "sqlite" if settings.is_sqlite else "postgresql",
-        "revision": migrations.newest(),
+        "revision": revision,
         "settings_set": sorted(settings.model_fields_set),
         "pbxs": [pbx.name for pbx in settings.pbxs],
-        "tables": sorted(metadata.tables),
+        "tables": [name for name in tables if name in metadata.tables],
     }
     try:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as folder:

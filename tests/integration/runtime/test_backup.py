@@ -12,15 +12,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import col, select
 
 from pbxcrm.cli.locks import in_use, only_run, unused
 from pbxcrm.files.store import Store
-from pbxcrm.migrations import newest
+from pbxcrm.migrations import _steps, newest
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings, Conflict, Invalid, Unavailable
 from pbxcrm.shared.runtime_options import Option
 from pbxcrm.shared.settings import Settings
+from pbxcrm.shared.sqlite import WRITES
 from pbxcrm.upkeep.backup import back_up, restore
 from pbxcrm.upkeep.backup_archive import pack, unpack
 
@@ -66,6 +68,23 @@ async def test_what_was_backed_up_comes_back(tmp_path: Path, installed: Settings
     back = await found(installed)
     assert back["before"] == "Київ"
     assert "after" not in back
+
+
+async def test_a_database_of_the_version_before_is_backed_up_and_comes_back(
+    tmp_path: Path, installed: Settings, opened: Database
+) -> None:
+    """After the program was updated, before the database is."""
+    before = _steps()[newest()]
+    assert before is not None
+    await put(opened, "old", "kept")
+    async with opened.engine.execution_options(**{WRITES: True}).begin() as connection:
+        await connection.execute(text("DROP TABLE flags"))  # a table that the version before did not have yet
+        await connection.execute(text("UPDATE alembic_version SET version_num = :before"), {"before": before})
+    await back_up(installed, tmp_path / "b.tar.gz", NOW)
+    await put(opened, "old", "changed")
+    await opened.close()
+    assert await restore(installed, tmp_path / "b.tar.gz", overwrite=True) == before
+    assert (await found(installed))["old"] == "kept"
 
 
 async def test_attached_files_come_back_and_each_is_checked(

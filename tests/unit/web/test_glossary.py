@@ -89,6 +89,10 @@ def test_roles_are_translated() -> None:
         ),
         ("in 2 hours", "через 2 години", "через 2 часа"),
         ("Accept…", "Зняти з контролю…", "Снять с контроля…"),
+        ("Accept", "Прийняти", "Принять"),  # an assignment
+        ("accept", "прийняти", "принять"),
+        ("hung up while it rang", "поклали слухавку, поки йшли гудки", "положили трубку, пока шли гудки"),
+        ("of %(name)s", "веде %(name)s", "ведёт %(name)s"),
         ("Lost", "Програно", "Проиграно"),
         ("A claim lasts, minutes", "Бронь діє, хвилин", "Бронь действует, минут"),
         ("Client lost", "Програно", "Проиграно"),
@@ -109,3 +113,14 @@ def test_roles_are_translated() -> None:
 def test_terms_of_the_trade(message: str, uk: str, ru: str) -> None:
     said = [str(read(language).get(message).string) for language in TRANSLATED]  # type: ignore[union-attr]
     assert said == [uk, ru]
+
+
+def test_to_accept_an_assignment_is_not_to_take_an_escalation_off_control() -> None:
+    for language, said in (
+        (Language.UK, "зняти з контролю"),
+        (Language.RU, "снять с контроля"),
+    ):
+        catalogue = read(language)
+        for message in ("Accept", "accept"):
+            assert str(catalogue.get(message, "escalation").string).lower() == said  # type: ignore[union-attr]
+            assert str(catalogue.get(message).string).lower() != said  # type: ignore[union-attr]
