@@ -181,6 +181,7 @@ def _people() -> list[Route]:
     return [
         page("/people", people.people, needs=read),
         page("/people/leaves", leaves.listed, needs=read, name="leaves"),
+        page("/people/leaves/look", leaves.look, needs=Permission.LEAVES_EDIT, name="look_at_leave"),
         page("/people/leaves", leaves.create, needs=Permission.LEAVES_EDIT, methods=POST, name="add_leave"),
         page(
             "/people/leaves/{leave_id:int}/delete",
@@ -250,6 +251,7 @@ def _deals() -> list[Route]:
             name="restore_tag",
         ),
         page("/deals/{deal_id:int}/pause", pauses.panel, needs=read, name="pause"),
+        page("/deals/{deal_id:int}/pause/look", pauses.look, needs=write, name="look_at_pause"),
         page("/deals/{deal_id:int}/pause", pauses.create, needs=write, methods=POST, name="pause_deal"),
         page("/deals/{deal_id:int}/pause/end", pauses.end, needs=write, methods=POST, name="end_pause"),
         page(

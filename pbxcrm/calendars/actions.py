@@ -33,9 +33,11 @@ class CalendarChange:
 
 
 async def create_calendar(
-    session: AsyncSession, viewer: Viewer, change: CalendarChange, *, now: datetime
+    session: AsyncSession, viewer: Viewer, change: CalendarChange, *, now: datetime, begin_now: bool = False
 ) -> CalendarDetails:
-    """Add a calendar; ``name``, ``timezone`` and ``week`` are required. Raises Invalid for a wrong field."""
+    """Add a calendar; ``name``, ``timezone`` and ``week`` are required. Raises Invalid for a wrong field. ``begin_now``: what would be
+    late only by the new hours is counted from now.
+    """
     check(viewer, Permission.SETTINGS_EDIT)
     name = await _check_free_name(session, change.name or "", None)
     check_timezone(change.timezone or "")
@@ -43,7 +45,7 @@ async def create_calendar(
     calendar = Calendar(name=name, timezone=change.timezone or "", version=0)
     session.add(calendar)
     await session.flush()
-    return await _change(session, viewer, calendar, change, now, "calendar.created")
+    return await _change(session, viewer, calendar, change, now, "calendar.created", begin_now)
 
 
 async def change_calendar(
@@ -54,15 +56,19 @@ async def change_calendar(
     *,
     now: datetime,
     version: int | None = None,
+    begin_now: bool = False,
 ) -> CalendarDetails:
-    """Change a calendar. Raises Invalid at ``name``, ``timezone``, ``day_0`` … ``day_6``, ``days_0`` …; Conflict for an old ``version``."""
+    """Change a calendar. Raises Invalid at ``name``, ``timezone``, ``day_0`` … ``day_6``, ``days_0`` …; Conflict for an old ``version``.
+
+    ``begin_now``: what would be late only by the new hours is counted from now.
+    """
     check(viewer, Permission.SETTINGS_EDIT)
     people = await load_directory(session)
     await access_calendar(session, calendar_id, people)
     calendar = await lock_row(session, Calendar, calendar_id)
     if version is not None and calendar.version != version:
         raise Conflict("calendars.stale", "Somebody else has changed this calendar meanwhile. Look at it again.")
-    return await _change(session, viewer, calendar, change, now, "calendar.changed")
+    return await _change(session, viewer, calendar, change, now, "calendar.changed", begin_now)
 
 
 async def delete_calendar(session: AsyncSession, viewer: Viewer, calendar_id: int, *, now: datetime) -> None:
@@ -78,7 +84,13 @@ async def delete_calendar(session: AsyncSession, viewer: Viewer, calendar_id: in
 
 
 async def _change(
-    session: AsyncSession, viewer: Viewer, calendar: Calendar, change: CalendarChange, now: datetime, action: str
+    session: AsyncSession,
+    viewer: Viewer,
+    calendar: Calendar,
+    change: CalendarChange,
+    now: datetime,
+    action: str,
+    begin_now: bool,
 ) -> CalendarDetails:
     assert calendar.id is not None
     before = await access_calendar(session, calendar.id, await load_directory(session))
@@ -103,7 +115,7 @@ async def _change(
         kept = {key: said_before[key] for key in changed}, {key: said_after[key] for key in changed}
         record(session, now, action, "calendar", calendar.id, actor=viewer, before=kept[0], after=kept[1])
         await session.flush()
-        await calendar_changed(session, now)
+        await calendar_changed(session, now, begin_now)
     return after
 
 

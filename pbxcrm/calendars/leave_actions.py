@@ -6,16 +6,18 @@ from datetime import date, datetime
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.access import Permission, Viewer, check, may
 from pbxcrm.audit.actions import record
-from pbxcrm.calendars.hooks import calendar_changed
+from pbxcrm.calendars.hooks import calendar_changed, leave_begun
 from pbxcrm.calendars.models import Leave
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.calendars.rules import Absence, check_leave, whole_days
+from pbxcrm.calendars.timers import LEAVE_BEGINS
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.queries import access_assignee, access_user
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Invalid, NotFound
+from pbxcrm.shared.timers import set_timer
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,9 @@ async def create_leave(session: AsyncSession, viewer: Viewer, new: NewLeave, *, 
         raise Invalid("person", "leaves.person", "Choose a person.")
     await access_user(session, viewer, new.user_id)
     if new.deputy_id is not None:
-        await access_assignee(session, viewer, new.deputy_id, field="deputy")
+        deputy = await access_assignee(session, viewer, new.deputy_id, field="deputy")
+        if not may(deputy.role, Permission.DEALS_EDIT):
+            raise Invalid("deputy", "leaves.deputy_role", "They may not work on deals. Choose somebody who may.")
     starts, ends = await _checked_times(session, new)
     await lock(session, "leaves")  # two leaves added at once could make a circle of deputies
     rows = (await session.exec(select(Leave))).all()
@@ -52,7 +56,11 @@ async def create_leave(session: AsyncSession, viewer: Viewer, new: NewLeave, *, 
     session.add(leave)
     await session.flush()
     record(session, now, "leave.created", "user", new.user_id, actor=viewer, leave=leave.id, deputy=new.deputy_id)
-    await calendar_changed(session, now)
+    await calendar_changed(session, now, False)
+    if starts <= now < ends:
+        await leave_begun(session, new.user_id, now)
+    elif starts > now:
+        await set_timer(session, LEAVE_BEGINS, f"{LEAVE_BEGINS}:{leave.id}", starts, {"leave": leave.id})
     return leave
 
 
@@ -66,7 +74,7 @@ async def delete_leave(session: AsyncSession, viewer: Viewer, leave_id: int, *, 
     await session.delete(leave)
     record(session, now, "leave.deleted", "user", leave.user_id, actor=viewer, leave=leave_id)
     await session.flush()
-    await calendar_changed(session, now)
+    await calendar_changed(session, now, False)
 
 
 async def _checked_times(session: AsyncSession, new: NewLeave) -> tuple[datetime, datetime]:

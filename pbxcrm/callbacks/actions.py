@@ -185,8 +185,10 @@ async def settle_held(
     context: EngineContext,
     at: datetime,
     outcome: LampEnding,
+    *,
+    begin_at: datetime | None = None,
 ) -> None:
-    """The same as ``settle_callback`` with its open ``lamps``, which this transaction has locked."""
+    """The same as ``settle_callback`` with its open ``lamps``, which this transaction has locked. ``begin_at``: see ``rules.settle``."""
     watched = context.watching.of_callbacks
     new = await carry_out(
         session,
@@ -200,6 +202,7 @@ async def settle_held(
         callback_id=episode.id,
         deal_id=episode.deal_id,
         owner_id=episode.owner_id,
+        begin_at=begin_at,
     )
     know_lamps(session, episode, lamps)
     await session.flush()
@@ -255,9 +258,11 @@ async def do_free(session: AsyncSession, episode: Episode) -> int | None:
 async def accept_callback(
     session: AsyncSession, viewer: Viewer, lamp: Lamp, outcome: LampEnding, context: EngineContext, now: datetime
 ) -> None:
-    """A manager accepts the delay. The callback stays in the queue; its clock stops until the client calls again."""
+    """A manager accepts the delay. The callback stays in the queue; its clock stops until the client calls again, or until the time of
+    ``outcome``, from which its norm runs.
+    """
     episode = await lock_row(session, Episode, lamp.callback_id or 0)
-    episode.norm_from = None
+    episode.norm_from = outcome.look_again_at
     episode.version += 1
     await settle_callback(session, episode, context, now, outcome)
     await say_episode_changed(session, episode, now, context.people)

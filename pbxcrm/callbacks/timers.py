@@ -118,10 +118,11 @@ async def claim_ended(session: AsyncSession, row: Timer, now: datetime) -> None:
     await say_episode_changed(session, episode, now, context.people, before)
 
 
-async def recompute_callbacks(session: AsyncSession, now: datetime) -> None:
+async def recompute_callbacks(session: AsyncSession, now: datetime, begin_at: datetime | None) -> None:
     """Recompute the lamps of every open callback, because working hours, a leave or the checkpoint changed.
 
-    Lamps that have lit stay lit; one whose new due time is in the past lights at the next sweep. No lamp lights twice.
+    Lamps that have lit stay lit; one whose new due time is in the past lights at the next sweep, or is counted from ``begin_at``. No lamp
+    lights twice.
     """
     context = await load_context(session)
     found = await session.exec(
@@ -135,13 +136,14 @@ async def recompute_callbacks(session: AsyncSession, now: datetime) -> None:
     for episode in episodes:
         lamps = held.get(episode.id, [])
         outcome = LampEnding(reason("lamp.out_rules"))
-        await settle_held(session, episode, lamps, context, now, outcome)
+        await settle_held(session, episode, lamps, context, now, outcome, begin_at=begin_at)
         clock, task = clock_of_callback(context, episode), tasks.get(episode.task_id)
         burns = any(lamp.state == LampState.BURNING for lamp in lamps)
         if clock is None or task is None or burns or episode.next_attempt_at is not None:
             continue
         why = reason("task.norm_changed", norm=context.norm)
-        due_at = clock.due(clock.since, clock.minutes[0])
+        armed = [lamp.due_at for lamp in lamps if lamp.state == LampState.ARMED]
+        due_at = armed[0] if armed else clock.due(clock.since, clock.minutes[0])
         await do_change_task(session, task, now, context.people, actor=None, why=why, due_at=due_at)
 
 

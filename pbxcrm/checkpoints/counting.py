@@ -6,6 +6,7 @@ Moments are ISO 8601, the counted time is ISO intervals with blanks between them
 from dataclasses import replace
 
 from pbxcrm.checkpoints.models import Lamp
+from pbxcrm.checkpoints.rules import is_looked_again
 from pbxcrm.shared.reasons import Reason, reason
 
 GAP = "…"  # in place of the stretches of a long wait that are not kept
@@ -15,7 +16,7 @@ def counted(lamp: Lamp, stage_name: str) -> Reason | None:
     """None for a lamp that has not lit, or that lit before the counted time was stored with it. ``stage_name``: empty without a stage."""
     if lamp.lit_at is None or not lamp.worked:
         return None
-    code = "lamp.counted_later" if lamp.step else "lamp.counted"
+    code = "lamp.counted_later" if lamp.step else "lamp.counted_again" if is_looked_again(lamp) else "lamp.counted"
     if stage_name and lamp.reason.get("code") == "lamp.stage":
         code = "lamp.counted_stage"
     return reason(
@@ -31,6 +32,8 @@ def counted(lamp: Lamp, stage_name: str) -> Reason | None:
 def waits(lamp: Lamp, stage_name: str) -> Reason:
     """The same for an armed lamp: since when, the norm, and when it will light. ``stage_name``: empty without a stage."""
     code = "lamp.waits_later" if lamp.step else "lamp.waits_stage" if stage_name else "lamp.waits"
+    if is_looked_again(lamp):
+        code = "lamp.waits_again"
     return reason(
         code,
         since_at=lamp.entered_at.isoformat(),

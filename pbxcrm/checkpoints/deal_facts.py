@@ -60,6 +60,7 @@ class DealFacts:
 
     ``given``: when a manager who was asked first gave the deal to somebody else. That starts the clock anew, since nobody was asked
     before the manager, and nobody would be asked again.
+    ``accepted``: the lamp of each checkpoint by which a manager last accepted the delay, and until when (by checkpoint).
     ``burning_dates``: the first burning lamp of each checkpoint on a written date (by checkpoint). It burns until there is work,
     also when its date is emptied or moved: otherwise the seller could put out the manager's lamp without any.
     """
@@ -74,6 +75,7 @@ class DealFacts:
     next_task_at: datetime | None = None
     next_attempt_at: datetime | None = None
     given: dict[int, list[Work]] = field(default_factory=dict)  # by checkpoint
+    accepted: dict[int, Lamp] = field(default_factory=dict)
     burning_dates: dict[int, Lamp] = field(default_factory=dict)
 
     @property
@@ -129,8 +131,8 @@ async def load_deal_facts(
     if any(each.watches_date(NEXT_ATTEMPT) for each in watched):
         for deal_id, planned_at in (await _attempts[0](session, list(facts))).items():
             facts[deal_id].next_attempt_at = planned_at
-    if asks_managers := [each.id for each in watched if goes_to_manager(each.steps[0].whom)]:
-        await _add_given(session, facts, asks_managers)
+    if asks_managers := [each.id for each in watched if any(goes_to_manager(step.whom) for step in each.steps)]:
+        await _add_decided(session, facts, asks_managers)
     if written := [each.id for each in watched if is_written_date(each)]:
         await _add_burning_dates(session, facts, written)
     for deal_id, rests in (await load_rests(session, ids)).items():
@@ -222,18 +224,19 @@ def _lamps_of(deal_ids: Iterable[int], checkpoint_ids: list[int], state: LampSta
     )
 
 
-async def _add_given(session: AsyncSession, facts: dict[int, DealFacts], checkpoint_ids: list[int]) -> None:
+async def _add_decided(session: AsyncSession, facts: dict[int, DealFacts], checkpoint_ids: list[int]) -> None:
+    """What managers have decided. Delays that were accepted before they had an end are not among it."""
     rows = await session.exec(
         select(Lamp)
-        .where(
-            *_lamps_of(facts, checkpoint_ids, LampState.OUT),
-            Lamp.step == 0,
-            Lamp.decision == Decision.REASSIGNED.value,
-        )
-        .order_by(col(Lamp.out_at))
+        .where(*_lamps_of(facts, checkpoint_ids, LampState.OUT), Lamp.decision != Decision.NONE.value)
+        .order_by(col(Lamp.out_at), col(Lamp.id))
     )
     for lamp in rows.all():
-        if lamp.out_at is not None and lamp.deal_id is not None:
+        if lamp.out_at is None or lamp.deal_id is None:
+            continue
+        if lamp.decision == Decision.ACCEPTED and lamp.look_again_at is not None:
+            facts[lamp.deal_id].accepted[lamp.checkpoint_id] = lamp
+        elif lamp.decision == Decision.REASSIGNED and lamp.step == 0:
             given = Work(lamp.out_at, WorkKind.STAGE_MOVED, f"given:{lamp.id}", lamp.out_at, lamp.out_by_id)
             facts[lamp.deal_id].given.setdefault(lamp.checkpoint_id, []).append(given)
 

@@ -5,6 +5,7 @@ The sweep calls ``light_due`` with the lamps that it has claimed.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlmodel import col, select
@@ -26,7 +27,17 @@ from pbxcrm.checkpoints.models import (
     TriggerKind,
     WorkKind,
 )
-from pbxcrm.checkpoints.rules import Base, Clock, Work, base_of, due_of, entry_of
+from pbxcrm.checkpoints.rules import (
+    ACCEPTED,
+    Base,
+    Clock,
+    Work,
+    base_of,
+    due_of,
+    entry_of,
+    is_looked_again,
+    worked_between,
+)
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.people.whom import RESPONSIBLE
 from pbxcrm.shared.core_sql import add_new, load_by_id
@@ -39,8 +50,10 @@ _WORK_REASONS = {
 }
 
 
-async def settle_deals(session: AsyncSession, deal_ids: Collection[int], now: datetime) -> None:
-    """Make the lamps of these deals agree with the facts. It lights no lamps: the sweep does that."""
+async def settle_deals(
+    session: AsyncSession, deal_ids: Collection[int], now: datetime, *, begin_at: datetime | None = None
+) -> None:
+    """Make the lamps of these deals agree with the facts. It lights no lamps: the sweep does that. ``begin_at``: see ``rules.settle``."""
     if not deal_ids:
         return
     await session.flush()
@@ -51,7 +64,7 @@ async def settle_deals(session: AsyncSession, deal_ids: Collection[int], now: da
     if not watched and not lamps:
         return
     facts = await load_deal_facts(session, list(deals.values()), watched, context.people)
-    await apply_facts(session, context, facts, lamps, now)
+    await apply_facts(session, context, facts, lamps, now, begin_at=begin_at)
 
 
 async def apply_facts(
@@ -60,6 +73,8 @@ async def apply_facts(
     facts: Mapping[int, DealFacts],
     lamps: Sequence[Lamp],
     now: datetime,
+    *,
+    begin_at: datetime | None = None,
 ) -> None:
     """Change what differs. ``lamps``: all open lamps of these deals, locked by this transaction."""
     new: list[dict[str, object]] = []
@@ -69,7 +84,7 @@ async def apply_facts(
         for checkpoint_id in sorted(watching.keys() | {lamp.checkpoint_id for lamp in theirs}):
             of_it = [lamp for lamp in theirs if lamp.checkpoint_id == checkpoint_id]
             known = watching.get(checkpoint_id)
-            new += await _apply_one(session, context, known, each, of_it, now)
+            new += await _apply_one(session, context, known, each, of_it, now, begin_at)
     await session.flush()
     await add_new(session, Lamp, new)
 
@@ -81,6 +96,7 @@ async def _apply_one(
     facts: DealFacts,
     lamps: Sequence[Lamp],
     now: datetime,
+    begin_at: datetime | None,
 ) -> list[dict[str, object]]:
     clock = clock_of_deal(watched, facts, context) if watched is not None else None
     if watched is not None and clock is not None:
@@ -100,6 +116,7 @@ async def _apply_one(
         deal_id=facts.deal.id,
         stage_id=facts.deal.stage_id,
         owner_id=facts.deal.responsible_id,
+        begin_at=begin_at,
     )
 
 
@@ -153,6 +170,8 @@ def subject_of(context: EngineContext, watched: Watched, facts: DealFacts, stage
     def why(lamp: Lamp, behind: Sequence[Reason]) -> Reason:
         if lamp.step:
             return Reason("lamp.later", {"norm": str(lamp.minutes)}, tuple(behind))
+        if is_looked_again(lamp) and (accepted := facts.accepted.get(watched.id)) is not None:
+            return _said_again(context, accepted, behind)
         if (date := facts.date(checkpoint.field)) is not None and checkpoint.trigger == TriggerKind.DATE:
             return Reason(*_date_said(checkpoint, date), tuple(behind))
         told = {"norm": str(lamp.minutes), "stage": stage_name, "checkpoint": checkpoint.name}
@@ -185,6 +204,12 @@ def subject_of(context: EngineContext, watched: Watched, facts: DealFacts, stage
         stage_name=stage_name,
         rests=facts.rests,
     )
+
+
+def _said_again(context: EngineContext, accepted: Lamp, behind: Sequence[Reason]) -> Reason:
+    """Why a deal is asked about again after a manager accepted its delay."""
+    at = (accepted.out_at or accepted.entered_at).isoformat()
+    return Reason("lamp.again", {"who": context.people.name(accepted.out_by_id) or "—", "date_at": at}, tuple(behind))
 
 
 def _date_said(checkpoint: Checkpoint, date: datetime) -> tuple[str, dict[str, str]]:
@@ -260,7 +285,9 @@ def clock_of_deal(watched: Watched, facts: DealFacts, context: EngineContext) ->
     deal, checkpoint, minutes = facts.deal, watched.checkpoint, watched.minutes
     if minutes is None or watched not in context.watching.of_deal(deal):
         return None
-    working, given = context.working_of(deal.responsible_id), facts.given.get(watched.id, ())
+    working, accepted = context.working_of(deal.responsible_id), facts.accepted.get(watched.id)
+    given: Sequence[Work] = facts.given.get(watched.id, ())
+    until = _acceptance(accepted)
 
     def due(since: datetime, wanted: float) -> datetime:
         return due_of(working, since, wanted, facts.rests)
@@ -270,16 +297,22 @@ def clock_of_deal(watched: Watched, facts: DealFacts, context: EngineContext) ->
         if burning is not None and not any(
             work.at > (burning.lit_at or burning.entered_at) for work in facts.works_for(watched)
         ):
-            return Clock(entry_of(burning), burning.entered_at, minutes, due, deal.responsible_id)
+            return Clock(entry_of(burning), burning.entered_at, minutes, due, deal.responsible_id, checkpoint.begins_at)
         date, begins = facts.date(checkpoint.field), date_of(watched, facts, working)
         if date is None or begins is None:
             return None
         base = Base(begins, "")
+        entry = f"d{deal.id}:{int(date.timestamp())}"
+        if until is not None and until.at > base.at:
+            base = Base(until.at, until.key)
+            entry += f":{until.key}"
         if any(work.at > base.at for work in facts.works_for(watched)):
             return None
-        if checkpoint.begins_at is not None and due(base.at, minutes[0]) <= checkpoint.begins_at:
+        if checkpoint.begins_at is not None and not base.key and due(base.at, minutes[0]) <= checkpoint.begins_at:
             return None  # its time had passed before the checkpoint began
-        return Clock(f"d{deal.id}:{int(date.timestamp())}", base.at, minutes, due, deal.responsible_id)
+        return _until_accepted(Clock(entry, base.at, minutes, due, deal.responsible_id), base, accepted, working, facts)
+    if until is not None:
+        given = (*given, until)
     if checkpoint.trigger == TriggerKind.SILENCE:
         base = base_of(deal.created_at, [*contacts_of(watched, facts), *given])
         entry = f"s{deal.id}:{base.key}"
@@ -287,7 +320,25 @@ def clock_of_deal(watched: Watched, facts: DealFacts, context: EngineContext) ->
         base = base_of(facts.entered_at, [*facts.works_for(watched), *given])
         entry = f"m{facts.move_id}:{base.key}"
     since = max(base.at, checkpoint.begins_at) if checkpoint.begins_at is not None else base.at
-    return Clock(entry, since, minutes, due, deal.responsible_id)
+    clock = Clock(entry, since, minutes, due, deal.responsible_id, checkpoint.begins_at)
+    return _until_accepted(clock, base, accepted, working, facts)
+
+
+def _acceptance(lamp: Lamp | None) -> Work | None:
+    """The moment when a manager accepted the delay, from which the deal is watched anew."""
+    if lamp is None or lamp.out_at is None:
+        return None
+    return Work(lamp.out_at, WorkKind.STAGE_MOVED, f"{ACCEPTED}{lamp.id}", lamp.out_at, lamp.out_by_id)
+
+
+def _until_accepted(clock: Clock, base: Base, accepted: Lamp | None, working: WorkingTime, facts: DealFacts) -> Clock:
+    """The clock with the time that the manager named for its first step, if it runs since then. Without one the norm runs again."""
+    again = accepted.look_again_at if accepted is not None else None
+    if again is None or not base.key.startswith(ACCEPTED) or again <= base.at:
+        return clock
+    due_at = due_of(working, again, 0, facts.rests)
+    first = round(worked_between(working, clock.since, due_at, facts.rests))
+    return replace(clock, minutes=(first, *clock.minutes[1:]), first_due=due_at)
 
 
 def date_of(watched: Watched, facts: DealFacts, working: WorkingTime) -> datetime | None:

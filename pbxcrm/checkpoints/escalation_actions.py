@@ -5,7 +5,7 @@ An escalation is a lamp whose step asks a manager. How accepting and reassigning
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -13,9 +13,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.checkpoints.context import EngineContext, load_engine
+from pbxcrm.checkpoints.engine import settle_deals
 from pbxcrm.checkpoints.lamps import delete_armed, hold_open
 from pbxcrm.checkpoints.lighting import LampEnding, do_make_joint, put_out, say_lamp_changed
 from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Subject
+from pbxcrm.checkpoints.pause_actions import LONGEST
 from pbxcrm.checkpoints.queries import access_escalation
 from pbxcrm.deals.actions import do_assign_deal
 from pbxcrm.deals.models import Deal
@@ -50,12 +52,24 @@ def register_decider(subject: Subject, decider: Decider) -> None:
     _deciders[subject.value] = decider
 
 
-async def accept(session: AsyncSession, viewer: Viewer, lamp_id: int, why: str, *, now: datetime) -> Lamp:
-    """Accept the delay for the reason ``why``. Raises Invalid at ``why``, NotFound, Conflict when the lamp is no longer burning."""
+async def accept(
+    session: AsyncSession, viewer: Viewer, lamp_id: int, why: str, *, now: datetime, until: datetime | None = None
+) -> Lamp:
+    """Accept the delay for the reason ``why`` until a time. None: a deal gets its norm again, a callback waits until the client calls.
+
+    Raises Invalid at ``why`` or ``until``, NotFound, Conflict when the lamp is no longer burning.
+    """
     why = check_why(why)
+    if until is not None and not now < until <= now + LONGEST:
+        raise Invalid("until", "escalations.until", "It is looked at again later than now, and within a year.")
     lamp = await _open(session, viewer, lamp_id)
     outcome = LampEnding(
-        reason("lamp.out_accepted", who=viewer.name, why=why), viewer.user_id, Decision.ACCEPTED, why, viewer
+        reason("lamp.out_accepted", who=viewer.name, why=why),
+        viewer.user_id,
+        Decision.ACCEPTED,
+        why,
+        viewer,
+        look_again_at=until,
     )
     await _deciders[lamp.subject].accept(session, viewer, lamp, outcome, await load_engine(session), now)
     return _decided(lamp)
@@ -129,12 +143,22 @@ async def make_joint(session: AsyncSession, viewer: Viewer, lamp_id: int, *, now
 async def accept_deal(
     session: AsyncSession, viewer: Viewer, lamp: Lamp, outcome: LampEnding, context: EngineContext, now: datetime
 ) -> None:
-    """Put out the deal's lamps of this checkpoint. None lights until work or a move restarts its clock."""
-    await lock_row(session, Deal, lamp.deal_id or 0)
+    """Put out the deal's lamps of this checkpoint. Without work the first lights again at the time of ``outcome``, else after the norm."""
+    deal = await lock_row(session, Deal, lamp.deal_id or 0)
     lamps = await _lamps_of_deal(session, lamp)
+    if outcome.look_again_at is None:
+        outcome = replace(outcome, look_again_at=_norm_again(context, deal, lamp, now))
     await put_out(session, context, [each for each in lamps if each.state == LampState.BURNING], outcome, now)
     if armed := [each for each in lamps if each.state == LampState.ARMED]:
         await delete_armed(session, armed)
+    await settle_deals(session, [lamp.deal_id or 0], now)
+
+
+def _norm_again(context: EngineContext, deal: Deal, lamp: Lamp, now: datetime) -> datetime:
+    """Now: the norm of the checkpoint runs again. The next working morning where it has none, or is not watched any more."""
+    watched = context.watching.by_id.get(lamp.checkpoint_id)
+    has_norm = watched is not None and watched.minutes is not None and watched.minutes[0]
+    return now if has_norm else context.working_of(deal.responsible_id).next_morning(now)
 
 
 async def reassign_deal(

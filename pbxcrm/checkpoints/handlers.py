@@ -131,9 +131,14 @@ async def person_changed(session: AsyncSession, user_id: int, at: datetime) -> N
     """A person has left or has another team: ask others for what was asked of them, and recompute what runs by their team's hours."""
     await recompute(session, at)
     context = await load_engine(session)
+    if not context.people.users[user_id].is_active:
+        await leave_begun(session, user_id, at)
+
+
+async def leave_begun(session: AsyncSession, user_id: int, at: datetime) -> None:
+    """A person has left, or their leave has begun: ask others for what burns and was asked of them."""
+    context = await load_engine(session)
     person = context.people.users[user_id]
-    if person.is_active:
-        return
     lamps = await hold_open(session, Lamp.state == LampState.BURNING.value, Lamp.addressee_id == user_id)
     for lamp in lamps:
         watched = context.watching.by_id.get(lamp.checkpoint_id)

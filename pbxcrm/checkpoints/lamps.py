@@ -106,11 +106,13 @@ async def carry_out(
     owner_id: int | None,
     callback_id: int | None = None,
     stage_id: int | None = None,
+    begin_at: datetime | None = None,
 ) -> list[dict[str, Any]]:
     """Change ``lamps`` (all open ones of one subject and checkpoint, locked) to what the clock says. ``outcome``: why burning ones of
-    an earlier entry go out. Returns the rows of lamps to arm, so that the caller can insert those of many subjects at once.
+    an earlier entry go out. ``begin_at``: clocks that would be late only now begin then. Returns the rows of lamps to arm, so that the
+    caller can insert those of many subjects at once.
     """
-    changes = settle(clock, lamps)
+    changes = settle(clock, lamps, begin_at)
     if changes.forget:
         await delete_armed(session, changes.forget)
     for lamp, wanted in changes.move:
@@ -144,6 +146,7 @@ async def carry_out(
 def move_to(lamp: Lamp, wanted: NewLamp) -> None:
     """Move an armed lamp to another due time."""
     lamp.entered_at, lamp.minutes, lamp.due_at = wanted.since, round(wanted.minutes), wanted.due_at
+    lamp.begins_at = wanted.begins_at
     lamp.parked_at, lamp.error = None, ""
 
 
@@ -180,6 +183,7 @@ def armed_row(
         "entered_at": wanted.since,
         "minutes": round(wanted.minutes),
         "due_at": wanted.due_at,
+        "begins_at": wanted.begins_at,
         "out_reason": {},
         "reason": {},
         "is_escalation": False,

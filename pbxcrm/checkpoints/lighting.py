@@ -243,6 +243,7 @@ class LampEnding:
     decision: Decision = Decision.NONE
     note: str = ""
     actor: Viewer | None = None
+    look_again_at: datetime | None = None  # a manager accepts the delay until then
 
 
 async def put_out(
@@ -254,6 +255,7 @@ async def put_out(
         lamp.out_reason, lamp.version = outcome.why.stored(), lamp.version + 1
         if lamp.is_escalation:
             lamp.decision, lamp.note = outcome.decision.value, outcome.note
+            lamp.look_again_at = outcome.look_again_at
         _record_out(session, lamp, outcome, now)
         say_lamp_changed(session, lamp, now, context.people)
     await session.flush()
@@ -324,7 +326,7 @@ async def relight(
         record(session, now, "task.restored", "task", shared.id, actor=viewer)
         await say_task_changed(session, shared, now, context.people)
     lamp.state, lamp.out_at, lamp.out_by_id, lamp.out_reason = LampState.BURNING.value, None, None, {}
-    lamp.decision, lamp.version = Decision.NONE.value, lamp.version + 1
+    lamp.decision, lamp.look_again_at, lamp.version = Decision.NONE.value, None, lamp.version + 1
     for kept in standing["tasks"]:
         task = await session.get(Task, kept["id"])
         if task is not None:
@@ -377,13 +379,16 @@ async def _pass_tasks(session: AsyncSession, context: EngineContext, each: DueLa
 async def ask_instead(
     session: AsyncSession, context: EngineContext, watched: Watched, lamp: Lamp, gone: str, now: datetime
 ) -> None:
-    """Ask somebody else for a burning lamp whose addressee (``gone``) has left. Their reaction pause begins now."""
-    user_id, _ = addressee_of(context, watched.steps[lamp.step].whom, lamp.owner_id, now)
+    """Ask somebody else for a burning lamp whose addressee (``gone``) has left or is away. Their reaction pause begins now."""
+    user_id, behind = addressee_of(context, watched.steps[lamp.step].whom, lamp.owner_id, now)
+    if user_id == lamp.addressee_id:
+        return
     say_lamp_changed(session, lamp, now, context.people)
     lamp.addressee_id, lamp.asked_at, lamp.version = user_id, now, lamp.version + 1
     task = await session.get(Task, lamp.task_id) if lamp.task_id is not None else None
     if task is not None and task.status == TaskStatus.OPEN:
-        why = reason("lamp.to_left", who=gone, manager=context.people.name(user_id))
+        left = reason("lamp.to_left", who=gone, manager=context.people.name(user_id))
+        why = behind[0] if behind else left
         await do_change_task(session, task, now, context.people, actor=None, why=why, assignee_id=user_id)
     say_lamp_changed(session, lamp, now, context.people)
 

@@ -149,6 +149,9 @@ class Lamp(SQLModel, table=True):
     entered_at: datetime = utc_column()  # the start of the clock
     minutes: int  # working minutes from the start until it is due, without pauses
     due_at: datetime = utc_column()
+    begins_at: datetime | None = (
+        maybe_utc_column()
+    )  # its clock was made to begin then, instead of lighting late when hours or rules were changed
     lit_at: datetime | None = maybe_utc_column()
     asked_at: datetime | None = maybe_utc_column()  # when the current addressee got it; the next step counts from here
     out_at: datetime | None = maybe_utc_column()
@@ -161,6 +164,9 @@ class Lamp(SQLModel, table=True):
     is_escalation: bool = False  # its step asks a manager, alone or jointly
     worked: list[list[str]] = json_list()  # the spans of working time that were counted when it lit, as [from, until]
     decision: str = Field(default="", max_length=10)  # a Decision
+    look_again_at: datetime | None = (
+        maybe_utc_column()
+    )  # watched again from then; later than ``out_at``: its next lamp lights at that time without work
     note: str = Field(default="", max_length=1000)  # comments of the manager
     parked_at: datetime | None = maybe_utc_column()  # lighting failed (see ``error``): an administrator must look at it
     error: str = Field(default="", max_length=500)

@@ -7,8 +7,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Role, Viewer, check
 from pbxcrm.audit.actions import record
+from pbxcrm.checkpoints.deal_facts import load_rests
 from pbxcrm.checkpoints.engine import settle_deals
+from pbxcrm.checkpoints.hours_queries import PauseLook, look_at_pause
 from pbxcrm.checkpoints.models import Pause
+from pbxcrm.checkpoints.rules import Rest
 from pbxcrm.deals.actions import access_deal_for_change, say_deal_changed
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.directory import load_directory
@@ -84,15 +87,26 @@ async def approve_pause(session: AsyncSession, viewer: Viewer, deal_id: int, *, 
     return pause
 
 
-async def end_pause(session: AsyncSession, viewer: Viewer, deal_id: int, *, now: datetime) -> None:
-    """End the pause now; the paused time until now stays uncounted. Raises NotFound."""
+async def end_pause(
+    session: AsyncSession, viewer: Viewer, deal_id: int, *, now: datetime, begin_now: bool = False
+) -> None:
+    """End the pause now; the paused time until now stays uncounted. ``begin_now``: a lamp that would light at once because of that is
+    counted from now. Raises NotFound.
+    """
     check(viewer, Permission.DEALS_EDIT)
     deal = await access_deal_for_change(session, viewer, deal_id, None)
     pause = await pause_of(session, deal_id, now)
     if pause is None:
         raise NotFound("pauses.none", "The deal is not paused.")
     pause.until_at = now
-    await _over(session, viewer, deal, pause, "pause.ended", now)
+    await _over(session, viewer, deal, pause, "pause.ended", now, begin_at=now if begin_now else None)
+
+
+async def look_at_end(session: AsyncSession, deal_id: int, until: datetime, *, now: datetime) -> PauseLook:
+    """When the next lamp of the deal lights now, and when it would if it is paused from now until ``until`` (or, with ``now``, not)."""
+    known = (await load_rests(session, [deal_id])).get(deal_id, ())
+    over = [Rest(rest.since, min(rest.until, now)) for rest in known if rest.since < now]
+    return await look_at_pause(session, deal_id, [*over, Rest(now, until)] if until > now else over)
 
 
 async def pause_of(session: AsyncSession, deal_id: int, now: datetime) -> Pause | None:
@@ -119,7 +133,16 @@ async def _paused_since(session: AsyncSession, deal: Deal, now: datetime) -> dat
     return since
 
 
-async def _over(session: AsyncSession, viewer: Viewer, deal: Deal, pause: Pause, code: str, now: datetime) -> None:
+async def _over(
+    session: AsyncSession,
+    viewer: Viewer,
+    deal: Deal,
+    pause: Pause,
+    code: str,
+    now: datetime,
+    *,
+    begin_at: datetime | None = None,
+) -> None:
     people = await load_directory(session)
     said = reason(code, who=viewer.name)
     record(session, now, f"deal.{code.replace('.', '_')}", "deal", deal.id, actor=viewer)
@@ -129,4 +152,4 @@ async def _over(session: AsyncSession, viewer: Viewer, deal: Deal, pause: Pause,
     for task in rows.all():
         await do_close_task(session, task, now, people, result=said, actor=viewer)
     say_deal_changed(session, deal, now, people)
-    await settle_deals(session, [deal.id or 0], now)
+    await settle_deals(session, [deal.id or 0], now, begin_at=begin_at)

@@ -17,7 +17,7 @@ from pbxcrm.checkpoints.default_checkpoints import REACTION_MINUTES, TALKED_SECO
 from pbxcrm.checkpoints.drafts import LONGEST_MINUTES
 from pbxcrm.checkpoints.engine import clock_of_deal, contacts_of, date_of
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, Lamp, LampState, TriggerKind, WorkKind
-from pbxcrm.checkpoints.rules import Stay, WouldLight, due_of, would_light
+from pbxcrm.checkpoints.rules import Stay, WouldLight, due_of, late_now, would_light
 from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.shared.errors import Invalid, NotFound
 
@@ -102,19 +102,21 @@ async def next_deals(session: AsyncSession, then: Watched, after: int, limit: in
 async def count_late(
     session: AsyncSession, context: EngineContext, then: Watched, deals: Sequence[Deal], now: datetime
 ) -> int:
-    """How many of these deals would get a new lamp at once."""
+    """How many of these deals would get a new lamp at once, of the first step or of a later one."""
     if not deals:
         return 0
     alone = replace(context, watching=Watching({then.id: then}, [then], None))
     facts = await load_deal_facts(session, deals, [then], context.people)
-    fired = await session.exec(
-        select(Lamp.entry).where(
-            col(Lamp.deal_id).in_(list(facts)), Lamp.checkpoint_id == then.id, Lamp.state != LampState.ARMED.value
-        )
-    )
-    known = set(fired.all())
-    clocks = [clock for each in facts.values() if (clock := clock_of_deal(then, each, alone)) is not None]
-    return sum(clock.entry not in known and clock.due(clock.since, clock.minutes[0]) <= now for clock in clocks)
+    lamps: dict[int | None, list[Lamp]] = {}
+    known: set[tuple[int, str]] = set()
+    rows = await session.exec(select(Lamp).where(col(Lamp.deal_id).in_(list(facts)), Lamp.checkpoint_id == then.id))
+    for lamp in rows.all():
+        if lamp.state == LampState.OUT:
+            known.add((lamp.step, lamp.entry))
+        else:
+            lamps.setdefault(lamp.deal_id, []).append(lamp)
+    clocks = {deal_id: clock_of_deal(then, each, alone) for deal_id, each in facts.items()}
+    return sum(late_now(clock, lamps.get(deal_id, ()), known, now) for deal_id, clock in clocks.items())
 
 
 async def what_if(

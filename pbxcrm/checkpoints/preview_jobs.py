@@ -34,10 +34,13 @@ MOST_AT_ONCE = 2000  # deals that are checked during a request
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The number of watched deals, and how many would have a lamp at once (None: too many to count during a request)."""
+    """The number of watched deals, how many lamps would light at once (None: too many to count during a request), and the number of
+    callbacks.
+    """
 
     deals: int
     would_light: int | None
+    callbacks: int = 0
 
 
 async def try_change(

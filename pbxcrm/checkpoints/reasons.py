@@ -17,6 +17,7 @@ REASONS: dict[str, str | Counted] = {
     "lamp.date_at": N_("{checkpoint}: {date_at} ({key})."),
     "lamp.date_before": N_("{checkpoint}: {working_minutes} of working time before {date_at} ({key})."),
     "lamp.date_after": N_("{checkpoint}: {working_minutes} of working time after {date_at} ({key})."),
+    "lamp.again": N_("{who} accepted the delay {date_at}, and nobody has worked on it since."),
     "lamp.later": N_counted(
         "{norm} more working minute passed after the previous lamp.",
         "{norm} more working minutes passed after the previous lamp.",
@@ -26,6 +27,9 @@ REASONS: dict[str, str | Counted] = {
     "lamp.counted_stage": N_(
         "Since {since_at} in “{stage}” without work; norm {working_minutes} of working time; {stretches}; lit {lit_at}."
     ),
+    "lamp.counted_again": N_(
+        "Accepted {since_at}; {working_minutes} of working time until it was to be looked at again; {stretches}; lit {lit_at}."
+    ),
     "lamp.counted_later": N_(
         "The previous lamp lit {since_at}; {working_minutes} of working time after it; {stretches}; lit {lit_at}."
     ),
@@ -33,6 +37,7 @@ REASONS: dict[str, str | Counted] = {
     "lamp.waits_stage": N_(
         "Since {since_at} in “{stage}”; norm {working_minutes} of working time; lights {lit_at} unless there is work."
     ),
+    "lamp.waits_again": N_("Accepted {since_at}; lights {lit_at} unless there is work."),
     "lamp.waits_later": N_(
         "Asked {since_at}; {working_minutes} of working time after it; lights {lit_at} unless there is work."
     ),

@@ -17,7 +17,8 @@ from pbxcrm.shared.background_jobs import BackgroundJob, Batch, JobState, start
 RECOMPUTE = "checkpoints.recompute"
 BATCH = 500
 
-Settler = Callable[[AsyncSession, datetime], Awaitable[None]]
+#: Recomputes all its lamps at this time; with the second time, clocks that would be late only now begin then.
+Settler = Callable[[AsyncSession, datetime, datetime | None], Awaitable[None]]
 _settlers: dict[str, Settler] = {}
 
 
@@ -34,8 +35,11 @@ async def recompute(
     pipeline_id: int | None = None,
     checkpoint_id: int | None = None,
     owner_id: int | None = None,
+    begin_now: bool = False,
 ) -> BackgroundJob:
     """Recompute the open deals of a stage, of a pipeline, or all of them, and all deals with an open lamp of the checkpoint.
+
+    ``begin_now``: lamps that would be late only because of the change are counted from now.
 
     If all fit into one batch, it is done now in this transaction, else the worker does it.
     """
@@ -44,10 +48,10 @@ async def recompute(
     for trigger, settler in _settlers.items():
         is_everything = stage_id is None and pipeline_id is None and checkpoint is None
         if is_everything or (checkpoint is not None and checkpoint.trigger == trigger):
-            await settler(session, now)
+            await settler(session, now, now if begin_now else None)
     if checkpoint is not None and checkpoint.trigger in _settlers:
         return await _done(session, now, owner_id)
-    payload = {"stage": stage_id, "pipeline": pipeline_id, "checkpoint": checkpoint_id}
+    payload = {"stage": stage_id, "pipeline": pipeline_id, "checkpoint": checkpoint_id, "begin_now": begin_now}
     total = (await session.exec(select(func.count()).select_from(Deal).where(_touched(payload)))).one()
     job = await start(session, RECOMPUTE, payload, now, total=total, owner_id=owner_id)
     if total <= BATCH and await recompute_batch(session, job, now):
@@ -61,9 +65,9 @@ async def _done(session: AsyncSession, now: datetime, owner_id: int | None) -> B
     return job
 
 
-async def recompute_all(session: AsyncSession, now: datetime) -> None:
+async def recompute_all(session: AsyncSession, now: datetime, begin_now: bool) -> None:
     """Handler of ``calendar_changed``: recompute everything because working hours or leaves changed."""
-    await recompute(session, now)
+    await recompute(session, now, begin_now=begin_now)
 
 
 async def recompute_batch(session: AsyncSession, job: BackgroundJob, now: datetime) -> bool:
@@ -73,7 +77,7 @@ async def recompute_batch(session: AsyncSession, job: BackgroundJob, now: dateti
         select(Deal.id).where(_touched(job.payload), col(Deal.id) > after).order_by(col(Deal.id)).limit(BATCH)
     )
     ids = [deal_id for deal_id in rows.all() if deal_id is not None]
-    await settle_deals(session, ids, now)
+    await settle_deals(session, ids, now, begin_at=job.created_at if job.payload.get("begin_now") else None)
     job.done += len(ids)
     if len(ids) < BATCH:
         job.total = job.done

@@ -5,12 +5,15 @@ date.
 do not count. The base is the entry or the last work that counts, whichever is later.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.models import Lamp, LampState, WorkKind
+
+ACCEPTED = "accepted:"  # begins the key of a clock that runs since a manager accepted the delay
+DEFAULT_GRACE = 8 * 60  # working minutes of a lamp without a norm, of a date, whose clock is made to begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +110,26 @@ def _joined(rests: Sequence[Rest]) -> Iterator[tuple[datetime, datetime]]:
 
 
 @dataclass(frozen=True, slots=True)
+class NewLamp:
+    """A lamp to arm. ``minutes``: working minutes from ``since`` until ``due_at``, without pauses. ``begins_at``: its clock was made to
+    begin then, when hours or rules were changed.
+    """
+
+    step: int
+    entry: str
+    since: datetime
+    minutes: float
+    due_at: datetime
+    begins_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Clock:
     """The clock of a subject. ``since`` is its start and ``entry`` its key: lamps with another entry are outdated.
 
     ``minutes``: working minutes of each step. ``due(at, minutes)``: the time that many working minutes after ``at``.
+    ``begins_at``: no step is counted from earlier, because its checkpoint began then. ``first_due``: the first step lights then, because
+    a manager has accepted the delay until that time.
     """
 
     entry: str
@@ -118,17 +137,14 @@ class Clock:
     minutes: tuple[float, ...]
     due: Callable[[datetime, float], datetime]
     owner_id: int | None = None
+    begins_at: datetime | None = None
+    first_due: datetime | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class NewLamp:
-    """A lamp to arm. ``minutes``: working minutes from ``since`` until ``due_at``, without pauses."""
-
-    step: int
-    entry: str
-    since: datetime
-    minutes: float
-    due_at: datetime
+    @property
+    def first(self) -> NewLamp:
+        """The lamp of the first step."""
+        due_at = self.first_due or self.due(self.since, self.minutes[0])
+        return NewLamp(0, self.entry, self.since, self.minutes[0], due_at)
 
 
 @dataclass(slots=True)
@@ -141,8 +157,11 @@ class Changes:
     put_out: list[Lamp] = field(default_factory=list)
 
 
-def settle(clock: Clock | None, lamps: Sequence[Lamp]) -> Changes:
-    """What to change. ``lamps``: all armed and burning ones. ``clock`` None: the subject is no longer watched."""
+def settle(clock: Clock | None, lamps: Sequence[Lamp], begin_at: datetime | None = None) -> Changes:
+    """What to change. ``lamps``: all armed and burning ones. ``clock`` None: the subject is no longer watched.
+
+    ``begin_at``: if the next lamp would be late by then and was not late before, its clock begins at that time.
+    """
     changes = Changes()
     current: list[Lamp] = []
     for lamp in lamps:
@@ -156,13 +175,16 @@ def settle(clock: Clock | None, lamps: Sequence[Lamp]) -> Changes:
         return changes
     burning = [lamp for lamp in current if lamp.state == LampState.BURNING]
     wanted = _next(clock, burning)
+    if wanted is not None:
+        wanted = _begun(clock, wanted, current, begin_at)
     for lamp in current:
         if lamp.state != LampState.ARMED:
             continue
         if wanted is None or (lamp.step, lamp.entry) != (wanted.step, wanted.entry):
             changes.forget.append(lamp)
             continue
-        if (lamp.due_at, lamp.minutes, lamp.entered_at) != (wanted.due_at, wanted.minutes, wanted.since):
+        stored = lamp.due_at, lamp.minutes, lamp.entered_at, lamp.begins_at
+        if stored != (wanted.due_at, wanted.minutes, wanted.since, wanted.begins_at):
             changes.move.append((lamp, wanted))
         wanted = None
     changes.arm = wanted
@@ -174,6 +196,11 @@ def entry_of(lamp: Lamp) -> str:
     return clock_key(lamp.entry)
 
 
+def is_looked_again(lamp: Lamp) -> bool:
+    """Whether it is the first lamp after a manager accepted the delay."""
+    return lamp.step == 0 and f":{ACCEPTED}" in lamp.entry
+
+
 def clock_key(entry: str) -> str:
     """The same for the ``entry`` of a lamp."""
     return entry.split("/", 1)[0]
@@ -182,15 +209,48 @@ def clock_key(entry: str) -> str:
 def _next(clock: Clock, burning: Sequence[Lamp]) -> NewLamp | None:
     """The lamp to arm: the first step, or the one after the last burning step; None after the last step."""
     if not burning:
-        minutes = clock.minutes[0]
-        return NewLamp(0, clock.entry, clock.since, minutes, clock.due(clock.since, minutes))
+        return clock.first
     last = max(burning, key=lambda lamp: lamp.step)
     step = last.step + 1
     if step >= len(clock.minutes):
         return None
     asked_at = last.asked_at or last.lit_at or clock.since
     entry = f"{clock.entry}/{int(asked_at.timestamp())}"
-    return NewLamp(step, entry, asked_at, clock.minutes[step], clock.due(asked_at, clock.minutes[step]))
+    since = max(asked_at, clock.begins_at) if clock.begins_at is not None else asked_at
+    return NewLamp(step, entry, since, clock.minutes[step], clock.due(since, clock.minutes[step]))
+
+
+def _begun(clock: Clock, wanted: NewLamp, current: Sequence[Lamp], begin_at: datetime | None) -> NewLamp:
+    """``wanted``, counted from the time when the clock of its lamp was made to begin, or is made to begin now."""
+    armed = next(
+        (
+            lamp
+            for lamp in current
+            if lamp.state == LampState.ARMED and (lamp.step, lamp.entry) == (wanted.step, wanted.entry)
+        ),
+        None,
+    )
+    begins_at = armed.begins_at if armed is not None else None
+    was_late = armed is not None and begin_at is not None and armed.due_at <= begin_at
+    if begin_at is not None and not was_late and _counted_from(clock, wanted, begins_at).due_at <= begin_at:
+        begins_at = begin_at
+    return _counted_from(clock, wanted, begins_at)
+
+
+def _counted_from(clock: Clock, wanted: NewLamp, begins_at: datetime | None) -> NewLamp:
+    if begins_at is None or begins_at <= wanted.since:
+        return wanted
+    minutes = wanted.minutes or DEFAULT_GRACE
+    return replace(wanted, since=begins_at, minutes=minutes, due_at=clock.due(begins_at, minutes), begins_at=begins_at)
+
+
+def late_now(clock: Clock | None, lamps: Sequence[Lamp], known: Collection[tuple[int, str]], now: datetime) -> bool:
+    """Whether the clock would light a lamp at ``now`` that was not late before. ``known``: step and entry of lamps that are out."""
+    changes = settle(clock, lamps)
+    wanted = changes.arm or (changes.move[0][1] if changes.move else None)
+    if wanted is None or wanted.due_at > now or (wanted.step, wanted.entry) in known:
+        return False
+    return all(lamp.due_at > now for lamp, _ in changes.move)
 
 
 MOST_LAMPS = 200  # of one stay, because a norm of a minute over years would give too many

@@ -112,6 +112,9 @@ class Deal:
     tasks: dict[int, Planned] = field(default_factory=dict)
     filled: list[tuple[int, str]] = field(default_factory=list)
     rests: list[list[int]] = field(default_factory=list)  # since, until
+    accepted: dict[int, tuple[int, int, bool]] = field(
+        default_factory=dict
+    )  # by rule: when a manager last accepted the delay, since when the clock runs again, and whether the first lamp lights then
     given: dict[int, list[int]] = field(
         default_factory=dict
     )  # rule -> when a manager gave what was asked of them first
@@ -309,6 +312,10 @@ class Office:
             calendar = person.calendar
         return self.hours[calendar if calendar is not None else self.default_calendar]
 
+    def norm_of(self, rule: Rule) -> int | None:
+        """The working minutes of its first step."""
+        return self._needed(rule, 0)
+
     def _needed(self, rule: Rule, step: int) -> int | None:
         minutes = rule.steps[step][0]
         if step == 0 and minutes is None:
@@ -341,7 +348,13 @@ class Office:
                 return None
             entry: tuple[object, ...] = ("date", min(dates))
             since = self._hours_of(subject).add(min(dates), rule.offset)
-            if any(at > since for at, _, _, _ in self._works(deal, rule)):
+            accepted = deal.accepted.get(rule.id)
+            if accepted is not None and accepted[0] > since:
+                entry, since = (*entry, "accepted", accepted[0]), accepted[1]
+            if any(
+                at > (accepted[0] if "accepted" in entry and accepted else since)
+                for at, _, _, _ in self._works(deal, rule)
+            ):
                 return None
         elif rule.trigger == "silence":
             entry, since = self._last(deal, rule, deal.made_at, silence=True)
@@ -365,6 +378,9 @@ class Office:
             found += [(at, at, "filled", ("filled", at)) for at, key in deal.filled if key == rule.field]
         if rule.trigger != "date":
             found += [(at, at, "given", ("given", at)) for at in deal.given.get(rule.id, ())]
+            if rule.id in deal.accepted:
+                at, since, _ = deal.accepted[rule.id]
+                found.append((at, since, "accepted", ("accepted", at)))
         return found
 
     def _last(self, deal: Deal, rule: Rule, entered: int, *, silence: bool) -> tuple[tuple[object, ...], int]:
@@ -383,7 +399,7 @@ class Office:
             return "closed"
         if rule.stage_id is None:
             return ""
-        works = [work for work in self._works(deal, rule) if work[0] >= deal.entered_at]
+        works = [work for work in self._works(deal, rule) if work[0] >= deal.entered_at and work[2] != "accepted"]
         if rule.stage_id != deal.stage_id or not works:
             return "moved"
         return max(works, key=lambda work: work[0])[2]
@@ -401,6 +417,8 @@ class Office:
         if (rule.id, subject, entry, step, since if step else 0) in self.fired:
             return
         needed = self._needed(rule, step)
+        if step == 0 and "accepted" in entry and self.deals[subject[1]].accepted[rule.id][2]:
+            needed = 0
         assert needed is not None
         rests = self.deals[subject[1]].rests if subject[0] == "deal" else []
         running = Running(subject, rule, entry, step, since, needed, self._hours_of(subject), rests)

@@ -351,12 +351,21 @@ class Simulation:
             await getattr(self, name)(lamp, subject)
 
     async def accept(self, lamp: Lamp, subject: Subject) -> None:
-        if not await self.do(lambda s: accept(s, self.admin, lamp.id or 0, "They decide in spring", now=self.at)):
+        """Until the same time tomorrow, or until the norm has passed again. A callback waits for the client, or its norm runs again."""
+        is_named = self.dice.random() < 0.5 or (
+            subject[0] == "deal" and not self.office.norm_of(self.office.rules[lamp.checkpoint_id])
+        )
+        since = self.now + 1440 if is_named else self.now
+        until = self.at + timedelta(days=1) if is_named else None
+        if not await self.do(
+            lambda s: accept(s, self.admin, lamp.id or 0, "They decide in spring", now=self.at, until=until)
+        ):
             return
         if subject[0] == "callback":
-            self.office.callbacks[subject[1]].clock_from = None
+            self.office.callbacks[subject[1]].clock_from = since if is_named else None
         else:
             self.office.decide(subject, lamp.checkpoint_id, self.now, "accepted")
+            self.office.deals[subject[1]].accepted[lamp.checkpoint_id] = self.now, since, is_named
         self.office.look(subject, self.now)
 
     async def reassign(self, lamp: Lamp, subject: Subject) -> None:

@@ -9,15 +9,19 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.calendars.actions import CalendarChange, change_calendar, create_calendar, delete_calendar
+from pbxcrm.calendars.drafts import calendars_after
 from pbxcrm.calendars.holidays import FIRST_YEAR, LAST_YEAR, Suggestion, Suggestions, countries, suggest
 from pbxcrm.calendars.models import CalendarDay
 from pbxcrm.calendars.queries import CalendarDetails, access_calendar, default_calendar, list_calendars, load_calendars
 from pbxcrm.calendars.rules import format_spans, timezones
+from pbxcrm.checkpoints.hours_queries import look_at_hours
+from pbxcrm.checkpoints.preview_jobs import Look
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.errors import Invalid
 from web import words
 from web.answers import redirect
 from web.forms import Form, filled, read_form
+from web.i18n import gettext as _
 from web.i18n import here
 from web.pages.common import show, today
 from web.parts import now, parts, viewer
@@ -57,7 +61,13 @@ async def create(request: Request) -> Response:
     async with parts(request).db.write() as session:
         people = await load_directory(session)
         try:
-            made = await create_calendar(session, viewer(request), _change(form, ()), now=now(request))
+            change = _change(form, ())
+            look = await _look(session, request, form, None, change)
+            if _asks_first(form, look):
+                return _page(request, form, None, people, _status(look), look)
+            made = await create_calendar(
+                session, viewer(request), change, now=now(request), begin_now=form["begin"] == "now"
+            )
         except Invalid as error:
             form.refuse(error)
             return _page(request, form, None, people, HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -97,13 +107,44 @@ async def save(request: Request) -> Response:
     try:
         change, version = _change(form, older), form.number("version")
         async with parts(request).db.write() as session:
+            look = await _look(session, request, form, found.calendar.id, change)
+            if _asks_first(form, look):
+                return _page(request, form, found, people, _status(look), look)
             await change_calendar(
-                session, viewer(request), found.calendar.id or 0, change, now=now(request), version=version
+                session,
+                viewer(request),
+                found.calendar.id or 0,
+                change,
+                now=now(request),
+                version=version,
+                begin_now=form["begin"] == "now",
             )
     except Invalid as error:
         form.refuse(_at_its_line(error, form, len(older)))
         return _page(request, form, found, people, HTTPStatus.UNPROCESSABLE_ENTITY)
     return redirect(request, f"{PATH}/{found.calendar.id}", done="saved")
+
+
+async def _look(
+    session: AsyncSession, request: Request, form: Form, calendar_id: int | None, change: CalendarChange
+) -> Look | None:
+    """What saving would do to the lamps; None if it was said and the answer is chosen. Raises Invalid at the wrong field."""
+    if form["begin"] and form["act"] != "try":
+        return None
+    return await look_at_hours(session, await calendars_after(session, calendar_id, change), now(request))
+
+
+def _asks_first(form: Form, look: Look | None) -> bool:
+    """Whether the page is shown again with the look: it was asked for, or lamps would light at once."""
+    if look is None or (form["act"] != "try" and not look.would_light):
+        return False
+    if form["act"] != "try":
+        form.errors["begin"] = _("Choose what happens to them, then save.")
+    return True
+
+
+def _status(look: Look | None) -> int:
+    return HTTPStatus.UNPROCESSABLE_ENTITY if look is not None and look.would_light else HTTPStatus.OK
 
 
 async def delete(request: Request) -> Response:
@@ -115,11 +156,18 @@ async def delete(request: Request) -> Response:
 
 async def holidays(request: Request) -> Response:
     """``GET …/holidays?country=UA&year=2027``: the days that the library knows, to review before entering; without a country only the form."""
+    return await _holidays(request)
+
+
+async def _holidays(
+    request: Request, asked: Form | None = None, look: Look | None = None, status: int = 200
+) -> HTMLResponse:
+    """``asked``: the ticked days that would light lamps at once, as ``look`` says."""
     async with parts(request).db.read() as session:
         found, people = await _access(session, request)
         working = (await load_calendars(session, people)).of_calendar(found.calendar.id or 0)
     year = now(request).astimezone(here().timezone).year
-    form = filled(
+    form = asked or filled(
         {
             "country": request.query_params.get("country", parts(request).settings.region),
             "year": request.query_params.get("year", year),
@@ -127,15 +175,17 @@ async def holidays(request: Request) -> Response:
     )
     suggested: Suggestions | None = None
     try:
-        if "country" in request.query_params:
+        if asked is not None or "country" in request.query_params:
             suggested = suggest(form["country"], form.number("year") or 0, here().language.value, working)
     except Invalid as error:
         form.refuse(error)
     return show(
         request,
         "calendars/holidays.html",
-        status=HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK,
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else status,
         form=form,
+        look=look,
+        ticked=form.all("day") if asked is not None else None,
         calendar=found.calendar,
         suggested=suggested,
         known={day.day for day in found.days},
@@ -153,10 +203,20 @@ async def enter_holidays(request: Request) -> Response:
         suggested = suggest(form["country"], form.number("year") or 0, here().language.value, working)
         chosen = {(row.day, row.kind.value): row for row in suggested.rows}
         ticked = [row for key, row in chosen.items() if f"{key[0].isoformat()} {key[1]}" in form.all("day")]
-        days = _entered(found.days, ticked)
-        await change_calendar(
-            session, viewer(request), found.calendar.id or 0, CalendarChange(days=days), now=now(request)
-        )
+        change = CalendarChange(days=_entered(found.days, ticked))
+        look = await _look(session, request, form, found.calendar.id, change)
+        if not _asks_first(form, look):
+            await change_calendar(
+                session,
+                viewer(request),
+                found.calendar.id or 0,
+                change,
+                now=now(request),
+                begin_now=form["begin"] == "now",
+            )
+            look = None
+    if look is not None:
+        return await _holidays(request, form, look, _status(look))
     return redirect(request, f"{PATH}/{found.calendar.id}", done="saved")
 
 
@@ -231,7 +291,12 @@ def _countries() -> list[tuple[str, str]]:
 
 
 def _page(
-    request: Request, form: Form, found: CalendarDetails | None, people: Directory, status: int = 200
+    request: Request,
+    form: Form,
+    found: CalendarDetails | None,
+    people: Directory,
+    status: int = 200,
+    look: Look | None = None,
 ) -> HTMLResponse:
     names = here().locale.days["stand-alone"]["wide"]
     days = [(name, names[weekday].capitalize()) for weekday, name in enumerate(DAYS)]
@@ -244,6 +309,7 @@ def _page(
         status=status,
         form=form,
         found=found,
+        look=look,
         days=days,
         zones=zones,
         rows=rows,

@@ -12,7 +12,6 @@ from pbxcrm.access import Permission, can
 from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.calls.queries import access_call
 from pbxcrm.calls.rules import named_as
-from pbxcrm.checkpoints.pause_actions import APPROVE_BEYOND, pause_of
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.queries import (
     ContactRow,
@@ -64,6 +63,7 @@ from web.i18n import N_
 from web.i18n import gettext as _
 from web.known_numbers import check_unknown
 from web.pages.common import asked_id, asked_text, choices, colleagues, show, version_of
+from web.pages.pauses import standing_of
 from web.parts import now, parts, viewer, wants_fragment
 
 #: The filter of the timeline: word in the address -> kinds of entries that are shown, and its name.
@@ -133,8 +133,7 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             flags=[each.flag for each in await list_flags(session, who, FlagFilter(deal_id=found.id))],
             flag_people=await load_directory(session),
             people_of=await load_directory(session),
-            pause=await pause_of(session, found.id or 0, now(request)),
-            approve_days=APPROVE_BEYOND.days,
+            **await standing_of(session, found.id or 0, now(request)),
             no_form=Form(),
             custom_fields=await shown_fields(
                 session,

@@ -30,6 +30,8 @@ from pbxcrm.shared.typed_reasons import check_why
 from pbxcrm.tasks.finish_actions import finish_task
 from pbxcrm.tasks.queries import access_task_row
 from web.answers import with_toast
+from web.due_dates import deadline_of
+from web.formats import day_time
 from web.forms import Form, filled, read_form
 from web.i18n import N_, ngettext
 from web.i18n import gettext as _
@@ -120,13 +122,22 @@ async def accept(request: Request) -> Response:
     form = await read_form(request)
     try:
         async with parts(request).db.write() as session:
-            await escalation_actions.accept(session, viewer(request), _id(request), form["why"], now=now(request))
+            until = None
+            if form["until"]:
+                until = await deadline_of(session, request, form["until"], None, field="until")
+            lamp = await escalation_actions.accept(
+                session, viewer(request), _id(request), form["why"], now=now(request), until=until
+            )
+            again = until if until is not None else lamp.look_again_at
+            is_norm = until is None
     except Invalid as error:
         form.refuse(error)
         return await _ask(request, form, "accept", UNPROCESSABLE)
-    return with_toast(
-        request, await _page(request), _("Accepted. It comes back when something new happens and nobody reacts.")
-    )
+    said = _("Accepted. It comes back when something new happens and nobody reacts.")
+    if again is not None:
+        until_when = _("Accepted until {time}.").format(time=day_time(again))
+        said = _("Accepted. The norm runs again from now on.") if is_norm and again <= now(request) else until_when
+    return with_toast(request, await _page(request), said)
 
 
 async def comment(request: Request) -> Response:

@@ -9,12 +9,13 @@ from starlette.responses import Response
 from pbxcrm.access import Permission, can
 from pbxcrm.calendars.leave_actions import NewLeave, create_leave, delete_leave
 from pbxcrm.calendars.queries import list_leaves, load_calendars
+from pbxcrm.checkpoints.hours_queries import watched_of
 from pbxcrm.people.directory import load_directory
-from pbxcrm.people.queries import list_users
+from pbxcrm.people.queries import access_user, list_users
 from pbxcrm.shared.errors import Invalid
 from web.answers import redirect
 from web.forms import Form, filled, read_form
-from web.pages.common import show, today
+from web.pages.common import asked_id, show, today
 from web.parts import now, parts, viewer
 
 PATH = "/people/leaves"
@@ -37,6 +38,18 @@ async def create(request: Request) -> Response:
         form.refuse(error)
         return await _page(request, form, HTTPStatus.UNPROCESSABLE_ENTITY)
     return redirect(request, PATH, done="added")
+
+
+async def look(request: Request) -> Response:
+    """``GET /people/leaves/look?person=``: how much of their work is watched, and who is asked meanwhile."""
+    person, deputy = asked_id(request, "person"), asked_id(request, "deputy")
+    async with parts(request).db.read() as session:
+        people = await load_directory(session)
+        user = await access_user(session, viewer(request), person) if person is not None else None
+        found = await watched_of(session, user.id or 0) if user is not None else None
+    stands_in = people.active(deputy)
+    manager = people.manager_of(person) if stands_in is None and person is not None else None
+    return show(request, "leaves/_look.html", look=found, user=user, stands_in=stands_in or manager)
 
 
 async def delete(request: Request) -> Response:
@@ -75,4 +88,5 @@ async def _page(request: Request, form: Form, status: int = 200) -> Response:
         users=[("", ""), *((user.id, user.name) for user in users)],
         deputies=[("", ""), *((user.id, user.name) for user in users)],
         at=now(request),
+        look=None,
     )

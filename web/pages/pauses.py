@@ -2,24 +2,39 @@
 
 from datetime import datetime
 from http import HTTPStatus
+from typing import Any
 
+from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pbxcrm.checkpoints.pause_actions import APPROVE_BEYOND, approve_pause, end_pause, pause_deal, pause_of
+from pbxcrm.checkpoints.pause_actions import APPROVE_BEYOND, approve_pause, end_pause, look_at_end, pause_deal, pause_of
 from pbxcrm.deals.queries import access_deal_row
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
 from web.answers import redirect, with_toast
-from web.forms import Form, read_form
+from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
-from web.pages.common import show
+from web.pages.common import asked_text, show
 from web.parts import now, parts, viewer, wants_fragment
 
 
 async def panel(request: Request) -> Response:
     """``GET /deals/{id}/pause``: only the panel."""
     return await _panel(request, Form())
+
+
+async def look(request: Request) -> Response:
+    """``GET /deals/{id}/pause/look?until=``: when its next lamp would light with a pause until then."""
+    form = filled({"until": asked_text(request, "until")})
+    try:
+        until = _until(form)
+    except Invalid:
+        until = now(request)
+    async with parts(request).db.read() as session:
+        row = await access_deal_row(session, viewer(request), request.path_params["deal_id"])
+        found = await look_at_end(session, row.deal.id or 0, until, now=now(request))
+    return show(request, "deals/_pause_look.html", deal=row.deal, look=found if until > now(request) else None)
 
 
 async def create(request: Request) -> Response:
@@ -40,9 +55,16 @@ async def create(request: Request) -> Response:
 
 
 async def end(request: Request) -> Response:
-    """``POST …/pause/end``: end the pause now."""
+    """``POST …/pause/end``: end the pause now; ``begin=now``: what would light at once is counted from now."""
+    form = await read_form(request)
     async with parts(request).db.write() as session:
-        await end_pause(session, viewer(request), request.path_params["deal_id"], now=now(request))
+        await end_pause(
+            session,
+            viewer(request),
+            request.path_params["deal_id"],
+            now=now(request),
+            begin_now=form["begin"] == "now",
+        )
     return await _done(request, _("The pause is over."))
 
 
@@ -66,10 +88,24 @@ async def _done(request: Request, said: str) -> Response:
     return with_toast(request, await _panel(request, Form()), said)
 
 
+async def standing_of(session: AsyncSession, deal_id: int, at: datetime) -> dict[str, Any]:
+    """What the panel shows: the current pause, and what ending it now would do."""
+    pause = await pause_of(session, deal_id, at)
+    ended = await look_at_end(session, deal_id, at, now=at) if pause is not None else None
+    at_once = ended is not None and ended.then_at is not None and ended.then_at <= at
+    return {
+        "pause": pause,
+        "ended": ended,
+        "lights_at_once": at_once,
+        "look": None,
+        "approve_days": APPROVE_BEYOND.days,
+    }
+
+
 async def _panel(request: Request, form: Form, status: int = 200) -> HTMLResponse:
     async with parts(request).db.read() as session:
         row = await access_deal_row(session, viewer(request), request.path_params["deal_id"])
-        pause = await pause_of(session, row.deal.id or 0, now(request))
+        standing = await standing_of(session, row.deal.id or 0, now(request))
         people = await load_directory(session)
     return show(
         request,
@@ -77,8 +113,7 @@ async def _panel(request: Request, form: Form, status: int = 200) -> HTMLRespons
         status=status,
         row=row,
         deal=row.deal,
-        pause=pause,
+        **standing,
         form=form,
         people_of=people,
-        approve_days=APPROVE_BEYOND.days,
     )

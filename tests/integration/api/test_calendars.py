@@ -119,3 +119,19 @@ async def test_holidays_are_suggested_and_entered_by_hand(programs: Programs) ->
             {name: row[name] for name in ("day", "kind", "is_chosen")} for row in found["items"]
         ]
         assert (await client.get("/api/v1/calendars/1")).json()["days"] == []
+
+
+async def test_what_other_hours_and_leaves_would_do_is_asked_first(programs: Programs) -> None:
+    async with await programs.as_("admin") as client:
+        same = {"week": ["09:00-18:00"] * 5 + ["", ""]}
+        looked = await client.post("/api/v1/calendars/1/preview", json={"week": ["00:00-24:00"] * 7})
+        assert looked.json() == {"deals": 0, "callbacks": 0, "would_light_now": 0}
+        assert (await client.get("/api/v1/calendars/1")).json()["version"] == 1  # nothing was stored
+        assert_problem(
+            await client.post("/api/v1/calendars/1/preview", json={"week": [""] * 7}), 422, "calendars.never", "week.0"
+        )
+        assert (await client.patch("/api/v1/calendars/1", json={**same, "begin_now": True})).status_code == 200
+        leave = {"login": "ivan", "from": "2031-01-02", "until": "2031-01-05"}
+        looked = await client.post("/api/v1/leaves/preview", json=leave)
+        assert looked.json() == {"deals": 0, "callbacks": 0, "would_light_now": 0}
+        assert (await client.get("/api/v1/leaves")).json()["items"] == []

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from pbxcrm.checkpoints.engine import settle_deals
 from pbxcrm.checkpoints.escalation_actions import accept, comment, make_joint, reassign
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.checkpoints.queries import escalation_count, list_control_tasks, list_escalations
@@ -40,8 +41,9 @@ async def test_a_deal_before_the_manager_is_an_escalation_and_counted_once(desk:
         assert [row.lamp for row in await as_rows(session, [deal])] == ["second"]
 
 
-async def test_accepting_puts_both_out_until_there_is_work(desk: DealDesk) -> None:
+async def test_accepting_puts_both_out_and_the_norm_runs_again(desk: DealDesk) -> None:
     deal_id, lamp = await escalated(desk)
+    norm = (await desk.stage("Proposal sent")).norm_minutes
     maria, at = await desk.viewer("maria"), lamp.due_at + timedelta(minutes=5)
     async with desk.database.write() as session:
         await accept(session, maria, lamp.id or 0, "They decide in spring", now=at)
@@ -51,12 +53,51 @@ async def test_accepting_puts_both_out_until_there_is_work(desk: DealDesk) -> No
         (1, "accepted", "They decide in spring"),
     ]
     assert await desk.tasks("lamp") == await desk.tasks("control") == []
-    assert await desk.sweep(at + timedelta(days=9)) == 0
     with pytest.raises(Conflict):
         async with desk.database.write() as session:
             await accept(session, maria, lamp.id or 0, "twice", now=at)
-    await desk.talk(at + timedelta(days=10))  # the clock begins anew
-    assert (await desk.one_lamp(LampState.ARMED)).deal_id == deal_id
+    again = await desk.one_lamp(LampState.ARMED)
+    assert (again.step, again.deal_id, again.entered_at, again.minutes) == (0, deal_id, at, norm)
+    assert again.due_at > at
+    for _ in range(2):  # it burns again, for the seller and then for the manager, and says who accepted it before
+        assert await desk.sweep((await desk.one_lamp(LampState.ARMED)).due_at) == 1
+    (first, second) = await desk.lamps(LampState.BURNING)
+    assert (first.step, second.step, second.is_escalation) == (0, 1, True)
+    assert first.reason["code"] == "lamp.again"
+
+
+async def test_a_delay_is_accepted_until_the_time_that_the_manager_names(desk: DealDesk) -> None:
+    deal_id, lamp = await escalated(desk)
+    maria, at = await desk.viewer("maria"), lamp.due_at + timedelta(minutes=5)
+    until = at + timedelta(days=30)
+    for wrong in (at, at + timedelta(days=400)):
+        with pytest.raises(Invalid) as refused:
+            async with desk.database.write() as session:
+                await accept(session, maria, lamp.id or 0, "They decide in spring", now=at, until=wrong)
+        assert refused.value.field == "until"
+    async with desk.database.write() as session:
+        await accept(session, maria, lamp.id or 0, "They decide in spring", now=at, until=until)
+    assert (await desk.one_lamp(LampState.ARMED)).due_at == until
+    assert await desk.sweep(until - timedelta(minutes=1)) == 0
+    async with desk.database.write() as session:
+        await settle_deals(session, [deal_id], until - timedelta(minutes=1))
+    assert (await desk.one_lamp(LampState.ARMED)).due_at == until
+    assert await desk.sweep(until) == 1
+
+
+async def test_work_after_a_delay_was_accepted_begins_its_clock_anew(desk: DealDesk) -> None:
+    deal_id, lamp = await escalated(desk)
+    maria, at = await desk.viewer("maria"), lamp.due_at + timedelta(minutes=5)
+    async with desk.database.write() as session:
+        await accept(session, maria, lamp.id or 0, "later", now=at, until=at + timedelta(days=30))
+    talked = at + timedelta(days=1)
+    await desk.talk(talked)
+    armed = await desk.one_lamp(LampState.ARMED)
+    assert (armed.deal_id, armed.entered_at, armed.minutes) == (
+        deal_id,
+        talked + timedelta(minutes=1),
+        (await desk.stage("Proposal sent")).norm_minutes,
+    )
 
 
 async def test_giving_the_deal_answers_it_and_the_new_one_has_a_pause_of_their_own(desk: DealDesk) -> None:

@@ -1,10 +1,20 @@
 """Working hours and leaves on the pages."""
 
-import pytest
+from datetime import timedelta
 
+import pytest
+from sqlmodel import select
+
+from pbxcrm.access import Role
+from pbxcrm.checkpoints.default_checkpoints import watch_key_stages
+from pbxcrm.checkpoints.models import Lamp
+from pbxcrm.deals.actions import create_deal
+from pbxcrm.deals.models import Stage
 from pbxcrm.deals.seed import seed
+from pbxcrm.people.models import User
+from pbxcrm.people.queries import viewer_of
 from pbxcrm.shared.db import Database
-from tests.integration.web.conftest import Browsers
+from tests.integration.web.conftest import Browsers, Clock
 
 OFFICE = {
     "name": "Office",
@@ -85,3 +95,49 @@ async def test_a_manager_enters_a_leave_and_takes_it_back(browser: Browsers) -> 
     assert (await olena.post("/people/leaves", data=leave)).status_code == 403
     assert (await iryna.post("/people/leaves/1/delete")).status_code == 303
     assert "Nobody is away" in (await iryna.get("/people/leaves")).text
+
+
+async def test_hours_that_light_lamps_at_once_are_saved_after_a_choice(
+    browser: Browsers, database: Database, clock: Clock
+) -> None:
+    admin = await browser("admin")
+    seldom = {**OFFICE, **{f"day_{weekday}": "" for weekday in range(7)}}
+    seldom[f"day_{(clock.now + timedelta(days=2)).weekday()}"] = "12:00-13:00"
+    assert (await admin.post("/settings/calendars/1", data=seldom)).status_code == 303
+    async with database.write() as session:
+        user = (await session.exec(select(User).where(User.role == Role.ADMIN.value))).first()
+        assert user is not None
+        admin_viewer = await viewer_of(session, user)
+        stage = (await session.exec(select(Stage).where(Stage.name == "Proposal sent"))).one()
+        await watch_key_stages(session)
+        await create_deal(
+            session,
+            admin_viewer,
+            title="Forgotten",
+            now=clock.now - timedelta(days=20),
+            currency="UAH",
+            region="UA",
+            stage_id=stage.id,
+        )
+    always = {**OFFICE, **{f"day_{weekday}": "00:00-24:00" for weekday in range(7)}, "version": "2"}
+    looked = await admin.post("/settings/calendars/1", data={**always, "act": "try"})
+    assert "1 lamp would light at once." in looked.text
+    asked = await admin.post("/settings/calendars/1", data=always)
+    assert asked.status_code == 422
+    assert "It touches 1 deal." in asked.text
+    assert 'name="begin" value="now"' in asked.text
+    assert 'value="00:00-24:00"' in asked.text  # nothing typed is lost
+    assert (await admin.get("/settings/calendars/1")).text.count('value="12:00-13:00"') == 1  # and nothing was saved
+    assert (await admin.post("/settings/calendars/1", data={**always, "begin": "now"})).status_code == 303
+    async with database.read() as session:
+        (lamp,) = (await session.exec(select(Lamp))).all()
+    assert lamp.begins_at is not None
+    assert lamp.due_at > clock.now
+
+
+async def test_the_form_of_a_leave_says_what_is_watched(browser: Browsers) -> None:
+    maria = await browser("iryna")
+    assert "watched" not in (await maria.get("/people/leaves/look")).text
+    looked = (await maria.get("/people/leaves/look?person=1")).text
+    assert "0 deals that are watched" in looked
+    assert "No lamp would light at once." in looked

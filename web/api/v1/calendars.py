@@ -10,11 +10,13 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from pbxcrm.access import Permission
 from pbxcrm.calendars.actions import CalendarChange, change_calendar, create_calendar, delete_calendar
+from pbxcrm.calendars.drafts import calendars_after
 from pbxcrm.calendars.holidays import SuggestionKind, suggest
 from pbxcrm.calendars.leave_actions import NewLeave, create_leave, delete_leave
 from pbxcrm.calendars.models import Calendar, CalendarDay, Leave
 from pbxcrm.calendars.queries import CalendarDetails, access_calendar, list_calendars, list_leaves, load_calendars
 from pbxcrm.calendars.rules import MOST_DAYS, format_spans
+from pbxcrm.checkpoints.hours_queries import look_at_hours, watched_of
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.queries import list_users
 from pbxcrm.shared.errors import Invalid
@@ -37,6 +39,7 @@ from web.api.resource import Ask, Page, Resource
 calendars = Resource("calendars", "Working time: weeks of hours, the dates that differ, and calculations with them.")
 leaves = Resource("leaves", "Leaves: who is away when, and their deputies.")
 
+BEGIN_NOW = "Lamps that would light at once only because of the new hours are counted from now."
 MOST_MINUTES = 20 * 366 * 24 * 60
 MOST_DAYS_SHIFTED = 20 * 366
 
@@ -93,6 +96,7 @@ class NewCalendar(ApiRequest):
     days: list[DayBody] = Field(default_factory=list, max_length=MOST_DAYS)
     team_ids: list[Id] | None = None
     people: list[Login] | None = None
+    begin_now: bool = Field(False, description=BEGIN_NOW)
 
 
 class CalendarPatch(ApiRequest):
@@ -105,6 +109,15 @@ class CalendarPatch(ApiRequest):
     team_ids: list[Id] | None = None
     people: list[Login] | None = None
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
+    begin_now: bool = Field(False, description=BEGIN_NOW)
+
+
+class HoursPreviewOut(ApiAnswer):
+    """What other working hours would do to the lamps."""
+
+    deals: int = Field(description="Watched deals whose lamps would be due at another time, or would be counted anew.")
+    callbacks: int = Field(description="The same for missed calls.")
+    would_light_now: int = Field(description="Lamps that would light at once.")
 
 
 @calendars.get("/calendars", needs=Permission.OWN_PROFILE, summary="All calendars, the default first")
@@ -130,7 +143,7 @@ async def read_calendar(ask: Ask, calendar_id: int) -> CalendarOut:
 async def post_calendar(ask: Ask, body: NewCalendar) -> CalendarOut:
     change = await _change(ask, body)
     with _errors_at_members():
-        made = await create_calendar(ask.session, ask.viewer, change, now=ask.now)
+        made = await create_calendar(ask.session, ask.viewer, change, now=ask.now, begin_now=body.begin_now)
     return _calendar(made, await load_directory(ask.session))
 
 
@@ -139,8 +152,30 @@ async def patch_calendar(ask: Ask, calendar_id: int, body: CalendarPatch) -> Cal
     """`week`, `days`, `team_ids` and `people` replace what was there. Pending deadlines move in the same transaction."""
     change = await _change(ask, body)
     with _errors_at_members():
-        found = await change_calendar(ask.session, ask.viewer, calendar_id, change, now=ask.now, version=body.version)
+        found = await change_calendar(
+            ask.session,
+            ask.viewer,
+            calendar_id,
+            change,
+            now=ask.now,
+            version=body.version,
+            begin_now=body.begin_now,
+        )
     return _calendar(found, await load_directory(ask.session))
+
+
+@calendars.post(
+    "/calendars/{calendar_id}/preview",
+    needs=Permission.SETTINGS_EDIT,
+    summary="What other hours would do to the lamps",
+    status=200,
+)
+async def preview_calendar(ask: Ask, calendar_id: int, body: CalendarPatch) -> HoursPreviewOut:
+    """Send what you would send with PATCH: nothing is stored. `begin_now` changes nothing here."""
+    change = await _change(ask, body)
+    with _errors_at_members():
+        look = await look_at_hours(ask.session, await calendars_after(ask.session, calendar_id, change), ask.now)
+    return HoursPreviewOut(deals=look.deals, callbacks=look.callbacks, would_light_now=look.would_light or 0)
 
 
 @calendars.delete(
@@ -301,6 +336,20 @@ async def read_leaves(ask: Ask, query: LeaveQuery) -> Page[LeaveOut]:
 @leaves.post("/leaves", needs=Permission.LEAVES_EDIT, summary="Enter a leave")
 async def post_leave(ask: Ask, body: NewLeaveBody) -> LeaveOut:
     people = await load_directory(ask.session)
+    made = await create_leave(ask.session, ask.viewer, await _new_leave(ask, body, people), now=ask.now)
+    return await _leave(ask, made, people)
+
+
+@leaves.post("/leaves/preview", needs=Permission.LEAVES_EDIT, summary="Whose work a leave touches", status=200)
+async def preview_leave(ask: Ask, body: NewLeaveBody) -> HoursPreviewOut:
+    """How much of the person's work is watched. A leave moves no due time: it changes who is asked, so no lamp lights because of it."""
+    new = await _new_leave(ask, body, await load_directory(ask.session))
+    look = await watched_of(ask.session, new.user_id)
+    return HoursPreviewOut(deals=look.deals, callbacks=look.callbacks, would_light_now=0)
+
+
+async def _new_leave(ask: Ask, body: NewLeaveBody, people: Directory) -> NewLeave:
+    """The leave of the body. Raises Invalid at ``login`` or ``deputy``."""
     by_login = {user.login: user.id for user in people.users.values()}
     user_id, deputy_id = by_login.get(body.login.lower()), None
     if user_id is None or user_id not in {user.id for user in await list_users(ask.session, ask.viewer)}:
@@ -309,10 +358,7 @@ async def post_leave(ask: Ask, body: NewLeaveBody) -> LeaveOut:
         deputy_id = by_login.get(body.deputy.lower())
         if deputy_id is None:
             raise Invalid("deputy", "people.not_found", "There is no such person, or they are not in your team.")
-    made = await create_leave(
-        ask.session, ask.viewer, NewLeave(user_id, body.since, body.until, deputy_id), now=ask.now
-    )
-    return await _leave(ask, made, people)
+    return NewLeave(user_id, body.since, body.until, deputy_id)
 
 
 @leaves.delete("/leaves/{leave_id}", needs=Permission.LEAVES_EDIT, summary="Take a leave back")

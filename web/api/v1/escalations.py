@@ -37,6 +37,7 @@ class Accept(ApiRequest):
     """Why the manager ends the escalation."""
 
     why: Why
+    until: When | None = Field(None, description="Look again then: without work the first lamp lights at that time.")
 
 
 class Reassign(ApiRequest):
@@ -81,7 +82,9 @@ async def read_escalation(ask: Ask, escalation_id: int) -> LampOut:
     conflicts=True,
 )
 async def accept_escalation(ask: Ask, escalation_id: int, body: Accept) -> LampOut:
-    return await _answer(ask, await accept(ask.session, ask.viewer, escalation_id, body.why, now=ask.now))
+    """Without `until` a deal gets its norm again from now on, and a callback waits until the client calls."""
+    found = await accept(ask.session, ask.viewer, escalation_id, body.why, now=ask.now, until=body.until)
+    return await _answer(ask, found)
 
 
 @escalations.post(

@@ -9,8 +9,9 @@ from pydantic import Field
 from pbxcrm.access import Permission
 from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Pause, Subject
 from pbxcrm.checkpoints.parked_actions import retry_lamp
-from pbxcrm.checkpoints.pause_actions import approve_pause, end_pause, pause_deal
+from pbxcrm.checkpoints.pause_actions import approve_pause, end_pause, look_at_end, pause_deal
 from pbxcrm.checkpoints.queries import LampFilter, access_lamp, page_of_lamps
+from pbxcrm.deals.actions import access_deal_for_change
 from pbxcrm.people.queries import logins_of
 from pbxcrm.reports.lamp_rows import LampRow, load_lamp_rows
 from pbxcrm.shared import reasons
@@ -59,6 +60,9 @@ class LampOut(ApiAnswer):
         description="Since when the client has waited, including the time before the first step."
     )
     is_escalation: bool = Field(description="Whether it asks a manager; it is then also an escalation.")
+    look_again_at: Moment | None = Field(
+        description="A manager accepted the delay: it is watched again from then. If this is later than `out_at`, the next lamp lights then."
+    )
     decision: Decision = Field(
         description="`accepted`: the manager lets it be; `reassigned`: gave it to somebody else."
     )
@@ -99,6 +103,27 @@ class PauseOut(ApiAnswer):
     by: str | None
     approved_by: str | None
     waits_for_approval: bool = Field(description="Longer than two weeks: it takes effect when a manager approves it.")
+
+
+class PausePreviewBody(ApiRequest):
+    """A pause to look at."""
+
+    until: When | None = None
+
+
+class PausePreviewOut(ApiAnswer):
+    """When the next lamp of a deal lights; null: none waits."""
+
+    lights_at_now: Moment | None = Field(description="As it is.")
+    lights_at_then: Moment | None = Field(description="With the pause.")
+
+
+class EndQuery(ApiRequest):
+    """How the clocks go on."""
+
+    begin_now: Literal["true", "false"] = Field(
+        "false", description="`true`: a lamp that would light at once is counted from now."
+    )
 
 
 class Refused(ApiAnswer):
@@ -163,6 +188,19 @@ async def post_pause(ask: Ask, deal_id: int, body: PauseBody) -> PauseOut:
 
 
 @lamps.post(
+    "/deals/{deal_id}/pause/preview",
+    needs=Permission.DEALS_EDIT,
+    summary="When the next lamp would light with a pause",
+    status=200,
+)
+async def preview_pause(ask: Ask, deal_id: int, body: PausePreviewBody) -> PausePreviewOut:
+    """Nothing is stored. Without `until`, or with one that is past, as if no pause went on."""
+    await access_deal_for_change(ask.session, ask.viewer, deal_id, None)
+    look = await look_at_end(ask.session, deal_id, body.until or ask.now, now=ask.now)
+    return PausePreviewOut(lights_at_now=look.now_at, lights_at_then=look.then_at)
+
+
+@lamps.post(
     "/deals/{deal_id}/pause/approve", needs=Permission.ESCALATIONS_WORK, summary="Approve a long pause", status=200
 )
 async def post_approve_pause(ask: Ask, deal_id: int) -> PauseOut:
@@ -170,8 +208,8 @@ async def post_approve_pause(ask: Ask, deal_id: int) -> PauseOut:
 
 
 @lamps.delete("/deals/{deal_id}/pause", needs=Permission.DEALS_EDIT, summary="End the pause of a deal")
-async def remove_pause(ask: Ask, deal_id: int) -> None:
-    await end_pause(ask.session, ask.viewer, deal_id, now=ask.now)
+async def remove_pause(ask: Ask, deal_id: int, query: EndQuery) -> None:
+    await end_pause(ask.session, ask.viewer, deal_id, now=ask.now, begin_now=query.begin_now == "true")
 
 
 @jobs.get("/jobs/{job_id}", needs=Permission.DEALS_READ, summary="One job with its progress")
@@ -251,6 +289,7 @@ def _lamp(row: LampRow, logins: Mapping[int | None, str]) -> LampOut:
         reason=" ".join(explained(lamp, row.stage)).replace(NBSP, " "),
         waiting_since=row.since,
         is_escalation=lamp.is_escalation,
+        look_again_at=lamp.look_again_at,
         decision=Decision(lamp.decision),
         note=lamp.note,
         parked=lamp.parked_at is not None,
