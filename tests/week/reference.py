@@ -237,13 +237,18 @@ class Office:
     def left(self, user_id: int, now: int) -> None:
         """Somebody has left: what was asked of them is asked of somebody else."""
         self.people[user_id].is_active = False
+        self.ask_others(user_id, now)
+
+    def ask_others(self, user_id: int, now: int) -> None:
+        """What was asked of somebody who is not there any more is asked of somebody else."""
         for (subject, rule_id), lamps in self.burning.items():
             changed = False
             for lamp in lamps:
                 if lamp.addressee_id == user_id:
                     whom = self.rules[rule_id].steps[lamp.step][1]
-                    lamp.addressee_id, lamp.asked_at = self.asked(whom, lamp.owner_id, now), now
-                    changed = True
+                    instead = self.asked(whom, lamp.owner_id, now)
+                    if instead != user_id:
+                        lamp.addressee_id, lamp.asked_at, changed = instead, now, True
             if changed:
                 self._rearm(subject, self.rules[rule_id], now)
 

@@ -108,6 +108,7 @@ class Rules:
         new = NewLeave(who.id, play.at, moment(play.now + days * 1440), instead)
         assert await play.do(lambda s: create_leave(s, play.admin, new, now=play.at))
         play.office.away.append(Away(who.id, play.now, play.now + days * 1440, instead))
+        play.office.ask_others(who.id, play.now)
         await self._recomputed()
 
     async def leaves_us(self, login: str) -> None:
