@@ -62,6 +62,8 @@ ASKED_FOR = {
     "contact_id": "contact_id",
     "deal": "deal_id",
     "call": "call_id",
+    "person": "user_id",
+    "deputy": "deputy",
     "for": "user_id",
 }
 #: Names that all teams share; of these there is no foreign one, only a missing one.

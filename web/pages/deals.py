@@ -63,8 +63,8 @@ from web.i18n import N_
 from web.i18n import gettext as _
 from web.known_numbers import check_unknown
 from web.pages.common import asked_id, asked_text, choices, colleagues, show, version_of
-from web.pages.pauses import standing_of
 from web.parts import now, parts, viewer, wants_fragment
+from web.pauses import standing_of
 
 #: The filter of the timeline: word in the address -> kinds of entries that are shown, and its name.
 KINDS: dict[str, tuple[frozenset[EntryKind], str]] = {

@@ -46,8 +46,8 @@ async def look(request: Request) -> Response:
     async with parts(request).db.read() as session:
         people = await load_directory(session)
         user = await access_user(session, viewer(request), person) if person is not None else None
+        stands_in = await access_user(session, viewer(request), deputy) if deputy is not None else None
         found = await watched_of(session, user.id or 0) if user is not None else None
-    stands_in = people.active(deputy)
     manager = people.manager_of(person) if stands_in is None and person is not None else None
     return show(request, "leaves/_look.html", look=found, user=user, stands_in=stands_in or manager)
 

@@ -2,13 +2,11 @@
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any
 
-from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pbxcrm.checkpoints.pause_actions import APPROVE_BEYOND, approve_pause, end_pause, look_at_end, pause_deal, pause_of
+from pbxcrm.checkpoints.pause_actions import approve_pause, end_pause, look_at_end, pause_deal
 from pbxcrm.deals.queries import access_deal_row
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
@@ -17,6 +15,7 @@ from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
 from web.pages.common import asked_text, show
 from web.parts import now, parts, viewer, wants_fragment
+from web.pauses import standing_of
 
 
 async def panel(request: Request) -> Response:
@@ -86,20 +85,6 @@ async def _done(request: Request, said: str) -> Response:
     if not wants_fragment(request):
         return redirect(request, f"/deals/{request.path_params['deal_id']}", done="saved")
     return with_toast(request, await _panel(request, Form()), said)
-
-
-async def standing_of(session: AsyncSession, deal_id: int, at: datetime) -> dict[str, Any]:
-    """What the panel shows: the current pause, and what ending it now would do."""
-    pause = await pause_of(session, deal_id, at)
-    ended = await look_at_end(session, deal_id, at, now=at) if pause is not None else None
-    at_once = ended is not None and ended.then_at is not None and ended.then_at <= at
-    return {
-        "pause": pause,
-        "ended": ended,
-        "lights_at_once": at_once,
-        "look": None,
-        "approve_days": APPROVE_BEYOND.days,
-    }
 
 
 async def _panel(request: Request, form: Form, status: int = 200) -> HTMLResponse:
