@@ -18,7 +18,7 @@ from pbxcrm.calendars.queries import CalendarDetails, access_calendar, list_cale
 from pbxcrm.calendars.rules import MOST_DAYS, format_spans
 from pbxcrm.checkpoints.hours_queries import look_at_hours, watched_of
 from pbxcrm.people.directory import Directory, load_directory
-from pbxcrm.people.queries import list_users
+from pbxcrm.people.queries import access_assignee, list_users
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import longest
 from web.api.fields import (
@@ -344,6 +344,8 @@ async def post_leave(ask: Ask, body: NewLeaveBody) -> LeaveOut:
 async def preview_leave(ask: Ask, body: NewLeaveBody) -> HoursPreviewOut:
     """How much of the person's work is watched. A leave moves no due time: it changes who is asked, so no lamp lights because of it."""
     new = await _new_leave(ask, body, await load_directory(ask.session))
+    if new.deputy_id is not None:
+        await access_assignee(ask.session, ask.viewer, new.deputy_id, field="deputy")
     look = await watched_of(ask.session, new.user_id)
     return HoursPreviewOut(deals=look.deals, callbacks=look.callbacks, would_light_now=0)
 
