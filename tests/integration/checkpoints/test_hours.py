@@ -24,7 +24,7 @@ SELDOM = CalendarChange(week=["09:00-10:00", "", "", "", "", "", ""])
 
 async def _default(desk: DealDesk) -> int:
     async with desk.database.read() as session:
-        return (await session.exec(select(Calendar.id).where(Calendar.is_default))).one() or 0  # type: ignore[arg-type]
+        return (await session.exec(select(Calendar.id).where(Calendar.is_default))).one() or 0
 
 
 async def _save(desk: DealDesk, change: CalendarChange, *, days: int = 0, begin_now: bool = False) -> None:
