@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldSection, ValueKind
 from pbxcrm.fields.queries import FieldSet, Named, load_fields, load_named, target_of
-from pbxcrm.fields.rules import LONGEST, MILLION, Entered, Stored, is_web, place_of, stored_in
+from pbxcrm.fields.rules import LONGEST, MILLION, Entered, Stored, filled_percent, is_web, place_of, stored_in
 from pbxcrm.timeline.entries import Timeline
 from web import formats
 from web.forms import Form, local_text
@@ -43,6 +43,14 @@ class ShownFields:
 
     first: list[ShownValue]
     sections: list[tuple[FieldSection | None, list[ShownValue]]]
+
+    @property
+    def filled_percent(self) -> int | None:
+        """How many per cent of them have a value; None without fields."""
+        return filled_percent(
+            (shown.definition for shown in self.all),
+            {str(shown.definition.id): shown.value for shown in self.all if shown.value is not None},
+        )
 
     @property
     def all(self) -> list[ShownValue]:

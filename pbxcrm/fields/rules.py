@@ -6,7 +6,7 @@ files lists of ids; everything else is text.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -66,6 +66,15 @@ def is_web(definition: FieldDefinition) -> bool:
 def is_list(definition: FieldDefinition) -> bool:
     """Whether the value is a list of ids."""
     return definition.kind in _LISTS
+
+
+def filled_percent(definitions: Iterable[FieldDefinition], custom: Mapping[str, Any]) -> int | None:
+    """How many per cent of these fields have a value in a row's ``custom``, rounded down; None without fields.
+
+    100 means that none is missing: a card with one empty field of two hundred has 99.
+    """
+    values = [stored_in(custom, definition) is not None for definition in definitions]
+    return 100 * sum(values) // len(values) if values else None
 
 
 def text_key(text: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,7 +24,7 @@ from pbxcrm.fields.conditions import parse, to_sql
 from pbxcrm.fields.definition_rules import RESERVED
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import load_fields, load_named
-from pbxcrm.fields.rules import Checking, check_value, with_value
+from pbxcrm.fields.rules import Checking, check_value, filled_percent, with_value
 from pbxcrm.fields.value_actions import ValueTaken
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.db import Database
@@ -182,3 +183,13 @@ async def test_an_upgrade_keeps_the_indexes(tmp_path: Path, monkeypatch: pytest.
         found = await connection.execute(text("SELECT sql FROM sqlite_master WHERE name = 'ix_custom_1'"))
         assert found.scalar_one() == made
     await database.close()
+
+
+@pytest.mark.parametrize(
+    ("stored", "percent"), [({}, 0), ({"1": 0}, 50), ({"1": "x", "2": [3]}, 100), ({"2": 5, "9": 1}, 50)]
+)
+def test_how_much_of_a_card_is_filled_in(stored: dict[str, Any], percent: int) -> None:
+    fields = [FieldDefinition(id=n, entity="deal", key=f"f{n}", kind="text", name=f"F{n}") for n in (1, 2)]
+    assert filled_percent(fields, stored) == percent
+    assert filled_percent([], stored) is None
+    assert filled_percent([*fields[:1] * 199, fields[1]], {"1": "x"}) == 99  # something is missing still
