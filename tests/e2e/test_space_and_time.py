@@ -44,6 +44,22 @@ async def test_rail_and_dock_fold_and_stay_so_and_four_columns_are_seen(day: Day
     assert await overflow(page) == 0
 
 
+async def test_on_a_phone_an_empty_column_is_narrow_and_one_with_cards_is_as_wide_as_the_screen(day: Day) -> None:
+    hand = await day.sit_down("ivan", "/board", width=390)
+    page = hand.page
+    await page.locator(".card").first.wait_for()
+    wide = "(all) => all.map((one) => one.getBoundingClientRect().width)"
+    empty = await page.locator(".col.empty").evaluate_all(wide)
+    assert empty
+    assert max(empty) < 60
+    assert min(await page.locator(".col:not(.empty)").evaluate_all(wide)) > 300
+    assert (
+        await page.locator(".col.empty [data-none]").evaluate_all("(all) => all.some((one) => one.checkVisibility())")
+        is False
+    )
+    assert await overflow(page) == 0
+
+
 async def test_what_is_typed_survives_a_reload_until_it_is_sent(day: Day) -> None:
     hand = await day.sit_down("ivan", f"/deals/{day.busy.deals[DESK]}")
     note = hand.page.get_by_label("New note")
