@@ -18,6 +18,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.checkpoints.access import is_burning, visible_lamps
 from pbxcrm.checkpoints.context import load_engine
 from pbxcrm.checkpoints.models import Checkpoint, Lamp
+from pbxcrm.checkpoints.relighting import is_reaction
 from pbxcrm.checkpoints.rules import clock_key
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.shared.core_sql import fetch, load_by_id
@@ -173,7 +174,16 @@ async def paces(session: AsyncSession, viewer: Viewer, since: datetime) -> dict[
     A lamp is late once the next step has lit, also while it still burns.
     """
     context = await load_engine(session)
-    wanted = (Lamp.id, Lamp.checkpoint_id, Lamp.entry, Lamp.step, Lamp.owner_id, Lamp.lit_at, Lamp.out_at)
+    wanted = (
+        Lamp.id,
+        Lamp.checkpoint_id,
+        Lamp.entry,
+        Lamp.step,
+        Lamp.owner_id,
+        Lamp.lit_at,
+        Lamp.out_at,
+        Lamp.out_reason,
+    )
     query = (
         columns(*(col(each) for each in wanted))
         .where(col(Lamp.lit_at) >= since, visible_lamps(viewer))
@@ -184,7 +194,7 @@ async def paces(session: AsyncSession, viewer: Viewer, since: datetime) -> dict[
     went_on = {(lamp.checkpoint_id, clock_key(lamp.entry)) for lamp in lamps if lamp.step > 0}
     found: dict[int | None, Pace] = {}
     for lamp in lamps:
-        if lamp.step > 0 or lamp.lit_at is None:
+        if lamp.step > 0 or lamp.lit_at is None or not is_reaction(lamp.out_reason):
             continue
         working = context.working_of(lamp.owner_id)
         minutes = working.minutes_between(lamp.lit_at, lamp.out_at) if lamp.out_at is not None else None

@@ -193,7 +193,10 @@ async def _add_talks(session: AsyncSession, facts: dict[int, DealFacts], people:
 
 
 async def _add_tasks(session: AsyncSession, facts: dict[int, DealFacts]) -> None:
-    """Next tasks that people have set. Such a task stops the clock until its first due date; postponing it changes nothing."""
+    """Next tasks that people have set. Such a task stops the clock until its first due date; postponing it changes nothing.
+
+    One that is cancelled before that date was no work: otherwise two clicks would silence any deal.
+    """
     rows = await session.exec(
         select(Task).where(
             col(Task.deal_id).in_(list(facts)),
@@ -204,6 +207,8 @@ async def _add_tasks(session: AsyncSession, facts: dict[int, DealFacts]) -> None
     for task in rows.all():
         each = facts[task.deal_id or 0]
         until = task.first_due_at or task.due_at
+        if task.status == TaskStatus.CANCELLED and task.done_at is not None and task.done_at < until:
+            continue
         if task.done_at is not None:
             until = min(until, task.done_at)
         each.planned.append(

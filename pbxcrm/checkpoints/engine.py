@@ -11,6 +11,8 @@ from datetime import datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.audit.actions import write_down
+from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.context import EngineContext, Watched, load_engine
 from pbxcrm.checkpoints.deal_facts import DATES, DealFacts, load_deal_facts
@@ -27,12 +29,14 @@ from pbxcrm.checkpoints.models import (
     TriggerKind,
     WorkKind,
 )
+from pbxcrm.checkpoints.relighting import arm_deals
 from pbxcrm.checkpoints.rules import (
     ACCEPTED,
     Base,
     Clock,
     Work,
     base_of,
+    clock_key,
     due_of,
     entry_of,
     is_looked_again,
@@ -40,7 +44,7 @@ from pbxcrm.checkpoints.rules import (
 )
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.people.whom import RESPONSIBLE
-from pbxcrm.shared.core_sql import add_new, load_by_id
+from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.reasons import Reason, reason
 
 _WORK_REASONS = {
@@ -86,7 +90,8 @@ async def apply_facts(
             known = watching.get(checkpoint_id)
             new += await _apply_one(session, context, known, each, of_it, now, begin_at)
     await session.flush()
-    await add_new(session, Lamp, new)
+    if again := await arm_deals(session, context, new, now):
+        await settle_deals(session, again, now)
 
 
 async def _apply_one(
@@ -104,6 +109,8 @@ async def _apply_one(
         if any(lamp.owner_id != clock.owner_id for lamp in burning):
             lamps = await _reassigned(session, context, watched, facts, burning, lamps, now)
     outcome = why_out(context, watched, facts)
+    if outcome.why.code == "lamp.out_moved" and (burning := [each for each in lamps if _stands(each, facts)]):
+        outcome = LampEnding(await _why_unwatched(session, context, burning[0].checkpoint_id))
     return await carry_out(
         session,
         context,
@@ -118,6 +125,40 @@ async def _apply_one(
         owner_id=facts.deal.responsible_id,
         begin_at=begin_at,
     )
+
+
+def _stands(lamp: Lamp, facts: DealFacts) -> bool:
+    """Whether the lamp burns and the deal has not moved since."""
+    is_of_move = lamp.entry.startswith("m")
+    is_here = clock_key(lamp.entry).split(":", 1)[0] == f"m{facts.move_id}" if is_of_move else True
+    return lamp.state == LampState.BURNING and is_here and lamp.stage_id == facts.deal.stage_id
+
+
+async def _why_unwatched(session: AsyncSession, context: EngineContext, checkpoint_id: int) -> Reason:
+    """By which change of the rules a checkpoint no longer watches a deal that has not moved, and who made it."""
+    checkpoint = await session.get_one(Checkpoint, checkpoint_id)
+    watched = context.watching.by_id.get(checkpoint_id)
+    if watched is not None and watched.minutes is None and checkpoint.stage_id is not None:
+        stage = await session.get_one(Stage, checkpoint.stage_id)
+        return reason("lamp.out_no_norm", stage=stage.name, who=await _changed_by(session, context, "stage", stage.id))
+    if watched is not None:
+        return reason("lamp.out_rules")
+    code = "lamp.out_off" if checkpoint.archived_at is None else "lamp.out_removed"
+    return reason(
+        code, checkpoint=checkpoint.name, who=await _changed_by(session, context, "checkpoint", checkpoint_id)
+    )
+
+
+async def _changed_by(session: AsyncSession, context: EngineContext, entity: str, entity_id: int | None) -> str:
+    """The name of whoever changed it last."""
+    await write_down(session)  # the change of just now is what is asked for
+    query = (
+        select(AuditEntry.actor_id)
+        .where(AuditEntry.entity == entity, AuditEntry.entity_id == str(entity_id))
+        .order_by(col(AuditEntry.id).desc())
+        .limit(1)
+    )
+    return context.people.name((await session.exec(query)).first()) or "—"
 
 
 async def _reassigned(

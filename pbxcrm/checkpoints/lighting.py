@@ -314,23 +314,31 @@ async def undo_state_before(session: AsyncSession, lamp: Lamp) -> dict[str, Any]
 
 
 async def relight(
-    session: AsyncSession, context: EngineContext, standing: Mapping[str, Any], viewer: Viewer, now: datetime
+    session: AsyncSession,
+    context: EngineContext,
+    standing: Mapping[str, Any],
+    viewer: Viewer | None,
+    now: datetime,
+    why: Reason | None = None,
 ) -> None:
-    """Light a lamp again from the state of ``undo_state_of_lamp``. Does nothing if the lamp is deleted or not out."""
+    """Light a lamp again from the state of ``undo_state_of_lamp``. Does nothing if the lamp is deleted or not out.
+
+    ``why``: the reason if nobody (``viewer``) did it by hand.
+    """
     lamp = await session.get(Lamp, standing["lamp"])
     if lamp is None or lamp.state != LampState.OUT:
         return
     shared = await session.get(Task, lamp.task_id) if lamp.task_id is not None and not standing["tasks"] else None
     if shared is not None and shared.done_at is not None and shared.done_at == lamp.out_at:  # it ended with this lamp
         do_open_task(shared)
-        record(session, now, "task.restored", "task", shared.id, actor=viewer)
+        record(session, now, "task.restored", "task", shared.id, actor=viewer, reason=why)
         await say_task_changed(session, shared, now, context.people)
     lamp.state, lamp.out_at, lamp.out_by_id, lamp.out_reason = LampState.BURNING.value, None, None, {}
     lamp.decision, lamp.look_again_at, lamp.version = Decision.NONE.value, None, lamp.version + 1
     for kept in standing["tasks"]:
         task = await session.get(Task, kept["id"])
         if task is not None:
-            await do_restore_task(session, task, kept, now, context.people, actor=viewer)
+            await do_restore_task(session, task, kept, now, context.people, actor=viewer, why=why)
     if shared is not None:
         await session.flush()
         await _recount(session, context, shared, reason("lamp.out_undone"), now)

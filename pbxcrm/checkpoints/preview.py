@@ -17,6 +17,7 @@ from pbxcrm.checkpoints.default_checkpoints import REACTION_MINUTES, TALKED_SECO
 from pbxcrm.checkpoints.drafts import LONGEST_MINUTES
 from pbxcrm.checkpoints.engine import clock_of_deal, contacts_of, date_of
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, Lamp, LampState, TriggerKind, WorkKind
+from pbxcrm.checkpoints.relighting import was_decided
 from pbxcrm.checkpoints.rules import Stay, WouldLight, due_of, late_now, would_light
 from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.shared.errors import Invalid, NotFound
@@ -112,6 +113,8 @@ async def count_late(
     rows = await session.exec(select(Lamp).where(col(Lamp.deal_id).in_(list(facts)), Lamp.checkpoint_id == then.id))
     for lamp in rows.all():
         if lamp.state == LampState.OUT:
+            if not was_decided(lamp):
+                continue  # it would burn again
             known.add((lamp.step, lamp.entry))
         else:
             lamps.setdefault(lamp.deal_id, []).append(lamp)

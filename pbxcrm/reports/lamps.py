@@ -15,6 +15,7 @@ from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.callbacks.models import Episode
 from pbxcrm.checkpoints.access import visible_lamps
 from pbxcrm.checkpoints.models import Lamp, LampState
+from pbxcrm.checkpoints.relighting import is_reaction
 from pbxcrm.checkpoints.rules import clock_key
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import load_funnel
@@ -39,6 +40,7 @@ class _Lit:
     about: str | None  # the deal's title or the client's number
     lit_at: datetime
     is_burning: bool
+    is_out_by_rules: bool
     is_escalation: bool
     went_on: bool
     minutes: float | None
@@ -53,7 +55,7 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     escalated = {(checkpoint_id, clock_key(entry)) for checkpoint_id, entry in later}
     lit = []
     for lamp in await counted_rows(session, _lit_then(viewer, asked)):
-        until = lamp.out_at if lamp.state == LampState.OUT else None
+        until = lamp.out_at if lamp.state == LampState.OUT and is_reaction(lamp.out_reason) else None
         working = calendars.of_user(lamp.owner_id)
         lit.append(
             _Lit(
@@ -64,6 +66,7 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
                 lamp.client_number if lamp.callback_id is not None else lamp.title,
                 lamp.lit_at,
                 lamp.state == LampState.BURNING,
+                lamp.state == LampState.OUT and not is_reaction(lamp.out_reason),
                 lamp.is_escalation,
                 (lamp.checkpoint_id, clock_key(lamp.entry)) in escalated,
                 working.minutes_between(lamp.lit_at, until) if until is not None else None,
@@ -89,6 +92,7 @@ def _lit_then(viewer: Viewer, asked: Asked) -> Select[*tuple[Any, ...]]:
         Lamp.deal_id,
         Lamp.lit_at,
         Lamp.out_at,
+        Lamp.out_reason,
         Lamp.state,
         Lamp.is_escalation,
     )
@@ -122,7 +126,7 @@ def _line(key: str, name: str, lamps: Sequence[_Lit]) -> ReportLine:
     }
     values = {
         **{column: len(rows) for column, rows in groups.items()},
-        "percent_in_time": percent(len(groups["in_time"]), len(first)),
+        "percent_in_time": percent(len(groups["in_time"]), sum(not each.is_out_by_rules for each in first)),
         "median_minutes": middle([each.minutes for each in first if each.minutes is not None]),
     }
     return ReportLine(key, name, values, {column: RowsBehind(rows, _behind) for column, rows in groups.items()})
@@ -140,7 +144,8 @@ LAMPS = Report(
     definition=N_(
         "Lamps that lit in the period, of deals and of callbacks. Lit: whoever should have acted was asked. Out in time: work put it "
         "out before the manager was asked. With the manager: the next step asked the manager. Reaction is the median of working "
-        "minutes from the lamp to the work, by the calendar of whoever's work it is. A lamp counts where the deal stood when it lit."
+        "minutes from the lamp to the work, by the calendar of whoever's work it is. What went out because a checkpoint or norm was changed is no reaction and "
+        "not in the share. A lamp counts where the deal stood when it lit."
     ),
     dimensions={"stage": N_("By stage"), "owner": N_("By person")},
     columns=(

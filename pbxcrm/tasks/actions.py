@@ -232,16 +232,23 @@ def undo_state_of(task: Task) -> dict[str, Any]:
 
 
 async def do_restore_task(
-    session: AsyncSession, task: Task, standing: dict[str, Any], at: datetime, people: Directory, *, actor: Viewer
+    session: AsyncSession,
+    task: Task,
+    standing: dict[str, Any],
+    at: datetime,
+    people: Directory,
+    *,
+    actor: Viewer | None,
+    why: Reason | None = None,
 ) -> None:
-    """Restore the state that ``undo_state_of`` returned."""
+    """Restore the state that ``undo_state_of`` returned. ``why``: the reason if nobody (``actor``) did it by hand."""
     for name in _STANDING:
         setattr(task, name, standing[name])
     for name in _STANDING_TIMES:
         text = standing[name]
         setattr(task, name, datetime.fromisoformat(text) if text else None)
     task.version += 1
-    record(session, at, "task.restored", "task", task.id, actor=actor)
+    record(session, at, "task.restored", "task", task.id, actor=actor, reason=why)
     await say_task_changed(session, task, at, people)
     await do_say_planned(session, task, at)
 

@@ -22,7 +22,7 @@ from tests.week.world import (
 )
 
 ACTS = {
-    "talk": 20, "short": 4, "miss": 14, "call": 12, "no_answer": 12, "plan": 10, "postpone": 5, "finish": 5, "move": 12, "close": 2,
+    "talk": 20, "short": 4, "miss": 14, "call": 12, "no_answer": 12, "plan": 10, "postpone": 5, "finish": 5, "cancel": 5, "move": 12, "close": 2,
     "pause": 3, "resume": 2, "give": 4, "amount": 3, "title": 2, "note": 3, "accept": 3, "reassign": 3, "comment": 2, "joint": 2,
 }  # fmt: skip
 
@@ -56,11 +56,15 @@ def _fill_diary(play: Simulation, size: Size) -> None:
         (1.5, rules.holiday),
         (1.6, rules.callbacks),
         (2.1, rules.short_day),
+        (2.2, partial(rules.switch, is_on=False)),
+        (2.25, partial(rules.switch, is_on=True)),
         (2.3, rules.norm),
         (2.4, partial(rules.leave, "seller1", 1, "seller3")),
         (3.2, rules.working_sunday),
         (3.4, rules.shorter_nights),
         (5.2, rules.silence),
+        (5.25, partial(rules.switch, is_on=False)),
+        (5.7, partial(rules.switch, is_on=True)),
         (5.3, partial(rules.leaves_us, "seller2")),
         (5.4, partial(rules.other_team, "seller3", teams[1])),
         (5.5, rules.fewer_stages),
@@ -108,7 +112,7 @@ async def _act(play: Simulation, kind: str) -> None:
             await getattr(play, kind)(client)
     elif kind in {"accept", "reassign", "comment", "joint"}:
         await play.with_escalation(kind)
-    elif kind in {"postpone", "finish"}:
+    elif kind in {"postpone", "finish", "cancel"}:
         await getattr(play, kind)()
     else:
         await play.on_deal("plan_task" if kind == "plan" else kind)

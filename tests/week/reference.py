@@ -88,6 +88,7 @@ class Rule:
     offset: int = 0
     talked_seconds: int = 0
     begins_at: int | None = None
+    is_active: bool = True
 
 
 @dataclass(slots=True)
@@ -96,6 +97,7 @@ class Planned:
     first_due: int
     due: int
     done_at: int | None = None
+    cancelled: bool = False
 
 
 @dataclass(slots=True)
@@ -341,6 +343,7 @@ class Office:
         deal = self.deals[subject[1]]
         if (
             deal.is_closed
+            or not rule.is_active
             or rule.stage_id not in {None, deal.stage_id}
             or rule.pipeline_id not in {None, deal.pipeline_id}
         ):
@@ -378,6 +381,8 @@ class Office:
         if "next_task" in rule.works:
             for number, task in deal.tasks.items():
                 until = task.first_due if task.done_at is None else min(task.first_due, task.done_at)
+                if task.cancelled and until < task.first_due:
+                    continue
                 found.append((task.made_at, max(until, task.made_at), "planned", ("task", number)))
         if "field_filled" in rule.works:
             found += [(at, at, "filled", ("filled", at)) for at, key in deal.filled if key == rule.field]
@@ -404,6 +409,8 @@ class Office:
             return "closed"
         if rule.stage_id is None:
             return ""
+        if not rule.is_active and rule.stage_id == deal.stage_id:
+            return "off"
         works = [work for work in self._works(deal, rule) if work[0] >= deal.entered_at and work[2] != "accepted"]
         if rule.stage_id != deal.stage_id or not works:
             return "moved"
@@ -419,8 +426,6 @@ class Office:
         clock = self._clock(subject, rule)
         assert clock is not None
         since = last.asked_at if last is not None else clock[1]
-        if (rule.id, subject, entry, step, since if step else 0) in self.fired:
-            return
         needed = self._needed(rule, step)
         if step == 0 and "accepted" in entry and self.deals[subject[1]].accepted[rule.id][2]:
             needed = 0
@@ -433,7 +438,43 @@ class Office:
                 if not rests
                 else sum(running.counts(minute) for minute in range(since, now))
             )
+        if (rule.id, subject, entry, step, since if step else 0) in self.fired and not self._again(running, now):
+            return
         self.running[subject, rule.id] = running
+
+    def _again(self, running: Running, now: int) -> bool:
+        """The clock runs again although it has lit: what ended that was taken back. What burned last burns again if the first step is
+        late now. True: it is counted for the first step again.
+        """
+        subject, rule, entry = running.subject, running.rule, running.entry
+        gone = [
+            lamp
+            for lamp in self.lamps
+            if (lamp.subject, lamp.rule_id, lamp.entry) == (subject, rule.id, entry)
+            and lamp.out_at is not None
+            and lamp.why not in {"accepted", "given"}
+        ]
+        if subject[0] != "deal" or running.step or not any(lamp.step == 0 for lamp in gone):
+            return False
+        if not self._is_ripe(running, now):
+            for lamp in gone:
+                lamp.entry = ("history", *lamp.entry)
+            self.fired = {key for key in self.fired if key[:3] != (rule.id, subject, entry)}
+            return True
+        last = max(lamp.out_at or 0 for lamp in gone)
+        for lamp in gone:
+            if lamp.out_at != last or lamp.step >= len(rule.steps):
+                continue
+            lamp.out_at, lamp.why = None, ""
+            self.burning.setdefault((subject, rule.id), []).append(lamp)
+            who = lamp.addressee_id
+            if who is None or not self.people[who].is_active or self._standing_in(who, now) != who:
+                instead = self.asked(rule.steps[lamp.step][1], lamp.owner_id, now)
+                if instead != who:
+                    lamp.addressee_id, lamp.asked_at = instead, now
+        self._hand_over(subject, rule, entry, now)
+        self._arm(subject, rule, entry, now)
+        return False
 
     def _rearm(self, subject: Subject, rule: Rule, now: int) -> None:
         clock = self._clock(subject, rule)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calendars.actions import CalendarChange, change_calendar
@@ -10,6 +11,7 @@ from pbxcrm.calendars.leave_actions import NewLeave, create_leave
 from pbxcrm.callbacks.actions import change_options
 from pbxcrm.checkpoints.actions import change_checkpoint
 from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
+from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep
 from pbxcrm.deals.models import StageKind
 from pbxcrm.deals.pipeline_actions import StageChange, archive_stage, change_stage
 from pbxcrm.people.actions import edit_user
@@ -99,6 +101,26 @@ class Rules:
             talked_seconds=rule.talked_seconds, begin_now=True,
         )  # fmt: skip
         assert await play.do(lambda s: change_checkpoint(s, play.admin, rule.id, new, now=play.at))
+        await reload_rules(play.database, play.world)
+        await self._recomputed()
+
+    async def switch(self, *, is_on: bool) -> None:
+        """The checkpoints of all stages are switched off, or on again."""
+        play = self.play
+        for rule in [each for each in play.office.rules.values() if each.trigger == "stage"]:
+
+            async def act(session: AsyncSession, rule: reference.Rule = rule) -> None:
+                row = await session.get_one(Checkpoint, rule.id)
+                query = select(CheckpointStep).where(CheckpointStep.checkpoint_id == rule.id)
+                steps = (await session.exec(query.order_by(col(CheckpointStep.position)))).all()
+                said = [StepChange(each.after_minutes, each.whom, each.what) for each in steps]
+                new = CheckpointChange(
+                    row.name, row.trigger, said, row.work, row.pipeline_id, row.stage_id, row.field,
+                    talked_seconds=row.talked_seconds, is_active=is_on,
+                )  # fmt: skip
+                await change_checkpoint(session, play.admin, rule.id, new, now=play.at)
+
+            await play.do(act)  # refused where the stage is gone
         await reload_rules(play.database, play.world)
         await self._recomputed()
 

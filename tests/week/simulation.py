@@ -266,12 +266,15 @@ class Simulation:
             deal.tasks[number].due = due
             self.office.look(("deal", deal.id), self.now)
 
-    async def finish(self) -> None:
+    async def cancel(self) -> None:
+        await self.finish(cancelled=True)
+
+    async def finish(self, *, cancelled: bool = False) -> None:
         if (found := self._some_task()) is None:
             return
         deal, number = found
-        if await self.do(lambda s: finish_task(s, self.admin, number, result="done", now=self.at)):
-            deal.tasks[number].done_at = self.now
+        if await self.do(lambda s: finish_task(s, self.admin, number, result="done", now=self.at, cancelled=cancelled)):
+            deal.tasks[number].done_at, deal.tasks[number].cancelled = self.now, cancelled
             self.office.look(("deal", deal.id), self.now)
 
     async def move(self, deal: reference.Deal, *, closes: bool = False) -> None:

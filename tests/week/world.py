@@ -217,7 +217,7 @@ async def reload_rules(database: Database, world: World) -> None:
         of_it = [(step.after_minutes, step.whom) for step in steps if step.checkpoint_id == row.id]
         world.office.rules[row.id or 0] = Rule(
             row.id or 0, row.trigger, of_it, set(row.work), row.pipeline_id, row.stage_id, row.field, row.offset_minutes,
-            row.talked_seconds, minute_of(row.begins_at),
+            row.talked_seconds, minute_of(row.begins_at), row.is_active,
         )  # fmt: skip
 
 

@@ -1,0 +1,156 @@
+"""An ending that is taken back: the checkpoint or the norm was off for a moment, or the work was cancelled. Nobody is forgotten by it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pbxcrm.checkpoints.actions import change_checkpoint, delete_checkpoint
+from pbxcrm.checkpoints.burning_queries import paces
+from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
+from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, LampState
+from pbxcrm.deals.pipeline_actions import StageChange, change_stage
+from pbxcrm.shared import reasons
+from pbxcrm.tasks.finish_actions import finish_task
+from tests.integration.checkpoints.conftest import DealDesk
+
+MINUTE = timedelta(minutes=1)
+DUE = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)  # see test_engine
+LATER = DUE + 60 * MINUTE
+
+
+async def _checkpoint(desk: DealDesk) -> tuple[Checkpoint, CheckpointChange]:
+    """The checkpoint of "Proposal sent" as it is."""
+    stage = await desk.stage("Proposal sent")
+    row = next(each for each in await desk.rows(Checkpoint) if each.stage_id == stage.id)
+    steps = [each for each in await desk.rows(CheckpointStep) if each.checkpoint_id == row.id]
+    said = [StepChange(each.after_minutes, each.whom, each.what) for each in steps]
+    return row, CheckpointChange(row.name, row.trigger, said, row.work, stage_id=stage.id, talked_seconds=30)
+
+
+async def _switch(desk: DealDesk, at: datetime, *, on: bool, begin_now: bool = False) -> None:
+    row, change = await _checkpoint(desk)
+    new, admin = replace(change, is_active=on, begin_now=begin_now), await desk.viewer("admin")
+    async with desk.database.write() as session:
+        await change_checkpoint(session, admin, row.id or 0, new, now=at)
+
+
+async def _norm(desk: DealDesk, at: datetime, minutes: int | None) -> None:
+    stage, admin = await desk.stage("Proposal sent"), await desk.viewer("admin")
+    async with desk.database.write() as session:
+        change = StageChange(norm_minutes=minutes) if minutes else StageChange(unset=frozenset({"norm_minutes"}))
+        await change_stage(session, admin, stage.id or 0, change, now=at)
+
+
+async def _burn(desk: DealDesk) -> int:
+    """A deal whose seller and manager are asked."""
+    deal_id = await desk.deal()
+    await desk.sweep(DUE)
+    await desk.sweep(LATER)
+    assert len(await desk.lamps(LampState.BURNING)) == 2
+    return deal_id
+
+
+async def test_a_checkpoint_that_was_off_watches_its_deals_as_before(desk: DealDesk) -> None:
+    await _burn(desk)
+    before = {lamp.id: (lamp.lit_at, lamp.asked_at, lamp.task_id) for lamp in await desk.lamps()}
+    await _switch(desk, LATER + MINUTE, on=False)
+    out = await desk.lamps(LampState.OUT)
+    assert len(out) == 2
+    assert {lamp.out_by_id for lamp in out} == {None}
+    row, _ = await _checkpoint(desk)
+    assert {reasons.text(lamp.out_reason) for lamp in out} == {f"Admin switched off the checkpoint “{row.name}”."}
+    assert not [*await desk.tasks("lamp"), *await desk.tasks("control")]
+    async with desk.database.read() as session:
+        reacted = await paces(session, await desk.viewer("maria"), DUE)
+    assert not [each for pace in reacted.values() for each in pace.reactions]
+    await _switch(desk, LATER + 5 * MINUTE, on=True)
+    burning = await desk.lamps(LampState.BURNING)
+    assert {lamp.id: (lamp.lit_at, lamp.asked_at, lamp.task_id) for lamp in burning} == before
+    assert {lamp.out_at for lamp in burning} == {None}
+    assert len(await desk.tasks("lamp")) == len(await desk.tasks("control")) == 1
+    await desk.talk(LATER + 6 * MINUTE)
+    assert not await desk.lamps(LampState.BURNING)
+
+
+async def test_a_checkpoint_that_begins_when_it_is_switched_on_keeps_what_burned_as_history(desk: DealDesk) -> None:
+    await _burn(desk)
+    for minute in (1, 20):  # twice: the history of both times has its own names
+        await _switch(desk, LATER + minute * MINUTE, on=False)
+        await _switch(desk, LATER + (minute + 1) * MINUTE, on=True, begin_now=True)
+    assert len(await desk.lamps(LampState.OUT)) == 2
+    armed = await desk.one_lamp(LampState.ARMED)
+    assert armed.entered_at == LATER + 21 * MINUTE
+    assert await desk.sweep(armed.due_at) == 1
+    await _switch(desk, armed.due_at + MINUTE, on=False)
+    await _switch(desk, armed.due_at + 2 * MINUTE, on=True, begin_now=True)
+    assert len(await desk.lamps(LampState.OUT)) == 3
+    assert len(await desk.lamps(LampState.ARMED)) == 1
+
+
+async def test_a_norm_that_was_gone_for_a_moment_forgets_nobody(desk: DealDesk) -> None:
+    await _burn(desk)
+    norm = (await desk.stage("Proposal sent")).norm_minutes
+    await _norm(desk, LATER + MINUTE, None)
+    out = await desk.lamps(LampState.OUT)
+    assert {lamp.out_by_id for lamp in out} == {None}
+    assert {reasons.text(lamp.out_reason) for lamp in out} == {"Admin removed the norm of “Proposal sent”."}
+    await _norm(desk, LATER + 2 * MINUTE, norm)
+    assert len(await desk.lamps(LampState.BURNING)) == 2
+
+
+async def test_a_deleted_checkpoint_says_who_deleted_it(desk: DealDesk) -> None:
+    await _burn(desk)
+    row, _ = await _checkpoint(desk)
+    admin = await desk.viewer("admin")
+    async with desk.database.write() as session:
+        await delete_checkpoint(session, admin, row.id or 0, now=LATER + MINUTE)
+    out = await desk.lamps(LampState.OUT)
+    assert {(lamp.out_by_id, lamp.out_reason["code"]) for lamp in out} == {(None, "lamp.out_removed")}
+
+
+async def test_a_deal_that_moved_while_its_checkpoint_was_off_has_moved(desk: DealDesk) -> None:
+    deal_id = await _burn(desk)
+    await _switch(desk, LATER + MINUTE, on=False)
+    await desk.move(deal_id, "Invoice issued", LATER + 2 * MINUTE)
+    await _switch(desk, LATER + 3 * MINUTE, on=True)
+    assert not await desk.lamps(LampState.BURNING)
+
+
+async def test_whoever_has_the_deal_meanwhile_is_asked_when_it_burns_again(desk: DealDesk) -> None:
+    deal_id = await _burn(desk)
+    await _switch(desk, LATER + MINUTE, on=False)
+    await desk.give(deal_id, "olena", LATER + 2 * MINUTE)
+    await _switch(desk, LATER + 3 * MINUTE, on=True)
+    burning = await desk.one_lamp(LampState.BURNING)
+    assert (burning.step, burning.addressee_id) == (0, desk.office.id("olena"))
+    assert (await desk.tasks("lamp"))[0].assignee_id == desk.office.id("olena")
+    assert (await desk.one_lamp(LampState.ARMED)).step == 1
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_a_next_task_that_is_cancelled_before_its_time_silences_nobody(desk: DealDesk, cancelled: bool) -> None:
+    deal_id = await _burn(desk)
+    before = {lamp.id: (lamp.lit_at, lamp.asked_at) for lamp in await desk.lamps()}
+    at = LATER + MINUTE
+    task_id = await desk.plan(deal_id, at + timedelta(days=1), at)
+    assert not await desk.lamps(LampState.BURNING)
+    ivan = await desk.viewer("ivan")
+    async with desk.database.write() as session:
+        await finish_task(session, ivan, task_id, result="", now=at + MINUTE, cancelled=cancelled)
+    burning = {lamp.id: (lamp.lit_at, lamp.asked_at) for lamp in await desk.lamps(LampState.BURNING)}
+    assert burning == (before if cancelled else {})
+    if not cancelled:
+        assert (await desk.one_lamp(LampState.ARMED)).entered_at == at + MINUTE
+
+
+async def test_a_next_task_that_is_cancelled_before_the_norm_is_over_stops_no_clock(desk: DealDesk) -> None:
+    deal_id = await desk.deal()
+    due = (await desk.one_lamp(LampState.ARMED)).due_at
+    at = DUE - timedelta(days=3)
+    task_id = await desk.plan(deal_id, at + timedelta(days=30), at)
+    assert (await desk.one_lamp(LampState.ARMED)).due_at != due
+    ivan = await desk.viewer("ivan")
+    async with desk.database.write() as session:
+        await finish_task(session, ivan, task_id, result="", now=at + MINUTE, cancelled=True)
+    assert (await desk.one_lamp(LampState.ARMED)).due_at == due
