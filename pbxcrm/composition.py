@@ -57,6 +57,7 @@ from pbxcrm.deals.hooks import (
     stage_archived,
     stage_changed,
     stage_entered,
+    stage_split,
     with_anothers_client,
 )
 from pbxcrm.deals.lamp_queries import register_lamps
@@ -157,6 +158,7 @@ def compose() -> None:
     with_anothers_client.register(tell_owner_of_client)
     deal_changed.register(handlers.deal_changed)
     stage_changed.register(handlers.stage_changed)
+    stage_split.register(handlers.stage_split, stage_tasks.stage_split)
     stage_archived.register(line_stage_archived)
     pipeline_made.register(handlers.pipeline_made)
     next_task_changed.register(handlers.task_changed)

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from pbxcrm.access import Role
 from pbxcrm.people.directory import Directory
-from pbxcrm.people.whom import JOINT, MANAGER, RESPONSIBLE, ROLE, USER, named
+from pbxcrm.people.whom import JOINT, MANAGER, RESPONSIBLE, ROLE, USER, named, works_for_others
 from web.i18n import N_
 from web.i18n import gettext as _
 
@@ -33,8 +33,13 @@ def said(whom: str, people: Directory) -> str:
     return found.name if found.is_active else _("{name} (has left)").format(name=found.name)
 
 
-def choices(people: Directory, chosen: Collection[str]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Groups of options. An inactive person is listed only if ``chosen`` has them."""
+def choices(
+    people: Directory, chosen: Collection[str], *, for_others: bool = False
+) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Groups of options. An inactive person is listed only if ``chosen`` has them.
+
+    ``for_others``: only whoever may work on the deals of others, and what is ``chosen``.
+    """
     everybody = sorted(people.users.values(), key=lambda user: user.name)
     persons = [(f"{USER}{user.login}", user.name) for user in everybody if user.is_active]
     persons += [
@@ -42,8 +47,14 @@ def choices(people: Directory, chosen: Collection[str]) -> list[tuple[str, list[
         for user in everybody
         if not user.is_active and f"{USER}{user.login}" in chosen
     ]
+    roles = [(f"{ROLE}{role}", _(text)) for role, text in ROLES.items()]
+    if for_others:
+        roles, persons = (
+            [option for option in options if option[0] in chosen or works_for_others(option[0], people)]
+            for options in (roles, persons)
+        )
     return [
         (_("Of the deal"), [(name, _(text)) for name, text in OF_THE_DEAL.items()]),
-        (_("By role"), [(f"{ROLE}{role}", _(text)) for role, text in ROLES.items()]),
+        (_("By role"), roles),
         (_("A person"), persons),
     ]

@@ -13,7 +13,7 @@ from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.models import Pipeline, Stage
 from pbxcrm.deals.pipeline_rules import LONGEST_NORM
 from pbxcrm.people.directory import Directory, load_directory
-from pbxcrm.people.whom import USER, has_left, is_whom
+from pbxcrm.people.whom import USER, has_left, is_whom, works_for_others
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import check_line, longest
 from pbxcrm.shared.reasons import N_
@@ -72,15 +72,28 @@ def check_steps(
         raise Invalid("steps", "checkpoints.steps", "A checkpoint has one to {most} steps.", most=MOST_STEPS)
     first = TriggerKind(trigger) if trigger != TriggerKind.DATE else None
     return [
-        _check_step(position, step, people, needs_minutes, waits_for=first if position == 0 else None)
+        _check_step(
+            position,
+            step,
+            people,
+            needs_minutes,
+            waits_for=first if position == 0 else None,
+            is_of_deal=trigger != TriggerKind.CALLBACK,
+        )
         for position, step in enumerate(steps)
     ]
 
 
 def _check_step(
-    position: int, step: StepChange, people: Directory, needs_minutes: bool, waits_for: TriggerKind | None
+    position: int,
+    step: StepChange,
+    people: Directory,
+    needs_minutes: bool,
+    waits_for: TriggerKind | None,
+    is_of_deal: bool,
 ) -> StepChange:
-    """The checked step. ``waits_for``: it is the first one of such a checkpoint, which cannot light at once.
+    """The checked step. ``waits_for``: it is the first one of such a checkpoint, which cannot light at once. ``is_of_deal``: it asks for
+    work on a deal, not for a callback.
 
     The parameters of an error name the step and its part: ``position`` (from 0) and ``part``.
     """
@@ -107,6 +120,9 @@ def _check_step(
         )
     if not is_whom(step.whom, people):
         raise refused("whom", "whom", N_("Choose who is asked: the responsible, the manager, a role or a person."))
+    if is_of_deal and not works_for_others(step.whom, people):
+        said = N_("They cannot work on the deals of others. Choose the responsible, their manager or an administrator.")
+        raise refused("whom", "cannot_work", said)
     text = one_line(step.text)
     if len(text) > longest(CheckpointStep.text):
         raise refused("text", "text", N_("Write a text of up to {most} letters."), most=longest(CheckpointStep.text))

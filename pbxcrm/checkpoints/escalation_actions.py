@@ -22,7 +22,7 @@ from pbxcrm.checkpoints.queries import access_escalation
 from pbxcrm.deals.actions import do_assign_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.models import User
-from pbxcrm.people.queries import access_assignee
+from pbxcrm.people.queries import access_worker
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.lengths import check_text, longest
 from pbxcrm.shared.locking import lock_row
@@ -78,7 +78,8 @@ async def accept(
 async def reassign(session: AsyncSession, viewer: Viewer, lamp_id: int, user_id: int, *, now: datetime) -> Lamp:
     """Give the subject to another person. Raises Invalid at ``user_id``, NotFound, Conflict when the lamp is no longer burning."""
     lamp = await _open(session, viewer, lamp_id)
-    to = await access_assignee(session, viewer, user_id, field="user_id")
+    needs = Permission.CALLBACKS_WORK if lamp.subject == Subject.CALLBACK else Permission.DEALS_EDIT
+    to = await access_worker(session, viewer, user_id, field="user_id", permission=needs)
     code = "lamp.out_reassigned" if lamp.subject == Subject.CALLBACK else "lamp.out_reassigned_deal"
     outcome = LampEnding(
         reason(code, by=viewer.name, who=to.name), viewer.user_id, Decision.REASSIGNED, lamp.note, actor=viewer

@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, union
-from sqlmodel import col
+from sqlalchemy import ColumnElement, union
+from sqlalchemy import select as columns
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.access import Viewer
+from pbxcrm.audit.actions import record
 from pbxcrm.checkpoints.context import load_engine
 from pbxcrm.checkpoints.deal_facts import DealFacts, load_rests
 from pbxcrm.checkpoints.default_checkpoints import watch_key_stages
 from pbxcrm.checkpoints.engine import apply_facts, settle_deals
 from pbxcrm.checkpoints.lamps import OPEN, hold_open
 from pbxcrm.checkpoints.lighting import ask_instead
-from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Subject, TriggerKind
+from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, Decision, Lamp, LampState, Subject, TriggerKind
 from pbxcrm.checkpoints.recompute_jobs import recompute
 from pbxcrm.deals.hooks import StageEntry
 from pbxcrm.deals.models import Deal, Pipeline, Stage
@@ -53,6 +56,25 @@ async def deal_changed(session: AsyncSession, deal: Deal, at: datetime) -> None:
 async def stage_changed(session: AsyncSession, stage: Stage, at: datetime) -> None:
     """The norm of a stage changed: recompute the lamps of its deals."""
     await recompute(session, at, stage_id=stage.id)
+
+
+async def stage_split(session: AsyncSession, stage: Stage, part: Stage, viewer: Viewer, at: datetime) -> None:
+    """A stage was split: what watches it watches both parts."""
+    rows = await session.exec(
+        select(Checkpoint)
+        .where(Checkpoint.stage_id == stage.id, col(Checkpoint.archived_at).is_(None))
+        .order_by(col(Checkpoint.id))
+    )
+    for row in rows.all():
+        name = part.name if row.name == stage.name else row.name
+        copy = Checkpoint(**row.model_dump(exclude={"id", "version"}) | {"stage_id": part.id, "name": name})
+        session.add(copy)
+        await session.flush()
+        steps = await session.exec(select(CheckpointStep).where(CheckpointStep.checkpoint_id == row.id))
+        for step in steps.all():
+            session.add(CheckpointStep(**step.model_dump(exclude={"id"}) | {"checkpoint_id": copy.id}))
+        record(session, at, "checkpoint.created", "checkpoint", copy.id, actor=viewer, name=copy.name)
+    await session.flush()
 
 
 async def pipeline_made(session: AsyncSession, pipeline: Pipeline) -> None:
@@ -108,7 +130,7 @@ class WatchedDeal:
 
 def _watched(condition: ColumnElement[bool]) -> Any:  # Select of id, contact, number
     return (
-        select(Deal.id, Deal.contact_id, Deal.client_number)  # type: ignore[call-overload]
+        columns(Deal.id, Deal.contact_id, Deal.client_number)  # type: ignore[call-overload]
         .join(Lamp, col(Lamp.deal_id) == col(Deal.id))
         .where(
             condition,

@@ -4,12 +4,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlmodel import func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.checkpoints.access import is_burning
 from pbxcrm.checkpoints.context import Watched, load_engine
 from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange, check_change
-from pbxcrm.checkpoints.models import TriggerKind
+from pbxcrm.checkpoints.models import Lamp, TriggerKind
 from pbxcrm.checkpoints.preview import (
     DAYS,
     MOST_STAYS,
@@ -96,14 +98,17 @@ async def trial_batch(session: AsyncSession, job: BackgroundJob, now: datetime) 
     context, result = await load_engine(session), dict(job.result)
     if "before" not in job.cursor:
         deals = await next_deals(session, then, int(job.cursor.get("after", 0)), BATCH)
-        result["would_light_now"] += await count_late(session, context, then, deals, now)
+        if then.checkpoint.is_active:
+            result["would_light_now"] += await count_late(session, context, then, deals, now)
         job.done, job.result = job.done + len(deals), result
         job.cursor = {"after": deals[-1].id} if len(deals) == BATCH else {"before": None}
         return False
     since = job.created_at - timedelta(days=DAYS)
     ids = await past_deals(session, then, since, BATCH, job.cursor["before"])
     stays = await past_stays(session, then, ids, since, job.created_at)
-    lit = Lit(**result["then"]) + await count_lit(session, context, then, stays, since)
+    lit = Lit(**result["then"])
+    if then.checkpoint.is_active:
+        lit += await count_lit(session, context, then, stays, since)
     before = Lit(**result["now"])
     if today is not None:
         before += await count_lit(session, context, today, stays, since)
@@ -125,6 +130,7 @@ async def _begin(session: AsyncSession, viewer: Viewer, payload: dict[str, Any],
     job.result = {
         "deals": deals,
         "would_light_now": 0,
+        "would_go_out": 0 if then.checkpoint.is_active else await _burning(session, then.id),
         "days": DAYS,
         "stays": 0,
         "now": asdict(Lit()),
@@ -137,6 +143,12 @@ async def _begin(session: AsyncSession, viewer: Viewer, payload: dict[str, Any],
             pass
         job.state, job.finished_at = JobState.DONE.value, now
     return job
+
+
+async def _burning(session: AsyncSession, checkpoint_id: int) -> int:
+    """How many lamps of the checkpoint burn."""
+    query = select(func.count()).select_from(Lamp).where(Lamp.checkpoint_id == checkpoint_id, is_burning())
+    return (await session.exec(query)).one()
 
 
 async def _compared(session: AsyncSession, payload: dict[str, Any]) -> tuple[Watched, Watched | None]:

@@ -39,7 +39,7 @@ from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.rules import Entered, Stored
 from pbxcrm.fields.value_actions import do_set_values
 from pbxcrm.people.directory import Directory, load_directory
-from pbxcrm.people.queries import access_assignee
+from pbxcrm.people.queries import access_worker
 from pbxcrm.shared.core_sql import add_rows
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.shared.events import emit
@@ -259,8 +259,12 @@ async def create_deal(
         company_id = company_id if company_id is not None else contact.company_id
     if company_id is not None:
         await access_company(session, viewer, company_id)
-    owner = await access_assignee(
-        session, viewer, responsible_id if responsible_id is not None else viewer.user_id, field="responsible_id"
+    owner = await access_worker(
+        session,
+        viewer,
+        responsible_id if responsible_id is not None else viewer.user_id,
+        field="responsible_id",
+        permission=Permission.DEALS_EDIT,
     )
     people = await load_directory(session)
     why = reason("owner.by_hand", by=viewer.name, who=owner.name)
@@ -388,7 +392,9 @@ async def edit_deal(
             deal.company_id = contact.company_id
     given, before = responsible_id is not None and responsible_id != deal.responsible_id, deal.responsible_id
     if given and responsible_id is not None:
-        owner = await access_assignee(session, viewer, responsible_id, field="responsible_id")
+        owner = await access_worker(
+            session, viewer, responsible_id, field="responsible_id", permission=Permission.DEALS_EDIT
+        )
         _give(session, deal, owner.id, now, viewer, reason("owner.by_hand", by=viewer.name, who=owner.name))
     if changed:
         record(session, now, "deal.edited", "deal", deal_id, actor=viewer, changed=changed)

@@ -21,7 +21,7 @@ from pbxcrm.deals.models import BulkChange, Deal, Stage, StageKind
 from pbxcrm.deals.queries import latest_move, stage_of_kind
 from pbxcrm.deals.tag_actions import add_tag, check_tag, remove_tag
 from pbxcrm.people.directory import load_directory
-from pbxcrm.people.queries import access_assignee, viewer_of
+from pbxcrm.people.queries import access_worker, viewer_of
 from pbxcrm.shared.background_jobs import BackgroundJob, Batch, JobState, start
 from pbxcrm.shared.errors import Conflict, Incomplete, Invalid, NotAllowed, PbxcrmError
 from pbxcrm.shared.lengths import check_text
@@ -101,7 +101,7 @@ async def _checked(session: AsyncSession, viewer: Viewer, asked: BulkAct) -> Bul
     if (asked.stage_id is not None or asked.act is Act.MOVE) and (stage is None or stage.archived_at is not None):
         raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
     if asked.user_id is not None:
-        await access_assignee(session, viewer, asked.user_id, field="responsible_id")
+        await access_worker(session, viewer, asked.user_id, field="responsible_id", permission=Permission.DEALS_EDIT)
     match asked.act:
         case Act.MOVE:
             return BulkAct(Act.MOVE, stage_id=asked.stage_id, text=asked.text)

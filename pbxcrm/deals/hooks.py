@@ -78,5 +78,8 @@ stage_changed = Hook[Stage, datetime]("deals.stage_changed")
 #: A stage was archived. Its deals go to the second stage; None: it had none.
 stage_archived = Hook[Stage, Stage | None]("deals.stage_archived")
 
+#: The second stage was split off the first one and has its settings.
+stage_split = Hook[Stage, Stage, Viewer, datetime]("deals.stage_split")
+
 #: A pipeline was created from a template, with its stages.
 pipeline_made = Hook[Pipeline]("deals.pipeline_made")

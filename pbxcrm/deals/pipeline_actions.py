@@ -16,7 +16,7 @@ from pbxcrm.deals.attempt_schedule import AttemptSchedule, check_schedule, witho
 from pbxcrm.deals.automatic_moves import do_move_by_itself
 from pbxcrm.deals.field_queries import requirable
 from pbxcrm.deals.funnel_templates import TEMPLATES
-from pbxcrm.deals.hooks import pipeline_made, stage_archived, stage_changed
+from pbxcrm.deals.hooks import pipeline_made, stage_archived, stage_changed, stage_split
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind
 from pbxcrm.deals.pipeline_rules import CARRIED_BY_DEFAULT, Requirements
 from pbxcrm.deals.queries import stages_of
@@ -288,7 +288,7 @@ async def restore_stage(session: AsyncSession, viewer: Viewer, stage_id: int, *,
 
 
 async def split_stage(session: AsyncSession, viewer: Viewer, stage_id: int, name: str, *, now: datetime) -> Stage:
-    """Create a stage directly after this one with the same settings. Deals stay until somebody moves them."""
+    """Create a stage directly after this one with the same settings, watched by the same. Deals stay until somebody moves them."""
     check(viewer, Permission.SETTINGS_EDIT)
     stage = await _access_stage(session, stage_id)
     siblings = await stages_of(session, stage.pipeline_id)
@@ -305,7 +305,9 @@ async def split_stage(session: AsyncSession, viewer: Viewer, stage_id: int, name
         extra_control=stage.extra_control,
         requires=Requirements.load(stage.requires),
     )
-    return await create_stage(session, viewer, stage.pipeline_id, change, now=now)
+    part = await create_stage(session, viewer, stage.pipeline_id, change, now=now)
+    await stage_split(session, stage, part, viewer, now)
+    return part
 
 
 async def clear_stage(session: AsyncSession, row: Timer, now: datetime) -> None:

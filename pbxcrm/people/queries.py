@@ -8,7 +8,7 @@ from sqlalchemy import bindparam
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access.permissions import Role, Viewer
+from pbxcrm.access.permissions import Permission, Role, Viewer, may
 from pbxcrm.people.access import visible_users
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.models import Extension, LoginSession, MobileNumber, Team, User
@@ -53,6 +53,16 @@ async def access_assignee(session: AsyncSession, viewer: Viewer, user_id: int, *
     user = found.first()
     if user is None:
         raise Invalid(field, "people.not_found", "There is no such person, or they are not in your team.")
+    return user
+
+
+async def access_worker(
+    session: AsyncSession, viewer: Viewer, user_id: int, *, field: str, permission: Permission
+) -> User:
+    """The same of somebody whose role has the ``permission`` to do the work; raises Invalid for the form field ``field``."""
+    user = await access_assignee(session, viewer, user_id, field=field)
+    if not may(user.role, permission):
+        raise Invalid(field, "people.cannot_work", "Their role may not work on it. Choose somebody else.")
     return user
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from pbxcrm.access.permissions import Role
+from pbxcrm.access.permissions import Permission, Role, may
 from pbxcrm.people.directory import Directory
 from pbxcrm.people.models import User
 
@@ -23,6 +23,14 @@ def has_left(whom: str, people: Directory) -> bool:
     """Whether the text names a person who is not active any more."""
     user = named(whom, people)
     return user is not None and not user.is_active
+
+
+def works_for_others(whom: str, people: Directory) -> bool:
+    """Whether whoever it names may work on what is somebody else's: sellers see only their own, quality control changes nothing."""
+    if whom in {RESPONSIBLE, MANAGER, JOINT}:
+        return True
+    user = named(whom, people)
+    return may(user.role if user is not None else whom.removeprefix(ROLE), Permission.ESCALATIONS_WORK)
 
 
 def named(whom: str, people: Directory) -> User | None:

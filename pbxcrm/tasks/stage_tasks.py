@@ -11,6 +11,7 @@ from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.calendars.queries import Calendars, load_calendars
 from pbxcrm.deals.hooks import StageEntry
+from pbxcrm.deals.models import Stage
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.models import User
 from pbxcrm.people.whom import JOINT, MANAGER, RESPONSIBLE, ROLE, has_left, is_whom, named, of_role
@@ -199,3 +200,14 @@ def _whom(whom: str, entry: StageEntry, calendars: Calendars) -> tuple[int | Non
 
 def _id_of(user: User | None) -> int | None:
     return user.id if user is not None else None
+
+
+async def stage_split(session: AsyncSession, stage: Stage, part: Stage, viewer: Viewer, at: datetime) -> None:
+    """Handler of ``stage_split``: both parts have the automatic tasks."""
+    rows = await session.exec(select(StageTask).where(StageTask.stage_id == stage.id, col(StageTask.active)))
+    titles = []
+    for row in rows.all():
+        session.add(StageTask(**row.model_dump(exclude={"id", "version"}) | {"stage_id": part.id}))
+        titles.append(row.title)
+    if titles:
+        record(session, at, "stage.tasks", "stage", part.id, actor=viewer, titles=titles)

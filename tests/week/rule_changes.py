@@ -94,7 +94,7 @@ class Rules:
         steps = [
             StepChange(200, "responsible", "task"),
             StepChange(90, "manager", "control"),
-            StepChange(60, "role:qc", "control"),
+            StepChange(60, "role:admin", "control"),
         ]
         new = CheckpointChange(
             "Silence", "silence", steps, work=sorted(rule.works), pipeline_id=rule.pipeline_id,

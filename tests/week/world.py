@@ -178,7 +178,7 @@ async def _watch(database: Database, world: World, admin: Viewer) -> None:
     changes = [
         CheckpointChange(
             "Silence", "silence",
-            [StepChange(300, "responsible", "task"), StepChange(60, "manager", "control"), StepChange(120, "role:qc", "control")],
+            [StepChange(300, "responsible", "task"), StepChange(60, "manager", "control"), StepChange(120, "role:admin", "control")],
             work=["talked", "next_task"], pipeline_id=pipelines[1], talked_seconds=120,
         ),
         CheckpointChange(

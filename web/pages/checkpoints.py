@@ -211,7 +211,7 @@ def _page(
         sides=[("after", _("after the date")), ("before", _("before the date"))],
         fields=forms.field_choices(),
         units=unit_choices(),
-        whom=whom_words.choices(people, forms.whom_of(form)),
+        whom=whom_words.choices(people, forms.whom_of(form), for_others=not place.is_of_callbacks),
         what=[(name, _(word)) for name, word in forms.WHAT.items()],
         most_steps=MOST_STEPS,
         most_items=MOST_ITEMS,

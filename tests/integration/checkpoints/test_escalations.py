@@ -8,6 +8,7 @@ from pbxcrm.checkpoints.engine import settle_deals
 from pbxcrm.checkpoints.escalation_actions import accept, comment, make_joint, reassign
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.checkpoints.queries import escalation_count, list_control_tasks, list_escalations
+from pbxcrm.deals.actions import edit_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import as_rows
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
@@ -117,6 +118,21 @@ async def test_giving_the_deal_answers_it_and_the_new_one_has_a_pause_of_their_o
         desk.office.id("olena"),
     )
     assert (await desk.one_lamp(LampState.ARMED)).entered_at == at
+
+
+async def test_nothing_is_given_to_somebody_whose_role_may_not_work_on_it(desk: DealDesk) -> None:
+    deal_id, lamp = await escalated(desk)
+    admin = await desk.viewer("admin")
+    with pytest.raises(Invalid) as refused:
+        async with desk.database.write() as session:
+            await reassign(session, admin, lamp.id or 0, desk.office.id("kira"), now=lamp.due_at)
+    assert refused.value.field == "user_id"
+    with pytest.raises(Invalid):
+        async with desk.database.write() as session:
+            await edit_deal(
+                session, admin, deal_id, version=None, now=lamp.due_at, responsible_id=desk.office.id("kira")
+            )
+    assert (await desk.deal_row(deal_id)).responsible_id == desk.office.id("ivan")
 
 
 async def test_a_comment_is_an_assignment_and_the_lamp_burns_on(desk: DealDesk) -> None:

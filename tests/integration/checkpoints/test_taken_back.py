@@ -9,7 +9,8 @@ from pbxcrm.checkpoints.actions import change_checkpoint, delete_checkpoint
 from pbxcrm.checkpoints.burning_queries import paces
 from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, LampState
-from pbxcrm.deals.pipeline_actions import StageChange, change_stage
+from pbxcrm.checkpoints.preview_jobs import try_change
+from pbxcrm.deals.pipeline_actions import StageChange, change_stage, split_stage
 from pbxcrm.shared import reasons
 from pbxcrm.tasks.finish_actions import finish_task
 from tests.integration.checkpoints.conftest import DealDesk
@@ -154,3 +155,31 @@ async def test_a_next_task_that_is_cancelled_before_the_norm_is_over_stops_no_cl
     async with desk.database.write() as session:
         await finish_task(session, ivan, task_id, result="", now=at + MINUTE, cancelled=True)
     assert (await desk.one_lamp(LampState.ARMED)).due_at == due
+
+
+async def test_a_switched_off_checkpoint_would_light_nothing_and_put_out_what_burns(desk: DealDesk) -> None:
+    await _burn(desk)
+    row, change = await _checkpoint(desk)
+    admin = await desk.viewer("admin")
+    async with desk.database.write() as session:
+        job = await try_change(session, admin, replace(change, is_active=False), row.id, now=LATER + MINUTE)
+        said = dict(job.result)
+    assert (said["would_go_out"], said["would_light_now"], said["then"]["lamps"]) == (2, 0, 0)
+    assert said["now"]["lamps"] == 2
+
+
+async def test_both_parts_of_a_split_stage_are_watched(desk: DealDesk) -> None:
+    stage, admin = await desk.stage("Proposal sent"), await desk.viewer("admin")
+    async with desk.database.write() as session:
+        await split_stage(session, admin, stage.id or 0, "Proposal read", now=DUE)
+    deal_id = await desk.deal("Proposal read")
+    armed = await desk.one_lamp(LampState.ARMED)
+    assert (armed.due_at, armed.deal_id) == (DUE, deal_id)
+    first, second = [
+        each for each in await desk.rows(Checkpoint) if each.id == armed.checkpoint_id or each.stage_id == stage.id
+    ]
+    steps: dict[int, list[tuple[int | None, str]]] = {}
+    for step in await desk.rows(CheckpointStep):
+        steps.setdefault(step.checkpoint_id, []).append((step.after_minutes, step.whom))
+    assert steps[first.id or 0] == steps[second.id or 0]
+    assert (first.name, second.name, second.work) == ("Proposal sent", "Proposal read", first.work)

@@ -107,6 +107,7 @@ async def test_steps_are_added_moved_and_removed_with_what_was_typed(browser: Br
         ({"step_after": ["2", "soon"]}, "after-1"),
         ({"step_after": ["2", "9" * 40]}, "after-1"),
         ({"step_whom": ["responsible", "user:nobody"]}, "whom-1"),
+        ({"step_whom": ["responsible", "role:qc"]}, "whom-1"),
         ({"step_whom": ["user:dmytro", "manager"]}, "whom-0"),
         ({"step_text": ["x" * 301, ""]}, "text-0"),
         ({"step_checklist": ["", "item\n" * 1000]}, "checklist-1"),

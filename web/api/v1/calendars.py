@@ -214,7 +214,9 @@ class Reckoned(ApiAnswer):
     """The result of adding or counting working time."""
 
     at: Moment | None = Field(description="The result of `add`, `add_days` and `next_morning`.")
-    minutes: float | None = Field(description="The result of `between` in working minutes; 0 if `to` is not later.")
+    minutes: float | None = Field(
+        description="The result of `between` in working minutes; negative if `to` is earlier."
+    )
 
 
 @calendars.post(
@@ -229,7 +231,8 @@ async def reckon(ask: Ask, calendar_id: int, body: Reckoning) -> Reckoned:
     await access_calendar(ask.session, calendar_id, people)
     working = (await load_calendars(ask.session, people)).of_calendar(calendar_id)
     if body.op == "between" and body.to is not None:
-        return Reckoned(at=None, minutes=working.minutes_between(body.since, body.to))
+        passed = working.minutes_between(*sorted((body.since, body.to)))
+        return Reckoned(at=None, minutes=passed if body.to >= body.since else -passed)
     try:
         if body.op == "add":
             found = working.add_minutes(body.since, body.minutes or 0)
