@@ -425,7 +425,7 @@ class Office:
             return
         clock = self._clock(subject, rule)
         assert clock is not None
-        since = last.asked_at if last is not None else clock[1]
+        since = max(last.asked_at, rule.begins_at or last.asked_at) if last is not None else clock[1]
         needed = self._needed(rule, step)
         if step == 0 and "accepted" in entry and self.deals[subject[1]].accepted[rule.id][2]:
             needed = 0
