@@ -260,11 +260,7 @@ async def create_deal(
     if company_id is not None:
         await access_company(session, viewer, company_id)
     owner = await access_worker(
-        session,
-        viewer,
-        responsible_id if responsible_id is not None else viewer.user_id,
-        field="responsible_id",
-        permission=Permission.DEALS_EDIT,
+        session, viewer, responsible_id if responsible_id is not None else viewer.user_id, field="responsible_id"
     )
     people = await load_directory(session)
     why = reason("owner.by_hand", by=viewer.name, who=owner.name)
@@ -392,9 +388,7 @@ async def edit_deal(
             deal.company_id = contact.company_id
     given, before = responsible_id is not None and responsible_id != deal.responsible_id, deal.responsible_id
     if given and responsible_id is not None:
-        owner = await access_worker(
-            session, viewer, responsible_id, field="responsible_id", permission=Permission.DEALS_EDIT
-        )
+        owner = await access_worker(session, viewer, responsible_id, field="responsible_id")
         _give(session, deal, owner.id, now, viewer, reason("owner.by_hand", by=viewer.name, who=owner.name))
     if changed:
         record(session, now, "deal.edited", "deal", deal_id, actor=viewer, changed=changed)

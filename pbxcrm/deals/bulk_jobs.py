@@ -101,7 +101,7 @@ async def _checked(session: AsyncSession, viewer: Viewer, asked: BulkAct) -> Bul
     if (asked.stage_id is not None or asked.act is Act.MOVE) and (stage is None or stage.archived_at is not None):
         raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
     if asked.user_id is not None:
-        await access_worker(session, viewer, asked.user_id, field="responsible_id", permission=Permission.DEALS_EDIT)
+        await access_worker(session, viewer, asked.user_id, field="responsible_id")
     match asked.act:
         case Act.MOVE:
             return BulkAct(Act.MOVE, stage_id=asked.stage_id, text=asked.text)

@@ -57,7 +57,7 @@ async def access_assignee(session: AsyncSession, viewer: Viewer, user_id: int, *
 
 
 async def access_worker(
-    session: AsyncSession, viewer: Viewer, user_id: int, *, field: str, permission: Permission
+    session: AsyncSession, viewer: Viewer, user_id: int, *, field: str, permission: Permission = Permission.DEALS_EDIT
 ) -> User:
     """The same of somebody whose role has the ``permission`` to do the work; raises Invalid for the form field ``field``."""
     user = await access_assignee(session, viewer, user_id, field=field)
