@@ -5,8 +5,9 @@ from starlette.responses import RedirectResponse, Response
 
 from pbxcrm.access import Permission, can
 from pbxcrm.callbacks.queries import open_count
-from pbxcrm.global_search import SHORTEST, search
+from pbxcrm.global_search import SHORTEST, Found, search
 from pbxcrm.upkeep.first_run import load_first_run
+from web.disconnects import while_asked_for
 from web.pages.common import asked_text, show
 from web.parts import parts, viewer
 
@@ -32,10 +33,11 @@ async def _front(request: Request) -> str:
 
 
 async def find(request: Request) -> Response:
-    """``GET /search?q=``: the results as a list under the search field, or as a page."""
+    """``GET /search?q=``: the results as a list under the search field, or as a page. A search that the next one replaces is ended."""
     text = asked_text(request)
-    async with parts(request).db.read() as session:
-        found = await search(session, viewer(request), text, region=parts(request).settings.region)
+    found = await while_asked_for(request, _found(request, text))
+    if found is None:
+        return Response(status_code=204)  # nobody reads it
     return show(
         request,
         "search/page.html",
@@ -44,3 +46,8 @@ async def find(request: Request) -> Response:
         text=text,
         long_enough=len(text) >= SHORTEST,
     )
+
+
+async def _found(request: Request, text: str) -> Found:
+    async with parts(request).db.read() as session:
+        return await search(session, viewer(request), text, region=parts(request).settings.region)
