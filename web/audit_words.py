@@ -53,6 +53,8 @@ ACTIONS: dict[str, str] = {
     "contact.edited": N_("Client changed"),
     "contact.merged": N_("Clients merged"),
     "contact.unmerged": N_("Merge of clients undone"),
+    "deal.attached": N_("Deal given to another client"),
+    "deal.detached": N_("Deal given back to its client"),
     "deal.merged": N_("Deals merged"),
     "deal.unmerged": N_("Merge of deals undone"),
     "contact.not_same": N_("Said that two clients are not the same"),

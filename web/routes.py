@@ -11,10 +11,11 @@ from starlette.routing import Route
 from pbxcrm.access import Permission
 from pbxcrm.callbacks.queries import open_count
 from pbxcrm.checkpoints.queries import escalation_count
+from pbxcrm.deals.unsorted_queries import count_unsorted
 from pbxcrm.flags.queries import open_flags
 from pbxcrm.tasks.queries import overdue_count
 from web.api.table import api_routes
-from web.board_routes import board_routes
+from web.deal_routes import deal_routes, unsorted_routes
 from web.pages import (
     audit,
     background,
@@ -26,9 +27,6 @@ from web.pages import (
     checkpoints,
     contacts,
     custom_values,
-    deal_merges,
-    deal_tags,
-    deals,
     dialplan,
     dock,
     due,
@@ -44,7 +42,6 @@ from web.pages import (
     leaves,
     lines,
     merges,
-    pauses,
     people,
     phone,
     pipelines,
@@ -65,6 +62,7 @@ from web.stream import live
 
 #: Counters of the rail, by the ``counter`` of their section.
 COUNTERS: dict[str, Counter] = {
+    "unsorted": lambda session, viewer, _now: count_unsorted(session, viewer),
     "callbacks": lambda session, viewer, _now: open_count(session, viewer),
     "tasks": lambda session, viewer, now: overdue_count(session, viewer.user_id, now),
     "escalations": escalation_count,
@@ -83,7 +81,8 @@ def all_routes(static: StaticTree) -> Sequence[Route]:
         page("/", home.home, needs=None),
         page("/search", home.find, needs=Permission.CONTACTS_READ),
         *_calls(),
-        *_deals(),
+        *deal_routes(),
+        *unsorted_routes(),
         *_tasks(),
         *_callbacks(),
         *_escalations(),
@@ -215,66 +214,6 @@ def _calls() -> list[Route]:
         page("/calls/{call_id:int}", calls.call, needs=read),
         page("/calls/{call_id:int}/recording", calls.recording, needs=Permission.RECORDINGS_LISTEN),
         page("/calls/{call_id:int}/note", calls.note, needs=Permission.NOTES_WRITE, methods=POST, name="call_note"),
-    ]
-
-
-def _deals() -> list[Route]:
-    read, write = Permission.DEALS_READ, Permission.DEALS_EDIT
-    return [
-        *board_routes(),
-        page("/deals/new", deals.new, needs=write, name="new_deal"),
-        page("/deals/new", deals.create, needs=write, methods=POST, name="create_deal"),
-        page("/deals/{deal_id:int}", deals.deal, needs=read),
-        page("/deals/{deal_id:int}/timeline", deals.more, needs=read, name="deal_timeline"),
-        page("/deals/{deal_id:int}/move", deals.move, needs=write, methods=POST, name="move_deal"),
-        page("/deals/{deal_id:int}/assign", deals.assign, needs=write, methods=POST, name="assign_deal"),
-        page("/deals/{deal_id:int}/merge", deal_merges.page, needs=write, name="merge_deal"),
-        page("/deals/{deal_id:int}/merge", deal_merges.merge, needs=write, methods=POST, name="merge_deals"),
-        page("/deal-merges/{deal_merge_id:int}", deal_merges.merged, needs=read, name="deal_merge"),
-        page(
-            "/deal-merges/{deal_merge_id:int}/undo", deal_merges.undo, needs=write, methods=POST, name="undo_deal_merge"
-        ),
-        page("/deals/{deal_id:int}/edit", deals.edit, needs=write, methods=POST, name="edit_deal"),
-        page("/deals/{deal_id:int}/tags", deal_tags.add, needs=write, methods=POST, name="add_tag"),
-        page(
-            "/deals/{deal_id:int}/tags/{tag_id:int}/remove",
-            deal_tags.remove,
-            needs=write,
-            methods=POST,
-            name="remove_tag",
-        ),
-        page(
-            "/deals/{deal_id:int}/tags/{tag_id:int}/restore",
-            deal_tags.restore,
-            needs=write,
-            methods=POST,
-            name="restore_tag",
-        ),
-        page("/deals/{deal_id:int}/pause", pauses.panel, needs=read, name="pause"),
-        page("/deals/{deal_id:int}/pause/look", pauses.look, needs=write, name="look_at_pause"),
-        page("/deals/{deal_id:int}/pause", pauses.create, needs=write, methods=POST, name="pause_deal"),
-        page("/deals/{deal_id:int}/pause/end", pauses.end, needs=write, methods=POST, name="end_pause"),
-        page(
-            "/deals/{deal_id:int}/pause/approve",
-            pauses.approve,
-            needs=Permission.ESCALATIONS_WORK,
-            methods=POST,
-            name="approve_pause",
-        ),
-        page("/deals/{deal_id:int}/files", files.listed, needs=read, name="deal_files"),
-        page("/deals/{deal_id:int}/files", files.add, needs=write, methods=POST, name="attach_to_deal"),
-        page("/files/{file_id:int}", files.file, needs=Permission.TASKS_READ, name="file"),
-        page(
-            "/files/{file_id:int}/remove", files.remove, needs=Permission.TASKS_EDIT, methods=POST, name="remove_file"
-        ),
-        page(
-            "/files/{file_id:int}/restore",
-            files.restore,
-            needs=Permission.TASKS_EDIT,
-            methods=POST,
-            name="restore_file",
-        ),
-        page("/deals/{deal_id:int}/note", deals.note, needs=Permission.NOTES_WRITE, methods=POST, name="deal_note"),
     ]
 
 

@@ -34,6 +34,7 @@ class Section:
 
 SECTIONS = (
     Section("/board", "board", N_("Board"), Permission.DEALS_READ, "b"),
+    Section("/unsorted", "phone-in", N_("Unsorted"), Permission.DEALS_READ, "u", "unsorted", "amber", phone=False),
     Section("/callbacks", "callbacks", N_("Callbacks"), Permission.CALLBACKS_READ, "k", "callbacks", "red"),
     Section("/tasks", "tasks", N_("Tasks"), Permission.TASKS_READ, "t", "tasks", "amber"),
     Section("/escalations", "escalations", N_("Escalations"), Permission.ESCALATIONS_READ, "e", "escalations", "red"),

@@ -61,6 +61,7 @@ ASKED_FOR = {
     "contact": "contact_id",
     "contact_id": "contact_id",
     "deal": "deal_id",
+    "into_deal_id": "other_deal_id",
     "call": "call_id",
     "person": "user_id",
     "deputy": "deputy",

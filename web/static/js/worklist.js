@@ -24,7 +24,7 @@ function take(row, { scroll = false } = {}) {
 function retake(event) {
   // Only the answer to the result moves to the next row; a live refresh may come between key and answer.
   const { sourceElement, response } = event?.detail?.ctx ?? {};
-  const told = /\/(result|dismiss|reassign|accept)$/.test(sourceElement?.getAttribute?.("hx-post") ?? "") && response?.status < 400;
+  const told = /\/(result|dismiss|reassign|accept|merge|attach|refuse)$/.test(sourceElement?.getAttribute?.("hx-post") ?? "") && response?.status < 400;
   const found = rows();
   const same = told ? null : found.find((row) => row.id === chosen);
   const last = beyond === chosen ? found.indexOf(same) : -1;
@@ -72,6 +72,14 @@ document.addEventListener("keydown", (event) => {
   if (step > 0 && now === found.length - 1 && more) { beyond = chosen; return more.click(); }
   beyond = "";
   take(found[Math.max(0, Math.min(found.length - 1, now + step))], { scroll: true });
+});
+
+// In the dialog of an act a digit presses the button of that number.
+document.addEventListener("keydown", (event) => {
+  const button = /^[1-9]$/.test(event.key) && document.querySelector(`dialog[open] [data-digit="${event.key}"]`);
+  if (!button || event.ctrlKey || event.metaKey || event.altKey || event.target.matches?.("input, textarea, select")) return;
+  event.preventDefault();
+  button.click();
 });
 
 document.addEventListener("htmx:after:swap", retake);

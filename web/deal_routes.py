@@ -1,0 +1,97 @@
+"""The routes of deals and of Unsorted."""
+
+from starlette.routing import Route
+
+from pbxcrm.access import Permission
+from web.board_routes import board_routes
+from web.pages import deal_merges, deal_tags, deals, files, pauses, unsorted
+from web.routing import POST, page
+
+
+def deal_routes() -> list[Route]:
+    """The board, the cards of deals, their merges and their files."""
+    read, write = Permission.DEALS_READ, Permission.DEALS_EDIT
+    return [
+        *board_routes(),
+        page("/deals/new", deals.new, needs=write, name="new_deal"),
+        page("/deals/new", deals.create, needs=write, methods=POST, name="create_deal"),
+        page("/deals/{deal_id:int}", deals.deal, needs=read),
+        page("/deals/{deal_id:int}/timeline", deals.more, needs=read, name="deal_timeline"),
+        page("/deals/{deal_id:int}/move", deals.move, needs=write, methods=POST, name="move_deal"),
+        page("/deals/{deal_id:int}/assign", deals.assign, needs=write, methods=POST, name="assign_deal"),
+        page("/deals/{deal_id:int}/merge", deal_merges.page, needs=write, name="merge_deal"),
+        page("/deals/{deal_id:int}/merge", deal_merges.merge, needs=write, methods=POST, name="merge_deals"),
+        page("/deal-merges/{deal_merge_id:int}", deal_merges.merged, needs=read, name="deal_merge"),
+        page(
+            "/deal-merges/{deal_merge_id:int}/undo", deal_merges.undo, needs=write, methods=POST, name="undo_deal_merge"
+        ),
+        page("/deals/{deal_id:int}/edit", deals.edit, needs=write, methods=POST, name="edit_deal"),
+        page("/deals/{deal_id:int}/tags", deal_tags.add, needs=write, methods=POST, name="add_tag"),
+        page(
+            "/deals/{deal_id:int}/tags/{tag_id:int}/remove",
+            deal_tags.remove,
+            needs=write,
+            methods=POST,
+            name="remove_tag",
+        ),
+        page(
+            "/deals/{deal_id:int}/tags/{tag_id:int}/restore",
+            deal_tags.restore,
+            needs=write,
+            methods=POST,
+            name="restore_tag",
+        ),
+        page("/deals/{deal_id:int}/pause", pauses.panel, needs=read, name="pause"),
+        page("/deals/{deal_id:int}/pause/look", pauses.look, needs=write, name="look_at_pause"),
+        page("/deals/{deal_id:int}/pause", pauses.create, needs=write, methods=POST, name="pause_deal"),
+        page("/deals/{deal_id:int}/pause/end", pauses.end, needs=write, methods=POST, name="end_pause"),
+        page(
+            "/deals/{deal_id:int}/pause/approve",
+            pauses.approve,
+            needs=Permission.ESCALATIONS_WORK,
+            methods=POST,
+            name="approve_pause",
+        ),
+        page("/deals/{deal_id:int}/files", files.listed, needs=read, name="deal_files"),
+        page("/deals/{deal_id:int}/files", files.add, needs=write, methods=POST, name="attach_to_deal"),
+        page("/files/{file_id:int}", files.file, needs=Permission.TASKS_READ, name="file"),
+        page(
+            "/files/{file_id:int}/remove", files.remove, needs=Permission.TASKS_EDIT, methods=POST, name="remove_file"
+        ),
+        page(
+            "/files/{file_id:int}/restore",
+            files.restore,
+            needs=Permission.TASKS_EDIT,
+            methods=POST,
+            name="restore_file",
+        ),
+        page("/deals/{deal_id:int}/note", deals.note, needs=Permission.NOTES_WRITE, methods=POST, name="deal_note"),
+    ]
+
+
+def unsorted_routes() -> list[Route]:
+    """Every route below ``/unsorted``."""
+    read, write = Permission.DEALS_READ, Permission.DEALS_EDIT
+    acts = {
+        "accept": unsorted.accept,
+        "merge": unsorted.merge,
+        "attach": unsorted.attach,
+        "detach": unsorted.detach,
+        "refuse": unsorted.refuse,
+        "take-back": unsorted.take_back,
+    }
+    return [
+        page("/unsorted", unsorted.page, needs=read),
+        page("/unsorted/{deal_id:int}/ask", unsorted.ask, needs=write, name="ask_unsorted"),
+        page(
+            "/unsorted/merges/{deal_merge_id:int}/undo",
+            unsorted.undo_merge,
+            needs=write,
+            methods=POST,
+            name="undo_unsorted_merge",
+        ),
+        *(
+            page(f"/unsorted/{{deal_id:int}}/{word}", act, needs=write, methods=POST, name=f"unsorted_{word}")
+            for word, act in acts.items()
+        ),
+    ]
