@@ -140,14 +140,14 @@ async def test_no_step_is_refused(browser: Browsers) -> None:
 
 async def test_a_person_who_has_left_is_told_as_soon_as_one_looks(browser: Browsers, database: Database) -> None:
     admin = await browser("admin")
-    await admin.post(f"{HELD}/checkpoints/new", data={**FORM, "step_whom": ["responsible", "user:dmytro"]})
+    await admin.post(f"{HELD}/checkpoints/new", data={**FORM, "step_whom": ["responsible", "user:iryna"]})
     row = await newest(database)
     assert "has left" not in (await admin.get(f"/settings/checkpoints/{row.id}")).text
     async with database.write() as session:
-        gone = (await session.exec(select(User).where(User.login == "dmytro"))).one()
+        gone = (await session.exec(select(User).where(User.login == "iryna"))).one()
         gone.is_active = False
     page = (await admin.get(f"/settings/checkpoints/{row.id}")).text
-    assert "Dmytro Koval (has left)" in page
+    assert "Ірина Мельник (has left)" in page
     assert 'id="whom-1-error"' in page
 
 
