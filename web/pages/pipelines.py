@@ -19,7 +19,7 @@ from pbxcrm.deals.funnel_templates import TEMPLATES
 from pbxcrm.deals.gate_rules import GateRefused
 from pbxcrm.deals.models import Carried, Colour, Pipeline, Stage, StageKind
 from pbxcrm.deals.pipeline_actions import PipelineChange, StageChange
-from pbxcrm.deals.pipeline_rules import Requirements
+from pbxcrm.deals.pipeline_rules import Requirements, check_norm
 from pbxcrm.deals.queries import MOST_COUNTED, archived_stages_of, deals_in_stages, list_pipelines, load_funnel
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
@@ -267,7 +267,7 @@ async def save_stage(request: Request) -> Response:
 def _norm_to_try(change: StageChange) -> int:
     if change.norm_minutes is None:
         raise Invalid("norm", "stages.norm_to_try", "Write the norm that is to be tried.")
-    return change.norm_minutes
+    return check_norm(change.norm_minutes) or change.norm_minutes
 
 
 def _keep_typed(form: Form, error: Conflict, version: int) -> None:

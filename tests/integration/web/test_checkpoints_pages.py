@@ -278,6 +278,8 @@ async def test_another_norm_asks_about_the_deals_that_stand_there(
     await admin.post("/deals/new", data={"title": "Fence", "stage_id": "5"})
     clock.forward(days=1)
     form = {"name": "Proposal sent", "kind": "open", "norm": "1", "norm_unit": "h", "waits_for_client": "1", "version": "1"}  # fmt: skip
+    too_long = await admin.post("/settings/stages/5", data={**form, "act": "try", "norm": "3652", "norm_unit": "d"})
+    assert (too_long.status_code, "at most five years" in too_long.text) == (422, True)
     tried = await admin.post("/settings/stages/5", data={**form, "act": "try"})
     assert "1 lamp would light at once." in tried.text
     empty = await admin.post("/settings/stages/5", data={**form, "norm": "", "act": "try"})
