@@ -140,15 +140,20 @@ async def _set_days(session: AsyncSession, calendar_id: int, days: Sequence[Diff
         session.add(CalendarDay(calendar_id=calendar_id, day=each.day, spans=format_spans(each.spans), name=each.name))
 
 
+def check_whose(change: CalendarChange, people: Directory) -> None:
+    """Raise Invalid at ``team_ids`` or ``people`` for a team or person that does not exist."""
+    if not set(change.team_ids or ()) <= set(people.teams):
+        raise Invalid("team_ids", "calendars.no_team", "There is no such team any more.")
+    if not set(change.user_ids or ()) <= set(people.users):
+        raise Invalid("people", "calendars.no_person", "There is no such person any more.")
+
+
 async def _set_whose(session: AsyncSession, calendar_id: int, change: CalendarChange, people: Directory) -> None:
+    check_whose(change, people)
     if change.team_ids is not None:
-        if not set(change.team_ids) <= set(people.teams):
-            raise Invalid("team_ids", "calendars.no_team", "There is no such team any more.")
         await session.exec(update(Team).where(col(Team.calendar_id) == calendar_id).values(calendar_id=None))
         await session.exec(update(Team).where(col(Team.id).in_(change.team_ids)).values(calendar_id=calendar_id))
     if change.user_ids is not None:
-        if not set(change.user_ids) <= set(people.users):
-            raise Invalid("people", "calendars.no_person", "There is no such person any more.")
         await session.exec(update(User).where(col(User.calendar_id) == calendar_id).values(calendar_id=None))
         await session.exec(update(User).where(col(User.id).in_(change.user_ids)).values(calendar_id=calendar_id))
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.calendars.actions import CalendarChange
+from pbxcrm.calendars.actions import CalendarChange, check_whose
 from pbxcrm.calendars.queries import Calendars, access_calendar, load_calendars
 from pbxcrm.calendars.rules import check_days, check_timezone, check_week
 from pbxcrm.calendars.working_time import Span, WorkingTime
@@ -43,7 +43,8 @@ async def calendars_after(session: AsyncSession, calendar_id: int | None, change
 
 
 def _people_after(people: Directory, own_id: int, change: CalendarChange) -> Directory:
-    """The directory with the teams and people that would use the calendar."""
+    """The directory with the teams and people that would use the calendar. Raises Invalid at ``team_ids`` or ``people``."""
+    check_whose(change, people)
     teams, users = dict(people.teams), dict(people.users)
     if change.team_ids is not None:
         for id_, team in people.teams.items():
