@@ -30,7 +30,7 @@ class Company(SQLModel, table=True):
     responsible_id: int | None = maybe_link("users.id")
     note: str = Field(default="", max_length=4000)
     custom: dict[str, Any] = values_column()
-    created_at: datetime = utc_column()
+    created_at: datetime = utc_column(index=True)
     version: int = 1
 
 
@@ -57,7 +57,7 @@ class Contact(SQLModel, table=True):
     merged_into_id: int | None = maybe_link("contacts.id", index=False)
     name_key: str = Field(default="", sa_type=Text, nullable=False)  # equal for all spellings of one name
     custom: dict[str, Any] = values_column()
-    created_at: datetime = utc_column()
+    created_at: datetime = utc_column(index=True)
     version: int = 1
 
 

@@ -1,13 +1,12 @@
 """Which fields a stage may require, and which of them a deal lacks: its own and its custom ones."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.deals.fields import FIELDS
 from pbxcrm.deals.models import Deal
-from pbxcrm.fields.models import FieldDefinition, FieldEntity
+from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.fields.rules import stored_in
 
@@ -31,13 +30,3 @@ async def empty_fields(session: AsyncSession, deal: Deal, keys: Sequence[str]) -
         if (stored_in(deal.custom, custom[key]) is None if key in custom else getattr(deal, key, True) in {None, ""})
     }
     return frozenset(empty), {key: definition.name for key, definition in custom.items()}
-
-
-def filled_percent(shown: Sequence[FieldDefinition], own: Sequence[object], custom: Mapping[str, Any]) -> int | None:
-    """The share of a card's fields that are filled in, 0 to 100; None if there are none.
-
-    ``own``: the values of those own fields that count; ``shown``: the custom fields of its stage, with their values in ``custom``.
-    """
-    filled = [value not in {None, ""} for value in own]
-    filled += [stored_in(custom, definition) is not None for definition in shown]
-    return round(100 * sum(filled) / len(filled)) if filled else None

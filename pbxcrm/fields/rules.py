@@ -68,12 +68,16 @@ def is_list(definition: FieldDefinition) -> bool:
     return definition.kind in _LISTS
 
 
-def filled_percent(definitions: Iterable[FieldDefinition], custom: Mapping[str, Any]) -> int | None:
-    """How many per cent of these fields have a value in a row's ``custom``, rounded down; None without fields.
+def filled_percent(
+    definitions: Iterable[FieldDefinition], custom: Mapping[str, Any], own: Iterable[object] = ()
+) -> int | None:
+    """How many per cent of these fields have a value in a row's ``custom``, rounded down; None without fields. ``own``: the values
+    of columns that count as well.
 
     100 means that none is missing: a card with one empty field of two hundred has 99.
     """
     values = [stored_in(custom, definition) is not None for definition in definitions]
+    values += [value not in {None, ""} for value in own]
     return 100 * sum(values) // len(values) if values else None
 
 

@@ -14,9 +14,9 @@ from pbxcrm.access.permissions import Viewer
 from pbxcrm.contacts.access import visible_companies, visible_contacts
 from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.deals.access import visible_deals
-from pbxcrm.deals.field_queries import filled_percent
 from pbxcrm.deals.models import Deal
 from pbxcrm.fields.queries import load_fields
+from pbxcrm.fields.rules import filled_percent
 from pbxcrm.files.models import AttachedFile
 from pbxcrm.people.directory import load_directory
 from pbxcrm.reports.grouping import counted_rows, of_person, split
@@ -98,7 +98,7 @@ async def _deals(session: AsyncSession, viewer: Viewer, asked: Asked) -> list[_M
     )
     found = []
     for row_id, title, user_id, at, pipeline_id, stage_id, *values, custom in await counted_rows(session, query):
-        filled = filled_percent(fields.shown_at(pipeline_id, stage_id), values, custom)
+        filled = filled_percent(fields.shown_at(pipeline_id, stage_id), custom, values)
         found.append(_Made("deals", "deal", row_id, title, user_id, at, filled))
     return found
 

@@ -223,7 +223,7 @@ async def test_cards_are_as_full_as_their_fields(company: Database) -> None:
     async with company.read() as session:
         deals = [await session.get(Deal, row.id) for row in line.behind["deals"]]
     shares = [
-        round(100 * sum(value not in (None, "") for value in (deal.contact_id, deal.amount, deal.source)) / 3)
+        100 * sum(value not in (None, "") for value in (deal.contact_id, deal.amount, deal.source)) // 3
         for deal in deals
         if deal
     ]
