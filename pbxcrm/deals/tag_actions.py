@@ -37,7 +37,8 @@ async def add_tag(session: AsyncSession, viewer: Viewer, deal_id: int, name: str
 
 
 async def remove_tag(session: AsyncSession, viewer: Viewer, deal_id: int, tag_id: int, now: datetime) -> bool:
-    """Take the tag off a deal that the viewer may edit. Returns whether the deal had it."""
+    """Take the tag off a deal that the viewer may edit. Returns whether the deal had it. Raises NotFound for a tag that does not exist."""
+    await _access_tag(session, tag_id)
     deal = await access_deal_for_change(session, viewer, deal_id, None)
     had = await _ids(session, deal_id)
     await _change(session, viewer, deal, had, had - {tag_id}, now)
@@ -45,11 +46,17 @@ async def remove_tag(session: AsyncSession, viewer: Viewer, deal_id: int, tag_id
 
 
 async def restore_tag(session: AsyncSession, viewer: Viewer, deal_id: int, tag_id: int, now: datetime) -> None:
-    """Undo of ``remove_tag``. Raises NotFound for a tag that there is not."""
+    """Undo of ``remove_tag``. Raises NotFound for a tag that does not exist."""
+    tag = await _access_tag(session, tag_id)
+    await add_tag(session, viewer, deal_id, tag.name, now)
+
+
+async def _access_tag(session: AsyncSession, tag_id: int) -> Tag:
+    """The tag; everybody may see every tag. Raises NotFound."""
     tag = await session.get(Tag, tag_id)
     if tag is None:
         raise NotFound("deals.no_tag", "There is no such tag.")
-    await add_tag(session, viewer, deal_id, tag.name, now)
+    return tag
 
 
 async def set_tags(
