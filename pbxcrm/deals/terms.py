@@ -11,6 +11,7 @@ from sqlmodel import col, select
 
 from pbxcrm.access.owners import there_is
 from pbxcrm.contacts.models import Phone
+from pbxcrm.contacts.rules import check_asked_number
 from pbxcrm.deals.fields import FIELDS, FieldKind
 from pbxcrm.deals.filters import LAMPS, STATUSES, has_words, matches_text, tag_key
 from pbxcrm.deals.lamp_queries import lamp_rank
@@ -27,7 +28,6 @@ from pbxcrm.people.directory import Directory
 from pbxcrm.people.models import User
 from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.numbers import normalise
 from pbxcrm.shared.reasons import N_
 from pbxcrm.shared.search_keys import readings, search_key
 from pbxcrm.shared.text_match import part_of
@@ -210,10 +210,9 @@ def _number(region: str) -> Term:
     """The number of the deal, and those of its client."""
 
     def check(entered: Any) -> Stored:
-        found = normalise(entered, region) if isinstance(entered, str) else None
-        if not found:
+        if not isinstance(entered, str):
             raise Invalid("number", "conditions.number", "Write a telephone number.")
-        return found
+        return check_asked_number(entered, region, "number")
 
     def has(number: str) -> ColumnElement[bool]:
         of_contact = select(Phone.contact_id).where(Phone.number == number)

@@ -238,6 +238,11 @@ async def edit(request: Request) -> Response:
 async def save(request: Request) -> Response:
     """``POST /contacts/{id}/edit``. A stale ``version`` is refused and nothing typed is lost."""
     form, contact_id = await read_form(request), request.path_params["contact_id"]
+    async with parts(
+        request
+    ).db.read() as session:  # whoever may not change the client is told that, not what is wrong with the form
+        found = await access_contact(session, viewer(request), contact_id)
+        await actions.check_editable(session, viewer(request), found)
     if form.gather(lambda: check_name(form["name"]), *_checks(request, form)):
         return await _form_page(request, form, contact_id, UNPROCESSABLE)
     try:

@@ -107,7 +107,7 @@ async def test_a_click_while_the_pbx_is_away_never_dials_later(office: Office, d
 async def test_refusals_and_nonsense_come_back_in_words(office: Office, desk: CommandDesk) -> None:
     office.pbx.responders["hangup"] = lambda action: error(action, "No such channel")
     desk.give("gone", "hangup", {"channel": "PJSIP/101-1"})
-    assert (await desk.result("gone")).params == {"why": "No such channel"}
+    assert (await desk.result("gone")).params == {"why": "No such channel", "action": "Hangup"}
     desk.give("evil", "originate", {**CALL, "number": "1\r\nAction: Command"})
     assert (await desk.result("evil")).code == "unsafe_value"
     desk.give("what", "format_disk", {})

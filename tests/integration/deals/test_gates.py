@@ -11,6 +11,7 @@ from sqlmodel import select
 
 import pbxcrm
 import web
+from pbxcrm.callbacks import unsorted_actions
 from pbxcrm.callbacks.attempts import Tried, do_after_last
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
 from pbxcrm.callbacks.results import record_result
@@ -248,10 +249,32 @@ async def by_undone_merge(desk: CallbackDesk, refuse: Callable[[], None]) -> Non
         await undo_deal_merge(session, maria, merge.id or 0, now=SOON)
 
 
+async def by_refused_caller(desk: CallbackDesk, refuse: Callable[[], None]) -> None:
+    """Not a client: from the page of unsorted deals."""
+    await _answered(desk)
+    deal, ivan = await desk.one(Deal), await desk.viewer("ivan")
+    refuse()
+    async with desk.database.write() as session:
+        await unsorted_actions.refuse(session, ivan, deal.id or 0, "supplier", version=None, region="UA", now=SOON)
+
+
+async def by_sorted_taken_back(desk: CallbackDesk, refuse: Callable[[], None]) -> None:
+    await _answered(desk)
+    deal, ivan = await desk.one(Deal), await desk.viewer("ivan")
+    async with desk.database.write() as session:
+        await unsorted_actions.refuse(session, ivan, deal.id or 0, "wrong_number", version=None, region="UA", now=SOON)
+    refuse()
+    async with desk.database.write() as session:
+        await unsorted_actions.take_back(session, ivan, deal.id or 0, now=SOON)
+
+
 Path_ = Callable[[CallbackDesk, Callable[[], None]], Awaitable[None]]
 PATHS: dict[str, Path_] = {
     "web.pages.deals:move": by_move,  # drag, keys, menu, the stage path and the form; its HTTP in test_deals_pages.py
     "web.api.v1.deals:change_deal": by_move,  # its HTTP in test_writing.py
+    "web.pages.unsorted:accept": by_move,  # its HTTP in test_unsorted_pages.py
+    "pbxcrm.callbacks.unsorted_actions:refuse": by_refused_caller,
+    "pbxcrm.callbacks.unsorted_actions:take_back": by_sorted_taken_back,
     "pbxcrm.callbacks.results:_lose": by_callback,
     "pbxcrm.callbacks.undo_actions:_move_back": by_undone_callback,
     "pbxcrm.deals.lost:reopen_deals": by_unmarked_number,

@@ -52,7 +52,7 @@ class DealMergeOut(ApiAnswer):
 class OtherDealsOut(ApiAnswer):
     """The other open deals of the client of a deal."""
 
-    items: list[DealOut] = Field(description="Those that you may change, the last moved first; at most 20.")
+    deals: list[DealOut] = Field(description="Those that you may change, the last moved first; at most 20.")
     colleagues: list[str] = Field(description="The logins of people who have others.")
 
 
@@ -64,7 +64,7 @@ async def read_others(ask: Ask, deal_id: int) -> OtherDealsOut:
     found = await other_open_deals(ask.session, ask.viewer, await access_deal(ask.session, ask.viewer, deal_id))
     people = await load_directory(ask.session)
     users = [people.users[owner] for owner in found.owners if owner is not None]
-    return OtherDealsOut(items=await deals_out(ask, found.rows), colleagues=[user.login for user in users])
+    return OtherDealsOut(deals=await deals_out(ask, found.rows), colleagues=[user.login for user in users])
 
 
 @deal_merges.post(
