@@ -61,7 +61,7 @@ async def test_defined_filled_in_refused_and_completed(house: House) -> None:
     panel = ivan.locator("#fields")
     await panel.get_by_role("link", name="Change “Material”").focus()
     await ivan.keyboard.press("Enter")
-    await panel.get_by_label("Material").select_option(label="Wood")
+    await panel.get_by_role("combobox", name="Material").select_option(label="Wood")
     await look(ivan, "editing")
     await panel.get_by_role("button", name="Save").click()
     await expect(panel.get_by_text("Wood")).to_be_visible()

@@ -180,13 +180,13 @@ async def test_a_colleagues_deal_shows_whose_it_is_and_leads_to_them(
 async def test_a_deal_with_a_lamp_and_a_stage_breaks_no_word(
     at_screen: AtScreen, intake: Intake, db: Database, locale: str, width: int, theme: str
 ) -> None:
-    """A colleague's client whom they missed rings here: name, extension, lamp and stage stand in one narrow box."""
+    """The client whom a seller missed rings at the manager: name, extension, lamp and stage stand in one narrow box."""
     look: dict[str, Any] = {"color_scheme": theme, "locale": locale, "viewport": {"width": width, "height": 800}}
-    _, page = await at_screen("olena", **look)
+    _, page = await at_screen("iryna", **look)
     await live(page)
-    await intake.apply(batch(call(6, 0, "102").wait(20).end()))
+    await intake.apply(batch(call(6, 0, "101").wait(20).end()))
     await sweep_all(db, datetime.now(UTC) + timedelta(days=4))
-    await intake.apply(batch(FactStory("8.1", "+380501110006", at=BEGAN + timedelta(minutes=9)).ring("101")))
+    await intake.apply(batch(FactStory("8.1", "+380501110006", at=BEGAN + timedelta(minutes=9)).ring("103")))
     chip = page.locator("#call-2 .dealchip")
     if width < 1024:
         await page.locator(".dock-fold").click()

@@ -205,6 +205,7 @@ async def test_a_stage_is_renamed_and_its_norm_changed_by_keys(at_screen: AtScre
     now = datetime.now(UTC)
     async with db.write() as session:
         stage = (await session.exec(select(Stage).where(Stage.name == "Call held"))).one()
+        stage.norm_minutes = 40 * 9 * 60  # so that nothing is late yet
         step = StepChange(None, "responsible", "task")
         change = CheckpointChange(name="Held", trigger="stage", steps=[step], work=["stage_moved"], stage_id=stage.id)
         await create_checkpoint(session, ADMIN, change, now=now)

@@ -139,7 +139,7 @@ async def test_the_stream_comes_back_by_itself_and_the_page_is_right_again(
     for ears in hub._ears.values():
         for ear in ears:
             ear.deaf = True
-            ear.say("state", {"live": "ok"})
+            ear.tell_state("ok")
     await expect(page.get_by_text("Марта Білик")).to_be_visible()
 
 
