@@ -4,7 +4,7 @@ Every kind is found through an index of its own, best first, and the viewer's ac
 nothing is gathered or sorted that grows with the years.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -159,8 +159,11 @@ async def _deals(
     ]
     ids = (await session.exec(union_all(*parts))).scalars().all()  # type: ignore[call-overload]
     deals = await load_by_id(session, Deal, ids)
-    key = lambda deal: (deal.closed_at is not None, -_rank(deal.title, text), -(deal.id or 0))  # noqa: E731
-    return sorted(deals.values(), key=key)[:limit]
+
+    def place(deal: Deal) -> tuple[bool, int, int]:
+        return deal.closed_at is not None, -_rank(deal.title, text), -(deal.id or 0)
+
+    return sorted(deals.values(), key=place)[:limit]
 
 
 async def _tasks(session: AsyncSession, viewer: Viewer, text: str, limit: int) -> list[Task]:
@@ -237,9 +240,8 @@ async def _named(
         found += (await session.exec(mine)).all()
     newest = select(key).where(fits).order_by(col(key).desc()).limit(_NEWEST)
     found += await _that_pass(session, table, (await session.exec(newest)).all(), visible, max(limit, RANKED))
-    name: Callable[[Any], str] = lambda row: getattr(row, folded.key)  # noqa: E731
     asked = search_key(text)
-    return sorted(_once(found), key=lambda row: -_rank_of(name(row), asked))[:limit]
+    return sorted(_once(found), key=lambda row: -_rank_of(getattr(row, folded.key), asked))[:limit]
 
 
 async def _that_pass(

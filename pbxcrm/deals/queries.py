@@ -54,6 +54,11 @@ class Funnel:
         """The first stage of this kind in the pipeline that is not archived."""
         return next((s for s in self.stages_of(pipeline_id) if s.kind == kind), None)
 
+    def name_of_pipeline(self, pipeline_id: int | None) -> str:
+        """The name of a pipeline, also of an archived one; a dash if there is none."""
+        pipeline = self.pipelines.get(pipeline_id)
+        return pipeline.name if pipeline is not None else "—"
+
     def stages_of(self, pipeline_id: int | None) -> list[Stage]:
         """The stages of a pipeline that are not archived, in order."""
         return [s for s in self.stages.values() if s.pipeline_id == pipeline_id and s.archived_at is None]

@@ -19,9 +19,9 @@ from pbxcrm.fields.queries import load_fields
 from pbxcrm.fields.rules import filled_percent
 from pbxcrm.files.models import AttachedFile
 from pbxcrm.people.directory import load_directory
-from pbxcrm.reports.grouping import counted_rows, of_person, split
+from pbxcrm.reports.grouping import counted_rows, split
 from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, RowsBehind, Table
-from pbxcrm.reports.stage_stays import NO_TEAM, NOBODY
+from pbxcrm.reports.stage_stays import key_of_user
 from pbxcrm.shared.reasons import N_
 
 
@@ -47,14 +47,12 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
         *await _files(session, viewer, asked),
     ]
 
-    def key_of(each: _Made) -> tuple[str, str]:
-        if asked.by == "owner":
-            return of_person(each.user_id, people.name(each.user_id), NOBODY)
-        user = people.users.get(each.user_id or 0)
-        team = people.teams.get(user.team_id or 0) if user is not None else None
-        return (str(team.id), team.name) if team is not None else ("none", NO_TEAM)
-
-    return split(made, key_of, _line, lambda everything: _line("", "", everything))
+    return split(
+        made,
+        lambda each: key_of_user(people, each.user_id, asked.by),
+        _line,
+        lambda everything: _line("", "", everything),
+    )
 
 
 async def _clients(session: AsyncSession, viewer: Viewer, asked: Asked) -> list[_Made]:

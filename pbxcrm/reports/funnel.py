@@ -69,8 +69,7 @@ def _by_stage(ways: Sequence[Way], funnel: Funnel, calendars: Calendars, pipelin
         stage = funnel.stages[stage_id]
         if pipeline_id not in {None, stage.pipeline_id}:
             continue
-        pipeline = funnel.pipelines.get(stage.pipeline_id)
-        under = pipeline.name if several and pipeline is not None else ""
+        under = funnel.name_of_pipeline(stage.pipeline_id) if several else ""
         lines.append(
             _of_stage(str(stage_id), stage.name, under, passed[stage_id], skipped.get(stage_id, []), calendars)
         )

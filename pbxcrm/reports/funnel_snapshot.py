@@ -1,7 +1,7 @@
 """The funnel as a snapshot (I1): the deals that were open at the end of the period, and how long they had stood where they were."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -35,12 +35,12 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     """Deals that were open at the end of the period, or are open now if it is not over."""
     people, funnel = await load_directory(session), await load_funnel(session)
     calendars, at = await load_calendars(session, people), min(asked.until, asked.now)
-    found = await _then(session, viewer, asked, at, funnel, calendars)
+    found, groups = await _then(session, viewer, asked, at, funnel, calendars), DealGroups(people, funnel)
 
     def key_of(standing: _Standing) -> tuple[str, str]:
         if asked.by == "stage":
             return str(standing.stage.id), standing.stage.name
-        return DealGroups(people, funnel).key_of(standing.deal, asked.by)
+        return groups.key_of(standing.deal, asked.by)
 
     table = split(found, key_of, _line, lambda everything: _line("", "", everything))
     if asked.by != "stage":
@@ -48,12 +48,9 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     stages = {str(stage.id): stage for stage in funnel.stages.values()}
     several = len({stages[line.key].pipeline_id for line in table.lines}) > 1
     lines = sorted(table.lines, key=lambda line: (stages[line.key].pipeline_id, order_of(stages[line.key])))
-    return Table([_named(line, stages[line.key], funnel) if several else line for line in lines], table.totals)
-
-
-def _named(line: ReportLine, stage: Stage, funnel: Funnel) -> ReportLine:
-    pipeline = funnel.pipelines.get(stage.pipeline_id)
-    return ReportLine(line.key, line.name, line.values, line.behind, pipeline.name if pipeline is not None else "")
+    if several:
+        lines = [replace(line, under=funnel.name_of_pipeline(stages[line.key].pipeline_id)) for line in lines]
+    return Table(lines, table.totals)
 
 
 async def _then(

@@ -1,6 +1,7 @@
 """The report on sellers by stage (I4): in which stage whose deals go on less often than the team's."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -92,7 +93,7 @@ def _counts(stays: Sequence[StageStay]) -> dict[str, int | None]:
     }
 
 
-def _place(by: str, funnel: Funnel):  # type: ignore[no-untyped-def]
+def _place(by: str, funnel: Funnel) -> Callable[[ReportLine], Any]:
     """The order of the lines: the worst difference first, or by name and then along the funnel."""
 
     def place(line: ReportLine) -> tuple[object, ...]:

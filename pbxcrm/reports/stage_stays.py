@@ -155,6 +155,15 @@ def is_closed(stage: Stage) -> bool:
     return stage.kind in {StageKind.WON, StageKind.LOST}
 
 
+def key_of_user(people: Directory, user_id: int | None, by: str) -> tuple[str, str]:
+    """Key and name of the line of a person, split by owner or team."""
+    if by == "owner":
+        return of_person(user_id, people.name(user_id), NOBODY)
+    user = people.users.get(user_id or 0)
+    team = people.teams.get(user.team_id or 0) if user is not None else None
+    return (str(team.id), team.name) if team is not None else ("none", NO_TEAM)
+
+
 @dataclass(frozen=True, slots=True)
 class DealGroups:
     """Splits deals into the lines of a report: by person, team, source or pipeline."""
@@ -164,16 +173,11 @@ class DealGroups:
 
     def key_of(self, deal: ReportedDeal, by: str) -> tuple[str, str]:
         """Key and name of the line of a deal."""
-        if by == "owner":
-            return of_person(deal.responsible_id, self.people.name(deal.responsible_id), NOBODY)
-        if by == "team":
-            user = self.people.users.get(deal.responsible_id or 0)
-            team = self.people.teams.get(user.team_id or 0) if user is not None else None
-            return (str(team.id), team.name) if team is not None else ("none", NO_TEAM)
+        if by in {"owner", "team"}:
+            return key_of_user(self.people, deal.responsible_id, by)
         if by == "source":
             return deal.source or "none", deal.source or NO_SOURCE
-        pipeline = self.funnel.pipelines.get(deal.pipeline_id)
-        return str(deal.pipeline_id), pipeline.name if pipeline is not None else "—"
+        return str(deal.pipeline_id), self.funnel.name_of_pipeline(deal.pipeline_id)
 
 
 #: How reports on deals may be split, besides by stage.

@@ -4,20 +4,16 @@ the calls.
 ``FIRST`` × ``LATER`` × ``WHO`` is every order of two acts with one number; the other tests go further into single ones.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import client_of
-from pbxcrm.calls.access import audible_of
-from pbxcrm.calls.models import Call, Line
-from pbxcrm.contacts.actions import create_contact, edit_contact, link_number
-from pbxcrm.contacts.known_numbers import check_unknown, whose_numbers
-from pbxcrm.contacts.merge_actions import merge_contacts
+from pbxcrm.calls.models import Call
+from pbxcrm.contacts.known_numbers import whose_numbers
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.actions import create_deal, edit_deal, move_deal
 from pbxcrm.deals.lost import do_lose_deal
@@ -26,50 +22,25 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.reactions.call_context import load_call_context
 from pbxcrm.reactions.caller_lookup import Caller, look_up
 from pbxcrm.reactions.intake import Intake
-from pbxcrm.screenpop.card_actions import choose_contact, make_client
-from pbxcrm.screenpop.deal_access import deal_access_of
-from pbxcrm.screenpop.dock_queries import load_cards, load_docks
-from pbxcrm.screenpop.rules import CardState
+from pbxcrm.screenpop.card_actions import make_client
 from pbxcrm.shared.db import Database
-from pbxcrm.shared.errors import Invalid, NotAllowed, NotFound
 from pbxcrm.shared.settings import Settings
-from tests.calls import NOON, FactStory, batch
+from tests.calls import NOON
+from tests.number_owners import (
+    EXTENSION,
+    FIRST,
+    LATER,
+    LATER_ON,
+    PATHS,
+    WHO,
+    X,
+    act,
+    add_number,
+    answered,
+    make,
+    missed,
+)
 from tests.office import Office
-
-X = "+380671112233"
-LATER_ON = NOON + timedelta(hours=1)  # calls are heard between noon and this
-PATHS = ("create", "edit", "link", "merge")
-
-
-async def answered(intake: Intake, linkedid: str = "1.1", by: str = "101") -> None:
-    await intake.apply(batch(FactStory(linkedid, client=X).ring(by).answer(by).wait(9).end()))
-
-
-async def missed(intake: Intake, linkedid: str = "2.1", rang: str = "101") -> None:
-    await intake.apply(batch(FactStory(linkedid, client=X).ring(rang).wait(30).end()))
-
-
-async def make(session: AsyncSession, viewer: Viewer, name: str, *phones: str, at: datetime = LATER_ON) -> Contact:
-    made = await create_contact(session, viewer, name=name, now=at, region="UA", phones=phones)
-    await session.flush()
-    return made
-
-
-async def add_number(session: AsyncSession, viewer: Viewer, path: str) -> int:
-    """The viewer's client comes to have the number, by one of the ways to do so."""
-    if path == "create":
-        return (await make(session, viewer, "Stranger", X)).id or 0
-    client_id = (await make(session, viewer, "Stranger")).id or 0
-    if path == "edit":
-        await edit_contact(session, viewer, client_id, version=None, now=LATER_ON, region="UA", phones=[X])
-    elif path == "link":
-        await link_number(session, viewer, client_id, X, region="UA", now=LATER_ON)
-    else:
-        for double in (await make(session, viewer, "Double", X), await make(session, viewer, "Double", X)):
-            await session.flush()
-            await merge_contacts(session, viewer, double.id or 0, client_id, now=LATER_ON)
-    await session.flush()
-    return client_id
 
 
 async def looked_up(database: Database, settings: Settings) -> Caller:
@@ -265,43 +236,6 @@ async def test_of_deals_made_by_hand_the_first_to_have_the_number_counts(
         assert (await session.exec(select(Call.deal_id))).one() == first
 
 
-FIRST = ("hand", "call", "callback", "client")
-LATER = ("hand", "call", "callback", "client", "client with deal")
-WHO = ("ivan", "olena", "petro")  # themselves, a colleague of the team, somebody of another team
-EXTENSION = {"ivan": "101", "olena": "102", "petro": "201"}
-
-
-async def act(
-    database: Database, office: Office, intake: Intake, kind: str, who: str, minute: int, client: str = ""
-) -> None:
-    """At this minute the number comes to ``who`` in this way."""
-    at = NOON + timedelta(minutes=minute)
-    if kind in {"call", "callback"}:
-        story = FactStory(f"{minute}.1", client=X, at=at).ring(EXTENSION[who]).wait(9)
-        if kind == "call":
-            story = story.answer(EXTENSION[who]).wait(20)
-        else:
-            async with database.write() as session:
-                await _make_deals(session, yes=False)
-        await intake.apply(batch(story.wait(30).end()))
-        async with database.write() as session:
-            await _make_deals(session, yes=True)
-        return
-    async with database.write() as session:
-        viewer, contact_id = await office.viewer(session, who), None
-        if kind.startswith("client"):
-            contact_id = (await make(session, viewer, client or f"Client of {who}", X, at=at)).id
-        if kind != "client":
-            await create_deal(
-                session, viewer, title="T", now=at, currency="UAH", region="UA", client_number=X, contact_id=contact_id
-            )
-
-
-async def _make_deals(session: AsyncSession, *, yes: bool) -> None:
-    for line in (await session.exec(select(Line))).all():
-        line.makes_deals = yes
-
-
 async def finish_first(database: Database, office: Office) -> None:
     """Ivan's deals are lost and his callbacks closed."""
     async with database.write() as session:
@@ -425,29 +359,6 @@ async def test_a_reopened_deal_comes_after_who_has_the_number_meanwhile(
     assert await looked_up(database, settings) == Caller("", "201" if undo else "101")
 
 
-@pytest.mark.parametrize("path", [*PATHS, "card"])
-async def test_whoever_merely_rang_makes_no_client_through_which_they_hear_the_call(
-    database: Database, office: Office, intake: Intake, path: str
-) -> None:
-    await intake.apply(batch(FactStory("1.1", client=X).ring("101", "102").answer("101").wait(9).end()))
-    await missed(intake, "2.1", rang="102")  # the deal is ivan's, and so is the miss
-    async with database.write() as session:
-        petro = await office.viewer(session, "petro")
-        await add_number(session, petro, "create" if path == "card" else path)
-    if path == "card":
-        async with database.write() as session:
-            petro = await office.viewer(session, "petro")
-            stranger = (await session.exec(select(Contact.id).where(Contact.name == "Stranger"))).one() or 0
-            talked = (await session.exec(select(Call.id).where(col(Call.answered_by).is_not(None)))).one() or 0
-            with pytest.raises((NotAllowed, NotFound)):
-                await choose_contact(session, petro, talked, stranger, LATER_ON)
-    async with database.read() as session:
-        petro = await office.viewer(session, "petro")
-        calls = (await session.exec(select(Call))).all()
-        assert {call.contact_id for call in calls} == {None}
-        assert not await audible_of(session, petro, [call.id for call in calls])
-
-
 async def test_a_reopened_deal_that_a_call_made_comes_after_a_client_that_was_made_meanwhile(
     database: Database, office: Office, intake: Intake, settings: Settings
 ) -> None:
@@ -464,89 +375,3 @@ async def test_a_reopened_deal_that_a_call_made_comes_after_a_client_that_was_ma
         petro, at = await office.viewer(session, "petro"), NOON + timedelta(minutes=7)
         await move_deal(session, petro, deal_id, left, version=None, now=at)
     assert await looked_up(database, settings) == Caller("Client", "101")
-
-
-async def test_the_card_of_the_first_owner_names_no_stranger_s_later_client(
-    database: Database, office: Office, intake: Intake
-) -> None:
-    await answered(intake)
-    async with database.write() as session:
-        await make(session, await office.viewer(session, "petro"), "Secret of Petro", X)
-    await answered(intake, "3.1")
-    async with database.read() as session:
-        ivan = await office.viewer(session, "ivan")
-        at = NOON + timedelta(minutes=2)
-        docks = await load_docks(session, [ivan], at)
-        wanted = [(ivan.user_id, place) for place in docks[ivan.user_id].places]
-        cards = (await load_cards(session, [ivan], docks, wanted, at, NOON)).values()
-        assert cards
-        for card in cards:
-            assert (card.contact, card.candidates, card.others) == (None, [], [])
-
-
-NAME = {"ivan": "Ivan Kravets", "olena": "Olena Hryhorenko", "petro": "Petro Other"}
-
-
-@pytest.mark.parametrize("who", WHO)
-@pytest.mark.parametrize("first", FIRST)
-async def test_who_types_a_number_learns_whose_it_is_as_far_as_they_may_know(
-    database: Database, office: Office, intake: Intake, first: str, who: str
-) -> None:
-    """Forms, search and REST ask this. A colleague is named, whatever they have with the number; another team is not."""
-    await act(database, office, intake, first, "ivan", 1)
-    async with database.read() as session:
-        viewer = await office.viewer(session, who)
-        told = [(known.contact, known.responsible) for known in await whose_numbers(session, viewer, [X])]
-        assert (
-            told
-            == {
-                "ivan": [((await session.exec(select(Contact))).one(), NAME["ivan"])] if first == "client" else [],
-                "olena": [(None, NAME["ivan"])],
-                "petro": [],
-            }[who]
-        )
-        if who == "olena":
-            with pytest.raises(Invalid, match=NAME["ivan"]):
-                await check_unknown(session, viewer, ["067 111 22 33"], "UA", "phones")
-        elif first != "client":
-            await check_unknown(session, viewer, ["067 111 22 33"], "UA", "phones")
-
-
-@pytest.mark.parametrize("later", ["", "hand", "client", "client with deal"])
-@pytest.mark.parametrize("first", FIRST)
-async def test_a_card_says_whose_the_caller_is_and_nothing_of_what_another_team_has_beside(
-    database: Database, office: Office, intake: Intake, first: str, later: str
-) -> None:
-    await act(database, office, intake, first, "ivan", 1)
-    if later:
-        await act(database, office, intake, later, "petro", 5)
-    async with database.write() as session:
-        await _make_deals(session, yes=False)
-    await intake.apply(batch(FactStory("9.1", client=X, at=NOON + timedelta(minutes=9)).ring("101", "102", "201")))
-    at = NOON + timedelta(minutes=9)
-    async with database.read() as session:
-        viewers, people = [await office.viewer(session, login) for login in WHO], await load_directory(session)
-        docks = await load_docks(session, viewers, at)
-        wanted = [
-            (each.user_id, place)
-            for each in viewers
-            for place in docks[each.user_id].places
-            if place.state is CardState.RINGING
-        ]
-        cards = await load_cards(session, viewers, docks, wanted, at, NOON)
-        assert len(cards) == len(WHO)
-        for (user_id, _place), card in cards.items():
-            who = next(login for login in WHO if office.id(login) == user_id)
-            viewer = next(each for each in viewers if each.user_id == user_id)
-            petros = [row for row in card.deals if row.deal.responsible_id == office.id("petro")]
-            assert bool(petros) == (who == "petro" and later in {"hand", "client with deal"})
-            assert deal_access_of(viewer, [card], people).deals == {
-                row.deal.id for row in card.deals if row.deal.responsible_id == user_id
-            }
-            named = {contact.name for contact in [card.contact, *card.candidates, *card.others] if contact is not None}
-            assert named == ({"Client of ivan"} if first == "client" else set()) | (
-                {"Client of petro"} if first == "client" and who == "petro" and later.startswith("client") else set()
-            )
-            if first != "callback":  # an open callback gives its owner the next call, but the card has no line for it
-                assert card.responsible is not None
-                assert card.responsible.name == NAME["ivan"]
