@@ -1,6 +1,6 @@
 """Ten things everybody does every day, in a real Chromium, with what they cost: clicks, typed fields, pages loaded.
 
-The counts are those of issue 4, C9, where other CRMs stand beside them. A field that is typed into counts as a field; whatever
+The most that each may cost stands beside it, with what the same act costs in other CRMs. A field that is typed into counts as a field; whatever
 is pressed by the mouse as a click; a page that is loaded anew as a page.
 """
 

@@ -1,4 +1,4 @@
-"""A result stands on a call or says why there is none; what is another's is passed on; lamps go out by work only (issue 4, C1)."""
+"""A result stands on a call or says why there is none; what is another's is passed on; lamps go out by work only."""
 
 from datetime import UTC, datetime, timedelta
 

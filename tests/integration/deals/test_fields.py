@@ -1,4 +1,4 @@
-"""A field of a deal is declared once: everything that shows, takes or tells it derives from that (issue 5, item 3)."""
+"""A field of a deal is declared once: everything that shows, takes or tells it derives from that."""
 
 from datetime import timedelta
 from decimal import Decimal

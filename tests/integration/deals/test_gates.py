@@ -1,4 +1,4 @@
-"""Each gate is tried by each path that moves a deal; the paths are those that the code itself has (issue 5, item 3)."""
+"""Each gate is tried by each path that moves a deal; the paths are those that the code itself has."""
 
 import ast
 from collections.abc import Awaitable, Callable, Iterator

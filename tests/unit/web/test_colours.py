@@ -1,4 +1,4 @@
-"""Amber, red and green mean one thing each (ui.md): whatever else is coloured by them says that thing where it is not so."""
+"""Amber, red and green mean one thing each: whatever else is coloured by them says that thing where it is not so."""
 
 import re
 from pathlib import Path
