@@ -55,7 +55,7 @@ def _line(key: str, name: str, tasks: Sequence[CountedTask], asked: Asked) -> Re
         "returned": [task for task in kept if task.returned_at is not None],
         "late": late,
     }
-    return line_of_tasks(key, name, behind, "percent_late", len(late), len(kept))
+    return line_of_tasks(key, name, behind, "percent_late", late, kept)
 
 
 ASSIGNMENTS = Report(
@@ -74,7 +74,7 @@ ASSIGNMENTS = Report(
         Column("checked", N_("Checked"), ColumnKind.COUNT, opens=True),
         Column("returned", N_("Returned"), ColumnKind.COUNT, opens=True),
         Column("late", N_("Late"), ColumnKind.COUNT, opens=True),
-        Column("percent_late", N_("Share late"), ColumnKind.PERCENT),
+        Column("percent_late", N_("Share late"), ColumnKind.PERCENT, opens=True),
     ),
     load=load,
     bar="given",

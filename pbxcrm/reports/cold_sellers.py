@@ -19,7 +19,7 @@ from pbxcrm.fields.queries import load_fields
 from pbxcrm.fields.rules import filled_percent
 from pbxcrm.files.models import AttachedFile
 from pbxcrm.people.directory import load_directory
-from pbxcrm.reports.grouping import counted_rows, split
+from pbxcrm.reports.grouping import counted_rows, split, valued
 from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, RowsBehind, Table
 from pbxcrm.reports.stage_stays import key_of_user
 from pbxcrm.shared.reasons import N_
@@ -127,7 +127,13 @@ def _line(key: str, name: str, made: Sequence[_Made]) -> ReportLine:
         **{column: len(found) for column, found in rows.items()},
         "percent_filled": round(sum(filled) / len(filled)) if filled else None,
     }
-    return ReportLine(key, name, values, {column: RowsBehind(found, _behind) for column, found in rows.items()})
+    behind = {
+        **{column: RowsBehind(found, _behind) for column, found in rows.items()},
+        "percent_filled": valued(
+            [each for each in rows["deals"] if each.filled is not None], lambda each: each.filled, _behind
+        ),
+    }
+    return ReportLine(key, name, values, behind)
 
 
 def _behind(each: _Made) -> Behind:
@@ -147,7 +153,7 @@ COLD_SELLERS = Report(
         Column("companies", N_("Companies"), ColumnKind.COUNT, opens=True),
         Column("contacts", N_("Clients"), ColumnKind.COUNT, opens=True),
         Column("deals", N_("Deals made"), ColumnKind.COUNT, opens=True),
-        Column("percent_filled", N_("Cards filled"), ColumnKind.PERCENT),
+        Column("percent_filled", N_("Cards filled"), ColumnKind.PERCENT, opens=True),
         Column("files", N_("Files attached"), ColumnKind.COUNT, opens=True),
     ),
     load=load,

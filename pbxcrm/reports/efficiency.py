@@ -51,7 +51,7 @@ def _line(key: str, name: str, tasks: Sequence[CountedTask], asked: Asked) -> Re
     new = [task for task in kept if task.created_at >= asked.since]
     late = overdue(kept, asked)
     behind = {"in_work": in_work, "done": done, "new": new, "overdue": late}
-    return line_of_tasks(key, name, behind, "percent_overdue", len(late), len(kept))
+    return line_of_tasks(key, name, behind, "percent_overdue", late, kept)
 
 
 EFFICIENCY = Report(
@@ -68,7 +68,7 @@ EFFICIENCY = Report(
         Column("done", N_("Done"), ColumnKind.COUNT, opens=True),
         Column("new", N_("New"), ColumnKind.COUNT, opens=True),
         Column("overdue", N_("Overdue"), ColumnKind.COUNT, opens=True),
-        Column("percent_overdue", N_("Share overdue"), ColumnKind.PERCENT),
+        Column("percent_overdue", N_("Share overdue"), ColumnKind.PERCENT, opens=True),
     ),
     load=load,
     bar="in_work",

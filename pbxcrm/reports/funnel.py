@@ -1,6 +1,6 @@
 """The funnel by cohort (I1): what became of the deals that were made in a period, stage by stage."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlmodel import col
@@ -11,7 +11,7 @@ from pbxcrm.calendars.queries import Calendars, load_calendars
 from pbxcrm.deals.models import Deal, StageKind
 from pbxcrm.deals.queries import Funnel, load_funnel
 from pbxcrm.people.directory import load_directory
-from pbxcrm.reports.grouping import middle, ninth_tenth, percent, split
+from pbxcrm.reports.grouping import Row, middle, ninth_tenth, percent, shared_in, split, valued
 from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, RowsBehind, Table
 from pbxcrm.reports.stage_stays import (
     BY_DEAL,
@@ -48,7 +48,7 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
             lambda key, name, group: _whole(key, name, group, asked.pipeline_id),
             lambda _: totals,
         )
-    return Table(_by_stage(ways, funnel, calendars, asked.pipeline_id), totals.values)
+    return Table(_by_stage(ways, funnel, calendars, asked.pipeline_id), totals)
 
 
 def _by_stage(ways: Sequence[Way], funnel: Funnel, calendars: Calendars, pipeline_id: int | None) -> list[ReportLine]:
@@ -103,12 +103,13 @@ def _of_stage(
 ) -> ReportLine:
     """The line of a stage. A deal that came several times counts once, and its last stay says how it went on."""
     last = [stays[-1] for stays in passed]
-    times = [
-        calendars.of_user(stays[-1].deal.responsible_id).minutes_between(stay.entered_at, stay.left_at)
+    timed = [
+        (stay, calendars.of_user(stays[-1].deal.responsible_id).minutes_between(stay.entered_at, stay.left_at))
         for stays in passed
         for stay in stays
         if stay.left_at is not None
     ]
+    times = [minutes for _, minutes in timed]
     rows: dict[str, Sequence[Any]] = {exit_.value: [stay for stay in last if stay.exit is exit_] for exit_ in Exit}
     rows["entered"] = last
     behind: dict[str, Sequence[Behind]] = {column: RowsBehind(found, behind_stay) for column, found in rows.items()}
@@ -120,6 +121,11 @@ def _of_stage(
         "median_minutes": middle(times),
         "p90_minutes": ninth_tenth(times),
     }
+    behind["amount"] = valued(last, lambda stay: stay.deal.amount, behind_stay)
+    behind["conversion"] = _behind_conversion(last, rows, behind_stay)
+    behind["median_minutes"] = behind["p90_minutes"] = valued(
+        timed, lambda each: each[1], lambda each: behind_stay(each[0])
+    )
     return ReportLine(key, name, values, behind, under)
 
 
@@ -133,7 +139,12 @@ def _whole(key: str, name: str, ways: Sequence[Way], pipeline_id: int | None) ->
     values: dict[str, Any] = {column: len(found) for column, found in rows.items()}
     values |= {"amount": sum_of(rows["entered"]), "conversion": _conversion(rows), Exit.BACK.value: None}
     values |= {"skipped": None, "median_minutes": None, "p90_minutes": None}
-    return ReportLine(key, name, values, {column: RowsBehind(found, behind_deal) for column, found in rows.items()})
+    behind = {
+        **{column: RowsBehind(found, behind_deal) for column, found in rows.items()},
+        "amount": valued(rows["entered"], lambda deal: deal.amount, behind_deal),
+        "conversion": _behind_conversion(rows["entered"], rows, behind_deal),
+    }
+    return ReportLine(key, name, values, behind)
 
 
 def _end_of(stays: Sequence[StageStay], pipeline_id: int | None) -> Exit:
@@ -150,6 +161,13 @@ def _conversion(rows: Mapping[str, Sequence[object]]) -> int | None:
     return percent(len(rows[Exit.ADVANCED]), len(rows["entered"]) - len(rows[Exit.STAYS]))
 
 
+def _behind_conversion(
+    entered: Sequence[Row], rows: Mapping[str, Sequence[Row]], make: Callable[[Row], Behind]
+) -> Sequence[Behind]:
+    staying = {id(row) for row in rows[Exit.STAYS]}
+    return shared_in([row for row in entered if id(row) not in staying], rows[Exit.ADVANCED], make)
+
+
 FUNNEL = Report(
     name="funnel",
     title=N_("Funnel by cohort"),
@@ -163,16 +181,16 @@ FUNNEL = Report(
     dimensions={"stage": N_("By stage"), **BY_DEAL},
     columns=(
         Column("entered", N_("Entered"), ColumnKind.COUNT, opens=True),
-        Column("amount", N_("Sum"), ColumnKind.MONEY),
+        Column("amount", N_("Sum"), ColumnKind.MONEY, opens=True),
         Column("advanced", N_("Went on"), ColumnKind.COUNT, opens=True),
         Column("lost", N_("Lost"), ColumnKind.COUNT, opens=True),
         Column("back", N_("Moved back"), ColumnKind.COUNT, opens=True),
         Column("handed_over", N_("Handed over"), ColumnKind.COUNT, opens=True),
         Column("stays", N_("Still there"), ColumnKind.COUNT, opens=True),
         Column("skipped", N_("Skipped"), ColumnKind.COUNT, opens=True),
-        Column("conversion", N_("Conversion"), ColumnKind.PERCENT),
-        Column("median_minutes", N_("Median time"), ColumnKind.MINUTES),
-        Column("p90_minutes", N_("90th percentile"), ColumnKind.MINUTES),
+        Column("conversion", N_("Conversion"), ColumnKind.PERCENT, opens=True),
+        Column("median_minutes", N_("Median time"), ColumnKind.MINUTES, opens=True),
+        Column("p90_minutes", N_("90th percentile"), ColumnKind.MINUTES, opens=True),
     ),
     load=load,
     bar="entered",

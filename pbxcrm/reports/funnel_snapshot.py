@@ -15,7 +15,7 @@ from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.deals.queries import Funnel, load_funnel
 from pbxcrm.people.directory import load_directory
-from pbxcrm.reports.grouping import counted_rows, middle, ninth_tenth, split
+from pbxcrm.reports.grouping import counted_rows, middle, ninth_tenth, split, valued
 from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, RowsBehind, Table
 from pbxcrm.reports.stage_stays import BY_DEAL, DEAL_COLUMNS, DealGroups, ReportedDeal, is_closed, order_of, sum_of
 from pbxcrm.shared.reasons import N_
@@ -50,7 +50,7 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     lines = sorted(table.lines, key=lambda line: (stages[line.key].pipeline_id, order_of(stages[line.key])))
     if several:
         lines = [replace(line, under=funnel.name_of_pipeline(stages[line.key].pipeline_id)) for line in lines]
-    return Table(lines, table.totals)
+    return Table(lines, table.whole)
 
 
 async def _then(
@@ -87,9 +87,7 @@ async def _then(
 
 def _line(key: str, name: str, standing: Sequence[_Standing]) -> ReportLine:
     minutes = [each.minutes for each in standing]
-    weighted = sum(
-        (each.deal.amount * each.stage.probability / 100 for each in standing if each.deal.amount), Decimal(0)
-    )
+    weighted = sum((_weighted(each) or Decimal(0) for each in standing), Decimal(0))
     values = {
         "deals": len(standing),
         "amount": sum_of(each.deal for each in standing),
@@ -97,7 +95,20 @@ def _line(key: str, name: str, standing: Sequence[_Standing]) -> ReportLine:
         "median_minutes": middle(minutes),
         "p90_minutes": ninth_tenth(minutes),
     }
-    return ReportLine(key, name, values, {"deals": RowsBehind(standing, _behind)})
+    timed = valued(standing, lambda each: each.minutes, _behind)
+    behind = {
+        "deals": RowsBehind(standing, _behind),
+        "amount": valued(standing, lambda each: each.deal.amount, _behind),
+        "weighted": valued(standing, _weighted, _behind),
+        "median_minutes": timed,
+        "p90_minutes": timed,
+    }
+    return ReportLine(key, name, values, behind)
+
+
+def _weighted(standing: _Standing) -> Decimal | None:
+    amount = standing.deal.amount
+    return amount * standing.stage.probability / 100 if amount is not None else None
 
 
 def _behind(standing: _Standing) -> Behind:
@@ -115,10 +126,10 @@ FUNNEL_SNAPSHOT = Report(
     dimensions={"stage": N_("By stage"), **BY_DEAL},
     columns=(
         Column("deals", N_("Open deals"), ColumnKind.COUNT, opens=True),
-        Column("amount", N_("Sum"), ColumnKind.MONEY),
-        Column("weighted", N_("Weighted"), ColumnKind.MONEY),
-        Column("median_minutes", N_("Median time"), ColumnKind.MINUTES),
-        Column("p90_minutes", N_("90th percentile"), ColumnKind.MINUTES),
+        Column("amount", N_("Sum"), ColumnKind.MONEY, opens=True),
+        Column("weighted", N_("Weighted"), ColumnKind.MONEY, opens=True),
+        Column("median_minutes", N_("Median time"), ColumnKind.MINUTES, opens=True),
+        Column("p90_minutes", N_("90th percentile"), ColumnKind.MINUTES, opens=True),
     ),
     load=load,
     bar="deals",

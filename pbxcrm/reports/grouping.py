@@ -1,7 +1,9 @@
 """Splitting rows into the lines of a report, and the arithmetic that reports share."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from statistics import median, quantiles
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -9,7 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.reports.report import ReportLine, Table
+from pbxcrm.reports.report import Behind, ReportLine, RowsBehind, Table
 from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.errors import Invalid
 
@@ -37,13 +39,26 @@ def split(
     line_of: Callable[[str, str, Sequence[Row]], ReportLine],
     total_of: Callable[[Sequence[Row]], ReportLine],
 ) -> Table:
-    """One line per key, sorted by name. The totals are computed over all rows; they are never sums of the lines."""
+    """One line per key, sorted by name. The whole is computed over all rows; it is never the sum of the lines."""
     groups: dict[tuple[str, str], list[Row]] = {}
     everything = list(rows)
     for row in everything:
         groups.setdefault(key_of(row), []).append(row)
     lines = [line_of(key, name, group) for (key, name), group in sorted(groups.items(), key=lambda each: each[0][1])]
-    return Table(lines, total_of(everything).values)
+    return Table(lines, total_of(everything))
+
+
+def shared_in(whole: Sequence[Row], part: Iterable[Row], make: Callable[[Row], Behind]) -> RowsBehind:
+    """The rows behind a percentage: all of ``whole``, each with whether it is in ``part``."""
+    among = {id(row) for row in part}
+    return RowsBehind(whole, lambda row: replace(make(row), value=id(row) in among))
+
+
+def valued(
+    rows: Sequence[Row], value_of: Callable[[Row], float | Decimal | None], make: Callable[[Row], Behind]
+) -> RowsBehind:
+    """The rows behind a median, an average or a sum, each with its value."""
+    return RowsBehind(rows, lambda row: replace(make(row), value=value_of(row)))
 
 
 def percent(part: int, whole: int) -> int | None:

@@ -20,7 +20,7 @@ from pbxcrm.checkpoints.rules import clock_key
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import load_directory
-from pbxcrm.reports.grouping import counted_rows, middle, of_person, percent, split
+from pbxcrm.reports.grouping import counted_rows, middle, of_person, percent, shared_in, split, valued
 from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, RowsBehind, Table
 from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.numbers import format_for_people
@@ -31,7 +31,9 @@ NOBODY, CALLBACKS, NO_STAGE = N_("Nobody"), N_("Callbacks"), N_("No stage")
 
 @dataclass(frozen=True, slots=True)
 class _Lit:
-    """A lamp that lit in the period. ``went_on``: the same wait was escalated. ``minutes``: working minutes until it was put out."""
+    """A lamp that lit in the period. ``went_on``: a later step of the same wait asked a manager. ``minutes``: working minutes until it
+    was put out.
+    """
 
     owner_id: int | None
     stage_id: int | None
@@ -41,6 +43,7 @@ class _Lit:
     lit_at: datetime
     is_burning: bool
     is_out_by_rules: bool
+    is_first: bool
     is_escalation: bool
     went_on: bool
     minutes: float | None
@@ -50,8 +53,8 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     """Lamps that lit in the period and that the viewer may see, by stage or by person."""
     people, funnel = await load_directory(session), await load_funnel(session)
     calendars = await load_calendars(session, people)
-    waits = (col(Lamp.checkpoint_id), col(Lamp.entry))
-    later = await fetch(session, columns(*waits).where(col(Lamp.is_escalation), col(Lamp.lit_at) >= asked.since))
+    waits, went_up = (col(Lamp.checkpoint_id), col(Lamp.entry)), col(Lamp.is_escalation) & (col(Lamp.step) > 0)
+    later = await fetch(session, columns(*waits).where(went_up, col(Lamp.lit_at) >= asked.since))
     escalated = {(checkpoint_id, clock_key(entry)) for checkpoint_id, entry in later}
     lit = []
     for lamp in await counted_rows(session, _lit_then(viewer, asked)):
@@ -67,6 +70,7 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
                 lamp.lit_at,
                 lamp.state == LampState.BURNING,
                 lamp.state == LampState.OUT and not is_reaction(lamp.out_reason),
+                lamp.step == 0,
                 lamp.is_escalation,
                 (lamp.checkpoint_id, clock_key(lamp.entry)) in escalated,
                 working.minutes_between(lamp.lit_at, until) if until is not None else None,
@@ -94,6 +98,7 @@ def _lit_then(viewer: Viewer, asked: Asked) -> Select[*tuple[Any, ...]]:
         Lamp.out_at,
         Lamp.out_reason,
         Lamp.state,
+        Lamp.step,
         Lamp.is_escalation,
     )
     query = (
@@ -117,19 +122,26 @@ def _lit_then(viewer: Viewer, asked: Asked) -> Select[*tuple[Any, ...]]:
 
 
 def _line(key: str, name: str, lamps: Sequence[_Lit]) -> ReportLine:
-    first = [each for each in lamps if not each.is_escalation]
+    first = [each for each in lamps if each.is_first]
+    judged = [each for each in first if not each.is_out_by_rules]
+    reactions = [each for each in first if each.minutes is not None]
     groups = {
         "lit": first,
-        "in_time": [each for each in first if each.minutes is not None and not each.went_on],
+        "in_time": [each for each in reactions if not each.went_on],
         "burning": [each for each in first if each.is_burning],
-        "escalated": [each for each in lamps if each.is_escalation],
+        "escalated": [each for each in lamps if each.is_escalation and not each.is_first],
     }
     values = {
         **{column: len(rows) for column, rows in groups.items()},
-        "percent_in_time": percent(len(groups["in_time"]), sum(not each.is_out_by_rules for each in first)),
-        "median_minutes": middle([each.minutes for each in first if each.minutes is not None]),
+        "percent_in_time": percent(len(groups["in_time"]), len(judged)),
+        "median_minutes": middle([each.minutes for each in reactions if each.minutes is not None]),
     }
-    return ReportLine(key, name, values, {column: RowsBehind(rows, _behind) for column, rows in groups.items()})
+    behind = {
+        **{column: RowsBehind(rows, _behind) for column, rows in groups.items()},
+        "percent_in_time": shared_in(judged, groups["in_time"], _behind),
+        "median_minutes": valued(reactions, lambda each: each.minutes, _behind),
+    }
+    return ReportLine(key, name, values, behind)
 
 
 def _behind(each: _Lit) -> Behind:
@@ -142,8 +154,8 @@ LAMPS = Report(
     name="lamps",
     title=N_("Lamps"),
     definition=N_(
-        "Lamps that lit in the period, of deals and of callbacks. Lit: whoever should have acted was asked. Out in time: work put it "
-        "out before the manager was asked. With the manager: the next step asked the manager. Reaction is the median of working "
+        "Lamps that lit in the period, of deals and of callbacks. Lit: the first step of a wait asked somebody, or two people together. "
+        "Out in time: work put it out before a later step asked the manager. With the manager: a later step asked the manager. Reaction is the median of working "
         "minutes from the lamp to the work, by the calendar of whoever's work it is. What went out because a checkpoint or norm was changed is no reaction and "
         "not in the share. A lamp counts where the deal stood when it lit."
     ),
@@ -151,8 +163,8 @@ LAMPS = Report(
     columns=(
         Column("lit", N_("Lit"), ColumnKind.COUNT, opens=True),
         Column("in_time", N_("Out in time"), ColumnKind.COUNT, opens=True),
-        Column("percent_in_time", N_("Share out in time"), ColumnKind.PERCENT),
-        Column("median_minutes", N_("Reaction, median"), ColumnKind.MINUTES),
+        Column("percent_in_time", N_("Share out in time"), ColumnKind.PERCENT, opens=True),
+        Column("median_minutes", N_("Reaction, median"), ColumnKind.MINUTES, opens=True),
         Column("burning", N_("Burning now"), ColumnKind.COUNT, opens=True),
         Column("escalated", N_("With the manager"), ColumnKind.COUNT, opens=True),
     ),

@@ -12,7 +12,7 @@ from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, StageKind, StageMove
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import load_directory
-from pbxcrm.reports.grouping import counted_rows, percent, split
+from pbxcrm.reports.grouping import counted_rows, percent, shared_in, split, valued
 from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, RowsBehind, Table
 from pbxcrm.reports.stage_stays import BY_DEAL, DEAL_COLUMNS, DealGroups, ReportedDeal, sum_of
 from pbxcrm.shared.reasons import N_
@@ -44,7 +44,7 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     found: list[tuple[ReportedDeal, int | None]] = []
     for *values, from_id in await counted_rows(session, query):
         found.append((ReportedDeal(*values), from_id))
-    groups, count = DealGroups(people, funnel), len(found)
+    groups, everything = DealGroups(people, funnel), [deal for deal, _ in found]
 
     def key_of(each: tuple[ReportedDeal, int | None]) -> tuple[str, str]:
         deal, from_id = each
@@ -57,11 +57,16 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
 
     def line_of(key: str, name: str, group: Sequence[tuple[ReportedDeal, int | None]]) -> ReportLine:
         deals = [deal for deal, _ in group]
-        values = {"lost": len(deals), "percent_lost": percent(len(deals), count), "amount": sum_of(deals)}
-        return ReportLine(key, name, values, {"lost": RowsBehind(deals, _behind)})
+        values = {"lost": len(deals), "percent_lost": percent(len(deals), len(everything)), "amount": sum_of(deals)}
+        behind = {
+            "lost": RowsBehind(deals, _behind),
+            "percent_lost": shared_in(everything, deals, _behind),
+            "amount": valued(deals, lambda deal: deal.amount, _behind),
+        }
+        return ReportLine(key, name, values, behind)
 
     table = split(found, key_of, line_of, lambda everything: line_of("", "", everything))
-    return Table(sorted(table.lines, key=lambda line: (-line.values["lost"], line.name)), table.totals)
+    return Table(sorted(table.lines, key=lambda line: (-line.values["lost"], line.name)), table.whole)
 
 
 def _behind(deal: ReportedDeal) -> Behind:
@@ -78,8 +83,8 @@ LOSSES = Report(
     dimensions={"reason": N_("By reason"), "stage": N_("By stage"), **BY_DEAL},
     columns=(
         Column("lost", N_("Lost"), ColumnKind.COUNT, opens=True),
-        Column("percent_lost", N_("Share"), ColumnKind.PERCENT),
-        Column("amount", N_("Sum"), ColumnKind.MONEY),
+        Column("percent_lost", N_("Share"), ColumnKind.PERCENT, opens=True),
+        Column("amount", N_("Sum"), ColumnKind.MONEY, opens=True),
     ),
     load=load,
     bar="lost",

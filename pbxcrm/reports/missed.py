@@ -11,8 +11,8 @@ from pbxcrm.callbacks.access import visible_episodes
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import DecisionContext, load_context, working_of
 from pbxcrm.calls.models import Line as PhoneLine
-from pbxcrm.reports.grouping import day_of, hour_of, middle, of_person, percent, split
-from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, Table
+from pbxcrm.reports.grouping import day_of, hour_of, middle, of_person, percent, shared_in, split, valued
+from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, RowsBehind, Table
 from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.reasons import N_
 
@@ -59,7 +59,7 @@ def _line(key: str, name: str, group: Sequence[Episode], context: DecisionContex
 
     norm = context.norm
     returned, late = [*lucky, *reached], [episode for episode in left if waited(episode) > norm]
-    behind = {
+    groups = {
         "missed": counted,
         "recovered": lucky,
         "reached": reached,
@@ -69,11 +69,16 @@ def _line(key: str, name: str, group: Sequence[Episode], context: DecisionContex
         "dismissed": of(EpisodeStatus.DISMISSED),
     }
     values = {
-        **{column: len(rows) for column, rows in behind.items()},
+        **{column: len(rows) for column, rows in groups.items()},
         "median_minutes": middle([waited(episode) for episode in reached]),
-        "percent_returned": percent(len(lucky) + len(reached), len(counted)),
+        "percent_returned": percent(len(returned), len(counted)),
     }
-    return ReportLine(key, name, values, {column: [_behind(each) for each in rows] for column, rows in behind.items()})
+    behind = {
+        **{column: RowsBehind(rows, _behind) for column, rows in groups.items()},
+        "median_minutes": valued(reached, waited, _behind),
+        "percent_returned": shared_in(counted, returned, _behind),
+    }
+    return ReportLine(key, name, values, behind)
 
 
 def _behind(episode: Episode) -> Behind:
@@ -97,9 +102,9 @@ MISSED = Report(
         Column("reached", N_("Called back"), ColumnKind.COUNT, opens=True),
         Column("in_norm", N_("Returned in the norm"), ColumnKind.COUNT, opens=True),
         Column("judged", N_("Judged by the norm"), ColumnKind.COUNT, opens=True),
-        Column("median_minutes", N_("Called back within, median"), ColumnKind.MINUTES),
+        Column("median_minutes", N_("Called back within, median"), ColumnKind.MINUTES, opens=True),
         Column("left", N_("Left"), ColumnKind.COUNT, opens=True),
-        Column("percent_returned", N_("Talked to"), ColumnKind.PERCENT),
+        Column("percent_returned", N_("Talked to"), ColumnKind.PERCENT, opens=True),
         Column("dismissed", N_("Dismissed"), ColumnKind.COUNT, opens=True),
     ),
     load=load,

@@ -1,6 +1,7 @@
 """A seller's own figures for a period (I10)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from sqlmodel import col, select
@@ -27,7 +28,7 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     who = asked.user_id if asked.user_id is not None else viewer.user_id
     lines = [*await _calls(session, viewer, who, asked), *await _callbacks(session, viewer, who, asked)]
     lines += [*await _deals(session, viewer, who, asked), *await _tasks(session, viewer, who, asked)]
-    return Table(lines, {})
+    return Table(lines)
 
 
 async def _calls(session: AsyncSession, viewer: Viewer, who: int, asked: Asked) -> list[ReportLine]:
@@ -108,7 +109,12 @@ async def _deals(session: AsyncSession, viewer: Viewer, who: int, asked: Asked) 
     return [
         _line("deals", N_("Deals made"), len(made), behind(made)),
         _line("won", N_("Deals won"), len(won), behind(won)),
-        _line("won_amount", N_("Sum of the deals won"), amount, behind(won)),
+        _line(
+            "won_amount",
+            N_("Sum of the deals won"),
+            amount,
+            [replace(row, value=deal.amount) for row, deal in zip(behind(won), won, strict=True)],
+        ),
         _line("lost", N_("Deals lost"), len(closed) - len(won), behind([deal for deal in closed if deal not in won])),
     ]
 

@@ -80,9 +80,14 @@ class PeriodBefore:
     values: Mapping[str, Mapping[str, Any]]
 
     @property
-    def last(self) -> datetime:
-        """A time on its last day."""
-        return self.until - timedelta(seconds=1)
+    def first_day(self) -> date:
+        """Its first day, in the time zone of the report."""
+        return self.since.date()
+
+    @property
+    def last_day(self) -> date:
+        """Its last day, in the time zone of the report."""
+        return (self.until - timedelta(seconds=1)).date()
 
 
 async def load_before(session: AsyncSession, viewer: Viewer, report: Report, asked: Asked) -> PeriodBefore | None:
@@ -112,9 +117,7 @@ def rows_behind(report: Report, table: Table, line: str, column: str) -> list[Be
     known = report.column(column)
     if known is None or not known.opens:
         raise Invalid("column", "reports.no_column", "Nothing stands behind this column.")
-    if line == ALL:
-        return [row for each in table.lines for row in each.behind.get(column, ())]
-    found = next((each for each in table.lines if each.key == line), None)
+    found = table.whole if line == ALL else next((each for each in table.lines if each.key == line), None)
     if found is None:
         raise Invalid("row", "reports.no_row", "There is no such line in this report.")
     return list(found.behind.get(column, ()))

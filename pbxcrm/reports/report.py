@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, overload
 from zoneinfo import ZoneInfo
@@ -71,12 +72,17 @@ class ReportLine:
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """A row that a figure counts: a call, callback, deal, task, contact or company."""
+    """A row that a figure counts: a call, callback, deal, task, contact or company.
+
+    ``value``: what it adds to a figure that is no count. Working minutes for a median, an amount for a sum, percent for an average, and
+    for a share whether the row is in it.
+    """
 
     kind: str
     id: int
     title: str
     at: datetime
+    value: float | Decimal | bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +105,15 @@ class RowsBehind(Sequence[Behind]):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The result of a report: its lines in order, and the totals over all rows."""
+    """The result of a report: its lines in order, and the line ``whole`` over all rows (None: the lines have no sum)."""
 
     lines: Sequence[ReportLine]
-    totals: Mapping[str, Any]
+    whole: ReportLine | None = None
+
+    @property
+    def totals(self) -> Mapping[str, Any]:
+        """The figures over all rows; empty where the lines have no sum."""
+        return self.whole.values if self.whole is not None else {}
 
 
 Load = Callable[[AsyncSession, Viewer, Asked], Awaitable[Table]]

@@ -10,7 +10,7 @@ from pbxcrm.access.permissions import Viewer
 from pbxcrm.deals.models import Deal, StageMove
 from pbxcrm.deals.queries import Funnel, load_funnel
 from pbxcrm.people.directory import Directory, load_directory
-from pbxcrm.reports.grouping import percent
+from pbxcrm.reports.grouping import percent, shared_in
 from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, RowsBehind, Table
 from pbxcrm.reports.stage_stays import NOBODY, Exit, StageStay, is_closed, load_ways, order_of
 from pbxcrm.shared.reasons import N_
@@ -47,7 +47,7 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     ]
     counted = [stay for key in asked_for for stay in by_person[key]]
     totals = {**_counts(counted), "percent_team": None, "points": None}
-    return Table(sorted(lines, key=_place(asked.by, funnel)), totals)
+    return Table(sorted(lines, key=_place(asked.by, funnel)), ReportLine("", "", totals, _behind_counts(counted)))
 
 
 def _is_asked(people: Directory, asked: Asked, user_id: int | None) -> bool:
@@ -72,7 +72,7 @@ def _line(
         "percent_team": theirs,
         "points": mine - theirs if is_judged and mine is not None and theirs is not None else None,
     }
-    behind = {column: RowsBehind(rows, _behind) for column, rows in _rows(own).items()}
+    behind = {**_behind_counts(own), "percent_team": _behind_share(team)}
     name, under = (stage, person) if by == "stage" else (person, stage)
     return ReportLine(f"{stay.deal.responsible_id or 0}-{stay.stage.id}", name, values, behind, under)
 
@@ -91,6 +91,15 @@ def _counts(stays: Sequence[StageStay]) -> dict[str, int | None]:
         **{column: len(found) for column, found in rows.items()},
         "percent_on": percent(len(rows["on"]), len(stays)),
     }
+
+
+def _behind_counts(stays: Sequence[StageStay]) -> dict[str, Sequence[Behind]]:
+    behind: dict[str, Sequence[Behind]] = {column: RowsBehind(rows, _behind) for column, rows in _rows(stays).items()}
+    return {**behind, "percent_on": _behind_share(stays), "points": _behind_share(stays)}
+
+
+def _behind_share(stays: Sequence[StageStay]) -> Sequence[Behind]:
+    return shared_in(stays, _rows(stays)["on"], _behind)
 
 
 def _place(by: str, funnel: Funnel) -> Callable[[ReportLine], Any]:
@@ -124,9 +133,9 @@ SELLER_STAGES = Report(
         Column("left", N_("Deals that left it"), ColumnKind.COUNT, opens=True),
         Column("on", N_("Went on"), ColumnKind.COUNT, opens=True),
         Column("lost", N_("Lost"), ColumnKind.COUNT, opens=True),
-        Column("percent_on", N_("Conversion"), ColumnKind.PERCENT),
-        Column("percent_team", N_("Conversion of the team"), ColumnKind.PERCENT),
-        Column("points", N_("Difference, points"), ColumnKind.COUNT),
+        Column("percent_on", N_("Conversion"), ColumnKind.PERCENT, opens=True),
+        Column("percent_team", N_("Conversion of the team"), ColumnKind.PERCENT, opens=True),
+        Column("points", N_("Difference, points"), ColumnKind.COUNT, opens=True),
     ),
     load=load,
     by_pipeline=True,

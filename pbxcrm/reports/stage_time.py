@@ -14,7 +14,7 @@ from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import load_directory
-from pbxcrm.reports.grouping import counted_rows, middle, ninth_tenth, of_person, percent, split
+from pbxcrm.reports.grouping import counted_rows, middle, ninth_tenth, of_person, percent, shared_in, split, valued
 from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, RowsBehind, Table
 from pbxcrm.shared.reasons import N_
 
@@ -75,7 +75,7 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     if asked.by == "owner":
         return table
     order = {str(stage.id): (stage.pipeline_id, stage.position) for stage in funnel.stages.values()}
-    return Table(sorted(table.lines, key=lambda line: order[line.key]), table.totals)
+    return Table(sorted(table.lines, key=lambda line: order[line.key]), table.whole)
 
 
 def _line(key: str, name: str, stays: Sequence[_Stay]) -> ReportLine:
@@ -91,7 +91,14 @@ def _line(key: str, name: str, stays: Sequence[_Stay]) -> ReportLine:
         "over": len(over),
         "percent_over": percent(len(over), len(judged)),
     }
-    behind = {"left": RowsBehind(stays, _behind), "over": RowsBehind(over, _behind)}
+    timed = valued(stays, lambda stay: stay.minutes, _behind)
+    behind = {
+        "left": RowsBehind(stays, _behind),
+        "median_minutes": timed,
+        "p90_minutes": timed,
+        "over": RowsBehind(over, _behind),
+        "percent_over": shared_in(judged, over, _behind),
+    }
     return ReportLine(key, name, values, behind)
 
 
@@ -111,10 +118,10 @@ STAGE_TIME = Report(
     columns=(
         Column("left", N_("Deals that left it"), ColumnKind.COUNT, opens=True),
         Column("norm_minutes", N_("Norm"), ColumnKind.MINUTES),
-        Column("median_minutes", N_("Median"), ColumnKind.MINUTES),
-        Column("p90_minutes", N_("90th percentile"), ColumnKind.MINUTES),
+        Column("median_minutes", N_("Median"), ColumnKind.MINUTES, opens=True),
+        Column("p90_minutes", N_("90th percentile"), ColumnKind.MINUTES, opens=True),
         Column("over", N_("Over the norm"), ColumnKind.COUNT, opens=True),
-        Column("percent_over", N_("Share over the norm"), ColumnKind.PERCENT),
+        Column("percent_over", N_("Share over the norm"), ColumnKind.PERCENT, opens=True),
     ),
     load=load,
     bar="median_minutes",

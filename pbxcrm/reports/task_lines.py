@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, select
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.reports.grouping import counted_rows, percent
+from pbxcrm.reports.grouping import counted_rows, percent, shared_in
 from pbxcrm.reports.report import Asked, Behind, ReportLine, RowsBehind
 from pbxcrm.tasks.models import Task, TaskStatus
 
@@ -54,11 +54,17 @@ def overdue(tasks: Iterable[CountedTask], asked: Asked) -> list[CountedTask]:
 
 
 def line_of_tasks(
-    key: str, name: str, behind: Mapping[str, Sequence[CountedTask]], share: str, part: int, whole: int
+    key: str,
+    name: str,
+    groups: Mapping[str, Sequence[CountedTask]],
+    share: str,
+    part: Sequence[CountedTask],
+    whole: Sequence[CountedTask],
 ) -> ReportLine:
     """Each column counts its tasks and opens them; column ``share`` is ``part`` of ``whole`` in percent."""
-    values = {**{column: len(tasks) for column, tasks in behind.items()}, share: percent(part, whole)}
-    return ReportLine(key, name, values, {column: RowsBehind(tasks, _behind) for column, tasks in behind.items()})
+    values = {**{column: len(tasks) for column, tasks in groups.items()}, share: percent(len(part), len(whole))}
+    behind = {column: RowsBehind(tasks, _behind) for column, tasks in groups.items()}
+    return ReportLine(key, name, values, {**behind, share: shared_in(whole, part, _behind)})
 
 
 def _behind(task: CountedTask) -> Behind:

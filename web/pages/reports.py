@@ -60,7 +60,7 @@ async def one(request: Request) -> Response:
             table, before = await _load(session, request, report, chosen)
         except Invalid as error:
             chosen.form.refuse(error)
-            table, before = Table([], {}), None
+            table, before = Table([]), None
         teams, people = await list_teams(session), await list_users(session, viewer(request))
         pipelines = await list_pipelines(session)
     if request.query_params.get("format") in {"csv", "xlsx"} and not chosen.form.errors:
@@ -97,14 +97,19 @@ async def rows(request: Request) -> Response:
     line, column = request.query_params.get("row", ""), request.query_params.get("column", "")
     found, at = rows_behind(report, table, line, column), min(asked_number(request, "at") or 0, MOST)
     known = report.column(column)
+    whole = table.whole if line == ALL else next(each for each in table.lines if each.key == line)
+    shown = found[at : at + LISTED]
     return show(
         request,
         "reports/rows.html",
         report=report,
-        line=_("All") if line == ALL else _named(next(each for each in table.lines if each.key == line)),
+        line=_("All") if whole is None or line == ALL else _named(whole),
         column=known,
+        value=whole.values.get(column) if whole is not None else None,
         count=len(found),
-        rows=[(row, _path(row)) for row in found[at : at + LISTED]],
+        rows=[(row, _path(row)) for row in shown],
+        valued=any(row.value is not None for row in shown),
+        is_share=any(isinstance(row.value, bool) for row in shown),
         more=at + LISTED if len(found) > at + LISTED else None,
     )
 
@@ -121,7 +126,7 @@ async def _load(
     session: AsyncSession, request: Request, report: Report, chosen: Chosen, *, compare: bool = True
 ) -> tuple[Table, PeriodBefore | None]:
     if chosen.form.errors:
-        return Table([], {}), None
+        return Table([]), None
     asked, table = await load_report(session, viewer(request), report, chosen.filter, now=now(request))
     return table, await load_before(session, viewer(request), report, asked) if compare else None
 

@@ -48,13 +48,15 @@ async def test_missed_calls_are_counted_once_and_every_figure_opens_its_rows(day
         )
         for by in ("owner", "line", "hour", "day"):
             table = await ask(client, f"/missed?{TODAY}&by={by}")
-            for column in (column["key"] for column in table["columns"] if column["opens"]):
+            for column in (column["key"] for column in table["columns"] if column["kind"] == "count"):
                 total = 0
                 for row in table["rows"]:
                     behind = await ask(client, f"/missed/rows?{TODAY}&by={by}&row={row['key']}&column={column}")
                     assert len(behind["items"]) == row["values"][column], (by, column, row)
                     total += len(behind["items"])
                 assert total == table["totals"][column]
+        talked_to = await ask(client, f"/missed/rows?{TODAY}&row=all&column=percent_returned")
+        assert sorted(row["value"] for row in talked_to["items"]) == [False, True]
         nothing = await ask(client, "/missed?from=2026-01-01&until=2026-01-31")
         assert (nothing["rows"], nothing["totals"]["missed"], nothing["totals"]["percent_returned"]) == ([], 0, None)
 
@@ -110,7 +112,7 @@ async def test_what_is_asked_wrongly_is_said_at_its_place(day: Programs) -> None
             ("/missed?from=2000-11-18&until=2026-11-17", "reports.too_long", "until"),
             (f"/missed?{TODAY}&by=shoe", "reports.by", "by"),
             (f"/missed?{TODAY}&login=nobody", "people.not_found", "login"),
-            (f"/missed/rows?{TODAY}&row=1&column=percent_returned", "reports.no_column", "column"),
+            (f"/missed/rows?{TODAY}&row=1&column=norm", "reports.no_column", "column"),
             (f"/missed/rows?{TODAY}&row=77&column=missed", "reports.no_row", "row"),
         ):
             assert_problem(await client.get(f"/api/v1/reports{path}"), 422, code, field)

@@ -68,3 +68,25 @@ async def test_rows_behind_a_figure_come_some_at_a_time(browser: Browsers, monke
         more = re.search(r'class="more"><a class="btn" href="([^"]+)"', page)
         path = more[1].replace("&amp;", "&") if more else ""
     assert sorted(seen) == ["Fence", "Gate", "Roof"]
+
+
+async def test_each_figure_of_the_line_of_all_rows_and_each_share_opens_its_rows(
+    browser: Browsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grouping, "MOST", 100)
+    monkeypatch.setattr(reports, "LISTED", 100)
+    olena, iryna = await browser("olena"), await browser("iryna")
+    for deal_id in (1, 2, 3):
+        await olena.post(f"/deals/{deal_id}/move", data={"stage_id": "4", "version": "1"})
+    page = (await iryna.get("/reports/stage_time")).text
+    definition = re.search(r'<p class="definition"[^>]*>(.*?)</p>', page, re.DOTALL)
+    assert definition, "what is counted is not seen without a click"
+    assert "Deals that left a stage in the period" in definition[1]
+    (foot,) = re.findall(r"<tfoot>.*</tfoot>", page, re.DOTALL)
+    opened = dict(re.findall(r'href="[^"]*row=all&amp;column=(\w+)">([^<]+)</a>', foot))
+    assert opened["left"] == "3"
+    assert {"left", "median_minutes", "p90_minutes"} <= set(opened)
+    rows = (await iryna.get("/reports/stage_time/rows?row=all&column=median_minutes")).text
+    assert 'class="definition"' in rows
+    assert len(re.findall(r'<td class="num" data-label="Median">', rows)) == 3
+    assert "3 rows" in rows

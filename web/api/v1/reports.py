@@ -60,7 +60,9 @@ class ReportOut(ApiAnswer):
 class LineOut(ApiAnswer):
     """A line of a report."""
 
-    key: str = Field(description="Send it as `row` to get the rows behind its figures.")
+    key: str = Field(
+        description="Send it as `row` to get the rows behind its figures; `all` for those behind the totals."
+    )
     name: str
     under: str = Field("", description="A second name, such as the pipeline of a stage.")
     values: dict[str, Any]
@@ -93,6 +95,11 @@ class BehindOut(ApiAnswer):
     id: int
     title: str
     at: Moment
+    value: float | str | bool | None = Field(
+        None,
+        description="What it adds to a figure that is no count: working minutes, a sum of money as text, percent, or for a share "
+        "whether it is in it.",
+    )
 
 
 class ReportQuery(ApiRequest):
@@ -138,7 +145,10 @@ async def read_report_rows(ask: Ask, report: str, query: RowsQuery) -> Page[Behi
     found = access_report(ask.viewer, report)
     _, table = await load_report(ask.session, ask.viewer, found, await _filter(ask, query), now=ask.now)
     rows = rows_behind(found, table, query.row, query.column)
-    items = [BehindOut(kind=row.kind, id=row.id, title=row.title, at=row.at) for row in rows]  # type: ignore[arg-type]
+    items = [
+        BehindOut(kind=row.kind, id=row.id, title=row.title, at=row.at, value=_plain_value(row.value))  # type: ignore[arg-type]
+        for row in rows
+    ]
     return Page[BehindOut].part_of(items, query)
 
 
@@ -219,4 +229,8 @@ def _table(report: Report, asked: Asked, table: Table, before: PeriodBefore | No
 
 
 def _plain(values: Any) -> dict[str, Any]:
-    return {key: format(value, ".2f") if isinstance(value, Decimal) else value for key, value in values.items()}
+    return {key: _plain_value(value) for key, value in values.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    return format(value, ".2f") if isinstance(value, Decimal) else value
