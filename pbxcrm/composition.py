@@ -66,6 +66,8 @@ from pbxcrm.deals.passed_decisions import settle_lost, tell_owner_of_client
 from pbxcrm.deals.pipeline_actions import HANDLERS as FUNNEL_TIMERS
 from pbxcrm.deals.queries import titles_of_deals
 from pbxcrm.deals.timers import HANDLERS as DEAL_TIMERS
+from pbxcrm.distribution import actions as distribution
+from pbxcrm.distribution import reasons as distribution_reasons
 from pbxcrm.fields.hooks import register_targets
 from pbxcrm.fields.models import LinkTarget, ValueKind
 from pbxcrm.fields.timers import BEFORE as BEFORE_FIELD_WORK
@@ -139,6 +141,7 @@ def compose() -> None:
         checkpoints.REASONS,
         callbacks.REASONS,
         reactions.REASONS,
+        distribution_reasons.REASONS,
     )
     register_sources(
         {
@@ -153,10 +156,15 @@ def compose() -> None:
         }
     )
     stage_entered.register(
-        handlers.deal_entered, stage_tasks.deal_entered, follow_closing, settle_lost, next_attempts.deal_entered
+        handlers.deal_entered,
+        stage_tasks.deal_entered,
+        follow_closing,
+        settle_lost,
+        next_attempts.deal_entered,
+        distribution.deal_entered,
     )
     with_anothers_client.register(tell_owner_of_client)
-    deal_changed.register(handlers.deal_changed)
+    deal_changed.register(handlers.deal_changed, distribution.deal_changed)
     stage_changed.register(handlers.stage_changed)
     stage_split.register(handlers.stage_split, stage_tasks.stage_split)
     stage_archived.register(line_stage_archived)

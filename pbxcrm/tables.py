@@ -9,6 +9,7 @@ from pbxcrm.calls import models as calls
 from pbxcrm.checkpoints import models as checkpoints
 from pbxcrm.contacts import models as contacts
 from pbxcrm.deals import models as deals
+from pbxcrm.distribution import models as distribution
 from pbxcrm.fields import models as fields
 from pbxcrm.files import models as files
 from pbxcrm.flags import models as flags
@@ -31,6 +32,7 @@ __all__ = [
     "checkpoints",
     "contacts",
     "deals",
+    "distribution",
     "events",
     "fields",
     "files",

@@ -19,6 +19,7 @@ from pbxcrm.calls.stored_state import columns_of, columns_of_leg
 from pbxcrm.checkpoints.handlers import TalkOver, clients_talked
 from pbxcrm.contacts.queries import load_numbers
 from pbxcrm.deals.models import Deal
+from pbxcrm.distribution.actions import LOCK as DISTRIBUTION_LOCK
 from pbxcrm.people.directory import Directory
 from pbxcrm.phone.match_orders import match_order
 from pbxcrm.reactions.call_context import CallContext
@@ -249,8 +250,11 @@ async def apply_facts(session: AsyncSession, context: CallContext, facts: tuple[
             if dials(fact) or fact.kind is FactKind.ENDED or has_consequences(fact.call, rows.of(fact))
         ]
         numbers = {number for state in deciding if (number := _client_number(state, context)) is not None}
+        keys = [f"client:{number}" for number in numbers]
+        if context.distribution and any(_may_be_nobodys(state, context) for state in deciding):
+            keys.append(DISTRIBUTION_LOCK)  # before any deal is locked, as everybody does who asks the rules
+        await lock_all(session, keys)
         if numbers:
-            await lock_all(session, [f"client:{number}" for number in numbers])
             known = await load_numbers(session, numbers)
             missed = {_client_number(state, context) or "" for state in deciding if _may_be_missed(state)}
             before = await read_clients(session, known, numbers, missed)
@@ -268,6 +272,11 @@ async def apply_facts(session: AsyncSession, context: CallContext, facts: tuple[
                 await _apply(session, context, fact, rows, talks)
         await rows.write_down(session)
         await clients_talked(session, talks)
+
+
+def _may_be_nobodys(state: CallState, context: CallContext) -> bool:
+    """Whether the call may make a deal that the rules of distribution give to somebody: none of us answered it."""
+    return _may_be_missed(state) or (state.was_answered and context.people.user_of(state.answered_by) is None)
 
 
 def _may_be_missed(state: CallState) -> bool:

@@ -1,7 +1,7 @@
 """What a call does to deals, callbacks and tasks. Each step checks first what exists, so a repetition changes nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -10,76 +10,29 @@ from pbxcrm.callbacks.actions import Miss, do_close, do_miss
 from pbxcrm.callbacks.attempts import do_attempt, do_failed_attempt
 from pbxcrm.callbacks.models import AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import open_episodes
-from pbxcrm.callbacks.rules import Candidate, choose_owner, client_keys, reason_of_miss
+from pbxcrm.callbacks.rules import reason_of_miss
 from pbxcrm.calls.facts import CallState, Direction, MissedReason, Outcome
-from pbxcrm.calls.models import Call, Line
+from pbxcrm.calls.models import Call
 from pbxcrm.calls.rules import line_of, title_of_new_deal
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.actions import DealDraft, do_assign_deal, do_create_deal
 from pbxcrm.deals.automatic_moves import do_move_by_itself
 from pbxcrm.deals.models import Deal, Stage, StageKind
+from pbxcrm.distribution.actions import read_case, settle
+from pbxcrm.distribution.cases import DealCase
 from pbxcrm.people.models import User
-from pbxcrm.reactions.call_context import CallContext
-from pbxcrm.reactions.client_of_call import Client, identify, last_talked, talk_after
+from pbxcrm.reactions.call_context import CallContext, Case
+from pbxcrm.reactions.client_of_call import identify, talk_after
 from pbxcrm.reactions.next_attempts import decided, do_plan_next, do_settle
+from pbxcrm.reactions.owner_actions import CallOwner, choose_owner_of, new_case
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.locking import lock_row
-from pbxcrm.shared.numbers import format_for_people, normalise
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import TaskDraft, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind
 
 HUMAN_GAVE_UP = {MissedReason.ABANDONED_RINGING, MissedReason.ABANDONED_IN_QUEUE, MissedReason.ABANDONED_IN_IVR}
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A call to decide about: its row, its state from the PBX, its line and client, and the time of the fact."""
-
-    session: AsyncSession
-    context: CallContext
-    call: Call
-    state: CallState
-    line: Line
-    client: Client
-    at: datetime
-
-    @property
-    def keys(self) -> list[str]:
-        """The keys that an open callback of this client may have; a new callback gets the first."""
-        return client_keys(self.client.number, self.client.contact_ids, self.line.name)
-
-    @property
-    def number(self) -> str:
-        """The client's number as people write it; a dash if it is withheld."""
-        return format_for_people(self.client.number) if self.client.number else "—"
-
-    @property
-    def who_talked(self) -> User | None:
-        """The user who talked first, on an extension or on their mobile."""
-        state, people = self.state, self.context.people
-        by_phone = people.user_of(state.made_by if state.direction is Direction.OUTBOUND else state.answered_by)
-        return by_phone or people.user_of_mobile(self._mobile)
-
-    @property
-    def talker(self) -> str:
-        """The extension or outside number that talked for us, for texts."""
-        state = self.state
-        extension = state.made_by if state.direction is Direction.OUTBOUND else state.answered_by
-        return extension or (format_for_people(self._mobile) if self._mobile else "—")
-
-    @property
-    def _mobile(self) -> str | None:
-        """The outside number that answered for us; None if there is none."""
-        region = self.line.region or self.context.settings.region_of(self.state.pbx)
-        numbers = (normalise(leg.extension, region) for leg in self.state.outside if leg.answered_at is not None)
-        return next((number for number in numbers if number is not None and number != self.client.number), None)
-
-    @property
-    def client_name(self) -> str:
-        """The client's name, or the number as people write it."""
-        return self.client.contact.name if self.client.contact and self.client.contact.name else self.number
 
 
 def has_consequences(state: CallState, call: Call) -> bool:
@@ -135,7 +88,7 @@ async def _find_or_make_deal(case: Case, user: User | None) -> None:
         await _attempts_end(case, deal, user)
         await _leave_didnt_reach(case, deal, user)
         return
-    if not line.makes_deals or (case.client.number is None and not line.anonymous_makes_deals):
+    if not _makes_deal(case):
         call.reason = reason("call.line_off", line=line.name).stored()
         return
     stage = _stage(case, StageKind.UNSORTED)
@@ -151,9 +104,11 @@ async def _find_or_make_deal(case: Case, user: User | None) -> None:
             **facts,
         )
     else:
-        owner_id, behind = await _choose_owner(case)
+        owner = await choose_owner_of(case, new_case(case, stage))
         code = "call.new_deal_unmapped" if case.state.answered_by else "call.new_deal_outside"
-        why = reason(code, behind, **facts)
+        made = await _make_deal(case, stage, owner.user_id, reason(code, owner.why, **facts))
+        await settle(case.session, owner.choice, made, case.at, case.context.people)
+        return
     await _make_deal(case, stage, owner_id, why)
 
 
@@ -175,8 +130,10 @@ async def _inbound_over(case: Case) -> None:
         [case.context.people.called(extension) for extension in state.rang],
         state.queue,
     )
-    owner_id, why_owner = await _choose_owner(case)
-    deal = await _deal_of_miss(case, owner_id, why_missed, why_owner)
+    known = await _deal_known(case)
+    owner = await choose_owner_of(case, await _case_to_distribute(case, known))
+    owner_id, why_owner = owner.user_id, owner.why
+    deal = await _deal_of_miss(case, known, owner, why_missed)
     call.responsible_id = deal.responsible_id if deal is not None else owner_id
     if not line.makes_callbacks:
         return
@@ -215,24 +172,53 @@ async def _close_if_through_already(case: Case, episode: Episode) -> None:
     await do_close(case.session, episode, status, why, case.at, case.context, call_id=call.id, by_id=by_id)
 
 
-async def _deal_of_miss(case: Case, owner_id: int | None, why_missed: Reason, why_owner: Reason) -> Deal | None:
-    call, line, deal = case.call, case.line, case.client.deal
-    if call.deal_id is not None:
-        return await case.session.get(Deal, call.deal_id)
-    if deal is None and case.client.number is None:
-        deal = await _deal_of_anonymous(case)
-    if deal is not None:
-        call.deal_id = deal.id
-        call.reason = reason("call.missed_open_deal", why_missed).stored()
-        return deal
-    if not line.makes_deals or (case.client.number is None and not line.anonymous_makes_deals):
+async def _deal_known(case: Case) -> Deal | None:
+    """The deal of the call, else the client's open one, else that of the callback which withheld numbers share."""
+    if case.call.deal_id is not None:
+        return await case.session.get(Deal, case.call.deal_id)
+    if case.client.deal is None and case.client.number is None:
+        return await _deal_of_anonymous(case)
+    return case.client.deal
+
+
+async def _case_to_distribute(case: Case, known: Deal | None) -> DealCase | None:
+    """What to ask the rules of distribution about: the deal that a missed call makes, or an open one that is nobody's yet."""
+    if not case.context.distribution:
+        return None
+    if known is not None:
+        if known.responsible_id is not None or known.closed_at is not None:
+            return None
+        return replace(await read_case(case.session, known), subject=f"call:{case.call.id}", line_id=case.line.id)
+    stage = _stage(case, StageKind.DIDNT_REACH) if _makes_deal(case) else None
+    return new_case(case, stage) if stage is not None else None
+
+
+def _makes_deal(case: Case) -> bool:
+    """Whether the line makes deals of such calls."""
+    line = case.line
+    return line.makes_deals and (case.client.number is not None or line.anonymous_makes_deals)
+
+
+async def _deal_of_miss(case: Case, known: Deal | None, owner: CallOwner, why_missed: Reason) -> Deal | None:
+    call, line, people = case.call, case.line, case.context.people
+    if known is not None:
+        if call.deal_id is None:
+            call.deal_id = known.id
+            call.reason = reason("call.missed_open_deal", why_missed).stored()
+        if owner.choice.spoke and known.responsible_id is None:
+            await do_assign_deal(case.session, known, owner.user_id, case.at, actor=None, people=people, why=owner.why)
+            await settle(case.session, owner.choice, known, case.at, people)
+        return known
+    if not _makes_deal(case):
         call.reason = reason("call.missed_no_deal", why_missed, line=line.name).stored()
         return None
     stage = _stage(case, StageKind.DIDNT_REACH)
     if stage is None:
         return None
-    why = reason("call.missed_new_deal", why_missed, why_owner, number=case.number, stage=stage.name)
-    return await _make_deal(case, stage, owner_id, why)
+    why = reason("call.missed_new_deal", why_missed, owner.why, number=case.number, stage=stage.name)
+    deal = await _make_deal(case, stage, owner.user_id, why)
+    await settle(case.session, owner.choice, deal, case.at, people)
+    return deal
 
 
 async def _deal_of_anonymous(case: Case) -> Deal | None:
@@ -405,33 +391,6 @@ def _stage(case: Case, kind: StageKind) -> Stage | None:
     if chosen is not None and chosen.archived_at is None:
         return chosen
     return funnel.stage_of_kind(line.pipeline_id, kind) or funnel.stage_of_kind(funnel.default_id, kind)
-
-
-async def _choose_owner(case: Case) -> tuple[int | None, Reason]:
-    """C5: try the owners in the order of the settings; the first one on shift gets it. Returns user id and reason."""
-    people, line = case.context.people, case.line
-    responsible = (
-        case.client.deal.responsible_id
-        if case.client.deal
-        else (case.client.contact.responsible_id if case.client.contact else None)
-    )
-    rang: Sequence[User] = [user for user in map(people.user_of, case.state.rang) if user is not None]
-    last_rang = rang[-1].id if rang else None
-    asked = {
-        "responsible": responsible,
-        "last_talked": await last_talked(case.session, case.client, case.context.write_down)
-        if "last_talked" in case.context.options.owner_order
-        else None,
-        "last_rang": last_rang,
-        "line": line.owner_id,
-        "manager": _id(people.manager_of(last_rang if last_rang is not None else line.owner_id)),
-    }
-    candidates = [
-        Candidate(f"owner.{rule}", user.id, user.name, case.context.calendars.on_shift(user.id, case.at), line.name)
-        for rule in case.context.options.owner_order
-        if (user := people.active(asked.get(rule))) is not None and user.id is not None
-    ]
-    return choose_owner(candidates)
 
 
 async def _ask_whose_extension(case: Case, extension: str) -> None:
