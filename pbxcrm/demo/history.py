@@ -29,6 +29,7 @@ from pbxcrm.shared import reasons
 from pbxcrm.shared.core_sql import add_rows, execute, fetch
 from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.shared.search_keys import search_key
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import ABOUT_LAMP
 
@@ -120,7 +121,7 @@ class History:
     async def _insert(self, model: type[SQLModel], rows: Sequence[Mapping[str, object]]) -> list[int]:
         """Insert rows through Core and return their ids: an object of a model takes longer to make than its row to write.
 
-        Not for texts that are searched: their search keys are made when an object is inserted.
+        Not for names and notes, whose spellings and words are indexed when an object is inserted.
         """
         if not rows:
             return []
@@ -330,9 +331,8 @@ class History:
         for story, deal_id, into in zip(stories, deals, moves, strict=True):
             for stay, move_id in zip(story.stays, into, strict=False):  # the last move goes to the end
                 lamps += self._lit(story, stay, deal_id, move_id)
-        tasks = [self._lamp_task(lamp) for lamp in lamps]
-        await self._add(tasks)
-        await self._insert(Lamp, [self._lamp(lamp, task.id) for lamp, task in zip(lamps, tasks, strict=True)])
+        tasks = await self._insert(Task, [self._lamp_task(lamp) for lamp in lamps])
+        await self._insert(Lamp, [self._lamp(lamp, task_id) for lamp, task_id in zip(lamps, tasks, strict=True)])
 
     def _lit(self, story: DealStory, stay: StayStory, deal_id: int, move_id: int) -> list["_Lit"]:
         norm = stay.stage.norm
@@ -352,7 +352,7 @@ class History:
             found.append(_Lit(story, deal_id, stay.stage, clock, each, minutes, stay.left_at))
         return found
 
-    def _lamp(self, lit: "_Lit", task_id: int | None) -> dict[str, object]:
+    def _lamp(self, lit: "_Lit", task_id: int) -> dict[str, object]:
         at, owner = lit.lamp.lit_at, self._office.ids[lit.story.seller]
         return {
             "checkpoint_id": self._office.checkpoints[lit.stage.id],
@@ -391,28 +391,28 @@ class History:
             return reason("lamp.out_moved")
         return reason("lamp.out_talked", who=self._office.names[lit.story.seller])
 
-    def _lamp_task(self, lit: "_Lit") -> Task:
+    def _lamp_task(self, lit: "_Lit") -> dict[str, object]:
         """The task of a lamp that is out."""
         stage, title, why = self._office.stage_names[lit.stage.id], lit.story.title, self._why_out(lit)
         said = reason("task.lamp_stage", title=title, stage=stage)
         if lit.lamp.step:
             said = reason("task.lamp_control", who=self._office.names[lit.story.seller], title=title)
-        return Task(
-            kind=(TaskKind.CONTROL if lit.lamp.step else TaskKind.LAMP).value,
-            title=cut(reasons.text(said), Task.title),
-            title_code=said.stored(),
-            due_at=lit.lamp.lit_at,
-            assignee_id=self._asked(lit),
-            deal_id=lit.deal_id,
-            status=TaskStatus.DONE.value,
-            about=f"{ABOUT_LAMP}{lit.entry}",
-            result=cut(reasons.text(why), Task.result),
-            result_code=why.stored(),
-            reason=self._why_lit(lit).stored(),
-            created_at=lit.lamp.lit_at,
-            done_at=lit.out_at,
-            done_by_id=self._office.ids[lit.story.seller],
-        )
+        return {
+            "kind": (TaskKind.CONTROL if lit.lamp.step else TaskKind.LAMP).value,
+            **_titled(cut(reasons.text(said), Task.title)),
+            "title_code": said.stored(),
+            "due_at": lit.lamp.lit_at,
+            "assignee_id": self._asked(lit),
+            "deal_id": lit.deal_id,
+            "status": TaskStatus.DONE.value,
+            "about": f"{ABOUT_LAMP}{lit.entry}",
+            "result": cut(reasons.text(why), Task.result),
+            "result_code": why.stored(),
+            "reason": self._why_lit(lit).stored(),
+            "created_at": lit.lamp.lit_at,
+            "done_at": lit.out_at,
+            "done_by_id": self._office.ids[lit.story.seller],
+        }
 
     async def _add_tasks_and_notes(self, stories: Sequence[DealStory], deals: Sequence[int]) -> None:
         tasks, notes = [], []
@@ -421,21 +421,26 @@ class History:
             contact_id = self._contacts[story.client.number]
             tasks += [self._task(task, deal_id, contact_id, who) for task in story.tasks]
             notes += [Note(deal_id=deal_id, author_id=who, text=text, at=at) for at, text in story.notes]
-        await self._add(tasks)
+        await self._insert(Task, tasks)
         await self._add(notes)
 
     @staticmethod
-    def _task(task: TaskStory, deal_id: int, contact_id: int, who: int) -> Task:
-        return Task(
-            kind=TaskKind.TODO.value,
-            title=task.title,
-            due_at=task.due_at,
-            assignee_id=who,
-            deal_id=deal_id,
-            contact_id=contact_id,
-            status=(TaskStatus.DONE if task.done_at else TaskStatus.OPEN).value,
-            created_by_id=who,
-            created_at=task.created_at,
-            done_at=task.done_at,
-            done_by_id=who if task.done_at else None,
-        )
+    def _task(task: TaskStory, deal_id: int, contact_id: int, who: int) -> dict[str, object]:
+        return {
+            "kind": TaskKind.TODO.value,
+            **_titled(task.title),
+            "due_at": task.due_at,
+            "assignee_id": who,
+            "deal_id": deal_id,
+            "contact_id": contact_id,
+            "status": (TaskStatus.DONE if task.done_at else TaskStatus.OPEN).value,
+            "created_by_id": who,
+            "created_at": task.created_at,
+            "done_at": task.done_at,
+            "done_by_id": who if task.done_at else None,
+        }
+
+
+def _titled(title: str) -> dict[str, object]:
+    """A title with its search key, which events of the ORM make for rows that are added as objects."""
+    return {"title": title, "title_folded": search_key(title)}

@@ -22,6 +22,7 @@ from pbxcrm.demo.samples import SAMPLES
 from pbxcrm.demo.stories import GOES_ON, DealStory, PipelineShape, StageShape, Storyteller
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import Database
+from pbxcrm.shared.search_keys import search_key
 from pbxcrm.tasks.models import Task
 from tests.filled import Filled
 from tests.sample_company import DEALS, SUNDAY_NIGHT
@@ -74,6 +75,14 @@ async def test_the_past_holds_together(company: Database) -> None:
     assert {call.id for call in calls if call.talk_seconds} == talked
     happened = [*(move.at for move in moves), *(call.ended_at for call in calls), *(task.done_at for task in tasks)]
     assert max(each for each in happened if each is not None) <= SUNDAY_NIGHT
+
+
+async def test_its_tasks_can_be_searched(company: Database) -> None:
+    """They are inserted past the ORM, whose events make the search keys of other tasks."""
+    async with company.read() as session:
+        rows = (await session.exec(select(Task.title, Task.title_folded))).all()
+    assert len(rows) > DEALS
+    assert [title for title, folded in rows if folded != search_key(title)] == []
 
 
 async def test_no_client_has_two_open_deals_in_a_pipeline(company: Database) -> None:
