@@ -18,7 +18,7 @@ from web.api.resource import Ask, Resource
 from web.api.v1.deals import DealOut, deals_out
 from web.api.v1.merges import LeftOut
 
-deal_merges = Resource("deal merges", "Merging two open deals of one client, and undoing a merge.")
+deal_merges = Resource("deal-merges", "Merging two open deals of one client, and undoing a merge.")
 
 Which = Literal["this", "into"]
 
