@@ -27,7 +27,8 @@ from pbxcrm.reactions.client_of_call import read_clients
 from pbxcrm.reactions.consequence_actions import consider, has_consequences
 from pbxcrm.reactions.dialling import dials, take_callback
 from pbxcrm.reactions.mobiles import with_colleagues
-from pbxcrm.screenpop.card_actions import do_owe_wrap_up, say_dock_changed
+from pbxcrm.screenpop.audience import say_dock_changed
+from pbxcrm.screenpop.card_actions import do_owe_wrap_up
 from pbxcrm.shared.core_sql import add_and_keep, add_new, execute, fetch, list_param
 from pbxcrm.shared.db import lock_all
 from pbxcrm.shared.events import emit

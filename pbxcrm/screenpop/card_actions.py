@@ -20,27 +20,14 @@ from pbxcrm.deals.access import edits_deal
 from pbxcrm.deals.actions import access_deal_for_change, create_deal, say_deal_changed
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.people.directory import load_directory
+from pbxcrm.screenpop.audience import say_dock_changed
 from pbxcrm.screenpop.dock_queries import access_own_call
 from pbxcrm.screenpop.models import WrapUp
 from pbxcrm.shared.core_sql import add_new
 from pbxcrm.shared.db import before_commit, lock
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed
-from pbxcrm.shared.events import emit
 from pbxcrm.shared.lengths import check_optional_text
 from pbxcrm.shared.locking import lock_row
-
-
-def say_dock_changed(
-    session: AsyncSession, at: datetime, *user_ids: int | None, call_id: int | None = None, rings: bool = False
-) -> None:
-    """Tell these people's browsers to refresh their docks, in every tab: the card of one call, or all cards.
-
-    With ``rings`` the event is urgent and goes before all others.
-    """
-    users = {user_id for user_id in user_ids if user_id is not None}
-    if users:
-        emit(session, "dock", call_id or "", at, users=users, urgent=rings)
-
 
 OWED = "wrap_ups"  # key in session.info: rows collected and written together before the commit
 

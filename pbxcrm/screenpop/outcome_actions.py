@@ -19,7 +19,7 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.deals.passed_decisions import do_pass_on, owner_to_ask
 from pbxcrm.deals.queries import latest_move
 from pbxcrm.people.directory import load_directory
-from pbxcrm.screenpop.card_actions import say_dock_changed
+from pbxcrm.screenpop.audience import say_dock_changed
 from pbxcrm.screenpop.deal_access import about_call
 from pbxcrm.screenpop.dock_queries import access_own_call, is_on_call
 from pbxcrm.screenpop.models import Disposition, WrapUp

@@ -27,13 +27,13 @@ from pbxcrm.tasks.models import Task
 from web import gate_dialog
 from web.answers import redirect, toast, with_toast
 from web.forms import filled, read_form
+from web.gone_card_words import stopped
 from web.i18n import Here, Language, here, ngettext, speaking
 from web.i18n import gettext as _
 from web.live import Pusher, RenderRequest
 from web.pages.common import show
 from web.parts import Parts, now, parts, viewer
 from web.regions import RegionHtml
-from web.ring_endings import stopped
 from web.words import WHY_NOT
 
 NEXT_SAID = {"10m": "in 10 min", "2h": "in 2 h", "tomorrow": "next working day morning", "3d": "in 3 days morning"}

@@ -1,4 +1,4 @@
-"""Why a phone stopped ringing, as text for screen readers: answered by whom, missed, or given up by the caller."""
+"""The words for a card that left the dock, for screen readers: answered by whom, missed, or given up by the caller."""
 
 from pbxcrm.calls.facts import Direction, MissedReason, Outcome
 from pbxcrm.calls.models import Call
