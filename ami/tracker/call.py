@@ -174,6 +174,7 @@ class TrackedCall:
         self.told: dict[tuple[FactKind, str], int] = {}
         self.told_ringing: dict[str, None] = {}
         self.told_queue: str | None = None
+        self.untold_hangups: dict[str, None] = {}  # extensions whose phone, once picked up, hung up after the last fact
         self.told_description: tuple[object, ...] = ()
 
     # --- who is who -----------------------------------------------------------------------------------------------

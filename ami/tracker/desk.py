@@ -67,6 +67,7 @@ class Desk:
     def tell(self, call: TrackedCall, kind: FactKind, party: str, at: datetime) -> None:
         """Add a fact with the present state of the call."""
         ordinal = call.told[kind, party] = call.told.get((kind, party), 0) + 1
+        call.untold_hangups.clear()
         self._facts.append(CallFact(kind, party, ordinal, at, state_of(call)))
 
     def take_facts(self) -> list[CallFact]:
@@ -105,6 +106,8 @@ class Desk:
             if len(self._facts) == told_before:
                 self.tell(call, FactKind.UPDATED, "", at)
         self._look_whether_over(call, at, now)
+        if call.untold_hangups and call.release_at is None and not call.is_over:
+            self._tell_late_hangup(call, at)
 
     def _look_at_ringing(self, call: TrackedCall, at: datetime) -> None:
         if not call.legs:
@@ -178,6 +181,27 @@ class Desk:
     def tell_transfer(self, call: TrackedCall, transfer: Transfer, at: datetime) -> None:
         """Tell that a transfer reached its target; the party is ``source>target``."""
         self.tell(call, FactKind.TRANSFERRED, f"{transfer.source}>{transfer.target}", at)
+
+    def _tell_late_hangup(self, call: TrackedCall, at: datetime) -> None:
+        """Tell that a phone hung up if no other fact will: it left the talk before, and that has been told.
+
+        Else the phone would count as on the call until its end. The party keeps these facts apart from other updates: a standby
+        that heard the Hangup a little earlier has none of them.
+        """
+        for extension in call.untold_hangups:
+            talker = call.talking.get(extension)
+            if talker is None or talker.left_at is None:
+                self.tell(call, FactKind.UPDATED, extension, at)
+                return
+
+    def hung_up(self, channel: Channel, at: datetime, cause: int | None) -> None:
+        """End the leg of a channel that is gone, if it has one."""
+        leg = channel.call.legs.get(channel.id)
+        if leg is None:
+            return
+        leg.hung_up(at, cause)
+        if leg.extension is not None and leg.picked_up:
+            channel.call.untold_hangups[leg.extension] = None
 
     def _stops_talking(self, call: TrackedCall, talker: Talker, at: datetime, now: datetime) -> None:
         talker.left_at = at

@@ -97,9 +97,7 @@ def hangup(desk: Desk, message: Message, at: datetime) -> None:
         return
     call = channel.call
     cause = _cause(message)
-    leg = call.legs.get(channel.id)
-    if leg is not None:
-        leg.hung_up(at, cause)
+    desk.hung_up(channel, at, cause)
     if channel is call.first:
         call.caller_cause = cause
         call.was_hung_up = call.was_hung_up or bool(message.get("HangupSource"))  # from a CEL row

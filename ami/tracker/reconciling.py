@@ -58,9 +58,7 @@ def _end_what_is_gone(desk: Desk, snapshot: Snapshot, now: datetime) -> None:
     present = {seen.get("Uniqueid", "") for seen in snapshot.channels}
     robbed = set()
     for channel in [c for c in board.channels.values() if c.id not in present]:
-        leg = channel.call.legs.get(channel.id)
-        if leg is not None:
-            leg.hung_up(now, None)
+        desk.hung_up(channel, now, None)
         robbed.add(channel.call)
         board.unplug(channel.id)
     for call in [c for c in desk.open_calls() if c in robbed and c.caller_is_gone]:

@@ -82,7 +82,7 @@ class FactKind(StrEnum):
     LEFT = "left"  # party = extension that stopped talking while the call continues
     QUEUED = "queued"  # party = queue the caller entered
     TRANSFERRED = "transferred"  # party = "from>to"
-    UPDATED = "updated"  # another change: number, direction, recording …
+    UPDATED = "updated"  # another change: number, recording …; or party = extension that hung up late
     ENDED = "ended"  # the verdict
     ABSORBED = "absorbed"  # party = linkedid of the call that absorbed this one
 

@@ -12,6 +12,7 @@ from pbxcrm.calls.facts import LegResult, Outcome
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.phone.models import ACTIVE, CommandKind, PhoneCommand
 
+_TAKES_PART = (LegResult.DIALLED.value, LegResult.RINGING.value, LegResult.TALKING.value, LegResult.TALKED.value)
 GOES_ON_AT_MOST = timedelta(hours=4)  # a call "in progress" for longer has lost its end
 
 
@@ -95,12 +96,20 @@ async def last_pbx(session: AsyncSession, extension: str) -> str | None:
 
 
 async def own_channel(session: AsyncSession, call: Call, extensions: Sequence[str]) -> CallLeg | None:
-    """The open leg of one of ``extensions`` in a running call: the one that talks, else the one that rings; else None."""
+    """The open leg of one of ``extensions`` in a running call: the one that talks, else the one that rings; else None.
+
+    A phone that was refused, gave up or lost to a colleague has no part any more, though its channel ends a moment later.
+    """
     if call.ended_at is not None:
         return None
     found = await session.exec(
         select(CallLeg)
-        .where(CallLeg.call_id == call.id, col(CallLeg.extension).in_(extensions), col(CallLeg.ended_at).is_(None))
+        .where(
+            CallLeg.call_id == call.id,
+            col(CallLeg.extension).in_(extensions),
+            col(CallLeg.ended_at).is_(None),
+            col(CallLeg.result).in_(_TAKES_PART),
+        )
         .order_by(col(CallLeg.answered_at).is_(None), col(CallLeg.id).desc())
     )
     return found.first()

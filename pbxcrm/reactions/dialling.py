@@ -18,6 +18,7 @@ def dials(fact: CallFact) -> bool:
     call = fact.call
     return (
         fact.kind in {FactKind.OPENED, FactKind.UPDATED}
+        and not fact.party
         and call.direction is Direction.OUTBOUND
         and call.outcome is Outcome.OPEN
         and bool(call.made_by)

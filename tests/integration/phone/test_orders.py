@@ -8,10 +8,11 @@ import pytest
 from redis.asyncio import Redis
 
 from pbxcrm.callbacks.models import Attempt, Episode
-from pbxcrm.calls.facts import Outcome
+from pbxcrm.calls.facts import Batch, Outcome
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.deals.models import Deal, Stage
+from pbxcrm.pbx.state import JournalPosition
 from pbxcrm.people.models import Extension
 from pbxcrm.phone import order_source
 from pbxcrm.phone.actions import hang_up, transfer
@@ -24,6 +25,7 @@ from tests.calls import NOON, FactStory, batch, outbound
 from tests.databases import paused_redis
 from tests.integration.callbacks.conftest import CLIENT, MISSED_AT
 from tests.integration.phone.conftest import Phones
+from tests.unit.tracker.story import TRANSFERRED_TO_103, MessageStory
 
 
 def clicked(command: PhoneCommand, extension: str = "101") -> FactStory:
@@ -233,6 +235,33 @@ async def test_transfer_and_hang_up_act_on_ones_own_phone(phones: Phones, orders
         ("transfer", {"channel": "17.1-101", "number": "103"}),
         ("hangup", {"channel": "17.1-101"}),
     ]
+
+
+async def test_whose_phone_hung_up_late_is_not_on_the_call(phones: Phones) -> None:
+    """The Hangup of the phone that handed the client over came when its leaving had been told: no other fact followed."""
+    story = MessageStory(TRANSFERRED_TO_103)
+    await phones.desk.intake.apply(Batch("default", tuple(story.facts), JournalPosition(0, 0)))
+    call, ivan = await phones.desk.one(Call), await phones.desk.viewer("ivan")
+    async with phones.desk.database.write() as session:
+        order = await hang_up(session, ivan, call.id or 0, now=NOON)  # its channel is there
+        story.tell("9.6 hangup p101")
+        assert order.channel_id == story.facts[0].call.linkedid[:-1] + "2"
+    await phones.desk.intake.apply(Batch("default", tuple(story.facts), JournalPosition(0, 0)))
+    async with phones.desk.database.write() as session:
+        with pytest.raises(Conflict, match="not on this call"):
+            await hang_up(session, ivan, call.id or 0, now=NOON)
+
+
+async def test_whose_phone_lost_the_call_to_a_colleague_is_not_on_it(phones: Phones) -> None:
+    story = FactStory("18.1").ring("101", "102").answer("102")
+    legs = tuple(replace(leg, ended_at=None) for leg in story.state.legs)  # the channels end a moment later
+    story.facts[-1] = replace(story.facts[-1], call=replace(story.state, legs=legs))
+    await phones.desk.intake.apply(batch(story))
+    call = await phones.desk.one(Call)
+    async with phones.desk.database.write() as session:
+        await hang_up(session, await phones.desk.viewer("olena"), call.id or 0, now=NOON)
+        with pytest.raises(Conflict, match="not on this call"):
+            await hang_up(session, await phones.desk.viewer("ivan"), call.id or 0, now=NOON)
 
 
 async def next_order(source: Orders) -> Order:

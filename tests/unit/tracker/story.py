@@ -40,6 +40,21 @@ TALKS_WITH_101 = (
 4.0  enter    b1  client
 """
 )
+#: The phone of 101 has not hung up yet.
+TRANSFERRED_TO_103 = (
+    TALKS_WITH_101
+    + """
+9.0   event    BlindTransfer  Result=Success  Transferer=@p101  Transferee=@client  Extension=103
+9.0   leave    b1  client
+9.0   leave    b1  p101
+9.0   new      p103    SIP/103-00000003    Down  103 of client
+9.0   dial     client  p103
+9.1   ringing  p103
+9.5   up       p103
+9.5   enter    b2  p103
+9.5   enter    b2  client
+"""
+)
 
 
 class MessageStory:

@@ -54,6 +54,21 @@ def check_sane(facts: list[CallFact]) -> None:
         assert len(call.rang) == len(set(call.rang))
 
 
+@pytest.mark.parametrize("gap", [10, 400])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_phone_that_talked_and_hung_up_is_told_as_gone_however_late_its_hangup_comes(name: str, gap: int) -> None:
+    """With ``gap`` milliseconds between messages a Hangup comes after its phone's leaving was told, as from a busy Asterisk 16."""
+    tracker, told = Tracker(), {}
+    for n, message in enumerate(all_streams()[name]):
+        for fact in tracker.feed(message, START + timedelta(milliseconds=gap * n), position=n):
+            told[fact.call.linkedid] = fact.call
+        for call in tracker.open_calls():
+            if call.linkedid in told and call.ended_at is None:  # else its end will tell
+                gone = {leg.channel_id for leg in call.legs if leg.ended_at and leg.extension not in call.talking}
+                there = {leg.channel_id for leg in told[call.linkedid].legs if leg.answered_at and not leg.ended_at}
+                assert not gone & there
+
+
 def nothing_stays(tracker: Tracker) -> bool:
     desk = tracker._desk
     board = desk.board

@@ -1,7 +1,7 @@
 """Talks that are handed on, picked up, parked, conferred about."""
 
 from pbxcrm.calls.facts import Direction, LegResult, Outcome, TransferKind
-from tests.unit.tracker.story import CLIENT_RINGS_101, TALKS_WITH_101, MessageStory
+from tests.unit.tracker.story import CLIENT_RINGS_101, TALKS_WITH_101, TRANSFERRED_TO_103, MessageStory
 
 
 def test_a_pickup_is_an_answer_by_the_picker_and_no_transfer() -> None:
@@ -43,6 +43,21 @@ def test_rule_6_a_redirect_by_the_manager_is_a_transfer_seen_from_the_bridges() 
     )
     assert story.said == "opened ringing:101 joined:101 left:101 ringing:103 joined:103 transferred:101>103 ended"
     assert [(t.source, t.target, t.kind) for t in story.call.transfers] == [("101", "103", TransferKind.BLIND)]
+
+
+def test_a_phone_that_hangs_up_only_after_its_client_talks_to_the_next_is_told_as_gone() -> None:
+    """A busy Asterisk 16 sent the Hangup of the phone that transferred 0.6 s after it had left the bridge."""
+    story = MessageStory(TRANSFERRED_TO_103)
+    told = "opened ringing:101 joined:101 ringing:103 left:101 joined:103 transferred:101>103"
+    assert story.said == told
+    assert story.facts[-1].call.legs[0].ended_at is None
+    story.tell("9.6 hangup p101").wait(12)
+    assert story.said == told + " updated:101"
+    assert [(leg.extension, leg.result) for leg in story.facts[-1].call.legs if leg.ended_at] == [
+        ("101", LegResult.TALKED)
+    ]
+    story.tell("20.0 hangup client\n20.9 hangup p103").wait(30)  # of the last phone the end of the call tells
+    assert story.said == told + " updated:101 ended"
 
 
 def test_a_transfer_nobody_takes_is_none() -> None:
