@@ -31,6 +31,7 @@ from pbxcrm.checkpoints.context import EngineContext
 from pbxcrm.checkpoints.deal_facts import NEXT_ATTEMPT
 from pbxcrm.checkpoints.drafts import LONGEST_MINUTES
 from pbxcrm.checkpoints.engine import settle_deals
+from pbxcrm.checkpoints.joint_actions import title_with
 from pbxcrm.checkpoints.lamps import armed_row, carry_out, hold_open
 from pbxcrm.checkpoints.lighting import LampEnding, relight
 from pbxcrm.checkpoints.models import CheckpointStep, Lamp, LampState, Subject
@@ -301,7 +302,10 @@ async def do_give(
     await do_start_norm(session, episode, now, context, now, outcome)
     task = await session.get(Task, episode.task_id) if episode.task_id is not None else None
     if task is not None:
-        await do_change_task(session, task, now, people, actor=viewer, why=why, assignee_id=to.id, due_at=due_at)
+        title = title_with(task, "")
+        await do_change_task(
+            session, task, now, people, actor=viewer, why=why, title=title, assignee_id=to.id, due_at=due_at
+        )
     deal = await lock_row(session, Deal, episode.deal_id) if episode.deal_id is not None else None
     if deal is not None and deal.closed_at is None and deal.responsible_id in {before, None}:
         await do_assign_deal(session, deal, to.id, now, actor=viewer, people=people, why=why)

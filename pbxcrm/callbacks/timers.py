@@ -74,10 +74,10 @@ def _subject(context: EngineContext, episode: Episode, name: str) -> LampSubject
             return Reason("escalation.nobody", {"minutes": str(lamp.minutes)}, because)
         return Reason("escalation.callback", {"minutes": str(lamp.minutes), "who": owner.name}, because)
 
-    def title(step: CheckpointStep) -> Reason:
+    def title(step: CheckpointStep, *, for_worker: bool) -> Reason:
         if step.text:
             return reason("task.lamp_said", text=step.text, title=client)
-        if step.what != StepKind.CONTROL:
+        if step.what != StepKind.CONTROL or for_worker:
             return reason("task.lamp_callback", client=client)
         if owner is None:
             return reason("task.escalated_nobody", client=client)

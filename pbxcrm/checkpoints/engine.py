@@ -219,10 +219,10 @@ def subject_of(context: EngineContext, watched: Watched, facts: DealFacts, stage
         code = {TriggerKind.DATE.value: "lamp.date", TriggerKind.SILENCE.value: "lamp.silence"}
         return Reason(code.get(checkpoint.trigger, "lamp.stage"), told, tuple(behind))
 
-    def title(step: CheckpointStep) -> Reason:
+    def title(step: CheckpointStep, *, for_worker: bool) -> Reason:
         if step.text:
             return reason("task.lamp_said", text=step.text, title=deal.title)
-        if step.what == StepKind.CONTROL:
+        if step.what == StepKind.CONTROL and not for_worker:
             who = context.people.active(deal.responsible_id)
             if who is None:
                 return reason("task.lamp_control_nobodys", title=deal.title)

@@ -14,8 +14,9 @@ from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.checkpoints.context import EngineContext, load_engine
 from pbxcrm.checkpoints.engine import settle_deals
+from pbxcrm.checkpoints.joint_actions import Half, do_make_joint
 from pbxcrm.checkpoints.lamps import delete_armed, hold_open
-from pbxcrm.checkpoints.lighting import LampEnding, do_make_joint, put_out, say_lamp_changed
+from pbxcrm.checkpoints.lighting import LampEnding, put_out, say_lamp_changed
 from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Subject
 from pbxcrm.checkpoints.pause_actions import LONGEST
 from pbxcrm.checkpoints.queries import access_escalation
@@ -26,7 +27,7 @@ from pbxcrm.people.queries import access_worker
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.lengths import check_text, longest
 from pbxcrm.shared.locking import lock_row
-from pbxcrm.shared.reasons import reason
+from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.shared.typed_reasons import check_why
 from pbxcrm.tasks.actions import TaskDraft, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind
@@ -132,13 +133,22 @@ async def make_joint(session: AsyncSession, viewer: Viewer, lamp_id: int, *, now
     lamp = await _open(session, viewer, lamp_id)
     context = await load_engine(session)
     task = await session.get(Task, lamp.task_id) if lamp.task_id is not None else None
-    joint = await do_make_joint(session, context, lamp, task, lamp.owner_id, now) if task is not None else None
-    if joint is None:
+    halves = [Half(lamp, task, lamp.owner_id, await _title_for_worker(session, lamp))] if task is not None else []
+    if not await do_make_joint(session, context, halves, now, actor=viewer):
         raise Conflict("escalations.no_joint", "There is nobody else to do it with.")
     lamp.version += 1
     _record(session, viewer, lamp, "escalation.joint", now)
     say_lamp_changed(session, lamp, now, context.people)
     return lamp
+
+
+async def _title_for_worker(session: AsyncSession, lamp: Lamp) -> Reason:
+    if lamp.subject == Subject.DEAL:
+        return reason("task.lamp_work", title=(await session.get_one(Deal, lamp.deal_id)).title)
+    task = await session.get_one(Task, lamp.task_id)
+    told = Reason.load(task.title_code)
+    client = "" if told is None else told.params.get("client") or told.params.get("title", "")
+    return reason("task.lamp_callback", client=client)
 
 
 async def accept_deal(

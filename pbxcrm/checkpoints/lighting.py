@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import func
 from sqlmodel import col, select
@@ -19,8 +19,9 @@ from pbxcrm.checkpoints.addressee_rules import addressee_of, goes_to_manager
 from pbxcrm.checkpoints.audience import audience_of_lamp
 from pbxcrm.checkpoints.context import EngineContext, Watched
 from pbxcrm.checkpoints.counting import with_arithmetic
+from pbxcrm.checkpoints.joint_actions import Half, do_make_joint, title_with
 from pbxcrm.checkpoints.models import CheckpointStep, Decision, Lamp, LampState, StepKind, Subject
-from pbxcrm.checkpoints.rules import Rest, pieces
+from pbxcrm.checkpoints.rules import JOINT_SUFFIX, Rest, about_of, pieces
 from pbxcrm.people.directory import Directory
 from pbxcrm.people.whom import JOINT, RESPONSIBLE
 from pbxcrm.shared.db import lock
@@ -40,7 +41,7 @@ from pbxcrm.tasks.actions import (
     undo_state_of,
 )
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
-from pbxcrm.tasks.rules import ABOUT_CALLBACK_LAMP, ABOUT_DIGEST, ABOUT_LAMP
+from pbxcrm.tasks.rules import ABOUT_DIGEST
 
 LATE = timedelta(minutes=15)  # a lamp that lights later than this counts as late
 MOST_LATE = 10  # late lamps of one person in one sweep; more become one task
@@ -49,11 +50,19 @@ ENDS_KEPT = 10  # spans of working time that a lamp keeps from each end of a lon
 LONGEST_COUNT = 4000  # spans that are counted at most: about ten years
 
 
+class TitleOfStep(Protocol):
+    """Builds the title of a step's task. ``for_worker``: for whoever does the work, else for who looks after them."""
+
+    def __call__(self, step: CheckpointStep, *, for_worker: bool) -> Reason:
+        """The title, as a reason that is shown in the reader's language."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class LampSubject:
     """The deal or callback of a lamp, with what lighting needs.
 
-    ``why`` builds the reason of a lamp from the reasons for its addressee; ``title`` builds the title of a step's task.
+    ``why`` builds the reason of a lamp from the reasons for its addressee.
     """
 
     kind: Subject
@@ -64,7 +73,7 @@ class LampSubject:
     contact_id: int | None
     stage_id: int | None
     why: Callable[[Lamp, Sequence[Reason]], Reason]
-    title: Callable[[CheckpointStep], Reason]
+    title: TitleOfStep
     working: WorkingTime
     stage_name: str = ""
     rests: Sequence[Rest] = ()
@@ -130,11 +139,6 @@ def _worked(subject: LampSubject, lamp: Lamp, until: datetime) -> list[list[str]
     return [*found[:ENDS_KEPT], [], *found[-ENDS_KEPT:]]
 
 
-def about_of(lamp: Lamp) -> str:
-    """The key (``about``) of the task of a lamp, so that there is only one."""
-    return f"{ABOUT_LAMP if lamp.subject == Subject.DEAL else ABOUT_CALLBACK_LAMP}{lamp.id}"
-
-
 def say_lamp_changed(session: AsyncSession, lamp: Lamp, at: datetime, people: Directory) -> None:
     """Notify everybody who sees the lamp. Its callback changes for them too, since they may see it only because of the lamp."""
     heard = audience_of_lamp(lamp, people)
@@ -147,20 +151,20 @@ def say_lamp_changed(session: AsyncSession, lamp: Lamp, at: datetime, people: Di
 async def _give_tasks(session: AsyncSession, context: EngineContext, lit: Sequence[DueLamp], now: datetime) -> None:
     """Create the tasks of all lit lamps in one call, then the joint tasks."""
     tasks = await do_create_tasks(session, [_task_of(each, now) for each in lit], now, context.people)
-    joint: list[TaskDraft] = []
+    halves: list[Half] = []
     for each, task in zip(lit, tasks, strict=True):
         each.lamp.task_id = task.id
         if each.step.whom == JOINT:
-            beside = _joint_of(context, each.lamp, task, each.subject.owner_id, now)
-            joint += [beside] if beside is not None else []
-    await do_create_tasks(session, joint, now, context.people)
+            title = each.subject.title(each.step, for_worker=True)
+            halves.append(Half(each.lamp, task, each.subject.owner_id, title))
+    await do_make_joint(session, context, halves, now)
 
 
 def _task_of(each: DueLamp, now: datetime) -> TaskDraft:
     lamp, subject, step = each.lamp, each.subject, each.step
     return TaskDraft(
         kind=TaskKind.CONTROL if step.what == StepKind.CONTROL else TaskKind.LAMP,
-        title=subject.title(step),
+        title=subject.title(step, for_worker=step.whom == RESPONSIBLE),
         why=with_arithmetic(lamp, subject.stage_name),
         due_at=now,
         assignee_id=lamp.addressee_id,
@@ -171,39 +175,6 @@ def _task_of(each: DueLamp, now: datetime) -> TaskDraft:
         about=about_of(lamp),
         checklist=tuple(checklist_rules.item(line) for line in step.checklist),
     )
-
-
-async def do_make_joint(
-    session: AsyncSession, context: EngineContext, lamp: Lamp, task: Task, owner_id: int | None, now: datetime
-) -> Task | None:
-    """Create a task for the responsible person beside the manager's; None if they already have it or nobody is responsible."""
-    joint = _joint_of(context, lamp, task, owner_id, now)
-    return await do_create_task(session, joint, now, context.people) if joint is not None else None
-
-
-def _joint_of(context: EngineContext, lamp: Lamp, task: Task, owner_id: int | None, now: datetime) -> TaskDraft | None:
-    theirs, _ = addressee_of(context, RESPONSIBLE, owner_id, now)
-    if owner_id is None or theirs in {None, task.assignee_id}:
-        return None
-    title, why = Reason.load(task.title_code), Reason.load(task.reason) or Reason.load(lamp.reason)
-    assert title is not None
-    assert why is not None
-    return TaskDraft(
-        TaskKind.LAMP,
-        title,
-        why,
-        now,
-        theirs,
-        task.deal_id,
-        task.contact_id,
-        task.call_id,
-        part_of_id=task.part_of_id or task.id,
-        about=f"{about_of(lamp)}{JOINT_SUFFIX}",
-        note=task.note,
-    )
-
-
-JOINT_SUFFIX = ":joint"
 
 
 async def _digest(
@@ -374,7 +345,8 @@ async def _pass_tasks(session: AsyncSession, context: EngineContext, each: DueLa
     responsible, _ = addressee_of(context, RESPONSIBLE, each.subject.owner_id, now)
     for task in await _open_tasks(session, lamp):
         to = lamp.addressee_id if task.about == about else responsible
-        await do_change_task(session, task, now, context.people, actor=None, why=why, assignee_id=to)
+        title = title_with(task, "" if task.about == about else context.people.name(lamp.addressee_id))
+        await do_change_task(session, task, now, context.people, actor=None, why=why, title=title, assignee_id=to)
     shared = await session.get(Task, lamp.task_id) if lamp.task_id is not None else None
     if shared is None or not shared.about.startswith(ABOUT_DIGEST):
         return

@@ -66,6 +66,9 @@ REASONS: dict[str, str | Counted] = {
     "task.lamp_silence": N_("The client has not been talked to: {title}"),
     "task.lamp_date": N_("{checkpoint}: {title}"),
     "task.lamp_said": N_("{text}: {title}"),
+    "task.together": N_("Together with {who}:"),
+    "task.lamp_work": N_("Work on “{title}”"),
+    "lamp.together": N_("{who} works on it, too."),
     "task.lamp_control": N_("{who} has not worked on “{title}” within the norm"),
     "task.lamp_control_nobodys": N_("Nobody has worked on “{title}” within the norm, and it is nobody's"),
     "task.lamp_digest": N_counted(

@@ -10,10 +10,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pbxcrm.calendars.working_time import WorkingTime
-from pbxcrm.checkpoints.models import Lamp, LampState, WorkKind
+from pbxcrm.checkpoints.models import Lamp, LampState, Subject, WorkKind
+from pbxcrm.tasks.rules import ABOUT_CALLBACK_LAMP, ABOUT_LAMP
 
 ACCEPTED = "accepted:"  # begins the key of a clock that runs since a manager accepted the delay
+JOINT_SUFFIX = ":joint"  # ends the key of the task that somebody has beside the manager's
 DEFAULT_GRACE = 8 * 60  # working minutes of a lamp without a norm, of a date, whose clock is made to begin
+
+
+def about_of(lamp: Lamp) -> str:
+    """The key (``Task.about``) of the task of a lamp, so that there is only one."""
+    return f"{ABOUT_LAMP if lamp.subject == Subject.DEAL else ABOUT_CALLBACK_LAMP}{lamp.id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from pbxcrm.deals.actions import create_deal, move_deal
 from pbxcrm.deals.models import Stage
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.relay import Relay
+from pbxcrm.tasks.models import Task
 from tests.e2e.browser import live, overflow, small_targets, to, violations
 from tests.e2e.conftest import AtScreen
 from workers.work import WorkLoop
@@ -168,6 +169,37 @@ async def test_a_lamp_on_the_board_opens_by_a_key_and_says_why(at_screen: AtScre
     await page.keyboard.press("Escape")
     await expect(said).not_to_be_visible()
     await expect(page).to_have_url(f"{person.address}/board")
+
+
+@pytest.mark.usefixtures("_worker")
+async def test_an_escalation_is_done_together_by_a_key_and_its_dialogs_begin_inside(
+    at_screen: AtScreen, db: Database
+) -> None:
+    person, page = await at_screen("iryna")
+    await page.goto(f"{person.address}/escalations")
+    await live(page)
+    async with db.write() as session:
+        stage = (await session.exec(select(Stage).where(Stage.name == "Call held"))).one()
+        steps = [StepChange(1, "responsible", "task"), StepChange(0, "manager", "control")]
+        change = CheckpointChange(name="At once", trigger="stage", steps=steps, stage_id=stage.id)
+        await create_checkpoint(session, ADMIN, change, now=datetime.now(UTC))
+    async with db.write() as session:
+        at = datetime.now(UTC) - 2 * MINUTE
+        new = {"title": "Fence", "currency": "UAH", "region": "UA", "stage_id": stage.id, "responsible_id": OLENA_ID}
+        deal = await create_deal(session, ADMIN, now=at, **new)  # type: ignore[arg-type]  # as they are named
+    await expect(page.locator("#escalations tr.now")).to_contain_text("Fence")
+    for key, begins_at in (("r", "input[type=radio]"), ("m", "#f-text"), ("a", "#f-why")):
+        await page.keyboard.press(key)
+        await expect(page.locator(f"#ask {begins_at}").first).to_be_focused()
+        await page.keyboard.press("Escape")
+        await expect(page.locator("#ask")).not_to_be_visible()
+    await page.keyboard.press("t")
+    await expect(page.locator(".toast")).to_contain_text("has it too now")
+    await expect(page.locator("#escalations tr.now")).to_contain_text("Fence")  # the next key acts on it, too
+    async with db.read() as session:
+        about = Task.deal_id == deal.id, Task.status == "open"
+        tasks = (await session.exec(select(Task).where(*about).order_by(col(Task.id)))).all()
+    assert [task.title.startswith("Together with") for task in tasks] == [True, False]
 
 
 @pytest.mark.usefixtures("_worker")

@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 import pytest
+from sqlmodel import select
 
 from pbxcrm.checkpoints.engine import settle_deals
 from pbxcrm.checkpoints.escalation_actions import accept, comment, make_joint, reassign
-from pbxcrm.checkpoints.models import Lamp, LampState
+from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, Lamp, LampState
 from pbxcrm.checkpoints.queries import escalation_count, list_control_tasks, list_escalations
 from pbxcrm.deals.actions import edit_deal
 from pbxcrm.deals.models import Deal
@@ -163,17 +164,87 @@ async def test_a_comment_for_which_no_room_is_left_is_refused_at_its_field(desk:
     assert kept.note == "a" * 990 + "\n" + "b" * 9
 
 
-async def test_a_joint_task_ends_for_both_by_the_same_work(desk: DealDesk) -> None:
-    _, lamp = await escalated(desk)
-    maria, oksana = await desk.viewer("maria"), await desk.viewer("oksana")
+async def joined(desk: DealDesk, lamp: Lamp) -> list[Task]:
+    """The open tasks of lamps after the manager has pressed *Do it together* twice, which is once too often."""
+    maria = await desk.viewer("maria")
+    for _ in range(2):
+        async with desk.database.write() as session:
+            await make_joint(session, maria, lamp.id or 0, now=lamp.due_at)
+    return [task for task in await desk.rows(Task) if task.kind in {"lamp", "control"} and task.status == "open"]
+
+
+async def test_doing_it_together_leaves_everybody_one_task_in_words_for_them(desk: DealDesk) -> None:
+    deal_id, lamp = await escalated(desk)
+    oksana = await desk.viewer("oksana")
     with pytest.raises(NotFound):
         async with desk.database.write() as session:
             await make_joint(session, oksana, lamp.id or 0, now=lamp.due_at)
-    for _ in range(2):  # once is enough
-        async with desk.database.write() as session:
-            await make_joint(session, maria, lamp.id or 0, now=lamp.due_at)
-    about = [task for task in await desk.rows(Task) if task.about.startswith(f"lamp:{lamp.id}")]
-    assert {task.assignee_id for task in about} == {desk.office.id("maria"), desk.office.id("ivan")}
-    assert len(about) == 2
+    maria, ivan = desk.office["maria"].name, desk.office["ivan"].name
+    assert {task.assignee_id: task.title for task in await joined(desk, lamp)} == {
+        desk.office.id("ivan"): f"Together with {maria}: No work on “Deal 1” within the norm of “Proposal sent”",
+        desk.office.id("maria"): f"{ivan} has not worked on “Deal 1” within the norm",
+    }
+    await desk.give(deal_id, "olena", lamp.due_at + timedelta(minutes=1))
+    (left,) = [task for task in await desk.rows(Task) if task.kind in {"lamp", "control"} and task.status == "open"]
+    assert (left.assignee_id, left.title) == (
+        desk.office.id("olena"),
+        "No work on “Deal 1” within the norm of “Proposal sent”",
+    )
+
+
+async def test_who_has_no_task_yet_gets_one_in_words_for_them(desk: DealDesk) -> None:
+    """The first step asked the manager alone."""
+    await _set_steps(desk, [("manager", "control")])
+    await desk.deal()
+    await desk.sweep((await desk.one_lamp(LampState.ARMED)).due_at)
+    lamp = await desk.one_lamp(LampState.BURNING)
+    tasks = {task.assignee_id: task.title for task in await joined(desk, lamp)}
+    assert tasks[desk.office.id("ivan")] == f"Together with {desk.office['maria'].name}: Work on “Deal 1”"
+    assert len(tasks) == 2
     await desk.talk(lamp.due_at + timedelta(minutes=10))
     assert {task.status for task in await desk.rows(Task) if task.kind in {"lamp", "control"}} == {"done"}
+
+
+@pytest.mark.parametrize("before", [[], [("responsible", "task")]])
+async def test_a_joint_step_asks_nobody_twice_and_nobody_in_the_third_person(
+    desk: DealDesk, before: list[tuple[str, str]]
+) -> None:
+    await _set_steps(desk, [*before, ("joint", "control")])
+    await desk.deal()
+    for _ in range(len(before) + 1):
+        await desk.sweep((await desk.one_lamp(LampState.ARMED)).due_at)
+    maria, ivan = desk.office["maria"].name, desk.office["ivan"].name
+    tasks = [task for task in await desk.rows(Task) if task.kind in {"lamp", "control"}]
+    assert sorted((task.assignee_id, task.title) for task in tasks) == sorted(
+        [
+            (
+                desk.office.id("ivan"),
+                f"Together with {maria}: No work on “Deal 1” within the norm of “Proposal sent”",
+            ),
+            (desk.office.id("maria"), f"{ivan} has not worked on “Deal 1” within the norm"),
+        ]
+    )
+    await desk.talk((await desk.lamps(LampState.BURNING))[-1].due_at + timedelta(minutes=10))
+    assert {task.status for task in await desk.rows(Task) if task.kind in {"lamp", "control"}} == {"done"}
+
+
+async def _set_steps(desk: DealDesk, steps: list[tuple[str, str]]) -> None:
+    """Let the checkpoint of *Proposal sent* have these steps, as (whom, what)."""
+    stage = await desk.stage("Proposal sent")
+    async with desk.database.write() as session:
+        checkpoint = (await session.exec(select(Checkpoint).where(Checkpoint.stage_id == stage.id))).one()
+        for row in (
+            await session.exec(select(CheckpointStep).where(CheckpointStep.checkpoint_id == checkpoint.id))
+        ).all():
+            await session.delete(row)
+        await session.flush()
+        for position, (whom, what) in enumerate(steps):
+            session.add(
+                CheckpointStep(
+                    checkpoint_id=checkpoint.id or 0,
+                    position=position,
+                    after_minutes=60 if position else None,
+                    whom=whom,
+                    what=what,
+                )
+            )

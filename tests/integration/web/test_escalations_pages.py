@@ -236,3 +236,20 @@ async def test_other_teams_see_and_do_nothing(site: Site) -> None:
     assert "not called back" in page
     assert "/reassign" not in page
     assert (await press(kira, f"/escalations/{escalation.id}/accept", why="no")).status_code == 403
+
+
+async def test_a_callback_done_together_stays_one_thing_to_do_for_the_seller(site: Site) -> None:
+    escalation = await escalate(site)
+    maria = await site.open("maria")
+    for _ in range(2):
+        assert "has it too now" in (await maria.post(f"/escalations/{escalation.id}/joint")).text
+    owner = escalation.owner_id
+    tasks = [task for task in await site.desk.rows(Task) if task.assignee_id == owner and task.status == "open"]
+    assert [task.kind for task in tasks] == ["callback", "lamp"]  # as before: the lamp's is a part of the callback's
+    name = site.desk.office["maria"].name
+    assert tasks[0].title == f"Together with {name}: Call back +380 67 111 22 33"
+    ivan = await site.open("ivan")
+    assert f"Together with {name}" in (await ivan.get("/tasks")).text
+    await maria.post(f"/escalations/{escalation.id}/reassign", data={"user_id": str(site.desk.office.id("olena"))})
+    (whole,) = [task for task in await site.desk.rows(Task) if task.id == tasks[0].id]
+    assert (whole.assignee_id, whole.title) == (site.desk.office.id("olena"), "Call back +380 67 111 22 33")

@@ -69,6 +69,15 @@ export function openDialog(dialog) {
   dialog.setAttribute("closedby", "closerequest"); // "back" on a phone closes it
   dialog.show();
   seal();
+  begin(dialog);
+}
+
+// The browser begins at the first element, which is the cross of the header: Enter would close what has just opened.
+function begin(dialog) {
+  const inside = dialog.querySelector(".inside");
+  if (!inside || !document.activeElement?.matches("dialog header [data-close]")) return;
+  const usable = [...inside.querySelectorAll("input, select, textarea, button, a[href]")].filter((one) => one.checkVisibility() && !one.disabled && !one.matches("[data-close]"));
+  usable[0]?.focus();
 }
 
 document.addEventListener("keydown", (event) => {
