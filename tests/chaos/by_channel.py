@@ -10,9 +10,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import Protocol, Self
 
-_EVENT, _TIME, _CHANNEL, _UNIQUE_ID, _EXTRA = 0, 1, 9, 14, 19  # columns
+_EVENT, _TIME, _CHANNEL, _APPLICATION, _UNIQUE_ID, _EXTRA = 0, 1, 9, 10, 14, 19  # columns
 _TELEPHONES = ("PJSIP/", "SIP/", "Local/")  # other channels are of programs and in no call
 _LEAST = 0.05  # seconds; a phone that hangs up may be put into a bridge for a fraction of a millisecond
+_GREETING = (
+    1.0,
+    5.0,
+)  # seconds; who hangs up in a mailbox between these may have left a message, or only heard the greeting
 _ONE_MOMENT = 0.02  # seconds between phones of which one may ring before the other, whichever was called first
 #: Stories in which a phone is put through only to be asked something; that is no conversation.
 ASKED_ONLY = {"followme_not_confirmed", "followme_confirmed", "followed_to_the_mobile"}
@@ -35,18 +39,23 @@ class Told(Protocol):
 class Record:
     """``names``: each channel's name by its Uniqueid. ``together``: seconds for which pairs of channels were in a bridge.
 
+    ``in_greeting``: channels that hung up in a mailbox within ``_GREETING``: perhaps they left a message, and no row tells.
     ``ended``: channels whose end the PBX recorded; a PBX that is killed records none. ``born``: when each channel began.
     """
 
     names: dict[str, str] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
     born: dict[str, float] = field(default_factory=dict)
+    in_greeting: set[str] = field(default_factory=set)
     together: dict[frozenset[str], float] = field(default_factory=dict)  # endless when the PBX was killed meanwhile
 
     @classmethod
     def read(cls, path: Path) -> Self:
         record = cls()
         inside: dict[str, dict[str, float]] = defaultdict(dict)  # by bridge: when each channel came
+        mailbox: dict[
+            str, tuple[float, str]
+        ] = {}  # by channel: when it came into a mailbox, and (then) when that ended
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
             for row in csv.reader(file):
                 if len(row) <= _EXTRA:
@@ -55,6 +64,16 @@ class Record:
                 if event == "CHAN_START" and row[_CHANNEL].startswith(_TELEPHONES):
                     record.names[channel] = row[_CHANNEL]
                     record.born[channel] = float(at)
+                elif row[_APPLICATION] == "VoiceMail" and event == "APP_START":
+                    mailbox[channel] = float(at), ""
+                elif row[_APPLICATION] == "VoiceMail" and event == "APP_END" and channel in mailbox:
+                    mailbox[channel] = mailbox[channel][0], at
+                elif event == "HANGUP" and channel in mailbox:
+                    came, left = mailbox[channel]
+                    if (
+                        left == at and _GREETING[0] <= float(at) - came < _GREETING[1]
+                    ):  # else the dialplan went on in between
+                        record.in_greeting.add(channel)
                 elif event == "CHAN_END":
                     record.ended.add(channel)
                 elif event == "BRIDGE_ENTER":

@@ -36,6 +36,7 @@ WELL = 120.0  # seconds until everything has recovered from a blow, on a slow ma
 _PATIENCE = 30.0  # seconds in which the rows must be correct, once the product is ready again
 _TIMES = {"started_at", "answered_at", "ended_at"}  # not compared: they come from different clocks or places in the PBX
 _SPANS = {"wait_seconds", "talk_seconds"}
+_MAILBOX = {"outcome", "missed_reason"}  # only MessageWaiting tells a message from a greeting that was heard
 #: Whether the caller hung up is said by HangupRequest only, and a fresh listener does not know yet whether this PBX sends it.
 _LEFT_OPEN = {"only_a_program_speaks": {"missed_reason"}}
 _SPAN_TOLERANCE = 0.5  # seconds, as in the cut tests
@@ -232,7 +233,8 @@ class Run(Generic[Thing]):
         for mine, right in zip(told, true, strict=True):
             # Nobody listened when the PBX was killed, and it did not write the end of these channels: no one knows it.
             is_unknown_how_long = self._unheard and record.lacks_the_end_of(mine["channels"])
-            untold = left_open | (_SPANS if is_unknown_how_long else set())
+            may_have_spoken = not record.in_greeting.isdisjoint(mine["channels"])
+            untold = left_open | (_SPANS if is_unknown_how_long else set()) | (_MAILBOX if may_have_spoken else set())
             for key, what in differences(mine, right, record).items():
                 if key in untold:
                     self._untold[what] = None

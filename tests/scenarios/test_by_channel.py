@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ami.replay import calls_in
+from ami.replay import calls_in, calls_in_cel
 from ami.tracker import TrackerSettings
 from pbxcrm.calls.facts import CallState, Outcome
 from tests.chaos.by_channel import ASKED_ONLY, Record
@@ -52,6 +52,17 @@ def test_a_killed_pbx_has_not_written_how_long_its_calls_lasted() -> None:
     assert killed.lacks_the_end_of(killed.names)
     assert not over.lacks_the_end_of(over.names)
     assert not over.lacks_the_end_of(["1.1"])  # another PBX's
+
+
+def test_who_hangs_up_in_a_mailbox_within_its_greeting_may_have_left_a_message_or_not() -> None:
+    """Only then may a run leave the outcome out. In that file the caller had left one, and hung up before the application ended:
+    the same rows are written for a caller who listens for 3.6 s. The product says *missed*, so that somebody calls back.
+    """
+    file = Path(__file__).parent / "hung_up_in_the_mailbox.csv"  # both listeners killed, seed 41, play 75
+    assert Record.read(file).in_greeting == {"1795867094.0"}
+    (call,) = calls_in_cel(file, TrackerSettings(trunks=("trunk",)))
+    assert call.outcome is Outcome.MISSED
+    assert [name_of(file) for file in STREAMS if Record.read(file).in_greeting] == []
 
 
 def test_only_phones_that_were_called_in_one_moment_may_ring_in_any_order() -> None:
