@@ -103,6 +103,7 @@ class Link:
         self.broken: asyncio.Future[AmiError] = asyncio.get_running_loop().create_future()  # why it ended
         self.last_heard = 0.0  # loop time
         self.last_event_at: datetime | None = None
+        self.last_contact_at: datetime | None = None  # an event or an answer, such as that to a ping
         self._clock = clock
         self._framer = Framer()
         self._frames: list[Frame] = []
@@ -158,7 +159,7 @@ class Link:
                 self.give_up(_down("not_asterisk", "not an Asterisk Manager Interface"))
                 return
             data = self._head if self._banner_seen else b""
-        now = self._clock()
+        now = self.last_contact_at = self._clock()
         protocol = self._protocol
         assert protocol is not None
         for raw in self._framer.feed(data):
@@ -288,10 +289,16 @@ class AmiConnection:
         self.url = url
         self.timing = timing or Timing()
         self.link: Link | None = None  # the one that is logged in now, if any
+        self._contact_before: datetime | None = None
         self._tell = tell
         self._clock = clock
         self._dice = dice or random.Random()  # noqa: S311  # only spreads retries
         self._closed = asyncio.Event()
+
+    @property
+    def last_contact_at(self) -> datetime | None:
+        """When a PBX that had accepted our login last said anything, by our clock; None if it never did."""
+        return self._contact_before if self.link is None else self.link.last_contact_at
 
     async def links(self) -> AsyncIterator[Link]:
         """Yield logged-in links, one after another; each is closed when the caller asks for the next.
@@ -312,7 +319,7 @@ class AmiConnection:
                 try:
                     yield link
                 finally:
-                    self.link = None
+                    self.link, self._contact_before = None, link.last_contact_at
                     link.close()
                     await watch
                 failure = link.broken.result()

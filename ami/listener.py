@@ -147,6 +147,7 @@ class Listener:
         connection = AmiConnection(
             self._url, self._reporter.tell, self._clock, timing=self._settings.timing, dice=self._dice
         )
+        self._reporter.ask_contact = lambda: connection.last_contact_at
         applier = Applier(
             self._sink, self._folder, lambda code, params: self._reporter.trouble("database", code, params)
         )

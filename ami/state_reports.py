@@ -31,6 +31,8 @@ class Reporter:
         self.clock_offset: float | None = None
         self.lag: float | None = None
         self.last_event_at: datetime | None = None
+        self.ask_contact: Callable[[], datetime | None] = lambda: None  # when the PBX last said anything, in this term
+        self._last_contact_at: datetime | None = None
         self._sink = sink
         self._clock = clock
         self._state = (PbxState.STARTING, "starting", dict[str, str]())
@@ -47,6 +49,7 @@ class Reporter:
     def current(self) -> PbxReport:
         """The report that describes the present state."""
         state, code, params = self._state
+        self._last_contact_at = self.ask_contact() or self._last_contact_at
         if self._standing_by:
             state, code, params = PbxState.STANDBY, "standby", {}
         elif self._troubles and state in _COVERED:
@@ -60,6 +63,7 @@ class Reporter:
             at=self._clock(),
             asterisk_version=self.asterisk_version,
             last_event_at=self.last_event_at,
+            last_contact_at=self._last_contact_at,
             clock_offset_seconds=self.clock_offset,
             lag_seconds=self.lag,
         )

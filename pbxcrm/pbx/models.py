@@ -23,6 +23,7 @@ class PbxStatus(SQLModel, table=True):
     reported_at: datetime | None = maybe_utc_column()
     asterisk_version: str | None = Field(default=None, max_length=64)
     last_event_at: datetime | None = maybe_utc_column()
+    last_contact_at: datetime | None = maybe_utc_column()  # the last event or answer of the PBX
     clock_offset_seconds: float | None = None
     lag_seconds: float | None = None
     lease_owner: str = Field(default="", max_length=100)

@@ -33,6 +33,7 @@ class PbxReport:
     at: datetime
     asterisk_version: str | None = None
     last_event_at: datetime | None = None
+    last_contact_at: datetime | None = None  # the last event or answer to us (a ping), by our clock
     clock_offset_seconds: float | None = None  # PBX's clock minus ours
     lag_seconds: float | None = None  # from the socket to the committed database
 

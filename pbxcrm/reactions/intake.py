@@ -107,6 +107,7 @@ class Intake:
             status.reported_at = report.at
             status.asterisk_version = report.asterisk_version or status.asterisk_version
             status.last_event_at = report.last_event_at or status.last_event_at
+            status.last_contact_at = report.last_contact_at or status.last_contact_at
             status.clock_offset_seconds = (
                 report.clock_offset_seconds if report.clock_offset_seconds is not None else status.clock_offset_seconds
             )

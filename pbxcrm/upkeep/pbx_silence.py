@@ -16,7 +16,7 @@ from pbxcrm.upkeep.health import STALE_SECONDS
 class Silence:
     """The PBXs that are not heard.
 
-    ``since``: when a listener last heard one of them, known where the listener is what is gone. ``last_event_at``: the latest event;
+    ``since``: when one of them last said anything to a listener, be it only the answer to a ping. ``last_event_at``: the latest event;
     a PBX may have been quiet for hours before it went away. Each is None if there never was one.
     """
 
@@ -32,8 +32,17 @@ async def load_silence(session: AsyncSession, configured: Sequence[str], now: da
     if not silent:
         return None
     gone = [status for name in silent if (status := found.get(name)) is not None]
-    heard = [status.reported_at for status in gone if status.state == PbxState.LISTENING]
-    return Silence(tuple(silent), _latest(heard), _latest([status.last_event_at for status in gone]))
+    return Silence(
+        tuple(silent),
+        _latest([_last_contact(status) for status in gone]),
+        _latest([status.last_event_at for status in gone]),
+    )
+
+
+def _last_contact(status: PbxStatus) -> datetime | None:
+    """Reports of an earlier version have no contact; there the report of a listener that is gone tells until when it listened."""
+    reported_at = status.reported_at if status.state == PbxState.LISTENING else None
+    return status.last_contact_at or reported_at
 
 
 def _latest(moments: Sequence[datetime | None]) -> datetime | None:

@@ -194,9 +194,25 @@ async def test_a_half_open_link_is_noticed_and_made_anew(pbx: FakeAmiServer, cli
 
 async def test_a_quiet_pbx_that_answers_pings_is_left_alone(pbx: FakeAmiServer, clients: list[Client]) -> None:
     clients.append(client := Client(pbx.url, QUICK))
-    await asyncio.wait_for(pbx.asked("Ping", 3), 30)
+    await asyncio.wait_for(pbx.asked("Ping", 2), 30)
+    before = client.connection.last_contact_at
+    await asyncio.wait_for(pbx.asked("Ping", 4), 30)
     assert len(client.links) == 1
     assert not client.links[0].broken.done()
+    assert client.links[0].last_event_at is None
+    assert before is not None
+    assert before < (client.connection.last_contact_at or before)  # an answer is a contact, without any event
+
+
+async def test_when_the_pbx_was_last_heard_is_known_after_it_is_gone(pbx: FakeAmiServer, clients: list[Client]) -> None:
+    clients.append(client := Client(pbx.url, QUICK))
+    await client.until(links=1)
+    pbx.mute = True
+    await client.told.heard("silent")
+    heard = client.connection.last_contact_at
+    assert heard is not None
+    await client.told.heard("login_silent")
+    assert client.connection.last_contact_at == heard
 
 
 async def test_an_unanswered_originate_is_not_sent_again(pbx: FakeAmiServer, clients: list[Client]) -> None:

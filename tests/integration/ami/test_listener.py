@@ -40,6 +40,8 @@ async def test_reports_tell_version_clock_lag_and_last_event(office: Office) -> 
     await office.heard("1.1 ended:#1")
     last = office.listeners[0].report
     assert last.last_event_at is not None
+    assert last.last_contact_at is not None
+    assert last.last_contact_at <= last.at  # by our clock
     assert last.lag_seconds is not None
     assert 0 <= last.lag_seconds < 60
 

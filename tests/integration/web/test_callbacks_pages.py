@@ -52,7 +52,7 @@ async def test_an_empty_queue_says_what_will_come(site: Site) -> None:
 
 
 async def test_a_quiet_pbx_is_not_heard_since_its_last_contact_not_since_its_last_event(site: Site) -> None:
-    """Its listener is gone: until when it was listened to is known. A lost connection tells of the last event, and says so."""
+    """Be it the listener that is gone or the PBX. What a listener of an earlier version has stored knows only the last event."""
     ivan = await site.open("ivan")
     heard = site.now
     async with site.desk.database.write() as session:
@@ -67,6 +67,16 @@ async def test_a_quiet_pbx_is_not_heard_since_its_last_contact_not_since_its_las
         status.state, status.reported_at = "unreachable", site.now
     said = (await ivan.get("/shell/pbx")).text
     assert ("PBX not connected, last event" in said, _time(heard - timedelta(hours=2)) in said) == (True, True)
+    async with site.desk.database.write() as session:
+        status = await session.get_one(PbxStatus, "default")
+        status.last_contact_at = heard + timedelta(minutes=2)  # it answered pings until then
+    for path in ("/shell/pbx", "/callbacks"):
+        said = (await ivan.get(path)).text
+        assert ("heard" in said, _time(heard + timedelta(minutes=2)) in said, "last event" in said) == (
+            True,
+            True,
+            False,
+        )
 
 
 def _time(at: datetime) -> str:
