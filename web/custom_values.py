@@ -19,7 +19,6 @@ from web.forms import Form, local_text
 from web.i18n import gettext as _
 
 LINKED = {"deal": "/deals/{id}", "contact": "/contacts/{id}", "company": "/companies/{id}", "file": "/files/{id}"}
-INPUTS = {ValueKind.DATE: "date", ValueKind.MOMENT: "datetime-local", ValueKind.PHONE: "tel"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,7 @@ async def _lamps_of_deal(session: AsyncSession, lamp: Lamp) -> list[Lamp]:
 
 async def _open(session: AsyncSession, viewer: Viewer, lamp_id: int) -> Lamp:
     check(viewer, Permission.ESCALATIONS_WORK)
-    lamp = await access_escalation(session, viewer, lamp_id)
+    lamp = await access_escalation(session, viewer, lamp_id, to_change=True)
     if lamp.state != LampState.BURNING:
         raise _closed()
     return lamp

@@ -9,7 +9,13 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, can
-from pbxcrm.checkpoints.access import is_burning, is_parked, visible_escalations, visible_lamps
+from pbxcrm.checkpoints.access import (
+    editable_escalations,
+    is_burning,
+    is_parked,
+    visible_escalations,
+    visible_lamps,
+)
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, EngineBeat, Lamp, LampState
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.filters import of_login
@@ -196,9 +202,10 @@ async def page_of_escalations(
     return list((await session.exec(query.order_by(col(Lamp.id).desc()).limit(limit))).all())
 
 
-async def access_escalation(session: AsyncSession, viewer: Viewer, lamp_id: int) -> Lamp:
-    """A lamp that reached a manager, if the viewer may see it. Raises NotFound."""
-    found = (await session.exec(select(Lamp).where(Lamp.id == lamp_id, visible_escalations(viewer)))).first()
+async def access_escalation(session: AsyncSession, viewer: Viewer, lamp_id: int, *, to_change: bool = False) -> Lamp:
+    """A lamp that reached a manager, if the viewer may see it, or with ``to_change`` decide about it. Raises NotFound."""
+    rule = editable_escalations(viewer) if to_change else visible_escalations(viewer)
+    found = (await session.exec(select(Lamp).where(Lamp.id == lamp_id, rule))).first()
     if found is None:
         raise NotFound("escalations.not_found", "There is no such escalation, or it is another team's.")
     return found

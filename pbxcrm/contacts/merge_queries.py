@@ -62,12 +62,6 @@ def may_undo(viewer: Viewer, merge: Merge, this: Contact, into: Contact, people:
     )
 
 
-async def merges_into(session: AsyncSession, contact_id: int) -> list[Merge]:
-    """The merges into a client, newest first, including undone ones."""
-    found = await session.exec(select(Merge).where(Merge.into_id == contact_id).order_by(col(Merge.id).desc()))
-    return list(found.all())
-
-
 async def changed_since(session: AsyncSession, merge: Merge, into: Contact) -> list[Left]:
     """What an undo would not restore: values edited, reassigned or removed since, and rows newer than the merge."""
     left = [Left(Why.FIELD, field) for field, (_, after) in merge.fields.items() if getattr(into, field) != after]

@@ -183,13 +183,6 @@ async def locked_status(session: AsyncSession, pbx: str) -> PbxStatus:
     return status
 
 
-async def journals_of(session: AsyncSession, pbx: str) -> list[PbxJournal]:
-    """The journals of a PBX that a live process writes now."""
-    now = await database_now(session)
-    rows = await session.exec(select(PbxJournal).where(PbxJournal.pbx == pbx, col(PbxJournal.owner) != ""))
-    return [row for row in rows.all() if row.seen_at is not None and now - row.seen_at < ALIVE]
-
-
 async def _say_alive(
     session: AsyncSession, pbx: str, journal: str, owner: str, now: datetime, *, is_hearing: bool
 ) -> datetime | None:

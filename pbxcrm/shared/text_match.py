@@ -64,14 +64,6 @@ def part_of(column: Mapped[str], text: str) -> ColumnElement[bool]:
     return or_(*read) if read else false()
 
 
-def begins_word(column: Mapped[str], text: str) -> ColumnElement[bool]:
-    """The condition that a word of the search key begins with the first word of ``text``: such rows are listed first."""
-    firsts = {words[0] for words in readings(text)}
-    starts = [column.startswith(first, autoescape=True) for first in firsts]
-    inside = [column.contains(f" {first}", autoescape=True) for first in firsts]
-    return or_(*starts, *inside) if firsts else false()
-
-
 def digits_of(text: str) -> str:
     """The digits to search for in stored numbers (E.164); empty where ``text`` cannot be a part of a number.
 
