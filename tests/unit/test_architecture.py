@@ -101,6 +101,8 @@ def test_modules_are_short() -> None:
     }
     assert {name: length for name, length in lengths.items() if length > 500} == {}
     assert sorted(lengths.values())[len(lengths) // 2] <= 110
+    tests = {path.relative_to(ROOT): path for path in (ROOT / "tests").rglob("*.py")}
+    assert [name for name, path in tests.items() if len(path.read_text(encoding="utf-8").splitlines()) > 500] == []
 
 
 def test_a_class_name_means_one_thing() -> None:

@@ -16,8 +16,8 @@ from pbxcrm.deals.models import StageKind
 from pbxcrm.deals.pipeline_actions import StageChange, archive_stage, change_stage
 from pbxcrm.people.actions import edit_user
 from pbxcrm.shared import background_jobs, timers
-from tests.week import reference
-from tests.week.reference import Away
+from tests.week import reference_facts
+from tests.week.reference_facts import Away
 from tests.week.simulation import Simulation
 from tests.week.world import (
     HOLIDAY,
@@ -109,7 +109,7 @@ class Rules:
         play = self.play
         for rule in [each for each in play.office.rules.values() if each.trigger == "stage"]:
 
-            async def act(session: AsyncSession, rule: reference.Rule = rule) -> None:
+            async def act(session: AsyncSession, rule: reference_facts.Rule = rule) -> None:
                 row = await session.get_one(Checkpoint, rule.id)
                 query = select(CheckpointStep).where(CheckpointStep.checkpoint_id == rule.id)
                 steps = (await session.exec(query.order_by(col(CheckpointStep.position)))).all()
@@ -155,7 +155,7 @@ class Rules:
 
         assert await play.do(act)
 
-    def _person(self, login: str) -> reference.Person:
+    def _person(self, login: str) -> reference_facts.Person:
         return next(each for each in self.play.office.people.values() if each.login == login)
 
     async def fewer_stages(self) -> None:

@@ -24,8 +24,8 @@ from pbxcrm.shared.errors import PbxcrmError
 from pbxcrm.tasks.actions import create_task, edit_task
 from pbxcrm.tasks.finish_actions import finish_task
 from tests.calls import FactStory, batch, outbound
-from tests.week import reference
-from tests.week.reference import Planned, Subject
+from tests.week import reference, reference_facts
+from tests.week.reference_facts import Planned, Subject
 from tests.week.world import (
     Client,
     World,
@@ -130,7 +130,7 @@ class Simulation:
         assert entered is not None
         known = self.office.deals.get(move.deal_id)
         if known is None:
-            known = reference.Deal(
+            known = reference_facts.Deal(
                 move.deal_id,
                 stage.pipeline_id,
                 move.to_stage_id,
@@ -152,7 +152,7 @@ class Simulation:
         known = self.office.callbacks.get(episode.id)
         planned = minute_of(episode.next_attempt_at)
         if known is None:
-            known = reference.Callback(episode.id, episode.owner_id, self.now)
+            known = reference_facts.Callback(episode.id, episode.owner_id, self.now)
             self.office.callbacks[episode.id] = known
         elif not known.is_open:
             return
@@ -227,7 +227,7 @@ class Simulation:
 
     # Work on deals
 
-    def some_deal(self) -> reference.Deal | None:
+    def some_deal(self) -> reference_facts.Deal | None:
         open_ = [deal for deal in self.office.deals.values() if not deal.is_closed]
         return self.dice.choice(open_) if open_ else None
 
@@ -236,7 +236,7 @@ class Simulation:
         if deal is not None:
             await getattr(self, name)(deal)
 
-    async def plan_task(self, deal: reference.Deal) -> None:
+    async def plan_task(self, deal: reference_facts.Deal) -> None:
         due = self.now + self.dice.randrange(20, 3 * 1440)
         made: list[int] = []
 
@@ -250,7 +250,7 @@ class Simulation:
             deal.tasks[made[0]] = Planned(self.now, due, due)
             self.office.look(("deal", deal.id), self.now)
 
-    def _some_task(self) -> tuple[reference.Deal, int] | None:
+    def _some_task(self) -> tuple[reference_facts.Deal, int] | None:
         found = [
             (deal, number) for deal in self.office.deals.values() if not deal.is_closed
             for number, task in deal.tasks.items() if task.done_at is None
@@ -277,7 +277,7 @@ class Simulation:
             deal.tasks[number].done_at, deal.tasks[number].cancelled = self.now, cancelled
             self.office.look(("deal", deal.id), self.now)
 
-    async def move(self, deal: reference.Deal, *, closes: bool = False) -> None:
+    async def move(self, deal: reference_facts.Deal, *, closes: bool = False) -> None:
         if closes:
             kind = self.dice.choice([StageKind.WON, StageKind.LOST])
             stages = [s for s in self.world.stages.values() if s.kind == kind and s.pipeline_id == deal.pipeline_id]
@@ -293,45 +293,45 @@ class Simulation:
         if await self.do(act):
             await self.look_around(self.clients_of_deals[deal.id], "moved")
 
-    async def close(self, deal: reference.Deal) -> None:
+    async def close(self, deal: reference_facts.Deal) -> None:
         await self.move(deal, closes=True)
 
-    async def pause(self, deal: reference.Deal) -> None:
+    async def pause(self, deal: reference_facts.Deal) -> None:
         until = self.now + self.dice.randrange(30, 3 * 1440)
         if await self.do(lambda s: pause_deal(s, self.admin, deal.id, moment(until), "On holiday", now=self.at)):
             self._end_rests(deal)
             deal.rests.append([self.now, until])
             self.office.look(("deal", deal.id), self.now)
 
-    async def resume(self, deal: reference.Deal) -> None:
+    async def resume(self, deal: reference_facts.Deal) -> None:
         paused = [each for each in self.office.deals.values() if any(until > self.now for _, until in each.rests)]
         deal = self.dice.choice(paused) if paused else deal
         if await self.do(lambda s: end_pause(s, self.admin, deal.id, now=self.at)):
             self._end_rests(deal)
             self.office.look(("deal", deal.id), self.now)
 
-    def _end_rests(self, deal: reference.Deal) -> None:
+    def _end_rests(self, deal: reference_facts.Deal) -> None:
         for rest in deal.rests:
             rest[1] = min(rest[1], self.now)
 
-    async def give(self, deal: reference.Deal) -> None:
+    async def give(self, deal: reference_facts.Deal) -> None:
         to = self.dice.choice(self.world.sellers()).id
         if await self.do(lambda s: edit_deal(s, self.admin, deal.id, version=None, now=self.at, responsible_id=to)):
             await self.look_around(self.clients_of_deals[deal.id], "given")
 
-    async def amount(self, deal: reference.Deal) -> None:
+    async def amount(self, deal: reference_facts.Deal) -> None:
         self.done["amounts"] += 1
         values = {"amount": str(self.done["amounts"])}
         if await self.do(lambda s: edit_deal(s, self.admin, deal.id, version=None, now=self.at, values=values)):
             deal.filled.append((self.now, "amount"))
             self.office.look(("deal", deal.id), self.now)
 
-    async def title(self, deal: reference.Deal) -> None:
+    async def title(self, deal: reference_facts.Deal) -> None:
         await self.do(
             lambda s: edit_deal(s, self.admin, deal.id, version=None, now=self.at, values={"title": f"At {self.now}"})
         )
 
-    async def note(self, deal: reference.Deal) -> None:
+    async def note(self, deal: reference_facts.Deal) -> None:
         async def act(session: AsyncSession) -> None:
             await add_note(session, self.admin, "Nothing new", self.at, deal=await session.get(Deal, deal.id))
 

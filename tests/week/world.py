@@ -21,7 +21,8 @@ from pbxcrm.people.models import User
 from pbxcrm.people.passwords import hash_password
 from pbxcrm.people.queries import viewer_of
 from pbxcrm.shared.db import Database
-from tests.week.reference import MINUTE, Hours, Office, Person, Rule, Week
+from tests.week.reference import Office
+from tests.week.reference_facts import MINUTE, Hours, Person, Rule, Week
 
 BEGIN = datetime(2026, 10, 21, 5, tzinfo=UTC)  # a Wednesday, 8:00 in Kyiv; the clocks go back in the night to Sunday
 HIRED = BEGIN - timedelta(days=99)
