@@ -11,17 +11,17 @@ import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 from redis.asyncio import Redis
 
-from pbxcrm.composition import compose
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.shared.background_jobs import work_on
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import publish, relay
 from pbxcrm.shared.settings import Settings
-from tests.busy import Busy, fill
+from tests.busy import Busy
 from tests.calls import NOON
 from tests.e2e.browser import Person, forgetful, live
+from tests.filled import Filled
 from tests.integration.web.serving import serving
-from tests.office import PASSWORD, Office, open_office
+from tests.office import PASSWORD, Office
 from web.app import create_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -58,13 +58,17 @@ class Shared:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def shared(sqlite_url: str, redis_url: str, tmp_path: Path, chromium: Browser) -> AsyncIterator[Shared]:
-    compose()
+async def shared(
+    sqlite_url: str,
+    redis_url: str,
+    tmp_path: Path,
+    chromium: Browser,
+    begins_with_busy_office: Filled[tuple[Office, Busy]],
+) -> AsyncIterator[Shared]:
     settings = Settings(data_dir=tmp_path, database_url=sqlite_url)
     async with Redis.from_url(redis_url) as redis:
         database = Database(sqlite_url)
-        office = await open_office(database)
-        busy = await fill(database, settings, office, NOON)
+        office, busy = begins_with_busy_office.found(database)
         await relay(database, redis)
         database.after_commit = partial(publish, redis)
         app = create_app(settings, database, redis, clock=lambda: NOON)

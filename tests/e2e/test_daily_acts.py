@@ -28,12 +28,13 @@ from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import publish, relay
 from pbxcrm.shared.settings import Pbx, Settings
 from pbxcrm.tasks.models import Task
-from tests.busy import Busy, fill
+from tests.busy import Busy
 from tests.calls import NOON, FactStory, batch, outbound
 from tests.e2e.browser import Person, forgetful, live
+from tests.filled import Filled
 from tests.integration.web.serving import serving
 from tests.lamps import lamp_of_callback
-from tests.office import PASSWORD, Office, open_office
+from tests.office import PASSWORD, Office
 from tests.waiting import until
 from web.app import create_app
 
@@ -132,13 +133,18 @@ class Day:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def day(sqlite_url: str, redis_url: str, tmp_path: Path, chromium: Browser) -> AsyncIterator[Day]:
+async def day(
+    sqlite_url: str,
+    redis_url: str,
+    tmp_path: Path,
+    chromium: Browser,
+    begins_with_busy_office: Filled[tuple[Office, Busy]],
+) -> AsyncIterator[Day]:
     pbx = Pbx(name="default", ami_url="ami://u:s@127.0.0.1")
     settings = Settings(data_dir=tmp_path, database_url=sqlite_url, pbxs=(pbx,))
     async with Redis.from_url(redis_url) as redis, AsyncExitStack() as stack:
         database = Database(sqlite_url)
-        office = await open_office(database)
-        busy = await fill(database, settings, office, NOON)
+        office, busy = begins_with_busy_office.found(database)
         async with database.write() as session:
             status = await session.get(PbxStatus, "default") or PbxStatus(pbx="default")
             status.state, status.reported_at, status.lease_until = "listening", NOON, NOON + timedelta(days=1)

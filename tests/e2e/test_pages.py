@@ -22,12 +22,13 @@ from pbxcrm.shared.events import publish, relay
 from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks.models import Task, TaskStatus
-from tests.busy import Busy, fill
+from tests.busy import Busy
 from tests.calls import NOON, FactStory, batch, outbound
 from tests.e2e.browser import Person, cut_words, forgetful, live, overflow, small_targets, violations
+from tests.filled import Filled
 from tests.integration.web.serving import serving
 from tests.lamps import lamp_of_callback
-from tests.office import PASSWORD, open_office
+from tests.office import PASSWORD, Office
 from tests.waiting import until
 from web.app import create_app
 from web.pages.board import FIRST
@@ -77,13 +78,16 @@ class House:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def house(
-    settings: Settings, sqlite_url: str, redis_url: str, tmp_path: Path, chromium: Browser
+    sqlite_url: str,
+    redis_url: str,
+    tmp_path: Path,
+    chromium: Browser,
+    begins_with_busy_office: Filled[tuple[Office, Busy]],
 ) -> AsyncIterator[House]:
     chosen = Settings(data_dir=tmp_path, database_url=sqlite_url, recordings_dir=tmp_path)
     async with Redis.from_url(redis_url) as redis:
         database = Database(sqlite_url)
-        office = await open_office(database)
-        busy = await fill(database, chosen, office, NOON)
+        _, busy = begins_with_busy_office.found(database)
         await relay(database, redis)
 
         database.after_commit = partial(publish, redis)
