@@ -2,9 +2,7 @@
 
 import os
 import random
-import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.calendars.models import CalendarSpan
 from pbxcrm.shared import redis_server
 from pbxcrm.shared.db import Database
+from tests import forks
 
 
 class Worker:
@@ -26,12 +25,11 @@ class Worker:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "pbxcrm", "work"]
-            self.process = subprocess.Popen(command, env={**os.environ, **self.environ}, stdout=log, stderr=log)
+            environ = {**os.environ, **self.environ}
+            self.process = forks.start("pbxcrm", "work", environ=environ, stdout=log.fileno(), stderr=log.fileno())
 
     def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        self.process.kill()
 
 
 class MortalWorkers:

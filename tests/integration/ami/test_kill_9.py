@@ -4,13 +4,13 @@ import asyncio
 import json
 import random
 import sqlite3
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.ami_server import FakeAmiServer
+from tests.forks import ReadFork, start_read
 from tests.integration.ami.hundred_calls import Pbx, a_hundred_calls, as_if_nothing_had_happened, heard
 
 KILLS = 10
@@ -23,24 +23,13 @@ def in_database(folder: Path) -> dict[str, list[object]]:
     return {linkedid: json.loads(call) for linkedid, call in rows}
 
 
-async def start(server: FakeAmiServer, folder: Path) -> asyncio.subprocess.Process:
+async def start(server: FakeAmiServer, folder: Path) -> ReadFork:
     """A listener that has taken its snapshot."""
-    script = "tests.integration.ami.listening_process"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", script, server.url, str(folder), stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
+    process = await start_read("tests.integration.ami.listening_process", server.url, str(folder))
     async with asyncio.timeout(90):
-        while b"listening listening" not in await process.stdout.readline():
-            pass
+        while b"listening listening" not in (line := await process.stdout.readline()):
+            assert line, "the listener ended"
     return process
-
-
-async def kill(process: asyncio.subprocess.Process) -> None:
-    process.kill()
-    assert process.stdout is not None
-    await process.stdout.read()
-    await process.wait()
 
 
 @pytest.mark.timeout(300)  # a dozen processes, on a machine that may be busy
@@ -56,7 +45,7 @@ async def test_killed_during_a_hundred_calls(tmp_path: Path) -> None:
             for _ in range(dice.randint(1, 6)):
                 await pbx.say(dice.randint(1, len(calls) // (KILLS * 4)))
                 await asyncio.sleep(dice.choice([0, 0.002, 0.02]))  # the moment is what chance is about
-            await kill(process)
+            await process.end()
             # What was on its way when the listener died is said again: for the PBX it has not happened yet.
             pbx.said = heard(tmp_path / "journal")
         process = await start(server, tmp_path)
@@ -64,7 +53,7 @@ async def test_killed_during_a_hundred_calls(tmp_path: Path) -> None:
         async with asyncio.timeout(60):
             while len(in_database(tmp_path)) < len(expected):
                 await asyncio.sleep(0.1)  # another process's database cannot be awaited
-        await kill(process)
+        await process.end()
         assert heard(tmp_path / "journal") == len(calls)
     found = in_database(tmp_path)
     assert found == expected

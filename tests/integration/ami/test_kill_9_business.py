@@ -3,7 +3,6 @@
 import asyncio
 import os
 import random
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.shared.db import Database
 from pbxcrm.tasks.models import Task
 from tests.fakes.ami_server import FakeAmiServer
+from tests.forks import ReadFork, start_read
 from tests.integration.ami.hundred_calls import Pbx, Said, a_hundred_calls, as_if_nothing_had_happened, heard
 from tests.office import open_office
 from tests.waiting import until
@@ -27,7 +27,7 @@ KILLS = 6
 DECIDE = {"opened", "ringing", "joined", "transferred", "absorbed", "ended"}
 
 
-async def listen(server: FakeAmiServer, folder: Path, database_url: str) -> asyncio.subprocess.Process:
+async def listen(server: FakeAmiServer, folder: Path, database_url: str) -> ReadFork:
     """The product's own listener, once it listens."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PBXCRM_")}
     environ = {
@@ -36,23 +36,11 @@ async def listen(server: FakeAmiServer, folder: Path, database_url: str) -> asyn
         "PBXCRM_AMI_URL": server.url,
         "PBXCRM_AGI_BIND": "127.0.0.1:0",
     }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pbxcrm", "listen"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=clean | environ,
-    )
-    assert process.stdout is not None
+    process = await start_read("pbxcrm", "listen", environ=clean | environ)
     async with asyncio.timeout(90):
         while b"Listening." not in (line := await process.stdout.readline()):
             assert line, "the listener ended"
-    asyncio.get_running_loop().create_task(process.stdout.read())  # or it would stop at a full pipe
     return process
-
-
-async def kill(process: asyncio.subprocess.Process) -> None:
-    process.kill()
-    await process.wait()
 
 
 async def ended(database: Database) -> int:
@@ -114,7 +102,7 @@ async def run(
             for _ in range(dice.randint(1, 6)):
                 await pbx.say(dice.randint(1, len(calls) // (kills * 4)))
                 await asyncio.sleep(dice.choice([0, 0.002, 0.05]))  # the moment is what chance is about
-            await kill(process)
+            await process.end()
             pbx.said = heard(journal)  # what was on its way is said again: for the PBX it has not happened yet
         process = await listen(server, folder, url)
         await pbx.say(len(calls))
@@ -124,7 +112,7 @@ async def run(
             return await ended(database) == expected
 
         await until(settled, 120)
-        await kill(process)
+        await process.end()
     return await state(database)
 
 

@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -25,6 +24,7 @@ from pbxcrm.shared import redis_server
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks.models import Task, TaskStatus
+from tests import forks
 from tests.calls import FactStory, batch
 from tests.databases import Postgres, fresh_name, postgres_programs, running_postgres
 from tests.integration.checkpoints.conftest import DealDesk
@@ -54,12 +54,13 @@ class SteppedWorker:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "tests.week.stepped", str(self.clock)]
-            self.process = subprocess.Popen(command, env={**os.environ, **self.environ}, stdout=log, stderr=log)
+            self.process = forks.start(
+                "tests.week.stepped", str(self.clock),
+                environ={**os.environ, **self.environ}, stdout=log.fileno(), stderr=log.fileno(),
+            )  # fmt: skip
 
     def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        self.process.kill()
 
     def check(self) -> None:
         assert self.process.poll() is None, self.log.read_text()[-3000:]
