@@ -1,14 +1,14 @@
 """The form of a checkpoint, from typed fields to what the engine stores. Fields of a step come once per step, in order."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pbxcrm.checkpoints.default_checkpoints import REACTION_MINUTES, TALKED_SECONDS
 from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, TriggerKind, WorkKind
+from pbxcrm.checkpoints.whom_queries import WhomFault
 from pbxcrm.deals.fields import BY_KEY
-from pbxcrm.people.directory import Directory
-from pbxcrm.people.whom import MANAGER, RESPONSIBLE, USER
+from pbxcrm.people.whom import MANAGER, RESPONSIBLE
 from pbxcrm.shared.errors import Invalid
 from web.forms import Form, filled
 from web.i18n import N_
@@ -177,12 +177,11 @@ def refuse(form: Form, error: Invalid) -> None:
     form.refuse(error)
 
 
-def say_who_left(form: Form, people: Directory) -> None:
-    """Add an error to each step whose addressee is no longer active."""
-    active = {user.login for user in people.users.values() if user.is_active}
-    for row in rows_of(form):
-        if row.whom.startswith(USER) and row.whom.removeprefix(USER) not in active:
-            form.errors.setdefault(f"step_whom_{row.number}", _("This person has left. Choose somebody else."))
+def say_faults(form: Form, steps: Sequence[CheckpointStep], faults: Mapping[int | None, WhomFault]) -> None:
+    """Add an error to each stored step that asks somebody who cannot do it."""
+    for row, step in zip(rows_of(form), steps, strict=True):
+        if (fault := faults.get(step.id)) is not None:
+            form.errors.setdefault(f"step_whom_{row.number}", _(fault.text).format(**fault.params))
 
 
 def whom_of(form: Form) -> set[str]:

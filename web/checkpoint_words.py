@@ -1,21 +1,32 @@
 """A checkpoint in words: what is watched, and which step follows after how much time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pbxcrm.checkpoints.deal_facts import DATES
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, TriggerKind
+from pbxcrm.checkpoints.whom_queries import WhomFault
 from pbxcrm.people.directory import Directory
 from web import whom_words, words
 from web.i18n import gettext as _
 
 
-def sayer(people: Directory, norm: int | None) -> Callable[[Checkpoint, Sequence[CheckpointStep]], list[str]]:
-    """A function for templates that returns the sentences of a checkpoint; ``norm`` is the norm of its stage."""
+def sayer(
+    people: Directory, norm: int | None, faults: Mapping[int | None, WhomFault]
+) -> Callable[[Checkpoint, Sequence[CheckpointStep]], list[tuple[str, str]]]:
+    """A function for templates that returns the sentence and the fault of each step of a checkpoint; ``norm`` is that of its stage."""
 
-    def say(row: Checkpoint, steps: Sequence[CheckpointStep]) -> list[str]:
-        return [_step(row, step, people, norm) for step in steps]
+    def say(row: Checkpoint, steps: Sequence[CheckpointStep]) -> list[tuple[str, str]]:
+        return [(_step(row, step, people, norm), said_fault(faults.get(step.id))) for step in steps]
 
     return say
+
+
+def said_fault(fault: WhomFault | None) -> str:
+    """Why a stored step cannot ask whom it names, and what happens until it is changed; empty without a fault."""
+    if fault is None:
+        return ""
+    instead = _("Until then the manager of whoever is responsible is asked.")
+    return f"{_(fault.text).format(**fault.params)} {instead}"
 
 
 def _step(row: Checkpoint, step: CheckpointStep, people: Directory, norm: int | None) -> str:

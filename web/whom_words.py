@@ -1,10 +1,10 @@
 """Whom automatic tasks and steps of checkpoints ask: in words, and as options of a select."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from pbxcrm.access import Role
 from pbxcrm.people.directory import Directory
-from pbxcrm.people.whom import JOINT, MANAGER, RESPONSIBLE, ROLE, USER, named, works_for_others
+from pbxcrm.people.whom import JOINT, MANAGER, RESPONSIBLE, ROLE, USER, named
 from web.i18n import N_
 from web.i18n import gettext as _
 
@@ -34,11 +34,11 @@ def said(whom: str, people: Directory) -> str:
 
 
 def choices(
-    people: Directory, chosen: Collection[str], *, for_others: bool = False
+    people: Directory, chosen: Collection[str], *, can_do: Callable[[str, Directory], bool] | None = None
 ) -> list[tuple[str, list[tuple[str, str]]]]:
     """Groups of options. An inactive person is listed only if ``chosen`` has them.
 
-    ``for_others``: only whoever may work on the deals of others, and what is ``chosen``.
+    ``can_do``: only whom it answers for, and what is ``chosen``.
     """
     everybody = sorted(people.users.values(), key=lambda user: user.name)
     persons = [(f"{USER}{user.login}", user.name) for user in everybody if user.is_active]
@@ -48,9 +48,9 @@ def choices(
         if not user.is_active and f"{USER}{user.login}" in chosen
     ]
     roles = [(f"{ROLE}{role}", _(text)) for role, text in ROLES.items()]
-    if for_others:
+    if can_do is not None:
         roles, persons = (
-            [option for option in options if option[0] in chosen or works_for_others(option[0], people)]
+            [option for option in options if option[0] in chosen or can_do(option[0], people)]
             for options in (roles, persons)
         )
     return [

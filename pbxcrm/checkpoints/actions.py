@@ -134,7 +134,7 @@ async def access_checkpoint(session: AsyncSession, checkpoint_id: int) -> Checkp
 
 
 async def _set(session: AsyncSession, checkpoint: Checkpoint, change: CheckpointChange, now: datetime) -> None:
-    draft = await check_change(session, change)
+    draft = await check_change(session, change, checkpoint.id)
     for name, value in draft.values.items():
         setattr(checkpoint, name, value)
     if change.begin_now:

@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from pbxcrm.access import Role
+from pbxcrm.access.permissions import Permission, Role, may
 from pbxcrm.checkpoints.context import EngineContext
+from pbxcrm.checkpoints.models import Subject
+from pbxcrm.people.directory import Directory
 from pbxcrm.people.models import User
 from pbxcrm.people.whom import JOINT, MANAGER, ROLE, USER, named, of_role
 from pbxcrm.shared.reasons import Reason, reason
@@ -16,12 +18,12 @@ def goes_to_manager(whom: str) -> bool:
 
 
 def addressee_of(
-    context: EngineContext, whom: str, owner_id: int | None, at: datetime
+    context: EngineContext, whom: str, owner_id: int | None, at: datetime, subject: Subject = Subject.DEAL
 ) -> tuple[int | None, list[Reason]]:
     """The id of the addressee and the reasons; the id is None if there is nobody at all.
 
-    Somebody absent is replaced by the deputy, else by the manager; somebody who has left, by the manager. Nobody becomes their own
-    manager.
+    Somebody absent is replaced by the deputy, else by the manager; somebody who has left or may not work on the ``subject`` of this
+    owner, by the manager. Nobody becomes their own manager.
     """
     people = context.people
     if whom in {MANAGER, JOINT}:
@@ -33,7 +35,23 @@ def addressee_of(
         wanted = of_role(people, whom.removeprefix(ROLE), owner_id, present)
     else:
         wanted = people.users.get(owner_id) if owner_id is not None else None
+    if wanted is not None and wanted.is_active and not may_work(people, wanted, owner_id, subject):
+        found, why = _manager(context, owner_id, at)
+        return found, [reason("lamp.to_cannot", who=wanted.name, manager=people.name(found)), *why]
     return _who_is_there(context, wanted, at)
+
+
+def may_work(people: Directory, user: User, owner_id: int | None, subject: Subject) -> bool:
+    """Whether the person may work on what the owner has. Who is asked about a callback sees it by that; a deal is seen only by whoever
+    answers for its owner.
+    """
+    if subject is Subject.CALLBACK:
+        return may(user.role, Permission.CALLBACKS_WORK)
+    if user.id == owner_id or not may(user.role, Permission.DEALS_EDIT):
+        return may(user.role, Permission.DEALS_EDIT)
+    if user.role == Role.MANAGER:
+        return owner_id is None or user.id in people.managing(owner_id)
+    return user.role == Role.ADMIN
 
 
 def _who_is_there(context: EngineContext, wanted: User | None, at: datetime) -> tuple[int | None, list[Reason]]:

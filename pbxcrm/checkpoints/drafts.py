@@ -4,16 +4,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.checkpoints.context import Watched
 from pbxcrm.checkpoints.deal_facts import DATES
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, TriggerKind, WorkKind
+from pbxcrm.checkpoints.whom_queries import fault_of_team, fault_of_whom
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.models import Pipeline, Stage
 from pbxcrm.deals.pipeline_rules import LONGEST_NORM
 from pbxcrm.people.directory import Directory, load_directory
-from pbxcrm.people.whom import USER, has_left, is_whom, works_for_others
+from pbxcrm.people.whom import USER, is_whom
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import check_line, longest
 from pbxcrm.shared.reasons import N_
@@ -62,7 +64,7 @@ def check_work(work: Sequence[str], talked_seconds: int) -> list[str]:
 
 
 def check_steps(
-    steps: Sequence[StepChange], people: Directory, *, trigger: str, needs_minutes: bool
+    steps: Sequence[StepChange], people: Directory, *, trigger: str, needs_minutes: bool, is_active: bool = True
 ) -> list[StepChange]:
     """The checked steps. ``needs_minutes``: there is no stage norm for the first step to use. Raises Invalid at ``steps``.
 
@@ -79,6 +81,7 @@ def check_steps(
             needs_minutes,
             waits_for=first if position == 0 else None,
             is_of_deal=trigger != TriggerKind.CALLBACK,
+            is_active=is_active,
         )
         for position, step in enumerate(steps)
     ]
@@ -91,6 +94,7 @@ def _check_step(
     needs_minutes: bool,
     waits_for: TriggerKind | None,
     is_of_deal: bool,
+    is_active: bool,
 ) -> StepChange:
     """The checked step. ``waits_for``: it is the first one of such a checkpoint, which cannot light at once. ``is_of_deal``: it asks for
     work on a deal, not for a callback.
@@ -112,17 +116,15 @@ def _check_step(
         raise refused("after", "minutes", N_("The first step comes after at least a minute."))
     if step.what not in set(StepKind):
         raise refused("what", "what", N_("A step makes a task or a control task."))
-    if has_left(step.whom, people):
-        raise refused("whom", "left", N_("This person has left. Choose somebody else."))
     if step.whom.startswith(USER) and not is_whom(step.whom, people):
         raise refused(
             "whom", "nobody", N_("There is nobody with the login {login}."), login=step.whom.removeprefix(USER)
         )
     if not is_whom(step.whom, people):
         raise refused("whom", "whom", N_("Choose who is asked: the responsible, the manager, a role or a person."))
-    if is_of_deal and not works_for_others(step.whom, people):
-        said = N_("They cannot work on the deals of others. Choose the responsible, their manager or an administrator.")
-        raise refused("whom", "cannot_work", said)
+    fault = fault_of_whom(step.whom, people, is_of_deal=is_of_deal) if is_active else None
+    if fault is not None:
+        raise refused("whom", fault.code, fault.text)
     text = one_line(step.text)
     if len(text) > longest(CheckpointStep.text):
         raise refused("text", "text", N_("Write a text of up to {most} letters."), most=longest(CheckpointStep.text))
@@ -192,8 +194,11 @@ class Draft:
         )
 
 
-async def check_change(session: AsyncSession, change: CheckpointChange) -> Draft:
-    """Check a change. Raises Invalid at the wrong field."""
+async def check_change(session: AsyncSession, change: CheckpointChange, checkpoint_id: int | None = None) -> Draft:
+    """Check a change, of an existing checkpoint or a new one. Raises Invalid at the wrong field.
+
+    Whoever cannot work on these deals is refused only while it is switched on, so that it can always be switched off.
+    """
     people = await load_directory(session)
     name = check_name(change.name)
     check_trigger(change.trigger, change.field, change.offset_minutes)
@@ -205,7 +210,10 @@ async def check_change(session: AsyncSession, change: CheckpointChange) -> Draft
         trigger=change.trigger,
         needs_minutes=change.trigger in {TriggerKind.SILENCE, TriggerKind.CALLBACK}
         or (change.trigger == TriggerKind.STAGE and stage is None),
+        is_active=change.is_active,
     )
+    if change.is_active and change.trigger != TriggerKind.CALLBACK:
+        await _check_teams(session, change, steps, people, checkpoint_id)
     values: dict[str, Any] = {
         "name": name,
         "field": check_field(work, change.trigger, change.field, BY_KEY),
@@ -218,6 +226,27 @@ async def check_change(session: AsyncSession, change: CheckpointChange) -> Draft
         "is_active": change.is_active,
     }
     return Draft(values, steps, stage)
+
+
+async def _check_teams(
+    session: AsyncSession,
+    change: CheckpointChange,
+    steps: Sequence[StepChange],
+    people: Directory,
+    checkpoint_id: int | None,
+) -> None:
+    """Raises Invalid at a step that is new in naming a manager who does not see all deals that are watched now."""
+    query = select(CheckpointStep.whom).where(CheckpointStep.checkpoint_id == checkpoint_id)
+    known = set((await session.exec(query)).all()) if checkpoint_id is not None else set()
+    for position, step in enumerate(steps):
+        if step.whom in known:
+            continue
+        fault = await fault_of_team(
+            session, step.whom, people, stage_id=change.stage_id, pipeline_id=change.pipeline_id
+        )
+        if fault is not None:
+            code = f"checkpoints.{fault.code}"
+            raise Invalid("steps", code, fault.text, position=position, part="whom", **fault.params)
 
 
 async def _place(session: AsyncSession, change: CheckpointChange) -> Stage | None:

@@ -98,7 +98,9 @@ class DueLamp:
 
 async def light(session: AsyncSession, context: EngineContext, due: Sequence[DueLamp], now: datetime) -> None:
     """Light lamps: each gets a task that is due now. More than ``MOST_LATE`` late ones of one person share one task."""
-    asked = {id(each): addressee_of(context, each.step.whom, each.subject.owner_id, now) for each in due}
+    asked = {
+        id(each): addressee_of(context, each.step.whom, each.subject.owner_id, now, each.subject.kind) for each in due
+    }
     late = Counter(asked[id(each)][0] for each in due if now - each.lamp.due_at > LATE)
     crowded = {user_id for user_id, count in late.items() if user_id is not None and count > MOST_LATE}
     for user_id in sorted(crowded):  # in one order: two workers may hold digests of the same people
@@ -328,7 +330,7 @@ async def _open_tasks(session: AsyncSession, lamp: Lamp) -> list[Task]:
 async def hand_over_lamp(session: AsyncSession, context: EngineContext, each: DueLamp, now: datetime) -> None:
     """Pass a burning lamp to the new responsible person (``each.subject.owner_id``), for whom the reaction pause restarts."""
     lamp, owner_id = each.lamp, each.subject.owner_id
-    user_id, behind = addressee_of(context, each.step.whom, owner_id, now)
+    user_id, behind = addressee_of(context, each.step.whom, owner_id, now, each.subject.kind)
     say_lamp_changed(session, lamp, now, context.people)  # notifies the previous audience
     lamp.owner_id, lamp.addressee_id, lamp.asked_at, lamp.version = owner_id, user_id, now, lamp.version + 1
     await _pass_tasks(
@@ -360,7 +362,7 @@ async def ask_instead(
     session: AsyncSession, context: EngineContext, watched: Watched, lamp: Lamp, gone: str, now: datetime
 ) -> None:
     """Ask somebody else for a burning lamp whose addressee (``gone``) has left or is away. Their reaction pause begins now."""
-    user_id, behind = addressee_of(context, watched.steps[lamp.step].whom, lamp.owner_id, now)
+    user_id, behind = addressee_of(context, watched.steps[lamp.step].whom, lamp.owner_id, now, Subject(lamp.subject))
     if user_id == lamp.addressee_id:
         return
     say_lamp_changed(session, lamp, now, context.people)

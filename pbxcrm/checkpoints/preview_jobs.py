@@ -50,7 +50,7 @@ async def try_change(
 ) -> BackgroundJob:
     """Start counting what the change would do compared with the present checkpoint (None: a new one). Raises Invalid at the field."""
     check(viewer, Permission.SETTINGS_EDIT)
-    await check_change(session, change)
+    await check_change(session, change, checkpoint_id)
     if change.trigger == TriggerKind.CALLBACK:
         raise Invalid("trigger", "checkpoints.no_trial", "This is possible for deals only.")
     return await _begin(session, viewer, {"change": asdict(change), "checkpoint": checkpoint_id}, now)
@@ -69,7 +69,7 @@ async def look_at_change(
 ) -> Look:
     """What saving the change would light at once. Raises Invalid at the field."""
     check(viewer, Permission.SETTINGS_EDIT)
-    draft = await check_change(session, change)
+    draft = await check_change(session, change, checkpoint_id)
     watches_deals = change.is_active and change.trigger != TriggerKind.CALLBACK
     return await _look(session, draft.watched(checkpoint_id), now) if watches_deals else Look(0, 0)
 
@@ -159,7 +159,7 @@ async def _compared(session: AsyncSession, payload: dict[str, Any]) -> tuple[Wat
         return with_norm(today, payload["norm"]), today if today.id in watching else None
     stored = payload["change"]
     steps = [StepChange(**{**step, "checklist": tuple(step["checklist"])}) for step in stored["steps"]]
-    draft = await check_change(session, CheckpointChange(**{**stored, "steps": steps}))
+    draft = await check_change(session, CheckpointChange(**{**stored, "steps": steps}), payload["checkpoint"])
     return draft.watched(payload["checkpoint"]), watching.get(payload["checkpoint"])
 
 

@@ -43,6 +43,7 @@ REASONS: dict[str, str | Counted] = {
     ),
     "lamp.to_deputy": N_("{who} is away; {deputy} stands in."),
     "lamp.to_away": N_("{who} is away and nobody stands in, so {manager} has it."),
+    "lamp.to_cannot": N_("{who} cannot work on it, so {manager} has it."),
     "lamp.to_left": N_("{who} has left, so {manager} has it."),
     "lamp.to_nobodys": N_("It is nobody's, so {manager} has it."),
     "lamp.out_talked": N_("{who} talked to the client."),

@@ -40,7 +40,7 @@ NORM_MINUTES = 3  # until the lamp of a missed call lights, and again until it r
 ALWAYS = "09:00-09:00"  # a working day of 24 hours
 MINUTES_OF_A_DAY = 24 * 60
 DEFAULT_TEMPLATE = "b2b"  # of the pipeline that every installation begins with
-TOGETHER = timedelta(minutes=10)  # lamps that are due within this time are lit in one sweep
+TOGETHER = timedelta(seconds=1)  # lamps that are due within this time are lit in one sweep
 SETTLED_AT_ONCE = 500
 
 

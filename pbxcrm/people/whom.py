@@ -33,6 +33,14 @@ def works_for_others(whom: str, people: Directory) -> bool:
     return may(user.role if user is not None else whom.removeprefix(ROLE), Permission.ESCALATIONS_WORK)
 
 
+def takes_callbacks(whom: str, people: Directory) -> bool:
+    """Whether whoever it names may work on callbacks; quality control may not."""
+    if whom in {RESPONSIBLE, MANAGER, JOINT}:
+        return True
+    user = named(whom, people)
+    return may(user.role if user is not None else whom.removeprefix(ROLE), Permission.CALLBACKS_WORK)
+
+
 def named(whom: str, people: Directory) -> User | None:
     """The person of ``user:LOGIN``, even if inactive; None for any other text and for an unknown login."""
     login = whom.removeprefix(USER)

@@ -122,8 +122,20 @@ class Office:
             wanted = self.people.get(owner_id) if owner_id is not None else None
         if wanted is None:
             return self._manager_for(None, now)
+        if wanted.is_active and not self._may_work(wanted, owner_id):
+            return self._manager_for(owner_id, now)
         standing_in = self._standing_in(wanted.id, now) if wanted.is_active else None
         return standing_in if standing_in is not None else self._manager_for(wanted.id, now)
+
+    def _may_work(self, person: Person, owner_id: int | None) -> bool:
+        if person.id == owner_id or person.role == "admin":
+            return True
+        if person.role != "manager":
+            return False
+        if owner_id is None:
+            return True
+        team = self.people[owner_id].team
+        return person.team == team or (team is not None and self.manager_of_team.get(team) == person.id)
 
     def _standing_in(self, user_id: int, now: int) -> int | None:
         asked = {user_id}

@@ -20,9 +20,11 @@ from pbxcrm.checkpoints.drafts import MOST_ITEMS, MOST_STEPS
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, TriggerKind
 from pbxcrm.checkpoints.preview_jobs import Look, access_trial, look_at_change, try_change
 from pbxcrm.checkpoints.queries import steps_of
+from pbxcrm.checkpoints.whom_queries import faults_of_steps
 from pbxcrm.deals.models import Pipeline, Stage
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.people.whom import takes_callbacks, works_for_others
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from web import checkpoint_form as forms
 from web import whom_words
@@ -68,9 +70,11 @@ async def form(request: Request) -> Response:
     """``GET``: the form of a new checkpoint of a stage or pipeline, or of an existing one."""
     async with parts(request).db.read() as session:
         place, people = await _place(session, request), await load_directory(session)
+        stored = [(place.checkpoint, place.steps)] if place.checkpoint is not None else []
+        faults = await faults_of_steps(session, people, stored)
     if place.checkpoint is not None:
         filled = forms.form_of(place.checkpoint, place.steps)
-        forms.say_who_left(filled, people)
+        forms.say_faults(filled, place.steps, faults)
     elif place.stage is not None:
         filled = forms.new_form(_(place.stage.name), TriggerKind.STAGE.value)
     else:
@@ -211,7 +215,9 @@ def _page(
         sides=[("after", _("after the date")), ("before", _("before the date"))],
         fields=forms.field_choices(),
         units=unit_choices(),
-        whom=whom_words.choices(people, forms.whom_of(form), for_others=not place.is_of_callbacks),
+        whom=whom_words.choices(
+            people, forms.whom_of(form), can_do=works_for_others if not place.is_of_callbacks else takes_callbacks
+        ),
         what=[(name, _(word)) for name, word in forms.WHAT.items()],
         most_steps=MOST_STEPS,
         most_items=MOST_ITEMS,

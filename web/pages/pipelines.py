@@ -12,6 +12,7 @@ from pbxcrm.checkpoints.default_checkpoints import key_stages
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep
 from pbxcrm.checkpoints.preview_jobs import Look, look_at_norm, try_norm
 from pbxcrm.checkpoints.queries import MOST_ARMED, lamps_in_stage, list_checkpoints
+from pbxcrm.checkpoints.whom_queries import WhomFault, faults_of_steps
 from pbxcrm.deals import pipeline_actions as actions
 from pbxcrm.deals.field_queries import REQUIRABLE
 from pbxcrm.deals.fields import name_of_field
@@ -71,6 +72,7 @@ class PipelineView:
     stages: list[Stage]
     deals: dict[int, int]
     checkpoints: list[tuple[Checkpoint, list[CheckpointStep]]]
+    faults: dict[int | None, WhomFault]  # of steps that ask somebody who cannot do it, by step id
     unwatched: int  # number of key stages with a norm but without a checkpoint
     people: Directory
     removed: list[Stage]  # the archived ones
@@ -366,9 +368,8 @@ async def _shown(session: AsyncSession, pipeline_id: int, request: Request | Non
     )
     custom = {key: each.name for key, each in (await load_fields(session)).by_key(FieldEntity.DEAL).items()}
     removed = await archived_stages_of(session, pipeline_id)
-    return PipelineView(
-        *found, await deals_in_stages(session, pipeline_id), rows, unwatched, people, removed, custom, job
-    )
+    deals, faults = await deals_in_stages(session, pipeline_id), await faults_of_steps(session, people, rows)
+    return PipelineView(*found, deals, rows, faults, unwatched, people, removed, custom, job)
 
 
 async def _stage(session: AsyncSession, request: Request, *, also_removed: bool = False) -> tuple[Stage, PipelineView]:
@@ -440,7 +441,7 @@ def _pipeline_page(
         following=following,
         thens=then_choices(),
         goals=[("", "—"), *((str(each.id), _(each.name)) for each in shown.stages)],
-        say=sayer(shown.people, None),
+        say=sayer(shown.people, None, shown.faults),
         carried=CARRIED,
         kinds=KINDS,
         focus=None,
@@ -455,7 +456,7 @@ def _stage_page(
         "pipelines/stage.html",
         fragment="pipelines/_stage_form.html",
         look=look,
-        say=sayer(shown.people, stage.norm_minutes if stage else None),
+        say=sayer(shown.people, stage.norm_minutes if stage else None, shown.faults),
         status=status,
         form=form,
         shown=shown,

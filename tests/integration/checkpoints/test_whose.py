@@ -2,17 +2,20 @@
 
 from datetime import timedelta
 
+import pytest
 from sqlmodel import select
 
 from pbxcrm.access import Viewer
 from pbxcrm.calendars.actions import CalendarChange, create_calendar
-from pbxcrm.checkpoints.actions import create_checkpoint
+from pbxcrm.checkpoints.actions import change_checkpoint, create_checkpoint
 from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
 from pbxcrm.checkpoints.escalation_actions import reassign
-from pbxcrm.checkpoints.models import LampState
+from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, Lamp, LampState
 from pbxcrm.deals.actions import edit_deal
 from pbxcrm.people.actions import edit_user, save_team
 from pbxcrm.people.models import Team
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.tasks.models import Task
 from tests.integration.checkpoints.conftest import DealDesk
 from tests.integration.checkpoints.test_engine import DUE
 
@@ -145,3 +148,50 @@ async def test_nobody_leads_the_team_and_there_is_another_manager(desk: DealDesk
     await desk.sweep(DUE)
     await desk.sweep(DUE + 60 * MINUTE)
     assert [task.assignee_id for task in await desk.tasks("control")] == [desk.office.id("oksana")]
+
+
+async def test_who_cannot_work_on_a_deal_is_not_asked_though_it_is_stored(desk: DealDesk) -> None:
+    """Steps that were stored before they were refused: a seller, quality control, a manager of another team."""
+    await watch(desk, [StepChange(60, "manager", "control")], ["talked"])
+    await desk.deal("Call held", at=DUE)
+    for whom, asked in (("user:olena", "maria"), ("role:qc", "maria"), ("user:oksana", "maria"), ("user:ivan", "ivan")):
+        async with desk.database.write() as session:
+            row = (await session.exec(select(Checkpoint).where(Checkpoint.name == "Call"))).one()
+            step = (await session.exec(select(CheckpointStep).where(CheckpointStep.checkpoint_id == row.id))).one()
+            step.whom = whom
+        await desk.sweep(DUE + 60 * MINUTE)
+        lamp = await desk.one_lamp(LampState.BURNING)
+        assert lamp.addressee_id == desk.office.id(asked), whom
+        because = [each["code"] for each in lamp.reason.get("because", ())]
+        assert ("lamp.to_cannot" in because) is (whom != "user:ivan"), whom
+        async with desk.database.write() as session:
+            burning = await session.get_one(Lamp, lamp.id)
+            burning.state, burning.lit_at, burning.due_at = LampState.ARMED.value, None, DUE + 60 * MINUTE
+            for task in (await session.exec(select(Task).where(Task.deal_id == lamp.deal_id))).all():
+                task.status = "cancelled"
+            for armed in (await session.exec(select(Lamp).where(Lamp.state == "armed", Lamp.id != lamp.id))).all():
+                await session.delete(armed)
+
+
+async def test_a_manager_of_another_team_is_refused_where_their_deals_are_watched_too(desk: DealDesk) -> None:
+    await desk.deal("Call held", at=DUE)
+    with pytest.raises(Invalid) as refused:
+        await watch(desk, [StepChange(60, "responsible", "task"), StepChange(60, "user:oksana", "control")], ["talked"])
+    assert (refused.value.code, refused.value.params["position"]) == ("checkpoints.other_team", 1)
+    assert refused.value.params["team"] == "Sales"
+    await watch(desk, [StepChange(60, "user:maria", "control")], ["talked"])  # she sees all deals that are there
+
+
+async def test_what_is_stored_and_cannot_work_may_be_switched_off(desk: DealDesk) -> None:
+    admin = await watch(desk, [StepChange(60, "manager", "control")], ["talked"])
+    async with desk.database.write() as session:
+        row = (await session.exec(select(Checkpoint).where(Checkpoint.name == "Call"))).one()
+    steps, stage_id = [StepChange(60, "user:olena", "task")], row.stage_id
+    for is_active in (False, True):
+        change = CheckpointChange("Call", "stage", steps, work=["talked"], stage_id=stage_id, is_active=is_active)
+        async with desk.database.write() as session:
+            if is_active:
+                with pytest.raises(Invalid):
+                    await change_checkpoint(session, admin, row.id or 0, change, now=DUE)
+            else:
+                await change_checkpoint(session, admin, row.id or 0, change, now=DUE)

@@ -398,3 +398,23 @@ async def test_the_shipped_checkpoint_of_callbacks_is_named_in_the_readers_langu
     assert saved.status_code == 303, saved.text
     async with database.read() as session:
         assert (await callbacks_checkpoint(session)).name == "Callbacks"
+
+
+async def test_a_stored_step_that_asks_who_cannot_work_is_shown_with_what_to_do(
+    browser: Browsers, database: Database
+) -> None:
+    admin = await browser("admin")
+    assert (await admin.post(f"{HELD}/checkpoints/new", data={**FORM, "begin": "now"})).status_code == 303
+    row = await newest(database)
+    assert "cannot work" not in (await admin.get(HELD)).text
+    async with database.write() as session:
+        query = select(CheckpointStep).where(CheckpointStep.checkpoint_id == row.id, CheckpointStep.position == 1)
+        (await session.exec(query)).one().whom = "user:olena"
+    page = (await admin.get(HELD)).text
+    assert "They cannot work on the deals of others. Choose the responsible, their manager or an administrator." in page
+    assert "Until then the manager of whoever is responsible is asked." in page
+    form = (await admin.get(f"/settings/checkpoints/{row.id}")).text
+    assert "They cannot work on the deals of others." in form.partition('id="whom-1-error"')[2]
+    async with database.write() as session:
+        (await session.get_one(Checkpoint, row.id)).is_active = False
+    assert "cannot work" not in (await admin.get(HELD)).text
