@@ -8,14 +8,12 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from hypothesis import settings as hypothesis_settings
-from jinja2 import Environment, FileSystemBytecodeCache
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
@@ -28,14 +26,13 @@ from pbxcrm.shared.settings import Settings
 from tests.asterisk.setup import CannotSetUpError, ensure
 from tests.busy import Busy, fill
 from tests.calls import NOON
-from tests.compiled_once import compiled_once
+from tests.compiled_once import compiled_once, templates_compiled_once
 from tests.databases import TEMPLATE, Postgres, fresh_name, postgres_programs, running_postgres, running_redis
 from tests.filled import Filled, fold
 from tests.needs import need
 from tests.office import Office, open_office
 from tests.quick_folder import quick_folder
 from tests.sample_company import open_company
-from web import templating
 
 # No deadline: a slow machine is not a fault of the code. In CI the examples are the same in every run.
 hypothesis_settings.register_profile("here", deadline=None)
@@ -73,11 +70,8 @@ def _what_its_mark_needs(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _templates_compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Share a cache of compiled templates. Each test creates an application, and compiling would take longer than the test."""
-    cache = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(templating, "Environment", partial(Environment, bytecode_cache=cache))
+def _templates_compiled_once() -> Iterator[None]:
+    with templates_compiled_once():
         yield
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from jinja2 import meta, nodes
+from jinja2 import Environment, meta, nodes
 
 from web.i18n import Here, Language, speaking
 from web.static_files import StaticTree
@@ -16,6 +16,15 @@ NOW = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def templates() -> Templates:
     return Templates(StaticTree())
+
+
+def test_an_application_of_another_test_compiles_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test has an application of its own; compiling takes five times as long as rendering (``tests/compiled_once.py``)."""
+    Templates(StaticTree()).env.get_template("deals/board.html")
+    compiled: list[str] = []
+    monkeypatch.setattr(Environment, "_generate", lambda _env, _source, name, *_rest, **_options: compiled.append(name))
+    Templates(StaticTree()).env.get_template("deals/board.html")
+    assert compiled == []
 
 
 def say(templates: Templates, template: str, language: Language = Language.EN, **facts: object) -> str:
