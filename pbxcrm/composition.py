@@ -45,10 +45,11 @@ from pbxcrm.contacts.queries import names_of_companies, names_of_contacts
 from pbxcrm.contacts.timers import HANDLERS as CONTACT_TIMERS
 from pbxcrm.deals import reasons as deals
 from pbxcrm.deals.access import CLIENT_OF_DEAL, DEAL_OF_NUMBER
-from pbxcrm.deals.actions import adopt_deals, has_files, next_task_missing, say_deals_relinked
+from pbxcrm.deals.actions import adopt_deals, say_deals_relinked
 from pbxcrm.deals.after_closing import follow_closing
 from pbxcrm.deals.bulk_jobs import UNDO as BULK_UNDO
 from pbxcrm.deals.bulk_jobs import WORK as BULK_WORK
+from pbxcrm.deals.gate_queries import has_files, next_task_missing
 from pbxcrm.deals.hooks import (
     deal_changed,
     deals_merging,

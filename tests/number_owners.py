@@ -10,7 +10,7 @@ from pbxcrm.calls.models import Line
 from pbxcrm.contacts.actions import create_contact, edit_contact, link_number
 from pbxcrm.contacts.merge_actions import merge_contacts
 from pbxcrm.contacts.models import Contact
-from pbxcrm.deals.actions import create_deal
+from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from tests.calls import NOON, FactStory, batch

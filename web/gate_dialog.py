@@ -13,12 +13,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from pbxcrm.deals import actions
+from pbxcrm.deals.creation_actions import Completed
 from pbxcrm.deals.field_queries import REQUIRABLE
 from pbxcrm.deals.fields import BY_KEY, MOMENTS
 from pbxcrm.deals.gate_rules import GateRefused, Need
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.queries import access_deal, stage_of_kind
-from pbxcrm.fields.models import FieldDefinition, FieldEntity
+from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.fields.rules import place_of
 from pbxcrm.files.actions import On
@@ -33,7 +34,11 @@ from web.pages.common import choices, colleagues, show
 from web.parts import now, parts, viewer
 
 FIELDS = REQUIRABLE  # keys of the fields that a stage may require
-OWN = frozenset({"asked", "lost_reason", "usual", "next_title", "next_due_at", "quick", "board", "contact", *FIELDS})
+OWN = frozenset({"asked", "lost_reason", "usual", "board"})  # names that this form always decides about itself
+_NEXT_TASK = frozenset({"next_title", "next_due_at", "quick"})
+_CLIENT = frozenset({"contact", "q", "contact_id"})
+#: Shown above the fields of the form, although it does not ask for them.
+_SHOWN = frozenset({"", "stage_id", "version", "assignee_id"})
 _RENAMED = {"title": "next_title", "due_at": "next_due_at"}  # field of the new task -> its name in this form
 
 
@@ -103,18 +108,61 @@ def _need(missing: Missing) -> str:
     return f"{missing.kind}.{missing.key}" if missing.kind == Need.FIELD else missing.kind
 
 
+async def of_new(session: AsyncSession, request: Request, form: Form) -> Completed:
+    """What the form asked for before a deal can be created. The client is sent as that of any new deal."""
+    typed = {key: value for key, value in (await answers(session, form)).items() if key != "contact_id"}
+
+    async def plan(deal: Deal) -> None:
+        await plan_next(session, request, form, deal)
+
+    return Completed(typed, plan if is_completed(form) else None, lost_reason(form))
+
+
+async def told_of_new(session: AsyncSession, error: Invalid) -> Invalid:
+    """``error`` of a new deal; where the stage asks for files, which a deal that is not there yet cannot have, it says what to do."""
+    if not isinstance(error, GateRefused):
+        return error
+    kinds = {each.key: each.kind for each in (await load_fields(session)).of(FieldEntity.DEAL)}
+    if not any(each.kind == Need.FILE or kinds.get(each.key) == ValueKind.FILE for each in error.missing):
+        return error
+    return Invalid(
+        "stage_id",
+        "deals.files_first",
+        "This stage asks for files, and a new deal has none. Make it in an earlier stage, attach them, and then move it.",
+    )
+
+
+def _rendered(needs: Collection[str]) -> frozenset[str]:
+    """The names of the fields that the form has for these needs, without custom ones."""
+    own = {key for key in FIELDS if f"field.{key}" in needs}
+    return OWN.union(
+        own, _CLIENT if "contact_id" in own else {"q"}, _NEXT_TASK if Need.NEXT_TASK.value in needs else ()
+    )
+
+
+def _kept(form: Form, rendered: Collection[str]) -> list[tuple[str, str]]:
+    """The fields of the act itself, which the form sends along; of a list each value."""
+    return [
+        (name, value)
+        for name, first in form.values.items()
+        if name not in rendered
+        for value in form.lists.get(name, [first])
+    ]
+
+
 async def ask_missing(
-    request: Request, form: Form, error: Invalid, deal_id: int, *, stage_id: int | None = None, target: str = ""
+    request: Request, form: Form, error: Invalid, deal_id: int | None, *, stage_id: int | None = None, target: str = ""
 ) -> HTMLResponse:
-    """422 with the form. ``stage_id``: the stage the deal should enter, else its lost stage. ``target``: the element that the answer replaces."""
+    """422 with the form. ``deal_id``: None for a deal that is to be created. ``stage_id``: the stage the deal should enter, else its lost
+    stage. ``target``: the element that the answer replaces.
+    """
     needs = form["asked"].split()
     if isinstance(error, GateRefused):
         needs += [need for missing in error.missing if (need := _need(missing)) not in needs]
     if form["asked"]:  # an error about a field of this form is shown at that field
         error.field = _RENAMED.get(error.field, error.field)
-        form.refuse(error)
     async with parts(request).db.read() as session:
-        deal = await session.get(Deal, deal_id)
+        deal = await session.get(Deal, deal_id) if deal_id is not None else None
         to = await session.get(Stage, stage_id) if stage_id is not None else None
         if to is None and deal is not None:
             to = await stage_of_kind(session, deal.pipeline_id, StageKind.LOST)
@@ -123,7 +171,10 @@ async def ask_missing(
         files = await list_files(session, viewer(request), deal_id=deal_id)
     if not form["asked"] and not form["next_title"]:  # the original form may have had this field, left empty
         form.values["next_title"] = _("Call again")
-    names = {place_of(definition.key) for definition in custom} | {"q"}
+    names = _rendered(needs) | {place_of(definition.key) for definition in custom}
+    if form["asked"]:
+        error.field = error.field if error.field in names | _SHOWN else ""
+        form.refuse(error)
     answer = show(
         request,
         "deals/complete.html",
@@ -131,12 +182,13 @@ async def ask_missing(
         status=422,
         form=form,
         needs=[need for need in dict.fromkeys(needs) if need.partition(".")[0] in set(Need)],
-        kept={name: value for name, value in form.values.items() if name not in OWN and name not in names},
+        kept=_kept(form, names),
         custom=custom,
         people=people,
         files=[(str(file.id), file.name) for file in files],
         deal=deal,
         to=to,
+        is_new=deal_id is None,
         path=request.url.path,
         target=target,
         quick=QUICK,

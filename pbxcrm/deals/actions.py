@@ -1,7 +1,6 @@
 """Changing deals. The ``do_…`` functions do not check access; the others check it first."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
@@ -14,103 +13,33 @@ from pbxcrm.audit.actions import record
 from pbxcrm.contacts.hooks import Relinked
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.number_owners import do_accept
-from pbxcrm.contacts.queries import access_company, access_contact, only_contact_of_number
-from pbxcrm.contacts.rules import check_number
+from pbxcrm.contacts.queries import access_contact
 from pbxcrm.deals.access import editable_deals, visible_deals
 from pbxcrm.deals.audience import audience_of_deal
 from pbxcrm.deals.colleagues_clients import do_say_with, owner_of_client
-from pbxcrm.deals.field_queries import empty_fields
 from pbxcrm.deals.fields import BY_KEY, Value, apply_values
-from pbxcrm.deals.gate_rules import GateFacts, check_gate
+from pbxcrm.deals.gate_queries import check_may_enter
 from pbxcrm.deals.hooks import StageEntry, deal_changed, stage_entered
 from pbxcrm.deals.models import Deal, Note, Stage, StageKind, StageMove
-from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.deals.queries import (
-    default_pipeline,
     has_number_first,
-    has_open_task,
     latest_move,
     load_funnel,
-    stage_of_kind,
     why_not_there,
 )
-from pbxcrm.deals.rules import check_enters, check_title, is_closing
+from pbxcrm.deals.rules import is_closing
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.rules import Entered, Stored
 from pbxcrm.fields.value_actions import do_set_values
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.queries import access_worker
-from pbxcrm.shared.core_sql import add_rows
-from pbxcrm.shared.errors import Conflict, Invalid, NotFound
+from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
-from pbxcrm.shared.hooks import Question
-from pbxcrm.shared.lengths import check_optional_text, check_text, cut
+from pbxcrm.shared.lengths import check_text
 from pbxcrm.shared.locking import lock_found
 from pbxcrm.shared.reasons import Reason, reason
 
 UNDO_WITHIN = timedelta(minutes=10)  # how long a move, or a result that made one, can be undone
-
-#: True when this open deal must not be closed before its next task is set.
-next_task_missing = Question[Deal]("deals.next_task_missing")
-#: Whether the deal of this id has at least so many files.
-has_files = Question[int, int]("deals.has_files")
-
-
-@dataclass(frozen=True, slots=True)
-class DealDraft:
-    """The values of a new deal. ``reason`` says why it was created and why this person is responsible."""
-
-    title: str
-    stage: Stage
-    responsible_id: int | None
-    reason: Reason
-    currency: str
-    contact_id: int | None = None
-    company_id: int | None = None
-    client_number: str | None = None
-    number_since: datetime | None = None
-    values: Mapping[str, Value] = field(default_factory=dict)  # other fields by key (deals/fields.py)
-    made_by_call_id: int | None = None
-    follows_id: int | None = None
-
-
-async def do_create_deal(
-    session: AsyncSession, new: DealDraft, at: datetime, *, actor: Viewer | None, people: Directory
-) -> Deal:
-    """Insert the deal with its first stage move, audit entry and hint. The caller must have checked access."""
-    deal = Deal(
-        title=cut(new.title, Deal.title),
-        pipeline_id=new.stage.pipeline_id,
-        stage_id=new.stage.id or 0,
-        responsible_id=new.responsible_id,
-        contact_id=new.contact_id,
-        company_id=new.company_id,
-        client_number=new.client_number,
-        number_since=new.number_since,
-        currency=new.currency,
-        made_by_call_id=new.made_by_call_id,
-        follows_id=new.follows_id,
-        created_at=at,
-        stage_since=at,
-        closed_at=at if is_closing(new.stage) else None,
-        reason=new.reason.stored(),
-    )
-    apply_values(deal, new.values)
-    await add_rows(session, deal)
-    assert deal.id is not None
-    assert deal.stage_id
-    move = StageMove(
-        deal_id=deal.id,
-        to_stage_id=deal.stage_id,
-        by_id=actor.user_id if actor else None,
-        at=at,
-        reason=new.reason.stored(),
-    )
-    await add_rows(session, move)
-    record(session, at, "deal.created", "deal", deal.id, actor=actor, reason=new.reason)
-    say_deal_changed(session, deal, at, people)
-    await stage_entered(session, StageEntry(deal, new.stage, move, None, at, actor, people))
-    return deal
 
 
 async def do_move_deal(
@@ -129,13 +58,11 @@ async def do_move_deal(
 
     ``since`` sets ``stage_since`` when a move is undone. Raises Conflict for a merged deal, Invalid for an archived stage and for a ``lost_reason`` that is too
     long, and GateRefused with everything that ``to`` requires and the deal lacks. Automatic moves use
-    ``automatic.do_move_by_itself``, which then leaves the deal where it is and creates a task.
+    ``automatic_moves.do_move_by_itself``, which then leaves the deal where it is and creates a task.
     """
     if deal.stage_id == to.id:
         return
-    check_enters(deal, to)
-    lost_reason = check_optional_text(lost_reason, Deal.lost_reason, "lost_reason")
-    check_gate(to, await _gate_facts(session, deal, to, lost_reason))
+    lost_reason = await check_may_enter(session, deal, to, lost_reason)
     assert to.id is not None
     assert deal.id is not None
     left = (await load_funnel(session)).stages.get(deal.stage_id)
@@ -162,17 +89,6 @@ async def do_move_deal(
     say_deal_changed(session, deal, at, people)
     await session.flush()
     await stage_entered(session, StageEntry(deal, to, move, left, at, actor, people))
-
-
-async def _gate_facts(session: AsyncSession, deal: Deal, to: Stage, lost_reason: str) -> GateFacts:
-    asked = Requirements.load(to.requires)
-    return GateFacts(
-        lost_reason,
-        is_closing(to) and await next_task_missing(session, deal),
-        asked.next_task and await has_open_task(session, deal),
-        bool(asked.files) and not await has_files(session, deal.id or 0, asked.files),
-        *await empty_fields(session, deal, asked.fields),
-    )
 
 
 async def do_move_back(
@@ -223,56 +139,6 @@ def _give(
     return before
 
 
-async def create_deal(
-    session: AsyncSession,
-    viewer: Viewer,
-    *,
-    title: str,
-    now: datetime,
-    currency: str,
-    region: str,
-    values: Mapping[str, Value] = MappingProxyType({}),
-    pipeline_id: int | None = None,
-    stage_id: int | None = None,
-    responsible_id: int | None = None,
-    contact_id: int | None = None,
-    company_id: int | None = None,
-    client_number: str | None = None,
-    custom: Mapping[str, Entered] = MappingProxyType({}),
-) -> Deal:
-    """Create a deal by hand, in the given stage or else the first open one. The viewer is responsible unless somebody is given.
-
-    ``values`` are its fields besides the title, by key (``deals/fields.py``), ``custom`` its custom fields as entered. ``client_number`` is as typed in ``region``; calls from
-    that number find the deal by it. Raises Invalid, NotFound, NotAllowed.
-    """
-    check(viewer, Permission.DEALS_EDIT)
-    title = check_title(title)
-    typed = (client_number or "").strip()
-    number = check_number(typed, region, "client_number") if typed else None
-    stage = await _stage_for_new(session, pipeline_id, stage_id)
-    if contact_id is None and number is not None:
-        contact_id = await only_contact_of_number(session, viewer, number)
-    contact, anothers = None, None
-    if contact_id is not None:
-        contact = await access_contact(session, viewer, contact_id)
-        contact_id, anothers = contact.id, await owner_of_client(session, viewer, contact)
-        company_id = company_id if company_id is not None else contact.company_id
-    if company_id is not None:
-        await access_company(session, viewer, company_id)
-    owner = await access_worker(
-        session, viewer, responsible_id if responsible_id is not None else viewer.user_id, field="responsible_id"
-    )
-    people = await load_directory(session)
-    why = reason("owner.by_hand", by=viewer.name, who=owner.name)
-    new = DealDraft(title, stage, owner.id, why, currency, contact_id, company_id, number, values=values)
-    deal = await do_create_deal(session, new, now, actor=viewer, people=people)
-    if changed := await do_set_values(session, viewer, FieldEntity.DEAL, deal, custom, region=region):
-        record(session, now, "deal.edited", "deal", deal.id, actor=viewer, changed=changed)
-    if contact is not None:
-        await do_say_with(session, viewer, deal, contact, anothers, now, people)
-    return deal
-
-
 async def move_deal(
     session: AsyncSession,
     viewer: Viewer,
@@ -297,7 +163,7 @@ async def move_deal(
     if to is None:
         raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
     if answers:
-        await _fill_in(session, viewer, deal, answers, now, region)
+        await do_fill_in(session, viewer, deal, answers, now, region)
     people = await load_directory(session)
     last = await latest_move(session, deal_id) if undo else None
     if last is not None and _is_own(last, viewer, to, now):
@@ -320,12 +186,13 @@ async def fill_in(
 ) -> None:
     """Fill in required fields before another action moves the deal in the same transaction. ``answers``: as in ``move_deal``."""
     deal = await access_deal_for_change(session, viewer, deal_id, None)
-    await _fill_in(session, viewer, deal, answers, now, region)
+    await do_fill_in(session, viewer, deal, answers, now, region)
 
 
-async def _fill_in(
+async def do_fill_in(
     session: AsyncSession, viewer: Viewer, deal: Deal, answers: Mapping[str, Entered], now: datetime, region: str
 ) -> None:
+    """Set required fields of a deal that the viewer may change. ``answers``: as in ``move_deal``."""
     custom = {key: value for key, value in answers.items() if key not in BY_KEY and key != "contact_id"}
     changed = await do_set_values(session, viewer, FieldEntity.DEAL, deal, custom, region=region)
     changed |= apply_values(deal, {key: value for key, value in answers.items() if key in BY_KEY})
@@ -457,26 +324,6 @@ async def say_deals_relinked(session: AsyncSession, relinked: Relinked) -> None:
     found = await session.exec(select(Deal).where(col(Deal.id).in_(ids), col(Deal.closed_at).is_(None)))
     for deal in found.all() if ids else ():
         say_deal_changed(session, deal, relinked.at, people)
-
-
-async def _stage_for_new(session: AsyncSession, pipeline_id: int | None, stage_id: int | None) -> Stage:
-    if stage_id is not None:
-        stage = await get_kept_stage(session, stage_id)
-        if stage is None or stage.archived_at is not None or is_closing(stage):
-            raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
-        if pipeline_id is not None and pipeline_id != stage.pipeline_id:
-            raise Invalid("pipeline_id", "deals.other_pipeline", "The stage belongs to another pipeline.")
-        return stage
-    if pipeline_id is None:
-        pipeline = await default_pipeline(session)
-        if pipeline is None or pipeline.id is None:
-            raise NotFound("deals.no_pipeline", "There is no pipeline yet. Ask an administrator.")
-        pipeline_id = pipeline.id
-    for kind in (StageKind.OPEN, StageKind.UNSORTED):
-        found = await stage_of_kind(session, pipeline_id, kind)
-        if found is not None:
-            return found
-    raise Invalid("pipeline_id", "deals.no_stage", "There is no such stage any more.")
 
 
 async def adopt_deals(session: AsyncSession, viewer: Viewer, contact_id: int, number: str) -> None:

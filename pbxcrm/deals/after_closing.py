@@ -5,8 +5,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.audit.actions import record
 from pbxcrm.calendars.queries import load_calendars
-from pbxcrm.deals.actions import DealDraft, do_create_deal
 from pbxcrm.deals.automatic_moves import do_move_by_itself
+from pbxcrm.deals.creation_actions import DealDraft, do_create_by_itself
 from pbxcrm.deals.hooks import StageEntry
 from pbxcrm.deals.models import CLOSED_KINDS, Carried, Deal, Note, Pipeline, StageKind
 from pbxcrm.deals.queries import stage_of_kind
@@ -61,7 +61,7 @@ async def _go_on(session: AsyncSession, entry: StageEntry, pipeline: Pipeline, n
         values={key: getattr(won, key) for key in ("amount", "source") if key in carries},
         follows_id=won.id,
     )
-    made = await do_create_deal(session, new, entry.at, actor=None, people=entry.people)
+    made = await do_create_by_itself(session, new, entry.at, entry.people)
     if Carried.NOTES in carries:
         for note in (await session.exec(select(Note).where(Note.deal_id == won.id).order_by(col(Note.id)))).all():
             session.add(

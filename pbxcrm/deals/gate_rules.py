@@ -1,4 +1,4 @@
-"""What a deal must have before it enters a stage: pure rules that only ``actions.do_move_deal`` applies.
+"""What a deal must have before it enters a stage: pure rules that only ``gate_queries.check_may_enter`` applies.
 
 A rule compares the stage with the facts of the deal and names what is missing. ``GateRefused`` lists everything that is missing,
 so that one form can ask for all of it.

@@ -14,6 +14,11 @@ REASONS: dict[str, str | Counted] = {
         "The deal was to move to “{stage}” by itself, but something is missing, so it stayed where it was."
     ),
     "task.gate": N_("Complete the deal: it could not move to “{stage}”"),
+    "task.gate_new": N_("Complete the deal: something is missing for “{stage}”"),
+    "gate.not_begun": N_(
+        "The deal was to begin in “{stage}”, but something is missing, so it is in “{first}” until it is complete."
+    ),
+    "gate.incomplete": N_("The deal was created by itself in “{stage}”, which asks for something that is missing."),
     "deal.stage_archived": N_("{by} removed the stage “{stage}”."),
     "deal.follows_already": N_("The client has an open deal there already: “{title}”."),
     "deal.follows": N_("“{title}” was won, and its pipeline goes on here."),

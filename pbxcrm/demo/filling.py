@@ -20,7 +20,8 @@ from pbxcrm.checkpoints.engine import settle_deals
 from pbxcrm.checkpoints.models import Checkpoint, Lamp, LampState, TriggerKind
 from pbxcrm.checkpoints.sweep import sweep_lamps
 from pbxcrm.contacts.actions import create_contact
-from pbxcrm.deals.actions import add_note, create_deal
+from pbxcrm.deals.actions import add_note
+from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.funnel_templates import DAY
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind
 from pbxcrm.deals.pipeline_actions import PipelineChange, StageChange, change_stage, create_pipeline

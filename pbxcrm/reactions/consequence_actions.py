@@ -15,8 +15,9 @@ from pbxcrm.calls.facts import CallState, Direction, MissedReason, Outcome
 from pbxcrm.calls.models import Call
 from pbxcrm.calls.rules import line_of, title_of_new_deal
 from pbxcrm.contacts.models import NumberKind
-from pbxcrm.deals.actions import DealDraft, do_assign_deal, do_create_deal
+from pbxcrm.deals.actions import do_assign_deal
 from pbxcrm.deals.automatic_moves import do_move_by_itself
+from pbxcrm.deals.creation_actions import DealDraft, do_create_by_itself
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.distribution.actions import read_case, settle
 from pbxcrm.distribution.cases import DealCase
@@ -377,7 +378,7 @@ async def _make_deal(case: Case, stage: Stage, owner_id: int | None, why: Reason
         values={"source": line.source or line.name},
         made_by_call_id=case.call.id,
     )
-    deal = await do_create_deal(case.session, new, case.at, actor=None, people=case.context.people)
+    deal = await do_create_by_itself(case.session, new, case.at, case.context.people)
     case.context.deals.append(deal)
     case.call.deal_id, case.call.responsible_id = deal.id, owner_id
     case.call.reason = why.stored()

@@ -17,7 +17,8 @@ from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.number_owners import do_accept
 from pbxcrm.contacts.queries import contacts_of_number
 from pbxcrm.deals.access import edits_deal
-from pbxcrm.deals.actions import access_deal_for_change, create_deal, say_deal_changed
+from pbxcrm.deals.actions import access_deal_for_change, say_deal_changed
+from pbxcrm.deals.creation_actions import Completed, create_deal
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.people.directory import load_directory
 from pbxcrm.screenpop.audience import say_dock_changed
@@ -126,8 +127,10 @@ async def make_client(
     region: str,
     now: datetime,
     deal_currency: str | None = None,
+    completed: Completed | None = None,
 ) -> Contact:
-    """The caller is new: make a client with the call's number, and with ``deal_currency`` a deal if the call has none.
+    """The caller is new: make a client with the call's number, and with ``deal_currency`` a deal if the call has none. ``completed``: what
+    the gate of its stage asked for. Raises GateRefused.
 
     Deals whose title was only the number get the client's name as title.
     """
@@ -154,6 +157,7 @@ async def make_client(
             currency=deal_currency,
             region=region,
             now=now,
+            completed=completed,
         )
         await attach_deal(session, viewer, call_id, deal.id or 0, now)
     return client

@@ -17,7 +17,8 @@ from pbxcrm.calendars.queries import default_calendar
 from pbxcrm.checkpoints.actions import create_checkpoint
 from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, Lamp, LampState
-from pbxcrm.deals.actions import create_deal, move_deal
+from pbxcrm.deals.actions import move_deal
+from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Stage
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.relay import Relay

@@ -121,3 +121,35 @@ async def test_from_the_callback_queue(house: House) -> None:
     deal = await house.deal()
     assert (deal.lost_reason, deal.amount) == ("Too expensive", Decimal("12400.50"))
     assert ivan.troubles == []
+
+
+async def test_from_the_form_of_a_new_deal(house: House) -> None:
+    """A new deal in a later stage is asked what that stage asks; what was typed stays in the form until the deal is there."""
+    async with house.database.write() as session:
+        stage = (await session.exec(select(Stage).where(Stage.name == "Proposal sent"))).one()
+        stage.requires = Requirements(fields=("source",), next_task=True).stored()
+    ivan, page = await house.person("ivan")
+    await page.goto(f"{house.address}/deals/new")
+    await live(page)
+    await page.get_by_label("Title").fill("A hall")
+    await page.get_by_label("Amount").fill("700")
+    await page.get_by_label("Stage").select_option(label="Proposal sent")
+    await page.get_by_role("button", name="Make the deal").click()
+    dialog = page.locator("dialog#complete")
+    await expect(dialog.get_by_label("Source")).to_be_focused()
+    await ivan.expect_status(422)
+    assert await violations(page) == []
+    await page.keyboard.press("Escape")  # back to what was typed
+    await expect(dialog).to_be_hidden()
+    await expect(page.get_by_label("Title")).to_have_value("A hall")
+    await page.get_by_role("button", name="Make the deal").click()
+    await ivan.expect_status(422)
+    await dialog.get_by_label("Source").fill("Fair")
+    await dialog.get_by_label("What is to be done").fill("Send the plan")
+    await dialog.get_by_role("button", name="tomorrow morning").click()
+    await page.wait_for_url("**/deals/*")
+    await expect(page.locator("h1")).to_contain_text("A hall")
+    async with house.database.read() as session:
+        deal = (await session.exec(select(Deal).where(Deal.title == "A hall"))).one()
+    assert (deal.source, deal.amount, deal.stage_id) == ("Fair", Decimal(700), stage.id)
+    assert ivan.troubles == []

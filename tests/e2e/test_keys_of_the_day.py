@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from pbxcrm.access import Role, Viewer
 from pbxcrm.checkpoints.actions import create_checkpoint
 from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
-from pbxcrm.deals.actions import create_deal
+from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Stage
 from pbxcrm.people.models import User
 from pbxcrm.shared.db import Database

@@ -7,7 +7,7 @@ from playwright.async_api import expect
 from sqlmodel import col, select
 
 from pbxcrm.contacts.actions import create_contact
-from pbxcrm.deals.actions import create_deal
+from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import viewer_of

@@ -15,7 +15,8 @@ from pbxcrm.callbacks.queries import client_of
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.known_numbers import whose_numbers
 from pbxcrm.contacts.models import Contact
-from pbxcrm.deals.actions import create_deal, edit_deal, move_deal
+from pbxcrm.deals.actions import edit_deal, move_deal
+from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.lost import do_lose_deal
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.people.directory import load_directory

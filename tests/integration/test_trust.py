@@ -15,7 +15,8 @@ from pbxcrm.calls.models import Call
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.contacts.actions import create_contact, edit_contact, unmark_number
 from pbxcrm.contacts.models import NumberKind, SpecialNumber
-from pbxcrm.deals.actions import create_deal, edit_deal
+from pbxcrm.deals.actions import edit_deal
+from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.reactions.call_context import load_call_context
 from pbxcrm.reactions.caller_lookup import look_up

@@ -26,7 +26,8 @@ from pbxcrm.checkpoints.models import Checkpoint, Lamp
 from pbxcrm.contacts.actions import create_company, create_contact, mark_number
 from pbxcrm.contacts.merge_actions import merge_contacts
 from pbxcrm.contacts.models import Company, Contact, NumberKind
-from pbxcrm.deals.actions import add_note, create_deal
+from pbxcrm.deals.actions import add_note
+from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.merge_actions import merge_deals
 from pbxcrm.deals.models import Deal, DealView
 from pbxcrm.deals.queries import stages_of

@@ -25,6 +25,7 @@ from pbxcrm.contacts.queries import (
 from pbxcrm.contacts.rules import check_numbers
 from pbxcrm.deals import actions
 from pbxcrm.deals.board_queries import path_of
+from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.fields import BY_KEY, MOMENTS, Value, values_of
 from pbxcrm.deals.gate_rules import Need
 from pbxcrm.deals.merge_queries import other_open_deals
@@ -301,7 +302,7 @@ async def new(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
-    """``POST /deals/new``; a new client is created together with the deal."""
+    """``POST /deals/new``; a new client is created together with the deal. 422 with a form that asks for what the stage asks for."""
     who, settings = viewer(request), parts(request).settings
     form = await read_form(request)
     try:
@@ -317,7 +318,7 @@ async def create(request: Request) -> Response:
                 )
                 contact_id = made.id
                 number = numbers[0].number if numbers else ""  # the client has them all
-            found = await actions.create_deal(
+            found = await create_deal(
                 session,
                 who,
                 title=form["title"] or form["contact"],
@@ -330,8 +331,13 @@ async def create(request: Request) -> Response:
                 region=settings.region,
                 now=now(request),
                 custom=entered(form, (await load_fields(session)).of(FieldEntity.DEAL)),
+                completed=await gate_dialog.of_new(session, request, form),
             )
-    except Invalid as error:
+    except Invalid as refused:
+        async with parts(request).db.read() as session:
+            error = await gate_dialog.told_of_new(session, refused)
+        if gate_dialog.asks(form, error):
+            return await gate_dialog.ask_missing(request, form, error, None, stage_id=form.id("stage_id"))
         error.field = {"name": "contact", "phones": "number", "client_number": "number", "contact_id": "contact"}.get(
             error.field, error.field
         )

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.calendars.deadline_parser import read_deadline
 from pbxcrm.calendars.queries import load_calendars
+from pbxcrm.deals.creation_actions import stage_of_new
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.screenpop import card_actions, outcome_actions
 from pbxcrm.screenpop.card_contents import Card
@@ -204,25 +205,38 @@ async def make_client(request: Request) -> Response:
     with ``deal`` also make a deal. Answers with the card.
     """
     form, call_id, settings = await read_form(request), _call_id(request), parts(request).settings
-    known = form.id("contact_id")
-    async with parts(request).db.write() as session:
-        if known is not None:
-            client = await card_actions.link_client(
-                session, viewer(request), call_id, known, region=settings.region, now=now(request)
-            )
-        else:
-            client = await card_actions.make_client(
-                session,
-                viewer(request),
-                call_id,
-                form["contact"],
-                region=settings.region,
-                now=now(request),
-                deal_currency=settings.currency if form.ticked("deal") else None,
-            )
-        name = client.name
+    known, with_deal = form.id("contact_id"), form.ticked("deal")
+    try:
+        async with parts(request).db.write() as session:
+            if known is not None:
+                client = await card_actions.link_client(
+                    session, viewer(request), call_id, known, region=settings.region, now=now(request)
+                )
+            else:
+                client = await card_actions.make_client(
+                    session,
+                    viewer(request),
+                    call_id,
+                    form["contact"],
+                    region=settings.region,
+                    now=now(request),
+                    deal_currency=settings.currency if with_deal else None,
+                    completed=await gate_dialog.of_new(session, request, form),
+                )
+            name = client.name
+    except Invalid as refused:
+        async with parts(request).db.read() as session:
+            error = await gate_dialog.told_of_new(session, refused)
+        if not with_deal or not gate_dialog.asks(form, error):
+            raise error from refused
+        return await gate_dialog.ask_missing(request, form, error, None, stage_id=await _stage_of_new(request))
     said = _("The number is one of {client} now.") if known is not None else _("“{client}” is a client now.")
     return with_toast(request, await _own_dock(request), said.format(client=name))
+
+
+async def _stage_of_new(request: Request) -> int | None:
+    async with parts(request).db.read() as session:
+        return (await stage_of_new(session)).id
 
 
 async def attach(request: Request) -> Response:

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+from pbxcrm.deals.models import Stage
+from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.people.models import ApiToken
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
@@ -267,3 +269,24 @@ async def test_when_a_token_was_used(programs: Programs, database: Database) -> 
         async with database.read() as session:
             [token] = (await session.exec(select(ApiToken))).all()
         assert token.used_at is None, "within a minute it is not written again"
+
+
+async def test_a_deal_begins_in_a_later_stage_with_what_that_stage_asks(programs: Programs) -> None:
+    into = await stages(programs)
+    async with programs.db.write() as session:
+        stage = await session.get_one(Stage, into["Call held"])
+        stage.requires = Requirements(fields=("source", "amount"), next_task=True).stored()
+    async with await programs.as_("ivan") as client:
+        body = {"title": "Fence", "stage_id": into["Call held"], "source": "Fair"}
+        refused = await client.post("/api/v1/deals", json=body)
+        assert_problem(refused, 422, "deals.gate", "amount")
+        assert [(each["kind"], each["key"]) for each in refused.json()["missing"]] == [
+            ("field", "amount"),
+            ("next_task", "next_task"),
+        ]
+        assert (await client.get("/api/v1/deals")).json()["items"] == []
+    async with programs.db.write() as session:
+        (await session.get_one(Stage, into["Call held"])).requires = Requirements(fields=("amount",)).stored()
+    async with await programs.as_("ivan") as client:
+        made = await client.post("/api/v1/deals", json=body | {"amount": "5"})
+        assert (made.status_code, made.json()["stage"]) == (201, "Call held")

@@ -10,7 +10,8 @@ from sqlmodel import SQLModel, col, select
 from pbxcrm.access import Viewer
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.checkpoints.sweep import sweep_lamps
-from pbxcrm.deals.actions import create_deal, edit_deal, move_deal
+from pbxcrm.deals.actions import edit_deal, move_deal
+from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database

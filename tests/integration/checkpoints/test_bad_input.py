@@ -9,7 +9,8 @@ from sqlmodel import select
 from pbxcrm.access import Viewer
 from pbxcrm.callbacks.actions import change_options
 from pbxcrm.checkpoints.models import LampState
-from pbxcrm.deals.actions import create_deal, move_deal
+from pbxcrm.deals.actions import move_deal
+from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.deals.pipeline_actions import CLEAR_AGAIN, StageChange, archive_stage, change_stage
 from pbxcrm.reactions.intake import Intake

@@ -1,4 +1,4 @@
-"""Each gate is tried by each path that moves a deal; the paths are those that the code itself has."""
+"""Each gate is tried by each path that moves or creates a deal; the paths are those that the code itself has."""
 
 import ast
 from collections.abc import Awaitable, Callable, Iterator
@@ -9,34 +9,39 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+import ami
 import pbxcrm
 import web
+import workers
 from pbxcrm.callbacks import unsorted_actions
 from pbxcrm.callbacks.attempts import Tried, do_after_last
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
 from pbxcrm.callbacks.results import record_result
 from pbxcrm.callbacks.undo_actions import undo_result
-from pbxcrm.calls.models import Call
+from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.actions import unmark_number
 from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.deals import after_closing, gate_rules
-from pbxcrm.deals.actions import DealDraft, create_deal, do_create_deal, move_deal
+from pbxcrm.deals.actions import do_move_deal, move_deal
 from pbxcrm.deals.attempt_schedule import AfterLast, AttemptSchedule
 from pbxcrm.deals.bulk_jobs import Act, BulkAct, start_bulk
+from pbxcrm.deals.creation_actions import Completed, DealDraft, create_deal, do_create_deal
 from pbxcrm.deals.gate_rules import GateFacts, GateRefused, missing_for
 from pbxcrm.deals.hooks import StageEntry
 from pbxcrm.deals.merge_actions import merge_deals
-from pbxcrm.deals.models import Deal, Stage, StageKind, StageMove
+from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind, StageMove
 from pbxcrm.deals.pipeline_actions import archive_stage, clear_stage
+from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.deals.queries import stage_of_kind
 from pbxcrm.deals.unmerge_actions import undo_deal_merge
 from pbxcrm.people.directory import load_directory
-from pbxcrm.screenpop import outcome_actions
+from pbxcrm.screenpop import card_actions, outcome_actions
 from pbxcrm.shared import reasons
 from pbxcrm.shared.background_jobs import BackgroundJob, begin_undo, work_on
 from pbxcrm.shared.errors import Invalid, Missing
 from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.timers import Timer
+from pbxcrm.tasks.actions import create_task
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch, outbound
 from tests.integration.callbacks.conftest import CallbackDesk
@@ -46,18 +51,23 @@ SOON = NOON + timedelta(minutes=3)
 MOVERS = {"do_move_deal", "do_move_back", "do_lose_deal", "do_move_by_itself", "move_deal"}
 
 
-def callers() -> set[str]:
-    """Every function of ours that calls one of those that move, as ``module:function``; not they themselves."""
-    found = set()
-    for package in (pbxcrm, web):
+CREATORS = {"do_create_deal", "do_create_by_itself", "create_deal"}
+
+
+def callers(called: set[str]) -> set[str]:
+    """Every function of ours that calls one of the ``called``, as ``module:function``; not they themselves."""
+    return {f"{module}:{name}" for module, tree in modules() for name in _calling(tree, called) if name not in called}
+
+
+def modules() -> Iterator[tuple[str, ast.AST]]:
+    """Every module of ours by its dotted name."""
+    for package in (pbxcrm, web, workers, ami):
         root = Path(package.__file__ or "").parent
         for path in root.rglob("*.py"):
-            module = ".".join(path.relative_to(root.parent).with_suffix("").parts)
-            found |= {f"{module}:{name}" for name in _calling(ast.parse(path.read_text())) if name not in MOVERS}
-    return found
+            yield ".".join(path.relative_to(root.parent).with_suffix("").parts), ast.parse(path.read_text())
 
 
-def _calling(tree: ast.AST) -> Iterator[str]:
+def _calling(tree: ast.AST, asked: set[str]) -> Iterator[str]:
     for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -65,7 +75,7 @@ def _calling(tree: ast.AST) -> Iterator[str]:
             called = node.func if isinstance(node, ast.Call) else None
             if isinstance(called, ast.Name | ast.Attribute):
                 name = called.id if isinstance(called, ast.Name) else called.attr
-                if name in MOVERS:
+                if name in asked:
                     yield function.name
 
 
@@ -300,7 +310,22 @@ AUTOMATIC: dict[Path_, str] = {
 
 
 def test_the_paths_are_those_that_the_code_has() -> None:
-    assert callers() == set(PATHS)
+    assert callers(MOVERS) == set(PATHS)
+
+
+def test_the_ways_of_creating_are_those_that_the_code_has() -> None:
+    assert callers(CREATORS) == set(CREATED)
+
+
+def test_only_one_module_builds_deals() -> None:
+    """The sample company of ``make bench`` is put into the database in bulk, in the first stages, before anybody uses it."""
+    found = {
+        module
+        for module, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Deal"
+    }
+    assert found == {"pbxcrm.deals.creation_actions", "pbxcrm.demo.history"}
 
 
 @pytest.mark.parametrize("path", list(dict.fromkeys(PATHS.values())))
@@ -320,7 +345,7 @@ async def test_no_path_passes_beside_the_gate(desk: CallbackDesk, path: Path_, m
         moved.append(to.id or 0)
         original(to, facts)
 
-    monkeypatch.setattr("pbxcrm.deals.actions.check_gate", counted)
+    monkeypatch.setattr("pbxcrm.deals.gate_queries.check_gate", counted)
     if path in AUTOMATIC:
         await path(desk, refuse)
         task = next(task for task in await desk.rows(Task) if task.about.startswith("gate:"))
@@ -335,6 +360,128 @@ async def test_no_path_passes_beside_the_gate(desk: CallbackDesk, path: Path_, m
         stood.append(await desk.one(Deal))
     assert moved, "the gate was asked"
     assert stood[0].stage_id != moved[-1], "and the deal stands where it stood"
+
+
+async def by_hand(desk: CallbackDesk) -> None:
+    async with desk.database.write() as session:
+        await create_deal(session, await desk.viewer("ivan"), title="Books", now=NOON, currency="UAH", region="UA")
+
+
+async def by_named_caller(desk: CallbackDesk) -> None:
+    """The dock: a new client and a deal of a call that has none."""
+    call_id = await _answered(desk)
+    async with desk.database.write() as session:
+        call, deal = await session.get_one(Call, call_id), await session.get_one(Deal, (await desk.one(Deal)).id)
+        call.deal_id = None
+        await session.delete((await session.exec(select(StageMove))).one())
+        await session.flush()
+        await session.delete(deal)
+    async with desk.database.write() as session:
+        ivan = await desk.viewer("ivan")
+        await card_actions.make_client(session, ivan, call_id, "Olha", region="UA", now=SOON, deal_currency="UAH")
+
+
+async def by_call(desk: CallbackDesk) -> None:
+    await _answered(desk)
+
+
+async def by_won(desk: CallbackDesk, asks: Requirements | None = None) -> None:
+    """The next pipeline goes on with a deal that is won. ``asks``: what the first stage there requires of it."""
+    async with desk.database.write() as session:
+        ivan, people = await desk.viewer("ivan"), await load_directory(session)
+        made = await create_deal(session, ivan, title="Books", now=NOON, currency="UAH", region="UA")
+        pipeline = await session.get_one(Pipeline, made.pipeline_id)
+        pipeline.next_pipeline_id = pipeline.id
+        (await session.get_one(Stage, made.stage_id)).requires = asks.stored() if asks is not None else {}
+        stage = await stage_of_kind(session, made.pipeline_id, StageKind.WON)
+        assert stage
+        await do_move_deal(session, made, stage, SOON, actor=ivan, people=people)
+
+
+CREATED: dict[str, Callable[[CallbackDesk], Awaitable[None]]] = {
+    "web.pages.deals:create": by_hand,  # its HTTP in test_deals_pages.py
+    "web.api.v1.deals:add_deal": by_hand,  # its HTTP in test_writing.py
+    "pbxcrm.demo.filling:_make": by_hand,
+    "pbxcrm.screenpop.card_actions:make_client": by_named_caller,
+    "pbxcrm.reactions.consequence_actions:_make_deal": by_call,
+    "pbxcrm.deals.after_closing:_go_on": by_won,
+}
+
+
+@pytest.mark.parametrize("create", [by_hand, by_named_caller])
+async def test_a_person_who_creates_a_deal_is_asked_what_its_stage_asks(
+    desk: CallbackDesk, create: Callable[[CallbackDesk], Awaitable[None]]
+) -> None:
+    """Nothing is stored of a deal that is refused."""
+    await _ask_for(desk, StageKind.OPEN, fields=("source",))
+    with pytest.raises(GateRefused) as refused:
+        await create(desk)
+    assert [missing.key for missing in refused.value.missing] == ["source"]
+    assert not await desk.rows(Deal)
+
+
+async def test_the_deal_of_a_call_stands_where_calls_go_and_a_task_says_what_is_missing(desk: CallbackDesk) -> None:
+    await _ask_for(desk, StageKind.UNSORTED, fields=("proposal_until",))
+    await by_call(desk)
+    deal, stages = await desk.one(Deal), {row.id: row for row in await desk.rows(Stage)}
+    assert stages[deal.stage_id].kind == StageKind.UNSORTED
+    (task,) = [task for task in await desk.rows(Task) if task.about == f"gate:{deal.id}"]
+    assert "Fill in “Proposal expires”." in reasons.text(task.reason)
+    assert (task.deal_id, task.assignee_id) == (deal.id, deal.responsible_id)
+
+
+async def test_a_line_that_names_a_stage_with_a_gate_gets_its_deals_in_unsorted(desk: CallbackDesk) -> None:
+    await _ask_for(desk, StageKind.OPEN, fields=("proposal_until",))
+    async with desk.database.write() as session:
+        pipeline = (await session.exec(select(Pipeline).where(Pipeline.is_default))).one()
+        stage = await stage_of_kind(session, pipeline.id or 0, StageKind.OPEN)
+        assert stage
+        session.add(Line(name="Sales", did="100", stage_id=stage.id))
+    await by_call(desk)
+    deal, stages = await desk.one(Deal), {row.id: row for row in await desk.rows(Stage)}
+    assert stages[deal.stage_id].kind == StageKind.UNSORTED
+    (task,) = [task for task in await desk.rows(Task) if task.about == f"gate:{deal.id}"]
+    assert f"The deal was to begin in “{stage.name}”" in reasons.text(task.reason)
+
+
+async def test_what_follows_a_won_deal_begins_in_unsorted_when_its_stage_asks_for_more(desk: CallbackDesk) -> None:
+    await by_won(desk, asks=Requirements(next_task=True))
+    won, followed = sorted(await desk.rows(Deal), key=lambda row: row.id or 0)
+    stages = {row.id: row for row in await desk.rows(Stage)}
+    assert (followed.follows_id, stages[followed.stage_id].kind) == (won.id, StageKind.UNSORTED)
+    (task,) = [task for task in await desk.rows(Task) if task.about == f"gate:{followed.id}"]
+    assert "This stage asks for a next task with a date." in reasons.text(task.reason)
+
+
+async def test_a_deal_is_created_with_what_its_stage_asks_or_not_at_all(desk: CallbackDesk) -> None:
+    await _ask_for(desk, StageKind.OPEN, fields=("source",), next_task=True)
+    ivan = await desk.viewer("ivan")
+    with pytest.raises(GateRefused) as refused:
+        async with desk.database.write() as session:
+            await create_deal(
+                session, ivan, title="Books", now=NOON, currency="UAH", region="UA",
+                completed=Completed({"source": "Fair"}),
+            )  # fmt: skip
+    assert [missing.kind for missing in refused.value.missing] == ["next_task"]
+    assert not await desk.rows(Deal)
+    async with desk.database.write() as session:
+
+        async def plan(deal: Deal) -> None:
+            await create_task(session, ivan, title="Call", due_at=SOON, now=NOON, deal_id=deal.id)
+
+        await create_deal(
+            session, ivan, title="Books", now=NOON, currency="UAH", region="UA",
+            completed=Completed({"source": "Fair"}, plan),
+        )  # fmt: skip
+    deal = await desk.one(Deal)
+    assert (deal.source, (await desk.one(Task)).deal_id) == ("Fair", deal.id)
+
+
+async def _ask_for(desk: CallbackDesk, kind: StageKind, **asked: Any) -> None:
+    """Every stage of this kind asks for something."""
+    async with desk.database.write() as session:
+        for stage in (await session.exec(select(Stage).where(Stage.kind == kind))).all():
+            stage.requires = Requirements(**asked).stored()
 
 
 async def test_an_automatic_move_that_is_refused_again_makes_no_second_task(

@@ -16,7 +16,8 @@ from pbxcrm.audit.models import AuditEntry
 from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import create_contact
-from pbxcrm.deals.actions import add_note, create_deal, move_deal
+from pbxcrm.deals.actions import add_note, move_deal
+from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.merge_actions import SETTLE_AFTER, DealVersions, merge_deals
 from pbxcrm.deals.merge_queries import DEALS, other_open_deals
 from pbxcrm.deals.models import Deal, DealMerge, DealTag, Note, StageKind, StageMove

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
-from pbxcrm.deals.actions import DealDraft, do_create_deal
+from pbxcrm.deals.creation_actions import DealDraft, do_create_deal
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.deals.queries import default_pipeline, stages_of
 from pbxcrm.fields.actions import FieldDraft, create_field

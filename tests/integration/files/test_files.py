@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from pbxcrm.deals.actions import create_deal, move_deal
+from pbxcrm.deals.actions import move_deal
+from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.gate_rules import GateRefused
 from pbxcrm.deals.models import Stage
 from pbxcrm.deals.pipeline_rules import Requirements

@@ -12,7 +12,7 @@ import pytest
 from aiosmtpd.smtp import SMTP
 from sqlmodel import col, select
 
-from pbxcrm.deals.actions import create_deal
+from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.notices.digest_actions import Post
 from pbxcrm.notices.mail import MailRefused, MailServer
 from pbxcrm.notices.models import Digest, DigestState

@@ -6,7 +6,8 @@ import pytest
 from sqlmodel import col, select
 
 from pbxcrm.calendars.queries import load_calendars
-from pbxcrm.deals.actions import create_deal, move_deal
+from pbxcrm.deals.actions import move_deal
+from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Stage
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import Database

@@ -8,7 +8,7 @@ from sqlmodel import select
 from pbxcrm.access import Role
 from pbxcrm.checkpoints.default_checkpoints import watch_key_stages
 from pbxcrm.checkpoints.models import Lamp
-from pbxcrm.deals.actions import create_deal
+from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Stage
 from pbxcrm.deals.seed import seed
 from pbxcrm.people.models import User

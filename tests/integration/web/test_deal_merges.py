@@ -7,7 +7,7 @@ from typing import Any
 from sqlmodel import col, select
 
 from pbxcrm.contacts.actions import create_contact
-from pbxcrm.deals.actions import create_deal
+from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Deal, DealMerge
 from tests.calls import NOON
 from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, desk

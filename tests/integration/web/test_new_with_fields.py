@@ -3,12 +3,16 @@
 import pytest
 from sqlmodel import col, select
 
+from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal, Stage
+from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.fields.actions import FieldDraft, create_field
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
-from tests.calls import NOON
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.tasks.models import Task
+from tests.calls import NOON, FactStory, batch
 from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, desk
 
 __all__ = ["browsers", "desk"]
@@ -71,3 +75,81 @@ async def test_a_new_client_has_fields_at_once(browsers: Browsers, desk: Browser
         found = (await session.exec(select(Contact).where(Contact.name == "Nadia New"))).first()
     assert (found is not None) == (status == 303)
     assert found is None or "1980-02-03" in found.custom.values()
+
+
+async def test_a_new_deal_in_a_later_stage_is_asked_what_that_stage_asks(browsers: Browsers, desk: BrowserDesk) -> None:
+    """In the form of every gate; nothing that was typed is lost, and the next task comes with the deal or neither comes."""
+    await add_fields(desk)
+    async with desk.database.write() as session:
+        open_stages = select(Stage).where(Stage.kind == "open").order_by(col(Stage.position))
+        later = (await session.exec(open_stages)).all()[1]
+        later.requires = Requirements(fields=("source", "area"), next_task=True).stored()
+    ivan = await browsers("ivan")
+    data = {
+        "title": "A hall",
+        "amount": "700",
+        "contact": "Nadia New",
+        "stage_id": str(later.id),
+        "fields.colour": "Oak",
+    }
+    asked = await ivan.post("/deals/new", data=data, headers=HTMX)
+    assert (asked.status_code, asked.headers["hx-retarget"]) == (422, "#complete-body")
+    for name in ("source", "fields.area", "next_title", "next_due_at"):
+        assert f'name="{name}"' in asked.text
+    for name, value in data.items():
+        assert f'<input type="hidden" name="{name}" value="{value}">' in asked.text
+    answers = data | {"asked": "field.source field.area next_task", "source": "Fair", "fields.area": "many"}
+    wrong = await ivan.post("/deals/new", data=answers | {"next_title": "Call", "quick": "2h"}, headers=HTMX)
+    assert wrong.status_code == 422
+    assert "Write a number" in wrong.text
+    assert "many" in wrong.text
+    unknown = await ivan.post(
+        "/deals/new", data=answers | {"fields.area": "1", "amount": "x", "quick": "2h"}, headers=HTMX
+    )
+    assert "Write the amount as a number" in unknown.text  # although this form does not ask for it
+    async with desk.database.read() as session:
+        assert (await session.exec(select(Deal).where(Deal.title == "A hall"))).all() == []
+        assert (await session.exec(select(Contact).where(Contact.name == "Nadia New"))).all() == []
+    made = await ivan.post("/deals/new", data=answers | {"fields.area": "12", "next_title": "Call", "quick": "2h"})
+    assert made.status_code == 303, made.text
+    async with desk.database.read() as session:
+        deal = (await session.exec(select(Deal).where(Deal.title == "A hall"))).one()
+        task = (await session.exec(select(Task).where(Task.deal_id == deal.id))).one()
+    assert (deal.stage_id, deal.source, deal.amount, task.title) == (later.id, "Fair", 700, "Call")
+
+
+async def test_a_stage_that_asks_for_files_says_how_a_new_deal_gets_there(
+    browsers: Browsers, desk: BrowserDesk
+) -> None:
+    async with desk.database.write() as session:
+        open_stages = select(Stage).where(Stage.kind == "open").order_by(col(Stage.position))
+        later = (await session.exec(open_stages)).all()[1]
+        later.requires = Requirements(files=1).stored()
+    ivan = await browsers("ivan")
+    page = await ivan.post("/deals/new", data={"title": "A hall", "stage_id": str(later.id)}, headers=HTMX)
+    assert page.status_code == 422
+    assert "hx-retarget" not in page.headers
+    assert "Make it in an earlier stage, attach them, and then move it." in page.text
+    assert 'value="A hall"' in page.text
+
+
+async def test_a_caller_who_is_named_with_a_deal_is_asked_too(browsers: Browsers, desk: BrowserDesk) -> None:
+    """The dock's “New client and deal” goes into the first stage of work."""
+    async with desk.database.write() as session:
+        for stage in (await session.exec(select(Stage).where(Stage.kind == "open"))).all():
+            stage.requires = Requirements(fields=("source",)).stored()
+        session.add(Line(name="Questions", did="100", makes_deals=False))
+    story = FactStory("9.9", client="+380501119999", at=desk.now).ring("101").answer("101").wait(9).end()
+    await Intake(desk.database, desk.settings).apply(batch(story))
+    async with desk.database.read() as session:
+        call = (await session.exec(select(Call).where(Call.linkedid == "9.9"))).one()
+    ivan = await browsers("ivan")
+    data = {"contact": "Nadia New", "contact_id": "", "deal": "1"}
+    asked = await ivan.post(f"/dock/{call.id}/client", data=data, headers=HTMX)
+    assert (asked.status_code, asked.headers["hx-retarget"]) == (422, "#complete-body")
+    assert 'name="source"' in asked.text
+    answers = data | {"asked": "field.source", "source": "Fair"}
+    assert (await ivan.post(f"/dock/{call.id}/client", data=answers, headers=HTMX)).status_code == 200
+    async with desk.database.read() as session:
+        deal = (await session.exec(select(Deal).where(Deal.title == "Nadia New"))).one()
+    assert deal.source == "Fair"

@@ -4,7 +4,8 @@ from sqlmodel import select
 
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.models import Phone
-from pbxcrm.deals.actions import create_deal, edit_deal
+from pbxcrm.deals.actions import edit_deal
+from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Deal
 from tests.calls import NOON
 from tests.integration.web.desks import BrowserDesk, Browsers, browsers, desk

@@ -6,7 +6,7 @@ from sqlmodel import select
 
 from pbxcrm.callbacks.actions import change_options
 from pbxcrm.contacts.actions import create_contact
-from pbxcrm.deals.actions import create_deal
+from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Note
 from pbxcrm.deals.seed import seed
 from pbxcrm.people.queries import get_user_by_login, viewer_of

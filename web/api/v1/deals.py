@@ -8,6 +8,7 @@ from pydantic import Field
 from pbxcrm.access import Permission
 from pbxcrm.deals import actions
 from pbxcrm.deals.bulk_jobs import MOST, Act, BulkAct, start_bulk
+from pbxcrm.deals.creation_actions import Completed, create_deal
 from pbxcrm.deals.fields import values_of
 from pbxcrm.deals.filter_queries import filter_reader
 from pbxcrm.deals.filter_rules import LONGEST_CONDITION
@@ -124,6 +125,7 @@ class NewDeal(ApiRequest):
     contact_id: Id | None = None
     company_id: Id | None = None
     client_number: Number | None = None
+    lost_reason: OptionalWhy = Field("", description="Only for a stage that requires it.")
     fields: Values = Field(default_factory=dict)
 
 
@@ -174,8 +176,11 @@ async def read_deal(ask: Ask, deal_id: int) -> DealOut:
 
 @deals.post("/deals", needs=Permission.DEALS_EDIT, summary="Create a deal", location=lambda deal: f"/deals/{deal.id}")
 async def add_deal(ask: Ask, body: NewDeal) -> DealOut:
+    """Refused with `missing` (422) if the stage requires what the deal lacks. For a file or a next task create it in an earlier stage,
+    add them, and then move it.
+    """
     values = sent_values(body)
-    deal = await actions.create_deal(
+    deal = await create_deal(
         ask.session,
         ask.viewer,
         title=str(values.pop("title")),
@@ -190,6 +195,7 @@ async def add_deal(ask: Ask, body: NewDeal) -> DealOut:
         company_id=body.company_id,
         client_number=body.client_number,
         custom=body.fields,
+        completed=Completed(lost_reason=body.lost_reason),
     )
     return await _changed(ask, deal)
 
