@@ -52,6 +52,7 @@ from pbxcrm.deals.bulk_jobs import WORK as BULK_WORK
 from pbxcrm.deals.gate_queries import has_files, next_task_missing
 from pbxcrm.deals.hooks import (
     deal_changed,
+    deal_followed,
     deals_merging,
     deals_unmerging,
     pipeline_made,
@@ -74,6 +75,7 @@ from pbxcrm.fields.models import LinkTarget, ValueKind
 from pbxcrm.fields.timers import BEFORE as BEFORE_FIELD_WORK
 from pbxcrm.fields.timers import WORK as FIELD_WORK
 from pbxcrm.files import queries as files
+from pbxcrm.notes.actions import copy_notes
 from pbxcrm.people import reasons as people
 from pbxcrm.people.hooks import access_ended, person_changed
 from pbxcrm.phone.timers import HANDLERS as PHONE_TIMERS
@@ -164,6 +166,7 @@ def compose() -> None:
         next_attempts.deal_entered,
         distribution.deal_entered,
     )
+    deal_followed.register(copy_notes)
     with_anothers_client.register(tell_owner_of_client)
     deal_changed.register(handlers.deal_changed, distribution.deal_changed)
     stage_changed.register(handlers.stage_changed)

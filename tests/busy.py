@@ -9,10 +9,11 @@ from sqlmodel import select
 from pbxcrm.calls.facts import Direction, MissedReason, Outcome
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import create_contact
-from pbxcrm.deals.actions import add_note, move_deal
+from pbxcrm.deals.actions import move_deal
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.deals.queries import default_pipeline, stages_of
+from pbxcrm.notes.actions import add_note
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings

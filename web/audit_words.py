@@ -9,6 +9,7 @@ from pbxcrm.deals.fields import FIELDS as DEAL_FIELDS
 from pbxcrm.deals.fields import MOMENTS
 from pbxcrm.deals.models import Stage
 from pbxcrm.people.directory import Directory
+from pbxcrm.shared.reasons import sentences
 from web import formats, words
 from web.i18n import N_
 from web.i18n import gettext as _
@@ -234,7 +235,9 @@ def details(entry: AuditEntry, people: Directory, stages: Mapping[int | None, St
         if isinstance(before, Mapping) or isinstance(after, Mapping):
             was, now = before or {}, after or {}
             lines += [
-                told.change(name, was.get(name), now.get(name), known="after" in entry.data) for name in {**was, **now}
+                told.change(name, was.get(name), now.get(name), known="after" in entry.data)
+                for name in {**was, **now}
+                if name not in _FOR_THE_PRODUCT
             ]
         else:
             lines.append(told.change("responsible_id", before, after))
@@ -242,6 +245,10 @@ def details(entry: AuditEntry, people: Directory, stages: Mapping[int | None, St
         f"{told.name(name)}: {told.value(name, value)}" for name, value in data.items() if value not in (None, "", [])
     ]
     return lines
+
+
+#: Values of a task that no person reads: the translated title has its own line, and the key that keeps one task open.
+_FOR_THE_PRODUCT = frozenset({"title_code", "about"})
 
 
 class _Told:
@@ -274,6 +281,8 @@ class _Told:
             return formats.day_time(datetime.fromisoformat(value))
         if isinstance(value, list | tuple):
             return ", ".join(self.value(key, each) for each in value)
+        if isinstance(value, Mapping) and key == "reason":
+            return " ".join(sentences(dict(value), _))
         if isinstance(value, Mapping):
             return ", ".join(f"{self.name(name)} {self.value(name, each)}" for name, each in value.items())
         return str(value)[:500]

@@ -26,6 +26,7 @@ class Permission(StrEnum):
     CALLS_READ = "calls_read"
     DEALS_READ = "deals_read"
     DEALS_EDIT = "deals_edit"
+    TEAM_VIEWS_EDIT = "team_views_edit"  # keep the saved views of one's teams
     TASKS_READ = "tasks_read"
     TASKS_EDIT = "tasks_edit"
     CALLBACKS_READ = "callbacks_read"
@@ -73,6 +74,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.PEOPLE_READ,
             Permission.FLAGS_EDIT,
             Permission.LEAVES_EDIT,
+            Permission.TEAM_VIEWS_EDIT,
             Permission.REPORTS_READ,
             Permission.STATUS_READ,
         }

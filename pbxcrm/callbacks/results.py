@@ -300,8 +300,10 @@ async def _pass(
     if task is not None:  # they have the callback already: it is asked there, so that one miss stays one thing to do
         missed = task.reason["because"][-1] if task.reason.get("code", "").startswith("passed.") else task.reason
         title = reason(f"task.passed_{asked or what}", who=viewer.name, client=client)
-        task.reason = {**why.stored(), "because": [*(each.stored() for each in why.because), missed]}
-        await do_change_task(session, task, now, context.people, actor=viewer, why=why, title=title)
+        explained = {**why.stored(), "because": [*(each.stored() for each in why.because), missed]}
+        await do_change_task(
+            session, task, now, context.people, actor=viewer, why=why, title=title, explained=explained
+        )
     else:
         task = await do_pass_on(
             session,

@@ -8,7 +8,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.checkpoints.access import is_parked
+from pbxcrm.checkpoints.lighting import say_lamp_changed
 from pbxcrm.checkpoints.models import Lamp
+from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.errors import Conflict, NotFound
 
 MOST_AT_ONCE = 10_000  # a broken default calendar may have parked more; whoever tries again goes on with the rest
@@ -23,7 +25,7 @@ async def retry_lamp(session: AsyncSession, viewer: Viewer, lamp_id: int, *, now
         raise NotFound("lamps.not_found", "There is no such lamp, or it is another team's.")
     if lamp.parked_at is None:
         raise Conflict("lamps.not_parked", "This lamp is not parked: it lights by itself when it is due.")
-    _retry(session, viewer, lamp, now)
+    _retry(session, viewer, lamp, now, await load_directory(session))
     return lamp
 
 
@@ -32,13 +34,15 @@ async def retry_all(session: AsyncSession, viewer: Viewer, *, now: datetime) -> 
     check(viewer, Permission.SETTINGS_EDIT)
     query = select(Lamp).where(is_parked()).order_by(col(Lamp.due_at), col(Lamp.id)).limit(MOST_AT_ONCE)
     lamps = (await session.exec(query.with_for_update(skip_locked=True, key_share=True))).all()
+    people = await load_directory(session)
     for lamp in lamps:
-        _retry(session, viewer, lamp, now)
+        _retry(session, viewer, lamp, now, people)
     return len(lamps)
 
 
-def _retry(session: AsyncSession, viewer: Viewer, lamp: Lamp, now: datetime) -> None:
+def _retry(session: AsyncSession, viewer: Viewer, lamp: Lamp, now: datetime, people: Directory) -> None:
     entity, entity_id = ("deal", lamp.deal_id) if lamp.callback_id is None else ("callback", lamp.callback_id)
     record(session, now, "lamp.retried", entity, entity_id, actor=viewer, lamp=lamp.id, error=lamp.error)
     lamp.parked_at, lamp.error = None, ""
     lamp.version += 1
+    say_lamp_changed(session, lamp, now, people)

@@ -16,6 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from pbxcrm.checkpoints.context import EngineContext, load_engine
+from pbxcrm.checkpoints.lighting import say_lamp_changed
 from pbxcrm.checkpoints.models import EngineBeat, Lamp, LampState, Subject
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.lengths import cut
@@ -108,6 +109,7 @@ async def _alone(session: AsyncSession, context: EngineContext, lamp_id: int | N
         if lamp is not None:
             lamp.parked_at, lamp.error = now, cut(why, Lamp.error)
             await session.flush()
+            say_lamp_changed(session, lamp, now, context.people)
         return 0
 
 

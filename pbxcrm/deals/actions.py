@@ -20,7 +20,7 @@ from pbxcrm.deals.colleagues_clients import do_say_with, owner_of_client
 from pbxcrm.deals.fields import BY_KEY, Value, apply_values
 from pbxcrm.deals.gate_queries import check_may_enter
 from pbxcrm.deals.hooks import StageEntry, deal_changed, stage_entered
-from pbxcrm.deals.models import Deal, Note, Stage, StageKind, StageMove
+from pbxcrm.deals.models import Deal, Stage, StageKind, StageMove
 from pbxcrm.deals.queries import (
     has_number_first,
     latest_move,
@@ -35,7 +35,6 @@ from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.queries import access_worker
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
-from pbxcrm.shared.lengths import check_text
 from pbxcrm.shared.locking import lock_found
 from pbxcrm.shared.reasons import Reason, reason
 
@@ -264,34 +263,6 @@ async def edit_deal(
         say_deal_changed(session, deal, now, await load_directory(session), also=[before])
         await deal_changed(session, deal, now)
     return deal
-
-
-async def add_note(
-    session: AsyncSession,
-    viewer: Viewer,
-    text: str,
-    now: datetime,
-    *,
-    deal: Deal | None = None,
-    contact: Contact | None = None,
-    call_id: int | None = None,
-) -> Note:
-    """Add a note on a deal, on a contact or about a call. The caller must have checked access to them."""
-    check(viewer, Permission.NOTES_WRITE)
-    text = check_text(text, Note.text, "text", "deals.note", "Write a note of up to {most} characters.")
-    note = Note(
-        deal_id=deal.id if deal else None,
-        contact_id=contact.id if contact else (deal.contact_id if deal else None),
-        call_id=call_id,
-        author_id=viewer.user_id,
-        text=text,
-        at=now,
-    )
-    session.add(note)
-    await session.flush()
-    if deal is not None:
-        say_deal_changed(session, deal, now, await load_directory(session))
-    return note
 
 
 async def access_deal_for_change(session: AsyncSession, viewer: Viewer, deal_id: int, version: int | None) -> Deal:

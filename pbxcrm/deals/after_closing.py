@@ -7,8 +7,8 @@ from pbxcrm.audit.actions import record
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.automatic_moves import do_move_by_itself
 from pbxcrm.deals.creation_actions import DealDraft, do_create_by_itself
-from pbxcrm.deals.hooks import StageEntry
-from pbxcrm.deals.models import CLOSED_KINDS, Carried, Deal, Note, Pipeline, StageKind
+from pbxcrm.deals.hooks import DealFollowed, StageEntry, deal_followed
+from pbxcrm.deals.models import CLOSED_KINDS, Carried, Deal, Pipeline, StageKind
 from pbxcrm.deals.queries import stage_of_kind
 from pbxcrm.shared.reasons import N_, reason
 from pbxcrm.tasks.actions import TaskDraft, do_create_task
@@ -63,17 +63,7 @@ async def _go_on(session: AsyncSession, entry: StageEntry, pipeline: Pipeline, n
     )
     made = await do_create_by_itself(session, new, entry.at, entry.people)
     if Carried.NOTES in carries:
-        for note in (await session.exec(select(Note).where(Note.deal_id == won.id).order_by(col(Note.id)))).all():
-            session.add(
-                Note(
-                    deal_id=made.id,
-                    contact_id=made.contact_id,
-                    call_id=note.call_id,
-                    author_id=note.author_id,
-                    text=note.text,
-                    at=note.at,
-                )
-            )
+        await deal_followed(session, DealFollowed(won, made, entry.at))
 
 
 async def _ask_why_lost(session: AsyncSession, entry: StageEntry) -> None:

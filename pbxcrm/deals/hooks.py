@@ -62,10 +62,21 @@ class DealsUnmerging:
     left: list[Left] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class DealFollowed:
+    """``won`` was won, and ``made`` was created in the next pipeline, which takes over its notes."""
+
+    won: Deal
+    made: Deal
+    at: datetime
+
+
 deals_merging: Hook[DealsMerging] = Hook("deals.deals_merging")
 deals_unmerging: Hook[DealsUnmerging] = Hook("deals.deals_unmerging")
 
 with_anothers_client: Hook[WithAnothersClient] = Hook("deals.with_anothers_client")
+
+deal_followed: Hook[DealFollowed] = Hook("deals.deal_followed")
 
 stage_entered: Hook[StageEntry] = Hook("deals.stage_entered")
 

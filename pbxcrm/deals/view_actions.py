@@ -5,21 +5,18 @@ from datetime import datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Role, Viewer, check
+from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
+from pbxcrm.deals.access import edits_views_of, visible_views
+from pbxcrm.deals.audience import audience_of_view
 from pbxcrm.deals.models import DealView
 from pbxcrm.deals.view_queries import of_viewer
+from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid, NotAllowed, NotFound
+from pbxcrm.shared.events import emit
 from pbxcrm.shared.lengths import check_line, longest
 
 MOST_VIEWS = 50  # of a person or a team
-
-
-def may_keep(viewer: Viewer, team_id: int | None) -> bool:
-    """Whether the viewer saves and changes views of this team: its manager and administrators. None: one's own views."""
-    if team_id is None or viewer.role is Role.ADMIN:
-        return True
-    return viewer.role is Role.MANAGER and team_id in (viewer.team_id, *viewer.managed_team_ids)
 
 
 async def save_view(
@@ -31,7 +28,7 @@ async def save_view(
     if len(query) > longest(DealView.query):
         raise Invalid("query", "views.too_long", "These are too many filters for a saved view.")
     team_id = viewer.team_id if for_team else None
-    if for_team and (team_id is None or not may_keep(viewer, team_id)):
+    if for_team and (team_id is None or not edits_views_of(viewer, team_id)):
         raise NotAllowed("views.not_yours", "The manager of the team keeps its views.")
     theirs = [each for each in await of_viewer(session, viewer) if each.team_id == team_id]
     if len(theirs) >= MOST_VIEWS:
@@ -43,7 +40,7 @@ async def save_view(
     view.query, view.version = query, view.version + 1
     _set_default(theirs, view, is_default=is_default)
     await session.flush()
-    record(session, now, "view.saved", "view", view.id, actor=viewer, name=name, team_id=team_id)
+    await _said(session, viewer, "view.saved", view, now)
     return view
 
 
@@ -56,7 +53,7 @@ async def change_view(
     view.version += 1
     theirs = [each for each in await of_viewer(session, viewer) if each.team_id == view.team_id]
     _set_default(theirs, view, is_default=is_default)
-    record(session, now, "view.saved", "view", view.id, actor=viewer, name=view.name, team_id=view.team_id)
+    await _said(session, viewer, "view.saved", view, now)
     return view
 
 
@@ -64,7 +61,7 @@ async def delete_view(session: AsyncSession, viewer: Viewer, view_id: int, now: 
     """Put a view away; ``restore_view`` brings it back. Raises NotFound, NotAllowed."""
     view = await _access_kept(session, viewer, view_id)
     view.deleted_at = now
-    record(session, now, "view.deleted", "view", view.id, actor=viewer, name=view.name)
+    await _said(session, viewer, "view.deleted", view, now)
     return view
 
 
@@ -74,7 +71,7 @@ async def restore_view(session: AsyncSession, viewer: Viewer, view_id: int, now:
     theirs = [each for each in await of_viewer(session, viewer) if each.team_id == view.team_id]
     view.deleted_at = None
     view.is_default = view.is_default and not any(each.is_default for each in theirs)
-    record(session, now, "view.restored", "view", view.id, actor=viewer, name=view.name)
+    await _said(session, viewer, "view.restored", view, now)
     return view
 
 
@@ -86,16 +83,22 @@ def _set_default(theirs: list[DealView], view: DealView, *, is_default: bool) ->
 
 
 async def _access_kept(session: AsyncSession, viewer: Viewer, view_id: int, *, deleted: bool = False) -> DealView:
-    query = select(DealView).where(DealView.id == view_id, col(DealView.deleted_at).is_not(None) == deleted)
+    gone = col(DealView.deleted_at).is_not(None) == deleted
+    query = select(DealView).where(DealView.id == view_id, gone, visible_views(viewer))
     view = (await session.exec(query.with_for_update())).first()
-    team_ids = (viewer.team_id, *viewer.managed_team_ids)
-    mine = view is not None and (
-        view.owner_id == viewer.user_id
-        if view.team_id is None
-        else view.team_id in team_ids or viewer.role is Role.ADMIN
-    )
-    if view is None or not mine:
+    if view is None:
         raise NotFound("views.not_found", "There is no such view any more.")
-    if not may_keep(viewer, view.team_id):
+    if not edits_views_of(viewer, view.team_id):
         raise NotAllowed("views.not_yours", "The manager of the team keeps its views.")
     return view
+
+
+async def _said(session: AsyncSession, viewer: Viewer, action: str, view: DealView, now: datetime) -> None:
+    record(session, now, action, "view", view.id, actor=viewer, name=view.name, team_id=view.team_id)
+    await say_view_changed(session, view, now)
+
+
+async def say_view_changed(session: AsyncSession, view: DealView, now: datetime) -> None:
+    """Notify everybody who sees the view."""
+    heard = audience_of_view(view, await load_directory(session))
+    emit(session, "view", view.id, now, users=heard.users, roles=heard.roles)

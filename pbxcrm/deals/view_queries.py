@@ -2,21 +2,19 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import and_, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
+from pbxcrm.deals.access import visible_views
 from pbxcrm.deals.models import DealView
 
 
 async def of_viewer(session: AsyncSession, viewer: Viewer) -> list[DealView]:
     """The viewer's own views and those of their teams, by name."""
-    team_ids = [each for each in (viewer.team_id, *viewer.managed_team_ids) if each is not None]
-    own = and_(col(DealView.team_id).is_(None), col(DealView.owner_id) == viewer.user_id)
     found = await session.exec(
         select(DealView)
-        .where(or_(own, col(DealView.team_id).in_(team_ids)), col(DealView.deleted_at).is_(None))
+        .where(visible_views(viewer), col(DealView.deleted_at).is_(None))
         .order_by(col(DealView.name), col(DealView.id))
     )
     return list(found.all())

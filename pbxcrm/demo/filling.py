@@ -20,7 +20,6 @@ from pbxcrm.checkpoints.engine import settle_deals
 from pbxcrm.checkpoints.models import Checkpoint, Lamp, LampState, TriggerKind
 from pbxcrm.checkpoints.sweep import sweep_lamps
 from pbxcrm.contacts.actions import create_contact
-from pbxcrm.deals.actions import add_note
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.funnel_templates import DAY
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind
@@ -29,6 +28,7 @@ from pbxcrm.demo.history import History, Office
 from pbxcrm.demo.people import COLLEAGUES, MANAGERS, PEOPLE, Person
 from pbxcrm.demo.samples import SAMPLES, Sample
 from pbxcrm.demo.stories import DEALS, GOES_ON, PipelineShape, StageShape, Storyteller
+from pbxcrm.notes.actions import add_note
 from pbxcrm.people.actions import add_user, save_team
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.passwords import hash_password

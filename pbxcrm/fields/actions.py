@@ -74,7 +74,7 @@ async def create_field(
     await session.flush()
     await do_set_indexes(session, definition, now, owner_id=viewer.user_id)
     record(session, now, "field.created", "field", definition.id, actor=viewer, name=name, kind=known_kind.value)
-    _say_changed(session, now)
+    say_fields_changed(session, now)
     return definition
 
 
@@ -101,7 +101,7 @@ async def change_field(
         before={key: before[key] for key in sorted(changed)},
         after={key: after[key] for key in sorted(changed)},
     )
-    _say_changed(session, now)
+    say_fields_changed(session, now)
     return definition
 
 
@@ -115,7 +115,7 @@ async def archive_field(
         definition.version += 1
         await do_set_indexes(session, definition, now, owner_id=viewer.user_id)
         record(session, now, "field.archived", "field", field_id, actor=viewer, name=definition.name)
-        _say_changed(session, now)
+        say_fields_changed(session, now)
     return definition
 
 
@@ -128,7 +128,7 @@ async def restore_field(session: AsyncSession, viewer: Viewer, field_id: int, *,
         definition.version += 1
         await do_set_indexes(session, definition, now, owner_id=viewer.user_id)
         record(session, now, "field.restored", "field", field_id, actor=viewer, name=definition.name)
-        _say_changed(session, now)
+        say_fields_changed(session, now)
     return definition
 
 
@@ -150,7 +150,7 @@ async def move_field(
     for place, each in enumerate(others, 1):
         each.position = place
     record(session, now, "field.moved", "field", field_id, actor=viewer, name=definition.name)
-    _say_changed(session, now)
+    say_fields_changed(session, now)
     return definition
 
 
@@ -165,7 +165,7 @@ async def create_section(
     session.add(section)
     await session.flush()
     record(session, now, "field.section", "field", entity.value, actor=viewer, name=section.name)
-    _say_changed(session, now)
+    say_fields_changed(session, now)
     return section
 
 
@@ -176,7 +176,7 @@ async def rename_section(
     section = await _access_section(session, viewer, section_id)
     section.name = rules.check_section_name(name)
     record(session, now, "field.section", "field", section.entity, actor=viewer, name=section.name)
-    _say_changed(session, now)
+    say_fields_changed(session, now)
     return section
 
 
@@ -188,7 +188,7 @@ async def delete_section(session: AsyncSession, viewer: Viewer, section_id: int,
     )
     await session.delete(section)
     record(session, now, "field.section_deleted", "field", section.entity, actor=viewer, name=section.name)
-    _say_changed(session, now)
+    say_fields_changed(session, now)
 
 
 async def _access_section(session: AsyncSession, viewer: Viewer, section_id: int) -> FieldSection:
@@ -281,6 +281,6 @@ def _said(definition: FieldDefinition) -> dict[str, Any]:
     return definition.model_dump(include=set(_TOLD))
 
 
-def _say_changed(session: AsyncSession, now: datetime) -> None:
+def say_fields_changed(session: AsyncSession, now: datetime) -> None:
     """Notify everybody: every open card shows the fields."""
     emit(session, "field", None, now, roles=[role.value for role in Role])

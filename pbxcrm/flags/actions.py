@@ -40,7 +40,7 @@ async def raise_flag(
     session.add(flag)
     await session.flush()
     record(session, now, "flag.raised", *_about(flag), actor=viewer, text=why)
-    await _say_changed(session, flag, now)
+    await say_flag_changed(session, flag, now)
     return flag
 
 
@@ -54,7 +54,7 @@ async def resolve_flag(session: AsyncSession, viewer: Viewer, flag_id: int, word
         raise Conflict("flags.resolved", "Somebody has resolved this flag already.")
     flag.word, flag.resolved_by_id, flag.resolved_at = word, viewer.user_id, now
     record(session, now, "flag.resolved", *_about(flag), actor=viewer, word=word)
-    await _say_changed(session, flag, now)
+    await say_flag_changed(session, flag, now)
     return flag
 
 
@@ -62,6 +62,7 @@ def _about(flag: Flag) -> tuple[str, int]:
     return ("deal", flag.deal_id) if flag.deal_id is not None else ("call", flag.call_id or 0)
 
 
-async def _say_changed(session: AsyncSession, flag: Flag, now: datetime) -> None:
+async def say_flag_changed(session: AsyncSession, flag: Flag, now: datetime) -> None:
+    """Notify everybody who sees the flag."""
     heard = await audience_of_flag(session, flag, await load_directory(session))
     emit(session, "flag", flag.id, now, users=heard.users, roles=heard.roles)

@@ -5,7 +5,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
-from pbxcrm.access.owners import there_is
+from pbxcrm.access.owners import editing, there_is
 from pbxcrm.calls.access import visible_calls
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.access import visible_contacts
@@ -27,6 +27,11 @@ def visible_notes(viewer: Viewer) -> ColumnElement[bool]:
         and_(deal.is_(None), of_contact),
         and_(deal.is_(None), contact.is_(None), of_call),
     )
+
+
+def editable_notes(viewer: Viewer) -> ColumnElement[bool]:
+    """Notes that the viewer may change: their own, on the card of a call."""
+    return editing(viewer, col(Note.author_id) == viewer.user_id)
 
 
 async def access_note(session: AsyncSession, viewer: Viewer, note_id: int) -> Note:

@@ -92,6 +92,12 @@ class Directory:
             *(self._in_team.get(team_id, ()) for team_id in (viewer.team_id, *viewer.managed_team_ids))
         )
 
+    def of_team(self, team_id: int) -> set[int]:
+        """Ids of everybody in the team and of who leads it."""
+        team = self.teams.get(team_id)
+        leader = {team.manager_id} if team is not None and team.manager_id is not None else set()
+        return self._in_team.get(team_id, set()) | leader
+
     def sharing_with(self, user_id: int) -> set[int]:
         """The reverse of ``teammates``: ids of the people who have this person among theirs."""
         user = self.users.get(user_id)

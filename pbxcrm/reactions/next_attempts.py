@@ -19,7 +19,7 @@ from pbxcrm.calls.models import Call
 from pbxcrm.deals.hooks import DealsMerging, DealsUnmerging, StageEntry
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.rules import is_closing
-from pbxcrm.people.directory import Directory
+from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.reactions.call_context import CallContext
 from pbxcrm.reactions.client_of_call import about_next_attempt
 from pbxcrm.shared.reasons import Reason, reason
@@ -136,7 +136,8 @@ async def deals_merge(session: AsyncSession, merging: DealsMerging) -> None:
     """Handler of ``deals_merging``: the planned attempt is the survivor's from now on, unless that has its own."""
     task = await open_task_about(session, about_next_attempt(merging.from_id))
     if task is not None and await open_task_about(session, about_next_attempt(merging.into_id)) is None:
-        task.about = about_next_attempt(merging.into_id)
+        people, about = await load_directory(session), about_next_attempt(merging.into_id)
+        await do_change_task(session, task, merging.at, people, actor=merging.viewer, about=about)
         merging.kept[MERGED] = task.id
 
 
@@ -145,7 +146,8 @@ async def deals_unmerge(session: AsyncSession, unmerging: DealsUnmerging) -> Non
     task_id = unmerging.kept.get(MERGED)
     task = await session.get(Task, task_id) if task_id is not None else None
     if task is not None and task.about == about_next_attempt(unmerging.into_id):
-        task.about = about_next_attempt(unmerging.from_id)
+        people, about = await load_directory(session), about_next_attempt(unmerging.from_id)
+        await do_change_task(session, task, unmerging.at, people, actor=unmerging.viewer, about=about)
 
 
 async def _planned(session: AsyncSession, deal: Deal, at: datetime) -> Task | None:

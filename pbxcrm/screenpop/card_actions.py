@@ -19,7 +19,8 @@ from pbxcrm.contacts.queries import contacts_of_number
 from pbxcrm.deals.access import edits_deal
 from pbxcrm.deals.actions import access_deal_for_change, say_deal_changed
 from pbxcrm.deals.creation_actions import Completed, create_deal
-from pbxcrm.deals.models import Deal, Note
+from pbxcrm.deals.models import Deal
+from pbxcrm.notes.actions import do_attach_notes, do_save_note_of_call
 from pbxcrm.people.directory import load_directory
 from pbxcrm.screenpop.audience import say_dock_changed
 from pbxcrm.screenpop.dock_queries import access_own_call
@@ -27,7 +28,6 @@ from pbxcrm.screenpop.models import WrapUp
 from pbxcrm.shared.core_sql import add_new
 from pbxcrm.shared.db import before_commit, lock
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed
-from pbxcrm.shared.lengths import check_optional_text
 from pbxcrm.shared.locking import lock_row
 
 OWED = "wrap_ups"  # key in session.info: rows collected and written together before the commit
@@ -51,34 +51,8 @@ async def save_note(session: AsyncSession, viewer: Viewer, call_id: int, text: s
     """Save the note typed on a card: one note per call and person. An empty text deletes it."""
     check(viewer, Permission.DEALS_EDIT)
     call = await access_own_call(session, viewer, call_id)
-    text = check_optional_text(text, Note.text, "text")
-    found = await session.exec(
-        select(Note).where(Note.call_id == call_id, Note.author_id == viewer.user_id).order_by(col(Note.id))
-    )
-    note = found.first()
-    if note is None and not text:
-        return
-    if note is None:
-        session.add(
-            Note(
-                call_id=call_id,
-                deal_id=call.deal_id,
-                contact_id=call.contact_id,
-                author_id=viewer.user_id,
-                text=text,
-                at=now,
-            )
-        )
-    elif not text:
-        await session.delete(note)
-    else:
-        note.text, note.deal_id = text, note.deal_id or call.deal_id
-        note.version += 1
+    await do_save_note_of_call(session, viewer, call, text, now)
     say_dock_changed(session, now, viewer.user_id)  # the other tabs
-    if call.deal_id is not None:
-        deal = await session.get(Deal, call.deal_id)
-        if deal is not None:
-            say_deal_changed(session, deal, now, await load_directory(session))
 
 
 async def choose_contact(session: AsyncSession, viewer: Viewer, call_id: int, contact_id: int, now: datetime) -> None:
@@ -187,10 +161,7 @@ async def attach_deal(session: AsyncSession, viewer: Viewer, call_id: int, deal_
     call = await access_own_call(session, viewer, call_id)
     deal = await access_deal_for_change(session, viewer, deal_id, None)
     call.deal_id = deal.id
-    for note in (
-        await session.exec(select(Note).where(Note.call_id == call_id, Note.author_id == viewer.user_id))
-    ).all():
-        note.deal_id = deal.id
+    await do_attach_notes(session, viewer, call, deal, now)
     record(session, now, "call.attached", "call", call_id, actor=viewer, deal_id=deal_id)
     say_deal_changed(session, deal, now, await load_directory(session))
     say_dock_changed(session, now, viewer.user_id)

@@ -160,17 +160,21 @@ async def do_change_task(
     due_at: datetime | None = None,
     assignee_id: int | None = None,
     note: str | None = None,
+    explained: dict[str, Any] | None = None,
+    about: str | None = None,
 ) -> bool:
     """Change the given values that differ, and record the previous ones in the audit log. Returns whether anything changed.
 
-    ``why``: the reason of an automatic change. ``title``: what somebody typed, or a reason that is translated when shown.
+    ``why``: the reason of an automatic change. ``title``: what somebody typed, or a reason that is translated when shown. ``explained``: the
+    stored reason why the task exists. ``about``: the key of which only one task is open.
     """
-    said, code = (cut(reasons.text(title), Task.title), title.stored()) if isinstance(title, Reason) else (title, {})
-    given = {"title": said, "due_at": due_at, "assignee_id": assignee_id, "note": note}
+    given = {"due_at": due_at, "assignee_id": assignee_id, "note": note, "reason": explained, "about": about}
     new = {name: value for name, value in given.items() if value is not None}
-    if said is not None and said == task.title and code:
-        task.title_code = code
-    return await do_set_task(session, task, at, people, new, actor=actor, why=why, title_code=code)
+    if isinstance(title, Reason):
+        new |= {"title": cut(reasons.text(title), Task.title), "title_code": title.stored()}
+    elif title is not None:
+        new["title"] = title
+    return await do_set_task(session, task, at, people, new, actor=actor, why=why)
 
 
 async def do_set_task(
@@ -183,9 +187,13 @@ async def do_set_task(
     actor: Viewer | None,
     action: str = "task.edited",
     why: Reason | None = None,
-    title_code: dict[str, Any] | None = None,
 ) -> bool:
-    """Set the columns of ``new`` that differ, and record the previous values. Returns whether anything changed."""
+    """Set the columns of ``new`` that differ, and record the previous values. Returns whether anything changed.
+
+    A title without its ``title_code`` is what somebody typed, which nobody translates.
+    """
+    if new.get("title", task.title) != task.title:
+        new = {"title_code": {}, **new}
     before: dict[str, Any] = {}
     for name, value in new.items():
         was = getattr(task, name)
@@ -196,8 +204,6 @@ async def do_set_task(
             setattr(task, name, value)
     if not before:
         return False
-    if "title" in before:
-        task.title_code = title_code or {}
     task.version += 1
     record(session, at, action, "task", task.id, actor=actor, reason=why, before=before, version=task.version)
     await say_task_changed(session, task, at, people, before.get("assignee_id"))

@@ -26,7 +26,6 @@ from pbxcrm.checkpoints.models import Checkpoint, Lamp
 from pbxcrm.contacts.actions import create_company, create_contact, mark_number
 from pbxcrm.contacts.merge_actions import merge_contacts
 from pbxcrm.contacts.models import Company, Contact, NumberKind
-from pbxcrm.deals.actions import add_note
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.merge_actions import merge_deals
 from pbxcrm.deals.models import Deal, DealView
@@ -39,6 +38,7 @@ from pbxcrm.fields.value_actions import do_set_values
 from pbxcrm.files.actions import On, attach
 from pbxcrm.files.store import Store
 from pbxcrm.flags.models import Flag
+from pbxcrm.notes.actions import add_note
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.state import PbxState
 from pbxcrm.people.api_tokens import create_token

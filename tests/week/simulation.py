@@ -16,8 +16,9 @@ from pbxcrm.checkpoints.escalation_actions import accept, comment, make_joint, r
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.checkpoints.pause_actions import end_pause, pause_deal
 from pbxcrm.checkpoints.sweep import sweep_lamps
-from pbxcrm.deals.actions import add_note, edit_deal, move_deal
+from pbxcrm.deals.actions import edit_deal, move_deal
 from pbxcrm.deals.models import Deal, StageKind, StageMove
+from pbxcrm.notes.actions import add_note
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import PbxcrmError

@@ -12,10 +12,10 @@ from pbxcrm.calls.access import audible_of
 from pbxcrm.calls.models import CallLeg
 from pbxcrm.calls.queries import CallCard, CallFilter, access_call, access_call_card, list_calls
 from pbxcrm.calls.recordings import NOT_YOURS, Recording
-from pbxcrm.deals.actions import add_note
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.flags.queries import FlagFilter, list_flags
+from pbxcrm.notes.actions import add_note
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound, Unavailable
 from web import recordings, words

@@ -25,12 +25,12 @@ from pbxcrm.contacts.queries import (
     with_numbers,
 )
 from pbxcrm.contacts.rules import check_emails, check_name, check_numbers
-from pbxcrm.deals.actions import add_note
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import list_deals
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.global_search import company_matches, find_clients
+from pbxcrm.notes.actions import add_note
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import check_optional_text

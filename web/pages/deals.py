@@ -47,6 +47,7 @@ from pbxcrm.fields.queries import load_fields
 from pbxcrm.files.actions import On
 from pbxcrm.files.queries import list_files
 from pbxcrm.flags.queries import FlagFilter, list_flags
+from pbxcrm.notes.actions import add_note
 from pbxcrm.people.directory import load_directory
 from pbxcrm.reactions.client_of_call import identify
 from pbxcrm.shared.errors import Invalid
@@ -260,7 +261,7 @@ async def note(request: Request) -> Response:
     try:
         async with parts(request).db.write() as session:
             found = await access_deal(session, viewer(request), deal_id)
-            await actions.add_note(session, viewer(request), form["text"], now(request), deal=found)
+            await add_note(session, viewer(request), form["text"], now(request), deal=found)
     except Invalid as error:
         return toast(request, _(error.message).format(**error.params), tone="red", status=error.status)
     if not wants_fragment(request):

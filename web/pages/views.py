@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pbxcrm.deals import view_actions
+from pbxcrm.deals.access import edits_views_of
 from pbxcrm.deals.view_queries import of_viewer
 from web.answers import redirect, toast
 from web.deal_filters import address_of, filter_of
@@ -25,9 +26,9 @@ async def views(request: Request) -> Response:
     return show(
         request,
         "deals/_views.html",
-        views=[view for view in found if view_actions.may_keep(who, view.team_id)],
+        views=[view for view in found if edits_views_of(who, view.team_id)],
         query=request.url.query,
-        for_team=who.team_id is not None and view_actions.may_keep(who, who.team_id),
+        for_team=who.team_id is not None and edits_views_of(who, who.team_id),
     )
 
 

@@ -15,8 +15,8 @@ from pbxcrm.contacts.merge_actions import merge_contacts
 from pbxcrm.contacts.merge_queries import CLIENTS
 from pbxcrm.contacts.models import Contact, Email, Phone
 from pbxcrm.contacts.unmerge_actions import undo_merge
-from pbxcrm.deals.actions import add_note
 from pbxcrm.deals.creation_actions import create_deal
+from pbxcrm.notes.actions import add_note
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.tasks.actions import create_task

@@ -1,18 +1,12 @@
 """Each gate is tried by each path that moves or creates a deal; the paths are those that the code itself has."""
 
-import ast
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlmodel import select
 
-import ami
-import pbxcrm
-import web
-import workers
 from pbxcrm.callbacks import unsorted_actions
 from pbxcrm.callbacks.attempts import Tried, do_after_last
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
@@ -46,37 +40,13 @@ from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch, outbound
 from tests.integration.callbacks.conftest import CallbackDesk
 from tests.integration.callbacks.conftest import desk as desk  # noqa: PLC0414 - a fixture of theirs
+from tests.source import builders, callers
 
 SOON = NOON + timedelta(minutes=3)
 MOVERS = {"do_move_deal", "do_move_back", "do_lose_deal", "do_move_by_itself", "move_deal"}
 
 
 CREATORS = {"do_create_deal", "do_create_by_itself", "create_deal"}
-
-
-def callers(called: set[str]) -> set[str]:
-    """Every function of ours that calls one of the ``called``, as ``module:function``; not they themselves."""
-    return {f"{module}:{name}" for module, tree in modules() for name in _calling(tree, called) if name not in called}
-
-
-def modules() -> Iterator[tuple[str, ast.AST]]:
-    """Every module of ours by its dotted name."""
-    for package in (pbxcrm, web, workers, ami):
-        root = Path(package.__file__ or "").parent
-        for path in root.rglob("*.py"):
-            yield ".".join(path.relative_to(root.parent).with_suffix("").parts), ast.parse(path.read_text())
-
-
-def _calling(tree: ast.AST, asked: set[str]) -> Iterator[str]:
-    for function in ast.walk(tree):
-        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        for node in ast.walk(function):
-            called = node.func if isinstance(node, ast.Call) else None
-            if isinstance(called, ast.Name | ast.Attribute):
-                name = called.id if isinstance(called, ast.Name) else called.attr
-                if name in asked:
-                    yield function.name
 
 
 async def _raw(desk: CallbackDesk) -> int:
@@ -310,22 +280,16 @@ AUTOMATIC: dict[Path_, str] = {
 
 
 def test_the_paths_are_those_that_the_code_has() -> None:
-    assert callers(MOVERS) == set(PATHS)
+    assert callers(*MOVERS) == set(PATHS)
 
 
 def test_the_ways_of_creating_are_those_that_the_code_has() -> None:
-    assert callers(CREATORS) == set(CREATED)
+    assert callers(*CREATORS) == set(CREATED)
 
 
 def test_only_one_module_builds_deals() -> None:
     """The sample company of ``make bench`` is put into the database in bulk, in the first stages, before anybody uses it."""
-    found = {
-        module
-        for module, tree in modules()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Deal"
-    }
-    assert found == {"pbxcrm.deals.creation_actions", "pbxcrm.demo.history"}
+    assert builders("Deal") == {"pbxcrm.deals.creation_actions", "pbxcrm.demo.history"}
 
 
 @pytest.mark.parametrize("path", list(dict.fromkeys(PATHS.values())))

@@ -16,7 +16,7 @@ from pbxcrm.audit.models import AuditEntry
 from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import create_contact
-from pbxcrm.deals.actions import add_note, move_deal
+from pbxcrm.deals.actions import move_deal
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.merge_actions import SETTLE_AFTER, DealVersions, merge_deals
 from pbxcrm.deals.merge_queries import DEALS, other_open_deals
@@ -24,6 +24,7 @@ from pbxcrm.deals.models import Deal, DealMerge, DealTag, Note, StageKind, Stage
 from pbxcrm.deals.queries import access_deal, list_deals, stage_of_kind
 from pbxcrm.deals.tag_actions import set_tags
 from pbxcrm.deals.unmerge_actions import undo_deal_merge
+from pbxcrm.notes.actions import add_note
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
 from pbxcrm.shared.events import Outbox
 from pbxcrm.shared.timers import sweep

@@ -1,18 +1,20 @@
 """Of every kind of row and for every role: who sees it hears that it changed, nobody else does, and who changes it sees it.
 
-A row is said to have changed by the function that every change goes through; who sees it is asked of the database.
+A row is said to have changed by the function that every change goes through; who sees it is asked of the database. Topics that are
+not walked here are in ``OTHERS``, each with its reason; a test compares both with the topics that the code emits.
 """
 
+import ast
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, false, or_, true
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer
+from pbxcrm.access import Permission, Role, Viewer, can
 from pbxcrm.callbacks.access import editable_episodes, visible_episodes
 from pbxcrm.callbacks.actions import say_episode_changed
 from pbxcrm.callbacks.models import Episode
@@ -20,13 +22,28 @@ from pbxcrm.calls.access import own_calls, visible_calls
 from pbxcrm.calls.models import Call
 from pbxcrm.checkpoints.access import editable_escalations, visible_lamps
 from pbxcrm.checkpoints.lighting import say_lamp_changed
-from pbxcrm.checkpoints.models import Lamp, LampState
+from pbxcrm.checkpoints.models import Lamp, LampState, Subject
+from pbxcrm.checkpoints.parked_actions import retry_lamp
 from pbxcrm.contacts.access import editable_companies, editable_contacts, visible_companies, visible_contacts
 from pbxcrm.contacts.actions import say_company_changed, say_contact_changed
+from pbxcrm.contacts.merge_actions import merge_contacts
 from pbxcrm.contacts.models import Company, Contact, Phone
-from pbxcrm.deals.access import editable_deals, visible_deals
+from pbxcrm.deals.access import editable_deals, editable_views, visible_deals, visible_views
 from pbxcrm.deals.actions import say_deal_changed
-from pbxcrm.deals.models import Deal
+from pbxcrm.deals.merge_actions import merge_deals
+from pbxcrm.deals.models import Deal, DealView, Note
+from pbxcrm.deals.tag_actions import add_tag
+from pbxcrm.deals.view_actions import say_view_changed
+from pbxcrm.fields.actions import say_fields_changed
+from pbxcrm.fields.models import FieldDefinition
+from pbxcrm.files.access import visible_files
+from pbxcrm.files.actions import remove_file
+from pbxcrm.files.models import AttachedFile
+from pbxcrm.flags.access import visible_flags
+from pbxcrm.flags.actions import say_flag_changed
+from pbxcrm.flags.models import Flag
+from pbxcrm.notes.access import editable_notes, visible_notes
+from pbxcrm.notes.actions import say_note_changed
 from pbxcrm.people.access import visible_users
 from pbxcrm.people.actions import add_user
 from pbxcrm.people.directory import Directory, load_directory
@@ -39,8 +56,9 @@ from pbxcrm.tasks.access import editable_tasks, visible_tasks
 from pbxcrm.tasks.actions import say_task_changed
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch, outbound
-from tests.lamps import lamp_of_callback
+from tests.lamps import callbacks_checkpoint, lamp_of_callback
 from tests.office import Office
+from tests.source import calls_of, modules
 
 Condition = Callable[[Viewer], ColumnElement[bool]]
 
@@ -52,6 +70,7 @@ class Kind:
     visible: Condition
     editable: Condition
     say: Callable[[AsyncSession, Any, Directory], Awaitable[None]]
+    heard_as: Callable[[Any], tuple[str, object]] | None = None  # topic and reference; else ``topic`` and its id
 
 
 async def say_deal(session: AsyncSession, row: Deal, people: Directory) -> None:
@@ -80,14 +99,92 @@ async def say_lamp(session: AsyncSession, row: Lamp, people: Directory) -> None:
     say_lamp_changed(session, row, NOON, people)
 
 
+async def say_note(session: AsyncSession, row: Note, people: Directory) -> None:
+    del people
+    await say_note_changed(session, row, NOON)
+
+
+async def say_flag(session: AsyncSession, row: Flag, people: Directory) -> None:
+    del people
+    await say_flag_changed(session, row, NOON)
+
+
+async def say_view(session: AsyncSession, row: DealView, people: Directory) -> None:
+    del people
+    await say_view_changed(session, row, NOON)
+
+
+async def say_field(session: AsyncSession, row: FieldDefinition, people: Directory) -> None:
+    del row, people
+    say_fields_changed(session, NOON)
+
+
+async def remove_by_admin(session: AsyncSession, row: AttachedFile, people: Directory) -> None:
+    await remove_file(session, _admin(people), row.id or 0, NOON)
+
+
+async def tag_by_admin(session: AsyncSession, row: Deal, people: Directory) -> None:
+    await add_tag(session, _admin(people), row.id or 0, f"tag {row.id}", NOON)
+
+
+async def retry_by_admin(session: AsyncSession, row: Lamp, people: Directory) -> None:
+    row.parked_at = NOON
+    await retry_lamp(session, _admin(people), row.id or 0, now=NOON)
+
+
+def _admin(people: Directory) -> Viewer:
+    admin = next(user for user in people.users.values() if user.login == "admin")
+    return Viewer(admin.id or 0, admin.login, admin.name, Role.ADMIN, None)
+
+
+def _editable_files(viewer: Viewer) -> ColumnElement[bool]:
+    """Those of the deals and tasks that one changes (``files.actions``)."""
+    return or_(
+        col(AttachedFile.deal_id).in_(select(Deal.id).where(editable_deals(viewer))),
+        col(AttachedFile.task_id).in_(select(Task.id).where(editable_tasks(viewer))),
+    )
+
+
+def _as_its_subject(file: AttachedFile) -> tuple[str, object]:
+    return ("deal", file.deal_id) if file.deal_id is not None else ("task", file.task_id)
+
+
 KINDS = (
     Kind("deal", Deal, visible_deals, editable_deals, say_deal),
+    Kind("deal", Deal, visible_deals, editable_deals, tag_by_admin),
     Kind("task", Task, visible_tasks, editable_tasks, say_task),
     Kind("contact", Contact, visible_contacts, editable_contacts, say_contact),
     Kind("company", Company, visible_companies, editable_companies, say_company),
     Kind("callback", Episode, visible_episodes, editable_episodes, say_episode),
     Kind("lamp", Lamp, visible_lamps, editable_escalations, say_lamp),
-)
+    Kind("lamp", Lamp, visible_lamps, editable_escalations, retry_by_admin),
+    Kind("note", Note, visible_notes, editable_notes, say_note),
+    Kind("flag", Flag, visible_flags, lambda viewer: visible_flags(viewer) & _can(viewer, Permission.FLAGS_RESOLVE), say_flag),
+    Kind("view", DealView, visible_views, editable_views, say_view),
+    Kind("field", FieldDefinition, lambda _: true(), lambda viewer: _can(viewer, Permission.SETTINGS_EDIT), say_field, lambda _: ("field", None)),
+    Kind("file", AttachedFile, visible_files, _editable_files, remove_by_admin, _as_its_subject),
+)  # fmt: skip
+#: Topics of hints without a walk, and why.
+OTHERS = {
+    "call": "the listener says it of a batch of facts at once: test_a_call_is_heard_by_who_sees_it",
+    "people": "everybody sees everybody's name",
+    "pipeline": "everybody sees the pipelines",
+    "pbx": "everybody is told whether the telephone system is heard",
+    "dock": "a person's own call cards",
+    "phone": "a person's own orders to the telephone",
+    "session": "a person's own logins",
+}
+#: Rows that are heard and not seen, and why.
+HEARD_ONLY = {
+    "merged deal": "whoever has it open is led to the survivor: test_a_merged_deal_is_heard_by_who_saw_it",
+    "merged contact": "the same: test_a_merged_contact_is_heard_by_who_saw_it",
+}
+#: What quality control changes: it reads everything and changes nothing else.
+OF_QUALITY_CONTROL = {"flag": "it answers flags", "note": "its own", "view": "its own"}
+
+
+def _can(viewer: Viewer, permission: Permission) -> ColumnElement[bool]:
+    return true() if can(viewer, permission) else false()
 
 
 async def two_more_managers(session: AsyncSession, office: Office) -> None:
@@ -158,6 +255,49 @@ async def rows_of_everybody(database: Database, office: Office, intake: Intake) 
             session.add(contact)
             await session.flush()
             call.contact_id = contact.id
+        await session.flush()
+        await beside_them(session, office)
+
+
+async def beside_them(session: AsyncSession, office: Office) -> None:
+    """Notes, files, flags, saved views, a custom field, and lamps of deals."""
+    deals = (await session.exec(select(Deal))).all()
+    tasks = (await session.exec(select(Task))).all()
+    contacts = (await session.exec(select(Contact))).all()
+    calls = (await session.exec(select(Call))).all()
+    by = office.id("petro")
+    checkpoint = await callbacks_checkpoint(session)
+    more: list[SQLModel] = []
+    for n, deal in enumerate(deals):
+        more += [
+            Note(deal_id=deal.id, contact_id=deal.contact_id, author_id=by, text="deal", at=NOON),
+            AttachedFile(deal_id=deal.id, name="a.pdf", size=1, content_type="application/pdf", sha256="0" * 64, by_id=by, at=NOON),
+            Flag(deal_id=deal.id, reason="look", raised_by_id=office.id("kira"), raised_at=NOON),
+            Lamp(
+                checkpoint_id=checkpoint.id or 0, step=0, subject=Subject.DEAL.value, deal_id=deal.id, entry=f"deal {deal.id}",
+                owner_id=deal.responsible_id, addressee_id=(None, office.id("maria"), office.id("olena"))[n % 3],
+                entered_at=NOON, minutes=20, due_at=NOON,
+                state=(LampState.ARMED, LampState.BURNING, LampState.OUT)[n % 3].value,
+            ),
+        ]  # fmt: skip
+    more += [
+        AttachedFile(task_id=task.id, name="a.pdf", size=1, content_type="application/pdf", sha256="0" * 64, by_id=by, at=NOON)
+        for task in tasks
+    ]  # fmt: skip
+    more += [Note(contact_id=contact.id, author_id=by, text="client", at=NOON) for contact in contacts]
+    for call in calls:
+        more += [
+            Note(call_id=call.id, author_id=by, text="call", at=NOON),
+            Flag(call_id=call.id, reason="look", raised_by_id=office.id("kira"), raised_at=NOON),
+        ]
+    teams = [None, *(await session.exec(select(Team.id))).all()]
+    more += [
+        DealView(name=f"{user.login} {team_id}", owner_id=user.id or 0, team_id=team_id, query="lamp=any")
+        for user in office.users.values()
+        for team_id in teams
+    ]
+    more.append(FieldDefinition(entity="deal", kind="text", key="colour", name="Colour", position=1))
+    session.add_all(more)
 
 
 async def seers(session: AsyncSession, model: Any, office: Office, condition: Condition) -> dict[int, set[str]]:
@@ -187,12 +327,12 @@ async def test_who_sees_a_row_hears_it_and_who_changes_it_sees_it(
         for row_id, logins in seen.items():
             async with database.write() as session:
                 row = await session.get_one(kind.model, row_id)
+                topic, about = kind.heard_as(row) if kind.heard_as is not None else (kind.topic, row_id)
+                ref = str(about)
                 await kind.say(session, row, await load_directory(session))
             async with database.write() as session:
                 told = (await session.exec(select(Outbox))).all()
-                heard = set().union(
-                    *(hearers(hint, office) for hint in told if (hint.topic, hint.ref) == (kind.topic, str(row_id)))
-                )
+                heard = set().union(*(hearers(hint, office) for hint in told if (hint.topic, hint.ref) == (topic, ref)))
                 for hint in told:
                     await session.delete(hint)
             asked += 1
@@ -202,10 +342,52 @@ async def test_who_sees_a_row_hears_it_and_who_changes_it_sees_it(
                 )
             if not changed[row_id] <= logins:
                 wrong.append(f"{kind.topic} {row}: changes and sees not {changed[row_id] - logins}")
-            if "kira" in changed[row_id]:
+            if "kira" in changed[row_id] and kind.topic not in OF_QUALITY_CONTROL:
                 wrong.append(f"{kind.topic} {row}: quality control changes it")
-    assert asked > 60
+    assert asked > 300
     assert not wrong, "\n".join(wrong)
+
+
+def test_every_topic_is_walked_or_says_why_not() -> None:
+    emitted = {
+        node.args[1].value
+        for _module, tree in modules()
+        for node in calls_of(tree, "emit")
+        if len(node.args) > 1 and isinstance(node.args[1], ast.Constant)
+    }
+    assert emitted == {kind.topic for kind in KINDS} - {"file"} | set(OTHERS)
+
+
+async def test_a_merged_deal_is_heard_by_who_saw_it(database: Database, office: Office, intake: Intake) -> None:
+    await rows_of_everybody(database, office, intake)
+    async with database.write() as session:
+        admin = await office.viewer(session, "admin")
+        contact = (await session.exec(select(Contact).where(Contact.name == "own 1"))).one()
+        open_deals = (await session.exec(select(Deal).where(col(Deal.closed_at).is_(None)))).all()
+        this, into = [deal for deal in open_deals if deal.title in {"Deal 2", "Deal 3"}]
+        this.contact_id = into.contact_id = contact.id
+        await session.flush()
+        seen = (await seers(session, Deal, office, visible_deals))[this.id or 0]
+        await merge_deals(session, admin, this.id or 0, into.id or 0, now=NOON)
+    async with database.read() as session:
+        told = (await session.exec(select(Outbox).where(Outbox.topic == "deal", Outbox.ref == str(this.id)))).all()
+        assert set().union(*(hearers(hint, office) for hint in told)) == seen
+        assert (await seers(session, Deal, office, visible_deals))[this.id or 0] == set()
+
+
+async def test_a_merged_contact_is_heard_by_who_saw_it(database: Database, office: Office, intake: Intake) -> None:
+    await rows_of_everybody(database, office, intake)
+    async with database.write() as session:
+        admin = await office.viewer(session, "admin")
+        this, into = [
+            (await session.exec(select(Contact).where(Contact.name == name))).one() for name in ("own 2", "own 3")
+        ]
+        seen = (await seers(session, Contact, office, visible_contacts))[this.id or 0]
+        await merge_contacts(session, admin, this.id or 0, into.id or 0, now=NOON)
+    async with database.read() as session:
+        told = (await session.exec(select(Outbox).where(Outbox.topic == "contact", Outbox.ref == str(this.id)))).all()
+        assert seen <= set().union(*(hearers(hint, office) for hint in told))
+        assert (await seers(session, Contact, office, visible_contacts))[this.id or 0] == set()
 
 
 async def test_a_call_is_heard_by_who_sees_it(database: Database, office: Office, intake: Intake) -> None:

@@ -1,5 +1,7 @@
 """Custom fields in the forms of new deals and clients: asked there, kept when something is wrong, stored with the row."""
 
+from decimal import Decimal
+
 import pytest
 from sqlmodel import col, select
 
@@ -115,7 +117,7 @@ async def test_a_new_deal_in_a_later_stage_is_asked_what_that_stage_asks(browser
     async with desk.database.read() as session:
         deal = (await session.exec(select(Deal).where(Deal.title == "A hall"))).one()
         task = (await session.exec(select(Task).where(Task.deal_id == deal.id))).one()
-    assert (deal.stage_id, deal.source, deal.amount, task.title) == (later.id, "Fair", 700, "Call")
+    assert (deal.stage_id, deal.source, deal.amount, task.title) == (later.id, "Fair", Decimal(700), "Call")
 
 
 async def test_a_stage_that_asks_for_files_says_how_a_new_deal_gets_there(

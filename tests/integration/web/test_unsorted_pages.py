@@ -12,9 +12,9 @@ from sqlmodel import col, select
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.models import Phone, SpecialNumber
-from pbxcrm.deals.actions import add_note
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Deal, Stage
+from pbxcrm.notes.actions import add_note
 from pbxcrm.reactions.intake import Intake
 from tests.calls import FactStory, batch
 from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk

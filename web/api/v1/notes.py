@@ -7,10 +7,10 @@ from pydantic import Field
 from pbxcrm.access import Permission
 from pbxcrm.calls.queries import access_call
 from pbxcrm.contacts.queries import access_contact
-from pbxcrm.deals.actions import add_note as write_note
 from pbxcrm.deals.models import Note
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.notes.access import access_note
+from pbxcrm.notes.actions import add_note as write_note
 from pbxcrm.notes.queries import NoteFilter, list_notes
 from pbxcrm.people.queries import logins_of
 from pbxcrm.shared.errors import Invalid

@@ -1,0 +1,113 @@
+"""Writing notes: no other module does. Each change of a note is heard by exactly those who see the note."""
+
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.access.owners import Audience
+from pbxcrm.calls.models import Call
+from pbxcrm.contacts.models import Contact
+from pbxcrm.deals.hooks import DealFollowed
+from pbxcrm.deals.models import Deal, Note
+from pbxcrm.notes.audience import audience_of_note
+from pbxcrm.people.directory import load_directory
+from pbxcrm.shared.events import emit
+from pbxcrm.shared.lengths import check_optional_text, check_text
+
+
+async def add_note(
+    session: AsyncSession,
+    viewer: Viewer,
+    text: str,
+    now: datetime,
+    *,
+    deal: Deal | None = None,
+    contact: Contact | None = None,
+    call_id: int | None = None,
+) -> Note:
+    """Add a note on a deal, on a contact or about a call. The caller must have checked access to them. Raises Invalid, NotAllowed."""
+    check(viewer, Permission.NOTES_WRITE)
+    text = check_text(text, Note.text, "text", "deals.note", "Write a note of up to {most} characters.")
+    note = Note(
+        deal_id=deal.id if deal else None,
+        contact_id=contact.id if contact else (deal.contact_id if deal else None),
+        call_id=call_id,
+        author_id=viewer.user_id,
+        text=text,
+        at=now,
+    )
+    return await _add(session, note, now)
+
+
+async def do_save_note_of_call(session: AsyncSession, viewer: Viewer, call: Call, text: str, now: datetime) -> None:
+    """Save the note that the viewer types on the card of a call: one per call and person. An empty text deletes it. Raises Invalid."""
+    text = check_optional_text(text, Note.text, "text")
+    note = next(iter(await _own_notes(session, viewer, call.id)), None)
+    if note is None:
+        if text:
+            new = Note(
+                call_id=call.id,
+                deal_id=call.deal_id,
+                contact_id=call.contact_id,
+                author_id=viewer.user_id,
+                text=text,
+                at=now,
+            )
+            await _add(session, new, now)
+        return
+    before = await _heard(session, note)
+    if text:
+        note.text, note.deal_id = text, note.deal_id or call.deal_id
+        note.version += 1
+        await say_note_changed(session, note, now, also=before)
+    else:
+        await session.delete(note)
+        emit(session, "note", note.id, now, users=before.users, roles=before.roles)
+
+
+async def do_attach_notes(session: AsyncSession, viewer: Viewer, call: Call, deal: Deal, now: datetime) -> None:
+    """Move the viewer's notes about the call to the deal. The caller must have checked access."""
+    for note in await _own_notes(session, viewer, call.id):
+        before = await _heard(session, note)
+        note.deal_id = deal.id
+        await say_note_changed(session, note, now, also=before)
+
+
+async def copy_notes(session: AsyncSession, followed: DealFollowed) -> None:
+    """Handler of ``deals.hooks.deal_followed``: the deal that follows gets the notes of the one that was won."""
+    notes = select(Note).where(Note.deal_id == followed.won.id).order_by(col(Note.id))
+    for note in (await session.exec(notes)).all():
+        copy = Note(
+            deal_id=followed.made.id,
+            contact_id=followed.made.contact_id,
+            call_id=note.call_id,
+            author_id=note.author_id,
+            text=note.text,
+            at=note.at,
+        )
+        await _add(session, copy, followed.at)
+
+
+async def say_note_changed(session: AsyncSession, note: Note, at: datetime, also: Audience | None = None) -> None:
+    """Notify everybody who sees the note, and ``also`` those who saw it before."""
+    heard = await _heard(session, note)
+    heard = heard | also if also is not None else heard
+    emit(session, "note", note.id, at, users=heard.users, roles=heard.roles)
+
+
+async def _add(session: AsyncSession, note: Note, at: datetime) -> Note:
+    session.add(note)
+    await session.flush()
+    await say_note_changed(session, note, at)
+    return note
+
+
+async def _heard(session: AsyncSession, note: Note) -> Audience:
+    return await audience_of_note(session, note, await load_directory(session))
+
+
+async def _own_notes(session: AsyncSession, viewer: Viewer, call_id: int | None) -> list[Note]:
+    own = select(Note).where(Note.call_id == call_id, Note.author_id == viewer.user_id).order_by(col(Note.id))
+    return list((await session.exec(own)).all())
