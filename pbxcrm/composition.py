@@ -49,6 +49,7 @@ from pbxcrm.deals.actions import adopt_deals, say_deals_relinked
 from pbxcrm.deals.after_closing import follow_closing
 from pbxcrm.deals.bulk_jobs import UNDO as BULK_UNDO
 from pbxcrm.deals.bulk_jobs import WORK as BULK_WORK
+from pbxcrm.deals.fields import BY_KEY as DEAL_FIELDS
 from pbxcrm.deals.gate_queries import has_files, next_task_missing
 from pbxcrm.deals.hooks import (
     deal_changed,
@@ -70,7 +71,7 @@ from pbxcrm.deals.queries import titles_of_deals
 from pbxcrm.deals.timers import HANDLERS as DEAL_TIMERS
 from pbxcrm.distribution import actions as distribution
 from pbxcrm.distribution import reasons as distribution_reasons
-from pbxcrm.fields.hooks import register_targets
+from pbxcrm.fields.hooks import register_reserved, register_targets
 from pbxcrm.fields.models import LinkTarget, ValueKind
 from pbxcrm.fields.timers import BEFORE as BEFORE_FIELD_WORK
 from pbxcrm.fields.timers import WORK as FIELD_WORK
@@ -185,6 +186,7 @@ def compose() -> None:
     register_work(TRIAL_WORK)
     register_work(FIELD_WORK)
     register_before(BEFORE_FIELD_WORK)
+    register_reserved(DEAL_FIELDS)
     register_targets(
         {
             LinkTarget.DEAL: titles_of_deals,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pbxcrm.deals.fields import BY_KEY, MOMENTS
+from pbxcrm.deals.fields import BY_KEY, FIELDS, MOMENTS, FieldKind
 from pbxcrm.deals.list_queries import SORTABLE
 from pbxcrm.deals.queries import DealRow
 from pbxcrm.fields.conditions import Vocabulary
@@ -23,19 +23,18 @@ BUILT_IN: Mapping[str, str] = {
     "client": N_("Client"),
     "company": N_("Company"),
     "number": N_("Number"),
-    "amount": N_("Amount"),
+    "amount": BY_KEY["amount"].name,
     "pipeline": N_("Pipeline"),
     "stage": N_("Stage"),
     "responsible": N_("Responsible"),
     "next_task": N_("Next task"),
     "lamp": N_("Lamp"),
     "tags": N_("Tags"),
-    "source": N_("Source"),
     "stage_since": N_("In the stage since"),
     "created_at": N_("Made"),
     "closed_at": N_("Closed"),
     "lost_reason": N_("Lost because"),
-    **{key: BY_KEY[key].name for key in MOMENTS},
+    **{field.key: field.name for field in FIELDS if field.key not in {"title", "amount"}},
 }
 FIRST = ("title", "client", "stage", "amount", "responsible", "next_task", "stage_since")
 _NUMERIC = frozenset({ValueKind.NUMBER.value, ValueKind.MONEY.value})
@@ -54,7 +53,9 @@ class DealColumn:
     @property
     def is_numeric(self) -> bool:
         """Whether its values stand at the right."""
-        return self.key == "amount" or (self.definition is not None and self.definition.kind in _NUMERIC)
+        return words.DEAL_KINDS.get(self.key) is FieldKind.AMOUNT or (
+            self.definition is not None and self.definition.kind in _NUMERIC
+        )
 
 
 def all_columns(fields: FieldSet, terms: Vocabulary) -> dict[str, DealColumn]:
@@ -85,8 +86,9 @@ def value(column: DealColumn, row: DealRow, named: Named) -> str | Decimal | Non
         if isinstance(stored, int) and column.is_numeric:
             return Decimal(stored) / (MILLION if column.definition.kind == ValueKind.NUMBER else 100)
         return show_value(column.definition, stored, named).text
-    if column.key == "amount":
-        return deal.amount
+    if column.key in BY_KEY and column.key not in {"title", *MOMENTS}:
+        found: str | Decimal | None = getattr(deal, column.key)
+        return found
     if column.key in {"stage_since", "created_at", "closed_at", *MOMENTS}:
         moment = getattr(deal, column.key)
         return formats.day_time(moment) if moment is not None else ""
@@ -103,6 +105,5 @@ def value(column: DealColumn, row: DealRow, named: Named) -> str | Decimal | Non
         else "",
         "lamp": _(_LAMPS[row.lamp]) if row.lamp != "none" else "",
         "tags": ", ".join(row.tags),
-        "source": deal.source,
         "lost_reason": words.lost_reason(deal),
     }[column.key]

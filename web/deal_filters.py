@@ -181,7 +181,6 @@ def _of_term(terms: Vocabulary, options: Mapping[str, Mapping[str, str]], name: 
 
 
 SAYINGS = {
-    "source": N_("source: {value}"),
     "tag": N_("tag: {value}"),
     "amount.min": N_("amount from {value}"),
     "amount.max": N_("amount up to {value}"),

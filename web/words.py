@@ -90,6 +90,7 @@ WHY_LOST = (
 #: Examples that a deadline field offers; a test parses each of them in each language.
 DEADLINES = (N_("in 2 h"), N_("in 3 days"), N_("tomorrow morning"), N_("tomorrow 15:00"), N_("next week"))
 DEAL_NAMES = {key: field.name for key, field in BY_KEY.items()}
+DEAL_KINDS = {key: field.kind for key, field in BY_KEY.items()}
 LOST = frozenset({LOST_WRONG_NUMBER, LOST_NOT_A_CLIENT})
 WORKING_DAY = 9 * 60  # minutes
 BAD = frozenset({Outcome.MISSED.value, Outcome.VOICEMAIL.value, Outcome.FAILED.value, Outcome.INTERRUPTED.value})

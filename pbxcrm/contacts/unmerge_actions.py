@@ -18,9 +18,20 @@ from pbxcrm.contacts.models import Contact, Email, Merge, Phone
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.value_actions import do_return_values
 from pbxcrm.people.directory import load_directory
-from pbxcrm.shared.errors import Conflict, NotAllowed
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.locking import lock_row
+from pbxcrm.shared.reasons import N_
+from pbxcrm.shared.unmerging import Undoing
+
+_UNDOING: Undoing[Contact, Merge] = Undoing(
+    lock=lock_both,
+    lock_merge=lambda session, merge_id: lock_row(session, Merge, merge_id),
+    load=lambda session, contact_id: session.get_one(Contact, contact_id),
+    name=lambda client: client.name,
+    codes="merges",
+    word="client",
+    merged_on=N_("{client} has itself been merged with {survivor} since. Undo that first."),
+)
 
 
 async def undo_merge(session: AsyncSession, viewer: Viewer, merge_id: int, *, now: datetime) -> Merge:
@@ -31,22 +42,9 @@ async def undo_merge(session: AsyncSession, viewer: Viewer, merge_id: int, *, no
     check(viewer, Permission.CONTACTS_EDIT)
     merge = await access_merge(session, viewer, merge_id)
     people = await load_directory(session)
-    from_row, into_row = await session.get_one(Contact, merge.from_id), await session.get_one(Contact, merge.into_id)
-    if not may_undo(viewer, merge, from_row, into_row, people):
-        who = people.name(merge.by_id) or "—"
-        raise NotAllowed("merges.not_yours", "{who} merged these two: ask them or a manager.", who=who)
-    this, into = await lock_both(session, merge.from_id, merge.into_id)
-    merge = await lock_row(session, Merge, merge_id)
-    if merge.undone_at is not None:
-        raise Conflict("merges.undone", "This has been undone already.")
-    if into.merged_into_id is not None:
-        survivor = await session.get_one(Contact, into.merged_into_id)
-        raise Conflict(
-            "merges.merged_on",
-            "{client} has itself been merged with {survivor} since. Undo that first.",
-            client=into.name,
-            survivor=survivor.name,
-        )
+    both = await session.get_one(Contact, merge.from_id), await session.get_one(Contact, merge.into_id)
+    is_allowed = may_undo(viewer, merge, *both, people)
+    merge, this, into = await _UNDOING.begin(session, merge, is_allowed=is_allowed, by=people.name(merge.by_id))
     left = await changed_since(session, merge, into)
     audience = await audience_of_contact(session, into, people)
     parts = Unmerging(viewer, merge.from_id, merge.into_id, now, merge.parts)

@@ -7,6 +7,7 @@ from pbxcrm.audit.actions import record
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.automatic_moves import do_move_by_itself
 from pbxcrm.deals.creation_actions import DealDraft, do_create_by_itself
+from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.hooks import DealFollowed, StageEntry, deal_followed
 from pbxcrm.deals.models import CLOSED_KINDS, Carried, Deal, Pipeline, StageKind
 from pbxcrm.deals.queries import stage_of_kind
@@ -58,7 +59,7 @@ async def _go_on(session: AsyncSession, entry: StageEntry, pipeline: Pipeline, n
         company_id=won.company_id if has_client else None,
         client_number=won.client_number if has_client else None,
         number_since=(won.number_since or won.created_at) if has_client else None,
-        values={key: getattr(won, key) for key in ("amount", "source") if key in carries},
+        values={key: getattr(won, key) for key in BY_KEY if key in carries},
         follows_id=won.id,
     )
     made = await do_create_by_itself(session, new, entry.at, entry.people)

@@ -1,7 +1,8 @@
 """The fields of a deal that people fill in, each declared once.
 
-Forms, API models, the audit log, the history and the values of a new deal derive from ``FIELDS``. A new field needs a line here,
-a column in ``models.Deal`` and a migration.
+Forms, API models, filters and conditions, the columns of the list and of its files, merges, what a stage may require, the audit log, the
+history and the keys that custom fields may not have derive from ``FIELDS``. A new field needs a line here, a column in
+``models.Deal`` and a migration; ``tests/integration/deals/test_a_new_field.py`` adds one and walks through all of these.
 """
 
 from collections.abc import Mapping
@@ -46,7 +47,7 @@ class DealField:
     def check(self, value: Value) -> Value:
         """The checked value as it is stored. Raises Invalid at ``key``."""
         if self.kind is FieldKind.AMOUNT:
-            return check_amount(None if isinstance(value, datetime) else value)
+            return check_amount(None if isinstance(value, datetime) else value, self.key)
         if self.kind is FieldKind.MOMENT:
             return check_moment(value if isinstance(value, datetime | None) else str(value), self.key)
         text = str(value or "")
@@ -62,6 +63,10 @@ FIELDS: tuple[DealField, ...] = (
     DealField("invoice_until", N_("Invoice expires"), FieldKind.MOMENT),
     DealField("event_at", N_("Event"), FieldKind.MOMENT),
     DealField("survey_at", N_("Survey"), FieldKind.MOMENT),
+)
+#: The texts that many deals share, which lists are narrowed by with a choice of those that occur.
+SHARED_TEXTS: tuple[DealField, ...] = tuple(
+    field for field in FIELDS if field.kind is FieldKind.TEXT and not field.required
 )
 #: The keys of the fields that hold a date.
 MOMENTS: tuple[str, ...] = tuple(field.key for field in FIELDS if field.kind is FieldKind.MOMENT)

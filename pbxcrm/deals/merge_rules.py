@@ -5,12 +5,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from pbxcrm.deals.fields import BY_KEY, MOMENTS, Value
+from pbxcrm.deals.fields import BY_KEY, Value
 from pbxcrm.deals.models import Deal
 from pbxcrm.shared.errors import Invalid
 
 #: The fields for which the user chooses a value, in the order of the page.
-FIELDS = ("title", "amount", "source", *MOMENTS)
+FIELDS = tuple(BY_KEY)
 #: What the survivor takes only where it has none.
 ADOPTED = ("contact_id", "company_id", "client_number", "follows_id", "made_by_call_id")
 CUSTOM, TAGS = "fields", "tags"  # keys in ``DealMerge.parts``

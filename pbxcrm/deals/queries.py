@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, case, func, literal, or_, union_all
+from sqlalchemy.orm import Mapped
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -350,13 +351,14 @@ async def latest_move(session: AsyncSession, deal_id: int) -> StageMove | None:
     return found.first()
 
 
-async def sources_of_open_deals(session: AsyncSession, viewer: Viewer, *, limit: int = 50) -> list[str]:
-    """The sources of the open deals that the viewer sees, as suggestions of a filter."""
+async def texts_of_open_deals(session: AsyncSession, viewer: Viewer, key: str, *, limit: int = 50) -> list[str]:
+    """What the open deals that the viewer sees have in the text field ``key``, as suggestions of a filter."""
+    text: Mapped[str] = col(getattr(Deal, key))
     found = await session.exec(
-        select(col(Deal.source))
-        .where(visible_deals(viewer), col(Deal.stage_id).in_(_open_stages()), col(Deal.source) != "")
+        select(text)
+        .where(visible_deals(viewer), col(Deal.stage_id).in_(_open_stages()), text != "")
         .distinct()
-        .order_by(col(Deal.source))
+        .order_by(text)
         .limit(limit)
     )
     return list(found.all())

@@ -15,13 +15,13 @@ def check_title(title: str) -> str:
     return check_line(title, Deal.title, "title", "deals.title", "Write a title of up to {most} characters.")
 
 
-def check_amount(text: str | Decimal | None) -> Decimal | None:
-    """The amount from text as people type it (``12 400,50``); None for an empty text. Raises Invalid at ``amount``."""
+def check_amount(text: str | Decimal | None, key: str = "amount") -> Decimal | None:
+    """The amount from text as people type it (``12 400,50``); None for an empty text. Raises Invalid at ``key``."""
     if text is None or (isinstance(text, str) and not text.strip()):
         return None
     found = read_decimal(text) if isinstance(text, str) else text
     if found is None or not found.is_finite() or found < 0 or found > MAX_AMOUNT:
-        raise Invalid("amount", "deals.amount", "Write the amount as a number, for example 12400.50.")
+        raise Invalid(key, "deals.amount", "Write the amount as a number, for example 12400.50.")
     return found.quantize(Decimal("0.01"))
 
 

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from pbxcrm.access.owners import there_is
 from pbxcrm.contacts.models import Phone
 from pbxcrm.contacts.rules import check_asked_number
-from pbxcrm.deals.fields import FIELDS, FieldKind
+from pbxcrm.deals.fields import FIELDS, TITLE, DealField, FieldKind
 from pbxcrm.deals.filters import LAMPS, STATUSES, has_words, matches_text, tag_key
 from pbxcrm.deals.lamp_queries import lamp_rank
 from pbxcrm.deals.models import CLOSED_KINDS, Deal, DealTag, Stage, StageKind, Tag
@@ -43,7 +43,6 @@ _MOMENTS = (
     ("created_at", N_("Made"), "created_at"),
     ("stage_since", N_("In this stage since"), "stage_since"),
     ("closed_at", N_("Closed"), "closed_at"),
-    *((field.key, field.name, field.key) for field in FIELDS if field.kind is FieldKind.MOMENT),
 )
 
 
@@ -54,18 +53,8 @@ def deal_terms(fields: FieldSet, checking: Checking, *, filterable: bool = True)
     own = (
         *(_reference(name, title, column) for name, title, column in _REFERENCES),
         *(_moment(name, title, column) for name, title, column in _MOMENTS),
-        Term(
-            "amount",
-            N_("Amount"),
-            Shape.INTEGER,
-            _column("amount"),
-            lambda facts: None if facts.deal.amount is None else int(facts.deal.amount * 100),
-            _check_amount,
-            bind=lambda hundredths: Decimal(hundredths) / 100,
-        ),
-        _text("source", N_("Source"), None),
+        *(_of_field(field) for field in FIELDS),
         _text("lost_reason", N_("Lost because"), None),
-        _text("title", N_("Title"), WordSearch(lambda asked: part_of(col(Deal.title_folded), asked), _part_of)),
         _responsible(checking.people),
         _team(checking.people),
         _one_of("status", N_("Status"), STATUSES, _has_status, lambda facts: _statuses(facts.stage)),
@@ -88,6 +77,31 @@ def deal_terms(fields: FieldSet, checking: Checking, *, filterable: bool = True)
     )
     return {term.name: term for term in own} | custom_terms(
         fields, FieldEntity.DEAL, Deal, checking, filterable=filterable
+    )
+
+
+def _of_field(field: DealField) -> Term:
+    """The term of a field that people fill in, by its kind."""
+    if field.kind is FieldKind.AMOUNT:
+        return _amount(field.key, field.name)
+    if field.kind is FieldKind.MOMENT:
+        return _moment(field.key, field.name, field.key)
+    return _text(field.key, field.name, _WORDS.get(field.key))
+
+
+def _amount(name: str, title: str) -> Term:
+    """Asked of in hundredths."""
+
+    def read(facts: DealWithFacts) -> Stored:
+        found: Decimal | None = getattr(facts.deal, name)
+        return None if found is None else int(found * 100)
+
+    def check(entered: Any) -> Stored:
+        found = check_amount(entered if isinstance(entered, str | Decimal | None) else str(entered), name)
+        return None if found is None else int(found * 100)
+
+    return Term(
+        name, title, Shape.INTEGER, _column(name), read, check, bind=lambda hundredths: Decimal(hundredths) / 100
     )
 
 
@@ -262,6 +276,5 @@ def _part_of(value: str, asked: str) -> bool:
     return any(all(word in key for word in words) for words in readings(asked))
 
 
-def _check_amount(entered: Any) -> Stored:
-    found = check_amount(entered if isinstance(entered, str | Decimal | None) else str(entered))
-    return None if found is None else int(found * 100)
+#: How a part of a text is found, where it is not read letter by letter.
+_WORDS = {TITLE.key: WordSearch(lambda asked: part_of(col(Deal.title_folded), asked), _part_of)}

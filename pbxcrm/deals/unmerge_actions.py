@@ -20,9 +20,19 @@ from pbxcrm.deals.queries import stage_of_kind
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.value_actions import do_return_values
 from pbxcrm.people.directory import load_directory
-from pbxcrm.shared.errors import Conflict, NotAllowed
 from pbxcrm.shared.locking import lock_row
-from pbxcrm.shared.reasons import reason
+from pbxcrm.shared.reasons import N_, reason
+from pbxcrm.shared.unmerging import Undoing
+
+_UNDOING: Undoing[Deal, DealMerge] = Undoing(
+    lock=lock_deals,
+    lock_merge=lambda session, merge_id: lock_row(session, DealMerge, merge_id),
+    load=lambda session, deal_id: session.get_one(Deal, deal_id),
+    name=lambda deal: deal.title,
+    codes="deal_merges",
+    word="deal",
+    merged_on=N_("“{deal}” has itself been merged into “{survivor}” since. Undo that first."),
+)
 
 
 async def undo_deal_merge(session: AsyncSession, viewer: Viewer, merge_id: int, *, now: datetime) -> DealMerge:
@@ -33,21 +43,8 @@ async def undo_deal_merge(session: AsyncSession, viewer: Viewer, merge_id: int, 
     check(viewer, Permission.DEALS_EDIT)
     merge = await access_deal_merge(session, viewer, merge_id)
     people = await load_directory(session)
-    if not may_undo(viewer, merge, *await both_of(session, merge), people):
-        who = people.name(merge.by_id) or "—"
-        raise NotAllowed("deal_merges.not_yours", "{who} merged these two: ask them or a manager.", who=who)
-    this, into = await lock_deals(session, merge.from_id, merge.into_id)
-    merge = await lock_row(session, DealMerge, merge_id)
-    if merge.undone_at is not None:
-        raise Conflict("merges.undone", "This has been undone already.")
-    if into.merged_into_id is not None:
-        survivor = await session.get_one(Deal, into.merged_into_id)
-        raise Conflict(
-            "deal_merges.merged_on",
-            "“{deal}” has itself been merged into “{survivor}” since. Undo that first.",
-            deal=into.title,
-            survivor=survivor.title,
-        )
+    is_allowed = may_undo(viewer, merge, *await both_of(session, merge), people)
+    merge, this, into = await _UNDOING.begin(session, merge, is_allowed=is_allowed, by=people.name(merge.by_id))
     left = await changed_since(session, merge, into)
     rows = await DEALS.give_back(session, merge.moved, merge.into_id, merge.from_id)
     for key, (before, after) in merge.fields.items():

@@ -13,6 +13,7 @@ from pbxcrm.access import Permission, Role, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.fields import definition_rules as rules
 from pbxcrm.fields.definition_rules import OptionDraft
+from pbxcrm.fields.hooks import reserved_keys
 from pbxcrm.fields.index_actions import do_set_indexes
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldSection, ValueKind
 from pbxcrm.fields.queries import access_definition
@@ -59,7 +60,7 @@ async def create_field(
     known = (await session.exec(select(FieldDefinition).where(FieldDefinition.entity == entity.value))).all()
     if sum(each.archived_at is None for each in known) >= rules.MOST_FIELDS:
         raise Invalid("name", "fields.many", "There may be at most {most} fields.", most=rules.MOST_FIELDS)
-    taken = [each.key for each in known]
+    taken = reserved_keys() | {each.key for each in known}
     definition = FieldDefinition(
         entity=entity.value,
         key=rules.check_key(key, taken) if key else rules.key_from(name, taken),

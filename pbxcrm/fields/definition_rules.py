@@ -15,17 +15,10 @@ MOST_FILTERABLE = 40  # of one entity: each is an index that every change of a r
 MOST_OPTIONS = 100  # offered by one field
 WITH_OPTIONS = frozenset({ValueKind.CHOICE, ValueKind.SEVERAL})
 MAY_BE_UNIQUE = frozenset({ValueKind.TEXT, ValueKind.NUMBER, ValueKind.PHONE, ValueKind.LINK})
-#: Names that deals, clients and companies have already, in forms, conditions or the API.
+#: Names that deals, clients and companies have already, in forms, conditions or the API, besides ``hooks.reserved_keys``.
 RESERVED = frozenset(
     [
         "id",
-        "title",
-        "amount",
-        "source",
-        "proposal_until",
-        "invoice_until",
-        "event_at",
-        "survey_at",
         "contact_id",
         "company_id",
         "pipeline_id",
@@ -80,7 +73,7 @@ def check_target(kind: ValueKind, target: str) -> str:
 
 
 def check_key(key: str, taken: Collection[str]) -> str:
-    """Raises Invalid at ``key``. ``taken``: the keys of the entity, also of archived fields."""
+    """Raises Invalid at ``key``. ``taken``: the keys of the entity, also of archived fields, and reserved ones."""
     if not _KEY.fullmatch(key) or len(key) > longest(FieldDefinition.key):
         raise Invalid(
             "key",

@@ -158,7 +158,7 @@ async def test_the_whole_by_keyboard_alone(shared: Shared) -> None:
     lamp = maria.get_by_label("Source")
     await lamp.fill("Sales")
     await maria.keyboard.press("Enter")
-    await expect(maria.locator(".active .chip")).to_contain_text("source: Sales")
+    await expect(maria.locator(".active .chip")).to_contain_text("Source: Sales")
     await live(maria)
     await shared.card(maria, KITCHEN).locator("[data-card]").focus()
     await maria.keyboard.press("Shift+ArrowDown")

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, create_model
 
-from pbxcrm.deals.fields import FIELDS, DealField, FieldKind, Value
-from web.api.fields import NO_NUL, SOMETHING, Amount, AmountText, Moment, When
+from pbxcrm.deals.fields import FIELDS, SHARED_TEXTS, DealField, FieldKind, Value
+from web.api.fields import NO_NUL, SOMETHING, Amount, AmountText, Moment, When, Word
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -28,6 +28,30 @@ def with_deal_fields(use: Use) -> Callable[[type[Model]], type[Model]]:
         return create_model(model.__name__, __base__=model, __module__=model.__module__, __doc__=model.__doc__, **added)
 
     return add
+
+
+def with_shared_texts(model: type[Model]) -> type[Model]:
+    """A decorator that adds a filter for each text that many deals share."""
+    added: dict[str, Any] = {field.key: (Word | None, None) for field in SHARED_TEXTS}
+    return create_model(model.__name__, __base__=model, __module__=model.__module__, __doc__=model.__doc__, **added)
+
+
+def with_choices(model: type[Model]) -> type[Model]:
+    """A decorator that adds to a merge which of the two values of each field stays: ``take_KEY``."""
+    added: dict[str, Any] = {
+        f"take_{field.key}": (
+            Literal["this", "into"] | None,
+            Field(None, description="With its currency." if field.kind is FieldKind.AMOUNT else None),
+        )
+        for field in FIELDS
+    }
+    return create_model(model.__name__, __base__=model, __module__=model.__module__, __doc__=model.__doc__, **added)
+
+
+def chosen_values(body: BaseModel) -> dict[str, str]:
+    """Which of the two values stays, by field, where the request says so."""
+    sent = {field.key: getattr(body, f"take_{field.key}") for field in FIELDS}
+    return {key: which for key, which in sent.items() if which is not None}
 
 
 def sent_values(body: BaseModel) -> dict[str, Value]:

@@ -24,6 +24,7 @@ from pbxcrm.deals.board_queries import (
     norm_limits,
     selected,
 )
+from pbxcrm.deals.fields import SHARED_TEXTS
 from pbxcrm.deals.filters import LAMPS, DealFilter
 from pbxcrm.deals.models import Pipeline, Stage
 from pbxcrm.deals.tag_queries import list_tags
@@ -142,7 +143,7 @@ async def filters(request: Request) -> Response:
     async with parts(request).db.read() as session:
         people = await colleagues(session, who) if sees_others(who) else []
         directory = await load_directory(session)
-        sources = await queries.sources_of_open_deals(session, who)
+        shared_texts = [(each, await queries.texts_of_open_deals(session, who, each.key)) for each in SHARED_TEXTS]
         tags = await list_tags(session)
         custom = await custom_inputs(session)
     return show(
@@ -152,7 +153,7 @@ async def filters(request: Request) -> Response:
         people=people,
         teams=sorted(directory.teams.values(), key=lambda team: team.name) if sees_others(who) else [],
         lamps=[(level, LAMP_WORDS[level]) for level in LAMPS],
-        sources=sources,
+        shared_texts=shared_texts,
         tags=tags,
         custom=custom,
         here_path=path,

@@ -22,6 +22,7 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.deals.terms import deal_terms
 from pbxcrm.fields.conditions import parse, to_sql
 from pbxcrm.fields.definition_rules import RESERVED
+from pbxcrm.fields.hooks import reserved_keys
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import load_fields, load_named
 from pbxcrm.fields.rules import Checking, check_value, filled_percent, with_value
@@ -163,7 +164,7 @@ async def test_a_merge_keeps_the_values_of_both(database: Database, office: Offi
 
 
 def test_no_custom_field_has_the_key_of_an_own_one() -> None:
-    assert set(BY_KEY) | {"contact_id"} <= RESERVED
+    assert set(BY_KEY) | {"contact_id"} <= RESERVED | reserved_keys()
 
 
 async def test_an_upgrade_keeps_the_indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

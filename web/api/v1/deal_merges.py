@@ -1,7 +1,5 @@
 """Merging two open deals of one client, and undoing it."""
 
-from typing import Literal
-
 from pydantic import Field
 
 from pbxcrm.access import Permission
@@ -13,6 +11,7 @@ from pbxcrm.deals.queries import access_deal
 from pbxcrm.deals.unmerge_actions import undo_deal_merge
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.queries import logins_of
+from web.api.deal_fields import chosen_values, with_choices
 from web.api.fields import ApiAnswer, ApiRequest, Id, Moment, Version
 from web.api.resource import Ask, Resource
 from web.api.v1.deals import DealOut, deals_out
@@ -20,16 +19,12 @@ from web.api.v1.merges import LeftOut
 
 deal_merges = Resource("deal-merges", "Merging two open deals of one client, and undoing a merge.")
 
-Which = Literal["this", "into"]
 
-
+@with_choices
 class NewDealMerge(ApiRequest):
     """A field that is left out keeps the survivor's value, or takes the other's if the survivor has none."""
 
     into_deal_id: Id = Field(description="The id of the surviving deal.")
-    take_title: Which | None = None
-    take_amount: Which | None = Field(None, description="With its currency.")
-    take_source: Which | None = None
     version: Version | None = Field(
         None, description="The version of the merged deal that you saw; 409 for another one."
     )
@@ -78,14 +73,13 @@ async def add_deal_merge(ask: Ask, deal_id: int, body: NewDealMerge) -> DealMerg
     """Calls, tasks, callbacks, notes, files and tags become the survivor's, and so do fields that it lacks. Both deals must be open, of
     one client, and yours to change. The merged deal counts neither as won nor as lost.
     """
-    chosen = {"title": body.take_title, "amount": body.take_amount, "source": body.take_source}
     merge = await merge_deals(
         ask.session,
         ask.viewer,
         deal_id,
         body.into_deal_id,
         now=ask.now,
-        chosen={field: choice for field, choice in chosen.items() if choice is not None},
+        chosen=chosen_values(body),
         seen=DealVersions(body.version, body.into_version),
     )
     return await _merge(ask, merge)

@@ -21,7 +21,7 @@ from pbxcrm.shared import reasons
 from pbxcrm.tasks.models import Task
 from web.api import checked_cursors
 from web.api.custom_values import FilteredQuery, Values, ValuesOut, values_out
-from web.api.deal_fields import Use, sent_values, with_deal_fields
+from web.api.deal_fields import Use, sent_values, with_deal_fields, with_shared_texts
 from web.api.fields import (
     NO_NUL,
     AmountText,
@@ -73,6 +73,7 @@ class DealOut(ApiAnswer):
     version: int = Field(description="Grows with each change.")
 
 
+@with_shared_texts
 class DealQuery(FilteredQuery):
     """Which deals; all conditions must hold."""
 
@@ -84,7 +85,6 @@ class DealQuery(FilteredQuery):
     contact_id: IdText | None = None
     company_id: IdText | None = None
     client_number: Number | None = None
-    source: Word | None = None
     since: When | None = Field(None, description="Deals made at this time or later.")
     until: When | None = Field(None, description="Deals made before this time.")
     team: Word | None = Field(None, description="The name or id of the team of the responsible.")
