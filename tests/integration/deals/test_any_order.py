@@ -29,8 +29,9 @@ from pbxcrm.callbacks.undo_actions import undo_result
 from pbxcrm.calls.models import Call
 from pbxcrm.deals import board_queries
 from pbxcrm.deals.access import sees_deal, visible_deals
-from pbxcrm.deals.actions import create_deal, edit_deal, move_deal
+from pbxcrm.deals.actions import edit_deal, move_deal
 from pbxcrm.deals.bulk_jobs import Act, BulkAct, start_bulk
+from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.merge_actions import merge_deals
 from pbxcrm.deals.models import Deal, DealMerge, Stage, StageKind, StageMove
