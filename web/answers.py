@@ -21,6 +21,7 @@ DONE: dict[str, str] = {
     "stage_removed": N_("The stage has been removed. Its history stays, and it can be brought back below."),
     "stage_restored": N_("The stage is back. Deals that had left it stay where they are."),
     "off_list": N_("The number is off the list."),
+    "range_off_list": N_("The range is off the list: calls from its numbers make deals again."),
     "reopened": N_("The number is off the list; the callbacks that were closed for it are open again: {count}."),
     "merged": N_("Merged. It can be undone where it stands in the history of the client."),
     "unmerged": N_("They are two clients again."),

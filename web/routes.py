@@ -299,6 +299,8 @@ def _contacts() -> list[Route]:
         page("/companies/{company_id:int}", contacts.save_company, needs=write, methods=POST),
         page("/numbers", contacts.numbers, needs=lists),
         page("/numbers", contacts.mark_number, needs=lists, methods=POST),
+        page("/numbers/ranges", contacts.add_range, needs=Permission.SETTINGS_EDIT, methods=POST),
+        page("/numbers/ranges/remove", contacts.remove_range, needs=Permission.SETTINGS_EDIT, methods=POST),
         page("/numbers/remove", contacts.unmark_number, needs=Permission.CALLBACKS_WORK, methods=POST),
     ]
 

@@ -24,6 +24,7 @@ from pbxcrm.contacts.actions import check_editable
 from pbxcrm.contacts.models import Contact, NotSame, SpecialNumber
 from pbxcrm.contacts.name_likeness import address_key, name_key
 from pbxcrm.contacts.queries import ContactRow, access_contact, edits_contact, with_numbers
+from pbxcrm.contacts.range_queries import load_ranges
 from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.errors import Invalid
 
@@ -237,7 +238,9 @@ def in_common(one: ContactRow, other: ContactRow) -> tuple[tuple[Alike, str], ..
 async def _nobodys(session: AsyncSession, numbers: Iterable[str]) -> set[str]:
     """Those of the numbers that are our own or not clients; sharing one proves nothing."""
     listed = select_rows(SpecialNumber.number).where(col(SpecialNumber.number).in_(list(numbers)))
-    return set((await session.exec(listed)).all())
+    ranges = await load_ranges(session)
+    in_range = {number for number in numbers if any(each.holds(number) for each in ranges)}
+    return {*(await session.exec(listed)).all(), *in_range}
 
 
 async def _apart(session: AsyncSession, places: Sequence[PairCursor]) -> set[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Tables of contacts and companies, their numbers and addresses, merges, and own and spam numbers."""
+"""Tables of contacts and companies, their numbers and addresses, merges, and own and spam numbers and ranges of them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +10,7 @@ from sqlmodel import Field, SQLModel
 from pbxcrm.contacts.name_likeness import LONGEST_ADDRESS, address_key, keep_key, name_key
 from pbxcrm.fields.models import values_column
 from pbxcrm.shared.columns import ID, json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.config_cache import cached_config
 from pbxcrm.shared.numbers import LONGEST_NUMBER
 from pbxcrm.shared.search_words import keep_words
 from pbxcrm.shared.spellings import keep_spellings
@@ -110,6 +111,28 @@ class SpecialNumber(SQLModel, table=True):
     note: str = Field(default="", max_length=200)
     added_by_id: int | None = maybe_link("users.id", index=False)
     added_at: datetime = utc_column()
+
+
+@cached_config
+class SpecialRange(SQLModel, table=True):
+    """Numbers from ``first`` to ``last``, both included and of one length, whose calls make no deals and no callbacks.
+
+    A number in it that a client has counts as the client's.
+    """
+
+    __tablename__ = "special_ranges"
+
+    id: int | None = row_id()
+    first: str = Field(max_length=LONGEST_NUMBER, unique=True)
+    last: str = Field(max_length=LONGEST_NUMBER)
+    kind: str = Field(max_length=8)  # a NumberKind
+    note: str = Field(default="", max_length=200)
+    added_by_id: int | None = maybe_link("users.id", index=False)
+    added_at: datetime = utc_column()
+
+    def holds(self, number: str) -> bool:
+        """Whether the number, in normal form, is in the range."""
+        return len(number) == len(self.first) and self.first <= number <= self.last
 
 
 class Merge(SQLModel, table=True):

@@ -21,6 +21,7 @@ from pbxcrm.contacts.access import (
 )
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
 from pbxcrm.contacts.number_owners import counts, phone_since
+from pbxcrm.contacts.range_queries import kind_by_range
 from pbxcrm.contacts.search import matches, matching, matching_ids
 from pbxcrm.shared.core_sql import list_param, load_by_id
 from pbxcrm.shared.errors import not_there
@@ -82,7 +83,7 @@ _MARKED = select(SpecialNumber).where(col(SpecialNumber.number).in_(_NUMBERS))
 
 
 async def load_numbers(session: AsyncSession, numbers: Collection[str], *, all_of_them: bool = False) -> Numbers:
-    """The same as ``contacts_of_number`` and ``special_number`` for many numbers, in two queries."""
+    """The same as ``contacts_of_number`` and ``special_number`` for many numbers, in two queries; and which are in a range."""
     found = Numbers()
     if not numbers:
         return found
@@ -92,6 +93,11 @@ async def load_numbers(session: AsyncSession, numbers: Collection[str], *, all_o
             found.contacts[number].append(contact)
     marked = await session.exec(_MARKED, params=asked)
     found.special.update({row.number: NumberKind(row.kind) for row in marked.all()})
+    for number in numbers:
+        if number not in found.special and not found.contacts.get(number):
+            kind = await kind_by_range(session, number)
+            if kind is not None:
+                found.special[number] = kind
     return found
 
 

@@ -9,6 +9,7 @@ from pbxcrm.shared.lengths import LONGEST_REPEATED, check_line, longest
 from pbxcrm.shared.numbers import MOST_DIGITS, Written, is_several, normalise, read_numbers
 
 LEAST_DIGITS = 3
+MOST_IN_RANGE = 100_000
 EMAIL = re.compile(r"[^\s@<>\"',;]{1,64}@[^\s@<>\"',;]{1,185}\.[^\s@<>\"',;.]{2,}")
 
 
@@ -44,6 +45,21 @@ def check_number(typed: str, region: str, field: str = "number") -> str:
     if len({one.number for one in found}) > 1:
         raise _not_one(typed, field)
     return found[0].number
+
+
+def check_range(first: str, last: str, region: str) -> tuple[str, str]:
+    """The first and the last number of a range in normal form. Raises Invalid at ``first`` or ``last``.
+
+    They are of one length, as all numbers of a branch or of a call centre are, and hold at most ``MOST_IN_RANGE`` numbers.
+    """
+    low, high = check_number(first, region, "first"), check_number(last, region, "last")
+    if len(low) != len(high) or not (low[1:].isdigit() and high[1:].isdigit()):
+        raise Invalid("last", "numbers.lengths", "The first and the last number must have the same number of digits.")
+    if high < low:
+        raise Invalid("last", "numbers.backwards", "The last number is smaller than the first.")
+    if int(high.lstrip("+")) - int(low.lstrip("+")) >= MOST_IN_RANGE:
+        raise Invalid("last", "numbers.too_many", "A range may hold up to {most} numbers.", most=MOST_IN_RANGE)
+    return low, high
 
 
 def check_asked_number(asked: str, region: str, field: str = "client_number") -> str:

@@ -38,6 +38,7 @@ from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.access import visible_contacts
 from pbxcrm.contacts.models import Contact, Phone, SpecialNumber
 from pbxcrm.contacts.number_owners import counts, phone_since
+from pbxcrm.contacts.range_queries import kind_by_range
 from pbxcrm.deals.access import made_by_call, made_with_anothers_client, number_since
 from pbxcrm.deals.models import Deal
 from pbxcrm.reactions.call_context import CallContext, load_call_context
@@ -202,7 +203,8 @@ async def look_up(
         clients = [row for row in clients if row.id in ids]
         deals = [row for row in deals if answers_for(asker, row.owner_id, context.people)]
         callbacks = [row for row in callbacks if answers_for(asker, row.owner_id, context.people)]
-    if not clients and any(row.kind == "special" for row in found):
+    listed = any(row.kind == "special" for row in found)
+    if not clients and (listed or await kind_by_range(session, number) is not None):
         return NOBODY
     owners = [*_owners(deals, clients, callbacks), _line_owner(context.lines, did)]
     # A second client with the number counts on the display if the same person has both: what somebody else types changes nothing.

@@ -21,6 +21,9 @@ _TAKEN: dict[str, Callable[[], PbxcrmError]] = {
     "uq_lines_name": lambda: Invalid("name", "lines.taken_now", "There is a line of this name already."),
     "uq_pipelines_name": lambda: Invalid("name", "pipelines.taken_now", "There is a pipeline of this name already."),
     "uq_calendars_name": lambda: Invalid("name", "calendars.taken_now", "There is a calendar of this name already."),
+    "uq_special_ranges_first": lambda: Invalid(
+        "first", "numbers.range_taken_now", "Somebody has just put a range with this number on the list."
+    ),
     "pk_special_numbers": lambda: Conflict(
         "numbers.taken_now", "Somebody has just put this number on a list. Look at it again."
     ),

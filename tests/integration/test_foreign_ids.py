@@ -53,7 +53,7 @@ NAMES_A_ROW = {
     "manager_id": "manager_id", "team": "team_id", "stage_id": "stage_id", "pipeline_id": "pipeline_id",
     "responsible": "login", "assignee": "login", "owner": "login", "claimed_by": "login", "login": "login", "people": "login",
     "deputy": "deputy", "person": "user_id", "team_ids": "team_id", "ids": "escalation_id", "callback_id": "callback_id", "checkpoint_id": "checkpoint_id", "next_pipeline_id": "pipeline_id", "move_to": "other_stage_id",
-    "pipelines": "pipeline_id", "stages": "stage_id", "stages_required": "other_stage_id", "section_id": "section_id", "stages_shown": "stage_id",
+    "pipelines": "pipeline_id", "stages": "stage_id", "stages_required": "other_stage_id", "section_id": "section_id", "range_id": "range_id", "stages_shown": "stage_id",
 }  # fmt: skip
 #: The same for parameters of addresses.
 ASKED_FOR = {
@@ -75,7 +75,7 @@ SHARED = {
 PLAIN: dict[str, str] = {
     "files": "", "contact": "", "title": "Call about the offer", "name": "Somebody New", "text": "They liked it.", "note": "A note.", "why": "Too dear.",
     "due_at": "2026-11-19T10:00", "next_title": "Call again", "next_due_at": "2026-11-19T10:00", "quick": "10m", "version": "1",
-    "number": "+380501239999", "phones": "", "emails": "", "company_name": "", "source": "", "amount": "", "client_number": "",
+    "number": "+380501239999", "first": "+380445550010", "last": "+380445550019", "range_kind": "own", "range_note": "", "phones": "", "emails": "", "company_name": "", "source": "", "amount": "", "client_number": "",
     "lost_reason": "Too dear", "undo": "", "board": "", "back": "", "result": "reached", "cancelled": "", "disposition": "done", "next": "",
     "next_at": "", "target": "", "attended": "", "extension": "", "kind": "spam", "to": "up",
     "role": "seller", "extensions": "", "password": "correct horse battery", "is_active": "1",

@@ -25,7 +25,7 @@ from pbxcrm.calls.models import Call, Line
 from pbxcrm.checkpoints.models import Checkpoint, Lamp
 from pbxcrm.contacts.actions import create_company, create_contact, mark_number
 from pbxcrm.contacts.merge_actions import merge_contacts
-from pbxcrm.contacts.models import Company, Contact, NumberKind
+from pbxcrm.contacts.models import Company, Contact, NumberKind, SpecialRange
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.merge_actions import merge_deals
 from pbxcrm.deals.models import Deal, DealView
@@ -92,6 +92,7 @@ SHARED = {
     "name",
     "number",
     "pipeline_id",
+    "range_id",
     "report",
     "stage_id",
     "tag_id",
@@ -245,6 +246,10 @@ async def _settle(
         await session.flush()
         special = f"{number[:-2]}9{number[-1]}"
         await mark_number(session, viewer, special, NumberKind.SPAM, region="UA", now=NOON)
+        numbers = SpecialRange(
+            first=f"+38044{extension}00", last=f"+38044{extension}99", kind=NumberKind.OWN.value, added_at=NOON
+        )
+        session.add(numbers)
     missed = FactStory(linkedid=f"{extension}.1", client=number, name=name).ring(extension).wait(20).end()
     await Intake(db, settings).apply(batch(missed))
     async with db.read() as session:
@@ -292,7 +297,7 @@ async def _settle(
         "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "flag_id": flag.id, "file_id": file.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
         "lamp_id": lamp.id, "job_id": job.id, "view_id": view.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams
-        "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "tag_id": tag_id, "checkpoint_id": of_stage.id, "line_id": line.id,
+        "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "tag_id": tag_id, "checkpoint_id": of_stage.id, "line_id": line.id, "range_id": numbers.id,
         **fields, "version": "any", "report": "own_kpi", "name": "none.css", "token": "0123456789abcdef",
     }  # fmt: skip
 

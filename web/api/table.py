@@ -23,6 +23,7 @@ from web.api.v1.merges import merges
 from web.api.v1.notes import notes
 from web.api.v1.pipelines import pipelines
 from web.api.v1.reports import reports
+from web.api.v1.special_ranges import special_ranges
 from web.api.v1.stage_tasks import stage_tasks
 from web.api.v1.tasks import tasks
 from web.api.v1.tokens import tokens
@@ -57,6 +58,7 @@ RESOURCES: tuple[Resource, ...] = (
     users,
     tokens,
     special_numbers,
+    special_ranges,
 )
 
 

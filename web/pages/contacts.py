@@ -24,6 +24,9 @@ from pbxcrm.contacts.queries import (
     special_numbers_of,
     with_numbers,
 )
+from pbxcrm.contacts.range_actions import add_range as put_range_on_list
+from pbxcrm.contacts.range_actions import remove_range as take_range_off_list
+from pbxcrm.contacts.range_queries import load_ranges
 from pbxcrm.contacts.rules import check_emails, check_name, check_numbers
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import list_deals
@@ -470,16 +473,51 @@ async def unmark_number(request: Request) -> Response:
     return redirect(request, path, done="reopened" if again else "off_list", count=again)
 
 
-async def _numbers_page(request: Request, form: Form, status: int = 200) -> HTMLResponse:
+async def add_range(request: Request) -> Response:
+    """``POST /numbers/ranges``: say that the numbers from ``first`` to ``last`` are ours or not clients."""
+    form = await read_form(request)
+    kind = NumberKind.SPAM if form["range_kind"] == NumberKind.SPAM else NumberKind.OWN
+    try:
+        async with parts(request).db.write() as session:
+            await put_range_on_list(
+                session,
+                viewer(request),
+                form["first"],
+                form["last"],
+                kind,
+                note=form["range_note"],
+                region=parts(request).settings.region,
+                now=now(request),
+            )
+    except Invalid as error:
+        form.refuse(error)
+        fields = filled({"number": "", "kind": NumberKind.SPAM.value})
+        return await _numbers_page(request, fields, UNPROCESSABLE, ranges_form=form)
+    return redirect(request, "/numbers", done="added")
+
+
+async def remove_range(request: Request) -> Response:
+    """``POST /numbers/ranges/remove``: calls from the numbers of the range ``range_id`` make deals again."""
+    form = await read_form(request)
+    async with parts(request).db.write() as session:
+        await take_range_off_list(session, viewer(request), form.id("range_id") or 0, now=now(request))
+    return redirect(request, "/numbers", done="range_off_list")
+
+
+async def _numbers_page(
+    request: Request, form: Form, status: int = 200, *, ranges_form: Form | None = None
+) -> HTMLResponse:
     async with parts(request).db.read() as session:
-        found = await list_special_numbers(session)
+        found, ranges = await list_special_numbers(session), await load_ranges(session)
         people = await load_directory(session)
     return show(
         request,
         "contacts/numbers.html",
-        fragment="contacts/_special_form.html",
+        fragment="contacts/_special_form.html" if ranges_form is None else "contacts/_range_form.html",
         status=status,
         numbers=found,
+        ranges=ranges,
         people=people,
         form=form,
+        ranges_form=ranges_form or filled({"range_kind": NumberKind.OWN.value}),
     )
