@@ -47,6 +47,7 @@ from web.pages import (
     pipelines,
     reports,
     session,
+    special_numbers,
     stage_tasks,
     status,
     task_acts,
@@ -297,11 +298,11 @@ def _contacts() -> list[Route]:
         page("/companies/new", contacts.create_company, needs=write, methods=POST),
         page("/companies/{company_id:int}", contacts.company, needs=read),
         page("/companies/{company_id:int}", contacts.save_company, needs=write, methods=POST),
-        page("/numbers", contacts.numbers, needs=lists),
-        page("/numbers", contacts.mark_number, needs=lists, methods=POST),
-        page("/numbers/ranges", contacts.add_range, needs=Permission.SETTINGS_EDIT, methods=POST),
-        page("/numbers/ranges/remove", contacts.remove_range, needs=Permission.SETTINGS_EDIT, methods=POST),
-        page("/numbers/remove", contacts.unmark_number, needs=Permission.CALLBACKS_WORK, methods=POST),
+        page("/numbers", special_numbers.numbers, needs=lists),
+        page("/numbers", special_numbers.mark_number, needs=lists, methods=POST),
+        page("/numbers/ranges", special_numbers.add_range, needs=Permission.SETTINGS_EDIT, methods=POST),
+        page("/numbers/ranges/remove", special_numbers.remove_range, needs=Permission.SETTINGS_EDIT, methods=POST),
+        page("/numbers/remove", special_numbers.unmark_number, needs=Permission.CALLBACKS_WORK, methods=POST),
     ]
 
 
