@@ -19,14 +19,13 @@ from pbxcrm.deals.models import CLOSED_KINDS, Deal, DealTag, Stage, StageKind, T
 from pbxcrm.deals.rules import check_amount
 from pbxcrm.deals.term_facts import DealWithFacts
 from pbxcrm.fields import rules
-from pbxcrm.fields.conditions import Op, Shape, Term, WordSearch
+from pbxcrm.fields.conditions import Op, Shape, Term, WordSearch, row_id_of
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import FieldSet
 from pbxcrm.fields.rules import Checking, Stored, moment_text
 from pbxcrm.fields.terms import custom_terms
 from pbxcrm.people.directory import Directory
 from pbxcrm.people.models import User
-from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.reasons import N_
 from pbxcrm.shared.search_keys import readings, search_key
@@ -109,22 +108,11 @@ def _column(name: str) -> ColumnElement[Any]:
     return getattr(Deal, name)  # type: ignore[no-any-return]
 
 
-def _check_id(name: str) -> Callable[[Any], Stored]:
-    def check(entered: Any) -> Stored:
-        if isinstance(entered, str) and entered.isascii() and entered.isdigit() and len(entered) < 19:
-            entered = int(entered)
-        if not isinstance(entered, int) or isinstance(entered, bool) or not 0 < entered <= LARGEST_ID:
-            raise Invalid(name, "conditions.row", "Choose from the list.")
-        return entered
-
-    return check
-
-
 def _reference(name: str, title: str, column: str) -> Term:
     def read(facts: DealWithFacts) -> Stored:
         return getattr(facts.deal, column)  # type: ignore[no-any-return]
 
-    return Term(name, title, Shape.REFERENCE, _column(column), read, _check_id(name))
+    return Term(name, title, Shape.REFERENCE, _column(column), read, row_id_of(name))
 
 
 def _responsible(people: Directory) -> Term:
@@ -133,7 +121,7 @@ def _responsible(people: Directory) -> Term:
     def check(entered: Any) -> Stored:
         wanted = entered.lower() if isinstance(entered, str) else None
         found = next((user_id for user_id, user in people.users.items() if user.login == wanted), None)
-        return found if found is not None else _check_id("responsible")(entered)
+        return found if found is not None else row_id_of("responsible")(entered)
 
     return replace(_reference("responsible", N_("Responsible"), "responsible_id"), check=check)
 
@@ -143,7 +131,7 @@ def _team(people: Directory) -> Term:
 
     def check(entered: Any) -> Stored:
         found = next((team_id for team_id, team in people.teams.items() if team.name == entered), None)
-        return found if found is not None else _check_id("team")(entered)
+        return found if found is not None else row_id_of("team")(entered)
 
     def has(team_id: int) -> ColumnElement[bool]:
         return col(Deal.responsible_id).in_(select(User.id).where(User.team_id == team_id))

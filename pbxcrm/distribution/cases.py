@@ -12,13 +12,22 @@ from sqlalchemy import null
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.terms import deal_terms
-from pbxcrm.fields.conditions import Condition, Junction, Op, Shape, Term, Vocabulary, from_query, parse
+from pbxcrm.fields.conditions import (
+    Condition,
+    Junction,
+    Op,
+    Shape,
+    Term,
+    Vocabulary,
+    from_query,
+    parse,
+    row_id_of,
+)
 from pbxcrm.fields.models import FieldEntity, ValueKind
 from pbxcrm.fields.queries import FieldSet
 from pbxcrm.fields.rules import Checking, Stored
 from pbxcrm.fields.terms import custom_terms, name_of_term
 from pbxcrm.people.directory import Directory
-from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.reasons import N_
 
@@ -116,17 +125,10 @@ def _of_client(term: Term) -> Term:
 
 
 def _reference(name: str, title: str, attribute: str) -> Term:
-    def check(entered: Any) -> Stored:
-        if isinstance(entered, str) and entered.isascii() and entered.isdigit() and len(entered) < 19:
-            entered = int(entered)
-        if not isinstance(entered, int) or isinstance(entered, bool) or not 0 < entered <= LARGEST_ID:
-            raise Invalid(name, "conditions.row", "Choose from the list.")
-        return entered
-
     def read(case: DealCase) -> Stored:
         return getattr(case, attribute)  # type: ignore[no-any-return]
 
-    return Term(name, title, Shape.REFERENCE, null(), read, check)
+    return Term(name, title, Shape.REFERENCE, null(), read, row_id_of(name))
 
 
 def _number() -> Term:

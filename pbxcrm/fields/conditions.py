@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, and_, false, not_, or_, true
 
 from pbxcrm.fields.rules import Stored, check_moment, moment_text, read_date
+from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED, LONGEST_SEARCH
 from pbxcrm.shared.search_keys import word_readings
@@ -469,3 +470,16 @@ def _compare(term: Term, op: Op, stored: Any, value: Any, clock: AskedAt) -> boo
             Op.AT_LEAST: mine >= low,
         }[op]
     )
+
+
+def row_id_of(name: str) -> Callable[[Any], Stored]:
+    """The check of a term that names a row: its id, as a number or as text. What the check raises names the field ``name``."""
+
+    def check(entered: Any) -> Stored:
+        if isinstance(entered, str) and entered.isascii() and entered.isdigit() and len(entered) < 19:
+            entered = int(entered)
+        if not isinstance(entered, int) or isinstance(entered, bool) or not 0 < entered <= LARGEST_ID:
+            raise Invalid(name, "conditions.row", "Choose from the list.")
+        return entered
+
+    return check
