@@ -324,7 +324,7 @@ async def open_house(folder: Path, chromium: Browser) -> AsyncIterator[tuple[Exa
 
 async def sit_down(browser: Browser, house: Crm, login: str, path: str) -> Page:
     person = Person(await browser.new_context(locale="en-GB"), house.address)
-    page = await person.log_in(login, PASSWORD)
+    page = await person.type_log_in(login, PASSWORD)
     await page.goto(house.address + path)
     await live(page)
     return page

@@ -46,7 +46,7 @@ class House:
         """Logged in, with so many tabs, all of them live."""
         context = await self.stack.enter_async_context(await self.browser.new_context(locale="en-GB"))
         person = Person(context, self.cable.address)
-        pages = [await person.log_in(login, PASSWORD)]
+        pages = [await person.type_log_in(login, PASSWORD)]
         pages += [await person.page("/") for _ in range(tabs - 1)]
         for page in pages:
             await live(page)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pbxcrm.demo.people import PEOPLE
 from pbxcrm.shared.settings import Pbx, Settings
 from tests.bench.__main__ import BENCHES, LONG
 from web.api.table import RESOURCES
@@ -231,3 +232,16 @@ def test_the_macros_that_are_listed_are_those_that_there_are() -> None:
     assert listed
     assert form
     assert {*listed[1].split(), *form[1].split()} == set(re.findall(r"\{% macro ([a-z]\w*)\(", macros))
+
+
+def test_the_tours_log_in_as_people_of_the_sample_company() -> None:
+    tours = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "tours").glob("*.md"))
+    named = {
+        login
+        for line in re.findall(r"[Ll]og in (?:to the demo )?as ([^.\n]*)", tours)
+        for login in re.findall(r"`(\w+)`", line)
+    }
+    table = set(re.findall(r"^\| [\w ]+: [^|]* \| ((?:`\w+`(?:, )?)+) \|", tours, re.MULTILINE))
+    named |= {login for cell in table for login in re.findall(r"`(\w+)`", cell)}
+    assert len(named) >= 6
+    assert named <= {person.login for person in PEOPLE}
