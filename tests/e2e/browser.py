@@ -109,7 +109,7 @@ class Person:
 
     async def log_in(self, login: str, password: str) -> Page:
         """Log in and open the front page. The form is sent without being shown; ``type_log_in`` does as people do."""
-        sent = {"login": login, "password": password}
+        sent: dict[str, str | float | bool] = {"login": login, "password": password}
         await self.context.request.post(f"{self.address}/login", form=sent, headers={"Origin": self.address})
         page = await self.page("/")
         await page.wait_for_selector("#rail")
