@@ -70,6 +70,8 @@ ACTIONS: dict[str, str] = {
     "callback.opened": N_("Callback opened"),
     "callback.reopened": N_("Callback opened again"),
     "callback.attempt": N_("Next attempt planned"),
+    "callback.reached": N_("Callback closed: the client was reached"),
+    "callback.recovered": N_("Callback closed: the client got through"),
     "callback.done": N_("Callback done"),
     "callback.dismissed": N_("Callback dismissed"),
     "callback.lamp": N_("Lamp lit"),
@@ -90,6 +92,7 @@ ACTIONS: dict[str, str] = {
     "call.wrapped_up": N_("Result of a call noted"),
     "phone.originate": N_("Call ordered by a click"),
     "phone.transfer": N_("Transfer ordered"),
+    "phone.attended": N_("Transfer after a word with the colleague ordered"),
     "phone.hangup": N_("Hang-up ordered"),
     "calendar.created": N_("Calendar added"),
     "calendar.changed": N_("Working hours changed"),
@@ -187,7 +190,7 @@ FACTS: dict[str, str] = {
     "planned": N_("Planned for"),
     "deal_id": N_("Deal"),
     "contact_id": N_("Client"),
-    "call_id": N_("Call"),
+    "call_id": N_("The call"),
     "task_id": N_("Task"),
     "owner_order": N_("Whose callback it is, in this order"),
     "callback_due_minutes": N_("Call back within, working minutes"),
@@ -197,9 +200,36 @@ FACTS: dict[str, str] = {
     "attempt_schedule": N_("Next attempts"),
     "click_to_call_expiry_seconds": N_("A call by a click waits at most, seconds"),
     "claim_minutes": N_("A claim holds, minutes"),
+    "added": N_("Added"),
+    "removed": N_("Taken away"),
+    "away": N_("Put away"),
+    "deals": N_("Deals"),
+    "moved_to": N_("Moved to"),
+    "error": N_("What went wrong"),
+    "file": N_("File name"),
+    "size": N_("Size, bytes"),
+    "first": N_("First number"),
+    "last": N_("Last number"),
+    "follows_id": N_("After task"),
+    "from_id": N_("Merged"),
+    "into_id": N_("Into"),
+    "other": N_("The other one"),
+    "step": N_("Step of the checkpoint"),
+    "template": N_("Template"),
+    "text": N_("Text"),
+    "titles": N_("Tasks"),
+    "until": N_("Until"),
+    "up": N_("Further up"),
+    "waits": N_("Waits for the manager"),
+    "why": N_("Reason"),
 }
 _PEOPLE = {"assignee_id", "responsible_id", "owner_id", "manager_id", "deputy", "by"}
 _STAGES = {"from_stage", "to_stage", "moved_to", "stage_id"}
+
+
+def is_told(name: str) -> bool:
+    """Whether a detail of this name is shown to people."""
+    return name not in _FOR_THE_PRODUCT
 
 
 def action(code: str) -> str:
@@ -227,6 +257,8 @@ def details(entry: AuditEntry, people: Directory, stages: Mapping[int | None, St
     data = dict(entry.data)
     if "from_stage" in data or "to_stage" in data:
         return [f"{told.value('to_stage', data.get('from_stage'))} → {told.value('to_stage', data.get('to_stage'))}"]
+    if entry.reason:
+        data.pop("result", None)  # the reason as English text; it is told beside, in the reader's language
     lines: list[str] = []
     changed = data.pop("changed", None)
     if isinstance(changed, Mapping):
@@ -240,18 +272,21 @@ def details(entry: AuditEntry, people: Directory, stages: Mapping[int | None, St
             lines += [
                 told.change(name, was.get(name), now.get(name), known="after" in entry.data)
                 for name in {**was, **now}
-                if name not in _FOR_THE_PRODUCT
+                if is_told(name)
             ]
         else:
             lines.append(told.change("responsible_id", before, after))
     lines += [
-        f"{told.name(name)}: {told.value(name, value)}" for name, value in data.items() if value not in (None, "", [])
+        f"{told.name(name)}: {told.value(name, value)}"
+        for name, value in data.items()
+        if value not in (None, "", []) and is_told(name)
     ]
     return lines
 
 
-#: Values of a task that no person reads: the translated title has its own line, and the key that keeps one task open.
-_FOR_THE_PRODUCT = frozenset({"title_code", "about"})
+#: What no person reads: the translated title has its own line, the key that keeps one task open, ids of rows without a page, versions.
+_FOR_THE_PRODUCT = frozenset({"title_code", "about", "lamp", "leave", "merge", "file_id", "adopted", "version"})
+_TIMES = {*MOMENTS, "due_at", "planned", "until"}
 
 
 class _Told:
@@ -277,10 +312,12 @@ class _Told:
             return self._people.name(value) or str(value)
         if isinstance(value, int) and key in _STAGES:
             return words.stage(self._stages.get(value))
+        if isinstance(value, int) and key == "step":
+            return str(value + 1)
         if isinstance(value, int) and key == "team_id":
             team = self._people.teams.get(value)
             return team.name if team is not None else str(value)
-        if isinstance(value, str) and key in MOMENTS:
+        if isinstance(value, str) and key in _TIMES:
             return formats.day_time(datetime.fromisoformat(value))
         if isinstance(value, list | tuple):
             return ", ".join(self.value(key, each) for each in value)

@@ -37,7 +37,7 @@ LAMP_WORDS = {
     "second": N_("with the manager"),
     "none": N_("no lamp burns"),
 }
-STATUS_WORDS = {"open": N_("open"), "closed": N_("closed"), "won": N_("won"), "lost": N_("lost")}
+STATUS_WORDS = {"open": N_("open deals"), "closed": N_("closed deals"), "won": N_("won"), "lost": N_("lost")}
 
 
 @dataclass(frozen=True, slots=True)
