@@ -86,6 +86,12 @@ def span(seconds: float | timedelta) -> str:
     return _("{n} d").format(n=hours // 24).replace(" ", NBSP)
 
 
+def working_span(minutes: float) -> str:
+    """Working time in minutes and hours, ``2 h 10 min`` or ``48 h``, never in days: a working day has nine hours here and eight there."""
+    hours = int(minutes) // 60
+    return _("{n} h").format(n=hours).replace(" ", NBSP) if hours >= 24 else span(int(minutes) * 60)
+
+
 def age(moment: datetime) -> str:
     """The time since ``moment``, in the format of ``span``."""
     return span(here().now - moment)

@@ -19,7 +19,7 @@ from pbxcrm.shared.text_match import has_letters as has_letters  # noqa: PLC0414
 from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import Progress, progress_of
 from web import reason_params
-from web.formats import day_time, span
+from web.formats import day_time, working_span
 from web.i18n import N_, ngettext, pgettext
 from web.i18n import gettext as _
 
@@ -296,10 +296,10 @@ def stage(found: Stage | None) -> str:
 
 
 def norm(minutes: int) -> str:
-    """A norm in working time: days of nine hours, as the shipped stages count them."""
+    """A norm in working time. Days of nine hours, as the shipped stages count them, also say their hours: elsewhere a day has eight."""
     if minutes % WORKING_DAY == 0:
-        return _("{n} working d").format(n=minutes // WORKING_DAY)
-    return span(minutes * 60)
+        return _("{n} working d ({hours})").format(n=minutes // WORKING_DAY, hours=working_span(minutes))
+    return working_span(minutes)
 
 
 def line_preview(line: Line, *, stage_name: str, owner_name: str) -> list[str]:

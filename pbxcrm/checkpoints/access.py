@@ -18,6 +18,16 @@ def visible_lamps(viewer: Viewer) -> ColumnElement[bool]:
     return or_(owner.is_(None), owner.in_(teammates(viewer)), addressee == viewer.user_id)
 
 
+def waiting_for(viewer: Viewer) -> ColumnElement[bool]:
+    """The same as ``visible_lamps`` for armed ones: they have asked nobody yet, so their owner alone decides, and an index finds them."""
+    if viewer.role in SEES_EVERYTHING:
+        return true()
+    owner = col(Lamp.owner_id)
+    if viewer.role is not Role.MANAGER:
+        return owner == viewer.user_id
+    return or_(owner.is_(None), owner.in_(teammates(viewer)))
+
+
 def visible_escalations(viewer: Viewer) -> ColumnElement[bool]:
     """Lamps that reached a manager, for roles that may read escalations; none for others."""
     if not can(viewer, Permission.ESCALATIONS_READ):

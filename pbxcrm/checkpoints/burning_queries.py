@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, Subquery, case, cast, func, literal_column
+from sqlalchemy import BigInteger, ColumnElement, String, case, cast, func, literal, literal_column, null, type_coerce
 from sqlalchemy import select as columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
-from pbxcrm.checkpoints.access import is_burning, visible_lamps
+from pbxcrm.checkpoints.access import is_burning, visible_lamps, waiting_for
 from pbxcrm.checkpoints.context import load_engine
 from pbxcrm.checkpoints.models import Checkpoint, Lamp
 from pbxcrm.checkpoints.relighting import is_reaction
@@ -87,28 +87,48 @@ async def burning_by_owner(session: AsyncSession, viewer: Viewer) -> dict[int | 
     )
 
 
-async def lighting_by_owner(
-    session: AsyncSession, viewer: Viewer, since: datetime, first_until: datetime, until: datetime
-) -> dict[int | None, Soon]:
-    """Of each owner, how many armed lamps are due from ``since`` to ``first_until`` and to ``until`` (both exclusive); of at most
-    ``MOST`` lamps, the earliest.
+@dataclass(frozen=True, slots=True)
+class Lighting:
+    """Armed lamps that will light in a period: by owner, and by the start of each five minutes, of which the hours of every time zone
+    are made.
     """
-    is_first = case((col(Lamp.due_at) < first_until, 1), else_=0).label("is_first")
-    found = _lighting(viewer, since, until, col(Lamp.owner_id), is_first)
-    query = columns(found.c.owner_id, func.sum(found.c.is_first), func.count()).group_by(found.c.owner_id)
-    return {owner_id: Soon(first, count) for owner_id, first, count in await fetch(session, query)}
+
+    by_owner: dict[int | None, Soon]
+    by_time: list[tuple[datetime, int]]
 
 
-async def lighting_by_time(
-    session: AsyncSession, viewer: Viewer, since: datetime, until: datetime
-) -> list[tuple[datetime, int]]:
-    """How many of the same lamps are due in each five minutes, with their start: the hours of every time zone are made of these."""
+async def lighting(
+    session: AsyncSession, viewer: Viewer, since: datetime, first_until: datetime, until: datetime
+) -> Lighting:
+    """How many armed lamps are due from ``since`` to ``first_until`` and to ``until`` (both exclusive); of at most ``MOST``, the
+    earliest. They are read once: both counts are made from the same rows.
+    """
     is_sqlite = session.get_bind().dialect.name == "sqlite"
-    part = _part_of_text(col(Lamp.due_at)) if is_sqlite else func.floor(func.extract("epoch", col(Lamp.due_at)) / PART)
-    found = _lighting(viewer, since, until, part.label("part"))
-    rows = await fetch(session, columns(found.c.part, func.count()).group_by(found.c.part))
+    due_at = col(Lamp.due_at)
+    part: ColumnElement[Any] = type_coerce(_part_of_text(due_at), String)
+    if not is_sqlite:
+        part = cast(func.floor(func.date_part("epoch", due_at) / PART), BigInteger)
+    is_first = case((due_at < first_until, 1), else_=0)
+    found = (
+        columns(col(Lamp.owner_id), part.label("part"), is_first.label("is_first"))
+        .where(WAITS, due_at >= since, due_at < until, waiting_for(viewer))
+        .order_by(due_at)
+        .limit(MOST)
+        .cte("found")
+    )
+    nobody, always = cast(null(), found.c.owner_id.type), cast(null(), found.c.part.type)
+    by_owner = columns(literal(True), found.c.owner_id, always, func.sum(found.c.is_first), func.count()).group_by(
+        found.c.owner_id
+    )
+    by_time = columns(literal(False), nobody, found.c.part, literal(0), func.count()).group_by(found.c.part)
     begins = _begins_of_text if is_sqlite else _begins_of_number
-    return [(begins(part), count) for part, count in rows]
+    counted = Lighting({}, [])
+    for of_owner, owner_id, of_part, first, count in await fetch(session, by_owner.union_all(by_time)):
+        if of_owner:
+            counted.by_owner[owner_id] = Soon(first, count)
+        else:
+            counted.by_time.append((begins(of_part), count))
+    return counted
 
 
 PART = 300  # seconds
@@ -126,12 +146,6 @@ def _begins_of_text(part: str) -> datetime:
 
 def _begins_of_number(part: float) -> datetime:
     return datetime.fromtimestamp(int(part) * PART, UTC)
-
-
-def _lighting(viewer: Viewer, since: datetime, until: datetime, *wanted: Any) -> Subquery:  # columns of any type
-    due = (col(Lamp.due_at) >= since) & (col(Lamp.due_at) < until)
-    query = columns(*wanted).where(WAITS, due, visible_lamps(viewer)).order_by(col(Lamp.due_at)).limit(MOST)
-    return query.subquery()
 
 
 async def rows_burning(
@@ -154,7 +168,7 @@ async def rows_lighting(
     """The armed lamps with ``since <= due_at < until`` and their related rows, earliest first. ``owner``: an additional condition."""
     query = (
         select(Lamp)
-        .where(WAITS, col(Lamp.due_at) >= since, col(Lamp.due_at) < until, visible_lamps(viewer))
+        .where(WAITS, col(Lamp.due_at) >= since, col(Lamp.due_at) < until, waiting_for(viewer))
         .order_by(col(Lamp.due_at), col(Lamp.id))
         .limit(limit)
     )

@@ -61,7 +61,7 @@ async def load_digest(
     viewer, user_id = await viewer_of(session, user), user.id or 0
     midnight = datetime.combine(day + timedelta(days=1), time.min, timezone)
     burns = await burning_queries.burning_by_owner(session, viewer)
-    soon = await burning_queries.lighting_by_owner(session, viewer, now, midnight, midnight)
+    soon = (await burning_queries.lighting(session, viewer, now, midnight, midnight)).by_owner
     lights = {owner_id: each.all for owner_id, each in soon.items()}
     tasks = await session.exec(
         select(Task)

@@ -52,16 +52,15 @@ async def page(request: Request) -> Response:
     async with parts(request).db.read() as session:
         people = await load_directory(session)
         burns = await burning_queries.burning_by_owner(session, who)
-        soon = await burning_queries.lighting_by_owner(session, who, at, tonight, week)
-        times = await burning_queries.lighting_by_time(session, who, at, week)
+        lighting = await burning_queries.lighting(session, who, at, tonight, week)
         rows = await burning_queries.rows_burning(session, who, limit=SHOWN)
         parked = await parked_count(session, who)
-    lines = []
+    lines, soon = [], lighting.by_owner
     for owner_id in burns.keys() | soon.keys():
         name, theirs = people.name(owner_id) if owner_id else "", soon.get(owner_id, Soon())
         lines.append(PersonLine(owner_id, name, burns.get(owner_id, 0), theirs.first, theirs.all))
     hours: Counter[tuple[int, int]] = Counter()
-    for begins, count in times:
+    for begins, count in lighting.by_time:
         hours[_day_and_hour(begins)] += count
     burning, week_count = sum(burns.values()), sum(each.all for each in soon.values())
     return show(

@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 
 from tests.unit.web.conftest import NOON, place
-from web import formats
+from web import formats, words
 from web.i18n import Language, speaking
 
 
@@ -88,3 +88,21 @@ def test_initials(name: str, letters: str) -> None:
 def test_a_name_keeps_its_colour() -> None:
     assert formats.tint("Olena") == formats.tint("Olena")
     assert all(0 <= formats.tint(name) < 8 for name in ("", "Olena", "Марта"))
+
+
+@pytest.mark.usefixtures("english")
+@pytest.mark.parametrize(
+    ("minutes", "said"),
+    [(0, "now"), (34, "34 min"), (130, "2 h 10 min"), (540, "9 h"), (1440, "24 h"), (2880.5, "48 h")],
+)
+def test_working_time_is_said_in_hours_since_no_working_day_has_24(minutes: float, said: str) -> None:
+    assert formats.working_span(minutes).replace("\u00a0", " ") == said
+
+
+@pytest.mark.usefixtures("english")
+def test_a_norm_in_days_says_its_hours() -> None:
+    assert [words.norm(minutes).replace("\u00a0", " ") for minutes in (1080, 2880, 90)] == [
+        "2 working d (18 h)",
+        "48 h",
+        "1 h 30 min",
+    ]

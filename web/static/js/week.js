@@ -4,6 +4,11 @@ const move = async (task, values) => {
 };
 let held = null;
 
+// Beside the dock the end of a full week is out of sight: begin where today is seen.
+const list = document.querySelector("ol.week");
+const today = list?.querySelector(".today");
+if (today) new ResizeObserver(() => { list.scrollLeft += Math.max(0, today.getBoundingClientRect().right - list.getBoundingClientRect().right + 4); }).observe(list);
+
 document.addEventListener("dragstart", (event) => {
   held = event.target.closest?.("[data-task][draggable]");
   if (held) event.dataTransfer.setData("text/plain", held.dataset.task);
