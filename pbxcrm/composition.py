@@ -49,6 +49,7 @@ from pbxcrm.deals.actions import adopt_deals, say_deals_relinked
 from pbxcrm.deals.after_closing import follow_closing
 from pbxcrm.deals.bulk_jobs import UNDO as BULK_UNDO
 from pbxcrm.deals.bulk_jobs import WORK as BULK_WORK
+from pbxcrm.deals.bulk_jobs import register_distribution
 from pbxcrm.deals.fields import BY_KEY as DEAL_FIELDS
 from pbxcrm.deals.gate_queries import has_files, next_task_missing
 from pbxcrm.deals.hooks import (
@@ -70,6 +71,7 @@ from pbxcrm.deals.pipeline_actions import HANDLERS as FUNNEL_TIMERS
 from pbxcrm.deals.queries import titles_of_deals
 from pbxcrm.deals.timers import HANDLERS as DEAL_TIMERS
 from pbxcrm.distribution import actions as distribution
+from pbxcrm.distribution import bulk_actions
 from pbxcrm.distribution import reasons as distribution_reasons
 from pbxcrm.fields.hooks import register_reserved, register_targets
 from pbxcrm.fields.models import LinkTarget, ValueKind
@@ -196,6 +198,7 @@ def compose() -> None:
         }
     )
     register_work(BULK_WORK, BULK_UNDO)
+    register_distribution(bulk_actions.distribute, bulk_actions.undistribute)
     register_reports(
         FUNNEL,
         FUNNEL_SNAPSHOT,

@@ -128,7 +128,7 @@ async def chips(session: AsyncSession, request: Request) -> list[Chip]:
     people, terms = await load_directory(session), (await filter_reader_of(session, request)).terms
     options = {each.name: dict(each.options) for each in await custom_inputs(session)}
     named = [
-        (name, _said(request, people, name, value) or _of_term(terms, options, name, value))
+        (name, _said(request, people, name, value) or said_of_term(terms, options, name, value))
         for name, value in asked_pairs(request)
         if name != "q"
     ]
@@ -170,13 +170,14 @@ _OPS = {
 }
 
 
-def _of_term(terms: Vocabulary, options: Mapping[str, Mapping[str, str]], name: str, value: str) -> str:
+def said_of_term(terms: Vocabulary, options: Mapping[str, Mapping[str, str]], name: str, value: str) -> str:
+    """A filter in words; ``options``: the words of values by term and value."""
     whole, _dot, suffix = name.rpartition(".")
     term = terms.get(name) or terms.get(whole)
     if term is None:
         return f"{name}: {value}"
     said = _OPS.get(suffix, "{title}: {value}") if name not in terms else "{title}: {value}"
-    title = term.title if term.name.startswith(CUSTOM) else _(term.title)
+    title = term.title if CUSTOM in term.name else _(term.title)
     return _(said).format(title=title, value=options.get(term.name, {}).get(value, value))
 
 

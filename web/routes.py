@@ -16,6 +16,7 @@ from pbxcrm.flags.queries import open_flags
 from pbxcrm.tasks.queries import overdue_count
 from web.api.table import api_routes
 from web.deal_routes import deal_routes, unsorted_routes
+from web.distribution_routes import distribution_routes
 from web.pages import (
     audit,
     background,
@@ -371,6 +372,7 @@ def _settings() -> list[Route]:
         page("/settings/lines/{line_id:int}", lines.save, needs=edit, methods=POST, name="save_line"),
         page("/settings/lines/{line_id:int}/move", lines.move, needs=edit, methods=POST, name="move_line"),
         page("/settings/lines/{line_id:int}/delete", lines.delete, needs=edit, methods=POST, name="delete_line"),
+        *distribution_routes(),
         page("/settings", first_run.settings, needs=edit, name="settings"),
         page("/settings/start", first_run.steps, needs=edit, name="first_run"),
         page("/settings/start/keep", first_run.keep, needs=edit, methods=POST, name="first_run_keep"),

@@ -26,6 +26,7 @@ SETTINGS_PAGES = (
     SettingsPage("/settings/fields", N_("Fields")),
     SettingsPage("/settings/lines", N_("Lines")),
     SettingsPage("/settings/callbacks", N_("Callbacks")),
+    SettingsPage("/settings/distribution", N_("Distribution")),
     SettingsPage("/settings/calendars", N_("Working hours")),
     SettingsPage("/settings/tokens", N_("API tokens"), Permission.PEOPLE_EDIT),
     SettingsPage("/settings/audit", N_("Audit log")),

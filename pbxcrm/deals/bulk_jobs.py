@@ -45,6 +45,7 @@ class Act(StrEnum):
     TAG = "tag"
     TASK = "task"
     LOSE = "lose"
+    DISTRIBUTE = "distribute"  # by the rules of a context above (``register_distribution``)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,8 @@ async def _checked(session: AsyncSession, viewer: Viewer, asked: BulkAct) -> Bul
         case Act.LOSE:
             why = check_text(asked.text, Deal.lost_reason, "lost_reason", "deals.why_lost", "Say why they are lost.")
             return BulkAct(Act.LOSE, text=why)
+        case Act.DISTRIBUTE:
+            return BulkAct(Act.DISTRIBUTE)
 
 
 async def bulk_batch(session: AsyncSession, job: BackgroundJob, now: datetime) -> bool:
@@ -217,15 +220,22 @@ async def _assign(
 async def _assign_back(
     session: AsyncSession, viewer: Viewer, asked: BulkAct, deal_id: int, before: Mapping[str, Any], now: datetime
 ) -> None:
+    await give_back(session, viewer, deal_id, asked.user_id, before["responsible_id"], now)
+
+
+async def give_back(
+    session: AsyncSession, viewer: Viewer, deal_id: int, from_id: int | None, to_id: int | None, now: datetime
+) -> None:
+    """Undo of an assignment: the deal of ``from_id`` is ``to_id``'s again. Raises Conflict if somebody else has it, or that one has left."""
     deal = await actions.access_deal_for_change(session, viewer, deal_id, None)
-    if deal.responsible_id != asked.user_id:
+    if deal.responsible_id != from_id:
         raise _changed_since()
     people = await load_directory(session)
-    back = people.active(before["responsible_id"])
-    if back is None and before["responsible_id"] is not None:
+    back = people.active(to_id)
+    if back is None and to_id is not None:
         raise Conflict("deals.left", "Whose it was has left.")
     why = reason("owner.by_hand", by=viewer.name, who=back.name if back is not None else "—")
-    await actions.do_assign_deal(session, deal, before["responsible_id"], now, actor=viewer, people=people, why=why)
+    await actions.do_assign_deal(session, deal, to_id, now, actor=viewer, people=people, why=why)
 
 
 async def _tag(
@@ -273,14 +283,19 @@ def _changed_since() -> Conflict:
     return Conflict("deals.changed_since", "Somebody has changed it since.")
 
 
-_DOING: Mapping[Act, Doing] = {
+def register_distribution(doing: Doing, undoing: Undoing) -> None:
+    """Register how a deal is given by rules and taken back; ``pbxcrm.composition`` calls this."""
+    _DOING[Act.DISTRIBUTE], _UNDOING[Act.DISTRIBUTE] = doing, undoing
+
+
+_DOING: dict[Act, Doing] = {
     Act.MOVE: _move,
     Act.LOSE: _move,
     Act.ASSIGN: _assign,
     Act.TAG: _tag,
     Act.TASK: _plan,
 }
-_UNDOING: Mapping[Act, Undoing] = {
+_UNDOING: dict[Act, Undoing] = {
     Act.MOVE: _move_back,
     Act.LOSE: _move_back,
     Act.ASSIGN: _assign_back,

@@ -196,8 +196,10 @@ async def create_deal(
     client_number: str | None = None,
     custom: Mapping[str, Entered] = MappingProxyType({}),
     completed: Completed | None = None,
+    for_nobody: bool = False,
 ) -> Deal:
-    """Create a deal by hand, in the given stage or else the first open one. The viewer is responsible unless somebody is given.
+    """Create a deal by hand, in the given stage or else the first open one. The viewer is responsible unless somebody is given;
+    ``for_nobody``: nobody is yet, and the caller gives it by the rules of distribution in the same transaction.
 
     ``values`` are its fields besides the title, by key (``deals/fields.py``), ``custom`` its custom fields as entered. ``client_number`` is as typed in ``region``; calls from
     that number find the deal by it. ``completed`` is what the gate asked for. Raises GateRefused, Invalid, NotFound, NotAllowed.
@@ -216,12 +218,11 @@ async def create_deal(
         company_id = company_id if company_id is not None else contact.company_id
     if company_id is not None:
         await access_company(session, viewer, company_id)
-    owner = await access_worker(
-        session, viewer, responsible_id if responsible_id is not None else viewer.user_id, field="responsible_id"
-    )
+    wanted = None if for_nobody else responsible_id if responsible_id is not None else viewer.user_id
+    owner = await access_worker(session, viewer, wanted, field="responsible_id") if wanted is not None else None
     people = await load_directory(session)
-    why = reason("owner.by_hand", by=viewer.name, who=owner.name)
-    new = DealDraft(title, stage, owner.id, why, currency, contact_id, company_id, number, values=values)
+    why = reason("owner.by_hand", by=viewer.name, who=owner.name if owner is not None else "—")
+    new = DealDraft(title, stage, wanted, why, currency, contact_id, company_id, number, values=values)
 
     completed = completed or Completed()
 

@@ -25,7 +25,7 @@ from pbxcrm.distribution.rules import Otherwise, Pick, people_of, pick, standing
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.core_sql import add_rows
 from pbxcrm.shared.db import lock
-from pbxcrm.shared.errors import Conflict
+from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import TaskDraft, do_close_task, do_create_task
 from pbxcrm.tasks.models import TaskKind
@@ -196,14 +196,16 @@ async def hand_out(
     return before, choice
 
 
-async def distribute_new(session: AsyncSession, viewer: Viewer, deal: Deal, now: datetime) -> Choice:
+async def distribute_new(session: AsyncSession, viewer: Viewer, deal: Deal, now: datetime, *, field: str) -> Choice:
     """Give a deal that ``viewer`` has just made for nobody to whom the rules say; with nobody, the manager is told.
 
-    Raises Conflict if no rule speaks for it.
+    Raises Invalid at ``field`` if no rule speaks for it.
     """
     choice = await choose_owner(session, await read_case(session, deal), now)
     if choice.reason is None:
-        raise Conflict("distribution.no_rule", "No rule of distribution speaks for this deal.")
+        raise Invalid(
+            field, "distribution.no_rule_here", "No rule of distribution speaks for this deal. Choose a person."
+        )
     people = await load_directory(session)
     deal.reason = reason("distribution.made", choice.reason, by=viewer.name).stored()
     if choice.user_id is not None:

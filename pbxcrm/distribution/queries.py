@@ -57,6 +57,11 @@ async def _read_rules(session: AsyncSession) -> tuple[ReadyRule, ...]:
     return tuple(found)
 
 
+async def any_rules(session: AsyncSession) -> bool:
+    """Whether there is a rule that is on, so that pages offer to give deals by the rules."""
+    return any(each.rule.is_on for each in await load_rules(session))
+
+
 async def access_rule(session: AsyncSession, rule_id: int) -> DistributionRule:
     """A rule that is not deleted. Raises NotFound."""
     rule = await session.get(DistributionRule, rule_id)

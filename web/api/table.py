@@ -13,6 +13,7 @@ from web.api.v1.checkpoints import checkpoints
 from web.api.v1.contacts import companies, contacts, special_numbers
 from web.api.v1.deal_merges import deal_merges
 from web.api.v1.deals import deals
+from web.api.v1.distribution import distribution
 from web.api.v1.escalations import escalations
 from web.api.v1.feed import feed
 from web.api.v1.fields import fields
@@ -49,6 +50,7 @@ RESOURCES: tuple[Resource, ...] = (
     pipelines,
     fields,
     stage_tasks,
+    distribution,
     checkpoints,
     lamps,
     jobs,

@@ -29,6 +29,7 @@ from pbxcrm.deals.filters import LAMPS, DealFilter
 from pbxcrm.deals.models import Pipeline, Stage
 from pbxcrm.deals.tag_queries import list_tags
 from pbxcrm.deals.view_queries import default_of, of_viewer
+from pbxcrm.distribution.queries import any_rules
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.lengths import LONGEST_REPEATED
@@ -67,6 +68,7 @@ async def board(request: Request) -> Response:
         columns = await first_cards(session, who, shown.stages, selection, shown.sort, cards=FIRST)
         heads = await _figures(session, request, shown, selection)
         people = await colleagues(session, who) if sees_others(who) else []
+        by_rules = await any_rules(session)
         active = await chips(session, request)
     return show(
         request,
@@ -79,6 +81,7 @@ async def board(request: Request) -> Response:
         address_of=address_of,
         recent=RECENT if selection.recent else 0,
         people=people,
+        by_rules=by_rules,
         may_move=can(who, Permission.DEALS_EDIT),
         chips=active,
         is_narrowed=bool(asked_pairs(request)),

@@ -82,6 +82,7 @@ async def deals(request: Request) -> Response:
             return show(request, "deals/_table_rows.html", **context)
         figures = await list_figures(session, shown.conditions)
         people = await colleagues(session, who) if sees_others(who) else []
+        by_rules = await any_rules(session)
         views = await of_viewer(session, who)
         active = await chips(session, request)
         stages = await list_pipelines(session)
@@ -91,6 +92,7 @@ async def deals(request: Request) -> Response:
         **context,
         figures=figures,
         people=people,
+        by_rules=by_rules,
         views=views,
         view_id=asked_number(request, "view") or 0,
         address_of=address_of,

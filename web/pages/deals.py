@@ -24,6 +24,7 @@ from pbxcrm.contacts.queries import (
 )
 from pbxcrm.contacts.rules import check_numbers
 from pbxcrm.deals import actions
+from pbxcrm.deals.access import sees_deal
 from pbxcrm.deals.board_queries import path_of
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.fields import BY_KEY, MOMENTS, Value, values_of
@@ -42,6 +43,8 @@ from pbxcrm.deals.queries import (
     stages_of,
 )
 from pbxcrm.deals.tag_queries import list_tags, tags_of
+from pbxcrm.distribution.actions import distribute_new
+from pbxcrm.distribution.queries import any_rules, choice_of_deal
 from pbxcrm.fields.models import FieldEntity, ValueKind
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.files.actions import On
@@ -79,6 +82,7 @@ KINDS: dict[str, tuple[frozenset[EntryKind], str]] = {
 }
 UNDO_SHOWN = timedelta(seconds=20)  # how long after a move a newly opened page offers to undo it
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
+BY_RULES = "rules"  # in place of a person: whoever the rules of distribution say
 
 
 async def deal(request: Request) -> Response:
@@ -133,6 +137,7 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             task_form=filled({"deal_id": found.id, "assignee_id": found.responsible_id or who.user_id}),
             quick=QUICK,
             flags=[each.flag for each in await list_flags(session, who, FlagFilter(deal_id=found.id))],
+            choice=await choice_of_deal(session, found.id or 0),
             flag_people=await load_directory(session),
             people_of=await load_directory(session),
             **await standing_of(session, found.id or 0, now(request)),
@@ -306,6 +311,7 @@ async def create(request: Request) -> Response:
     """``POST /deals/new``; a new client is created together with the deal. 422 with a form that asks for what the stage asks for."""
     who, settings = viewer(request), parts(request).settings
     form = await read_form(request)
+    by_rules = form["responsible_id"] == BY_RULES
     try:
         async with parts(request).db.write() as session:
             if form.id("contact_id") is None:
@@ -325,7 +331,8 @@ async def create(request: Request) -> Response:
                 title=form["title"] or form["contact"],
                 values={key: value for key, value in _values(form).items() if key != "title"},
                 stage_id=form.id("stage_id"),
-                responsible_id=form.id("responsible_id"),
+                responsible_id=None if by_rules else form.id("responsible_id"),
+                for_nobody=by_rules,
                 contact_id=contact_id,
                 client_number=number,
                 currency=settings.currency,
@@ -334,6 +341,10 @@ async def create(request: Request) -> Response:
                 custom=entered(form, (await load_fields(session)).of(FieldEntity.DEAL)),
                 completed=await gate_dialog.of_new(session, request, form),
             )
+            if by_rules:
+                await session.flush()
+                await distribute_new(session, who, found, now(request), field="responsible_id")
+            is_seen = sees_deal(who, found, await load_directory(session))
     except Invalid as refused:
         async with parts(request).db.read() as session:
             error = await gate_dialog.told_of_new(session, refused)
@@ -344,7 +355,7 @@ async def create(request: Request) -> Response:
         )
         form.refuse(error)
         return await _new_page(request, form, UNPROCESSABLE)
-    return redirect(request, f"/deals/{found.id}", done="added")
+    return redirect(request, f"/deals/{found.id}" if is_seen else "/board", done="added" if is_seen else "given_away")
 
 
 def _check_about(form: Form) -> None:
@@ -357,7 +368,9 @@ async def _new_page(request: Request, form: Form, status: int = 200) -> HTMLResp
     async with parts(request).db.read() as session:
         pipelines = await list_pipelines(session)
         default = await default_pipeline(session)
-        people = await colleagues(session, viewer(request))
+        people = choices(await colleagues(session, viewer(request)))
+        if await any_rules(session):
+            people.append((BY_RULES, _("by the rules of distribution")))
         fields = await load_fields(session)
     pipelines.sort(key=lambda found: default is not None and found[0].id != default.id)
     stages = words.stage_choices(pipelines, {StageKind.OPEN, StageKind.UNSORTED})
@@ -374,7 +387,7 @@ async def _new_page(request: Request, form: Form, status: int = 200) -> HTMLResp
         required_fields=[each for each in custom if each.key in required],
         more_fields=[each for each in custom if each.key not in required],
         stages=stages,
-        people=choices(people),
+        people=people,
     )
 
 

@@ -15,9 +15,11 @@ from pbxcrm.deals.filter_rules import LONGEST_CONDITION
 from pbxcrm.deals.models import Deal, StageKind, Tag
 from pbxcrm.deals.queries import DealRow, access_deal, access_deal_row, as_rows, list_deals
 from pbxcrm.deals.tag_actions import MOST_TAGS, set_tags
+from pbxcrm.distribution.actions import distribute_new
 from pbxcrm.fields.conditions import AskedAt
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.shared import reasons
+from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks.models import Task
 from web.api import checked_cursors
 from web.api.custom_values import FilteredQuery, Values, ValuesOut, values_out
@@ -122,6 +124,10 @@ class NewDeal(ApiRequest):
     pipeline_id: Id | None = Field(None, description="Default: the default pipeline.")
     stage_id: Id | None = Field(None, description="Default: the first open stage.")
     responsible: Login | None = Field(None, description="A login; default: the person of the token.")
+    distribute: bool = Field(
+        False,
+        description="Give it by the rules of distribution; `responsible` is then left out. 422 if no rule speaks.",
+    )
     contact_id: Id | None = None
     company_id: Id | None = None
     client_number: Number | None = None
@@ -146,7 +152,7 @@ class DealChange(ApiRequest):
 
 class BulkBody(ApiRequest):
     """One act on many deals. Each act needs its own fields: `stage_id` (and `lost_reason`) for `move`, `responsible` for `assign`,
-    `tag`, `title` and `due_at` for `task`, `lost_reason` for `lose`.
+    `tag`, `title` and `due_at` for `task`, `lost_reason` for `lose`; `distribute` gives them by the rules of distribution.
     """
 
     ids: list[Id] = Field(min_length=1, max_length=MOST)
@@ -179,6 +185,8 @@ async def add_deal(ask: Ask, body: NewDeal) -> DealOut:
     """Refused with `missing` (422) if the stage requires what the deal lacks. For a file or a next task create it in an earlier stage,
     add them, and then move it.
     """
+    if body.distribute and body.responsible is not None:
+        raise Invalid("distribute", "deals.two_ways", "Either name a person, or give it by the rules.")
     values = sent_values(body)
     deal = await create_deal(
         ask.session,
@@ -191,12 +199,16 @@ async def add_deal(ask: Ask, body: NewDeal) -> DealOut:
         pipeline_id=body.pipeline_id,
         stage_id=body.stage_id,
         responsible_id=await user_id_of(ask.session, body.responsible, "responsible"),
+        for_nobody=body.distribute,
         contact_id=body.contact_id,
         company_id=body.company_id,
         client_number=body.client_number,
         custom=body.fields,
         completed=Completed(lost_reason=body.lost_reason),
     )
+    if body.distribute:
+        await ask.session.flush()
+        await distribute_new(ask.session, ask.viewer, deal, ask.now, field="distribute")
     return await _changed(ask, deal)
 
 
