@@ -165,6 +165,7 @@ _OPS = {
     "min": "{title} ≥ {value}",
     "max": "{title} ≤ {value}",
     "not": "{title} ≠ {value}",
+    "begins": N_("{title} begins with {value}"),
     "empty": N_("{title}: empty"),
     "filled": N_("{title}: filled"),
 }

@@ -24,7 +24,7 @@ from pbxcrm.fields.terms import name_of_term, shape_of
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.models import Team, User
 from pbxcrm.shared.errors import Invalid
-from web.deal_filters import CustomInput, said_of_term
+from web.deal_filters import CUSTOM, CustomInput, said_of_term
 from web.formats import money
 from web.forms import Form, filled
 from web.i18n import N_, ngettext
@@ -41,6 +41,7 @@ OTHERWISE: dict[str, str] = {
     Otherwise.NEXT.value: N_("The next rule is asked"),
 }
 #: Conditions on texts and numbers that every rule may have, by their name in the query.
+CHOSEN = ("line", "form", "pipeline")
 PLAIN = ("source", "amount.min", "amount.max", "number.begins")
 
 
@@ -135,9 +136,11 @@ def member_rows(form: Form, people: Directory) -> list[MemberRow]:
     return found
 
 
-def change_typed(form: Form, names: RuleNames) -> RuleChange:
+def change_typed(form: Form) -> RuleChange:
     """The rule that was typed. Raises Invalid at the wrong field."""
-    pairs = [(name, value.strip()) for name in names.names for value in form.all(name) if value.strip()]
+    # Also what the form does not offer any more: a line that is deleted meanwhile must not make it a rule for every deal.
+    asked = [*PLAIN, *CHOSEN, *(name for name in form.lists if name.startswith((CUSTOM, CLIENT + CUSTOM)))]
+    pairs = [(name, value.strip()) for name in asked for value in form.all(name) if value.strip()]
     pairs += parse_qsl(form["more"])
     return RuleChange(
         name=form["name"],
@@ -222,15 +225,15 @@ def rule_said(ready: ReadyRule, names: RuleNames) -> list[str]:
     )
     if rule.most_open is not None:
         said.append(
-            ngettext("At most %(num)d open deal per person.", "At most %(num)d open deals per person.", rule.most_open)
+            ngettext("At most {n} open deal per person.", "At most {n} open deals per person.", rule.most_open).format(
+                n=rule.most_open
+            )
         )
     if rule.most_per_day is not None:
         said.append(
             ngettext(
-                "At most %(num)d deal per person and day.",
-                "At most %(num)d deals per person and day.",
-                rule.most_per_day,
-            )
+                "At most {n} deal per person and day.", "At most {n} deals per person and day.", rule.most_per_day
+            ).format(n=rule.most_per_day)
         )
     said.append(_("If nobody can get it: {otherwise}.").format(otherwise=_lowered(_(OTHERWISE[rule.otherwise]))))
     return said

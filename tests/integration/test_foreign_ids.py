@@ -54,6 +54,7 @@ NAMES_A_ROW = {
     "responsible": "login", "assignee": "login", "owner": "login", "claimed_by": "login", "login": "login", "people": "login",
     "deputy": "deputy", "person": "user_id", "team_ids": "team_id", "ids": "escalation_id", "callback_id": "callback_id", "checkpoint_id": "checkpoint_id", "next_pipeline_id": "pipeline_id", "move_to": "other_stage_id",
     "pipelines": "pipeline_id", "stages": "stage_id", "stages_required": "other_stage_id", "section_id": "section_id", "range_id": "range_id", "stages_shown": "stage_id",
+    "line": "line_id", "pipeline": "pipeline_id", "rule": "rule_id",
 }  # fmt: skip
 #: The same for parameters of addresses.
 ASKED_FOR = {
@@ -69,7 +70,7 @@ ASKED_FOR = {
 }
 #: Names that all teams share; of these there is no foreign one, only a missing one.
 SHARED = {
-    "stage_id", "checkpoint_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to", "pipelines", "stages", "stages_required", "section_id", "stages_shown",
+    "stage_id", "checkpoint_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to", "pipelines", "stages", "stages_required", "section_id", "stages_shown", "line", "pipeline", "rule",
 }  # fmt: skip
 #: What names no row, with a value that lets the act go on. A field a handler reads must stand here or above.
 PLAIN: dict[str, str] = {
@@ -95,6 +96,8 @@ PLAIN: dict[str, str] = {
     "bulk_act": "move", "for_team": "", "column": "tags", "as_first": "", "stay": "", "all": "1", "chosen": "1:1", "query": "", "tag": "x",
     "entity": "deal", "field_kind": "text", "key": "", "hint": "", "option_id": "", "option_name": "", "retired": "", "is_unique": "", "filterable": "1", "fields.walked": "Another value",
     "act": "", "begin": "now", "trigger": "silence", "work": "talked", "talked_seconds": "30", "filled_field": "", "date_field": "next_task_at", "offset": "1", "proposal_until": "", "invoice_until": "", "event_at": "", "survey_at": "",
+    "members": "user:1", "since_of": "user:1", "since": "", "method": "turns", "otherwise": "nobody", "most_open": "", "most_per_day": "", "on_shift": "1", "is_on": "1", "more": "",
+    "amount.min": "", "amount.max": "", "number.begins": "", "field.walked.contains": "", "client.field.walked.contains": "", "form": "",
     "offset_unit": "h", "offset_side": "after", "step_after": "5", "step_unit": "h", "step_whom": "responsible", "step_what": "task", "step_text": "", "step_checklist": "",
 }  # fmt: skip
 #: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
@@ -111,7 +114,7 @@ AS_TEXT = {("GET /contacts/find", "contact")}
 #: An id that only leaves a row out of what is found among one's own, or only says that there is one.
 LEAVES_OUT = {("GET /contacts/whose", "without"), ("GET /contacts/whose", "contact_id")}
 #: They change nothing and say in words what is wrong with what is typed.
-PREVIEWS = {"POST /settings/lines/preview"}
+PREVIEWS = {"POST /settings/lines/preview", "POST /settings/distribution/preview"}
 #: What is no id: tried on every field, for these are what breaks a handler that reads it by itself …
 NO_ID = [str(2**63), "9" * 30, "x"]
 #: … and of these one after the other. All of them are tried on ``Form.id`` in tests/unit/web/test_forms.py.
@@ -322,6 +325,8 @@ BODIES: dict[str, object] = {
 BESIDES: dict[str, dict[str, object]] = {
     "POST /api/v1/pipelines": {"name": "Another funnel"},
     "POST /api/v1/fields": {"kind": "text"},
+    "POST /api/v1/distribution/rules": {"members": [{"login": "ivan"}]},
+    "POST /api/v1/distribution/rules/{rule_id:int}/move": {"up": True},
 }
 #: Ids of which the answer names those that were refused, each with its reason; the others are done.
 REFUSED_ONE_BY_ONE = {("POST /api/v1/deals/bulk", "ids")}

@@ -31,6 +31,8 @@ from pbxcrm.deals.merge_actions import merge_deals
 from pbxcrm.deals.models import Deal, DealView
 from pbxcrm.deals.queries import stages_of
 from pbxcrm.deals.tag_actions import add_tag
+from pbxcrm.distribution.models import DistributionRule
+from pbxcrm.distribution.rules import Kind, Member
 from pbxcrm.fields.actions import FieldDraft, create_field, create_section
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
@@ -94,6 +96,7 @@ SHARED = {
     "pipeline_id",
     "range_id",
     "report",
+    "rule_id",
     "stage_id",
     "tag_id",
     "token",
@@ -235,6 +238,9 @@ async def _settle(
         other_stage = next(s for s in await stages_of(session, deal.pipeline_id) if s.id != deal.stage_id)
         note = await add_note(session, viewer, f"Note {name}", NOON, deal=deal)
         line = Line(name=f"Line of {extension}", did=f"{extension}*")
+        rule = DistributionRule(
+            name=f"Rule of {extension}", method="turns", otherwise="nobody", query="source=Nowhere", members=[Member(Kind.USER, office.id(seller)).stored()],
+        )  # fmt: skip
         control = Task(
             kind=TaskKind.CONTROL, title=f"Control {name}", title_code=reason("lamp.comment", who=name, text="Control").stored(), due_at=NOON,
             created_at=NOON,
@@ -242,7 +248,7 @@ async def _settle(
         )  # fmt: skip
         fields = await fields_with_values(session, office, viewer, deal, contact, company)
         leave = Leave(user_id=office.id(seller), starts_at=NOON + timedelta(days=90), ends_at=NOON + timedelta(days=91))
-        session.add_all([line, control, leave])
+        session.add_all([line, rule, control, leave])
         await session.flush()
         special = f"{number[:-2]}9{number[-1]}"
         await mark_number(session, viewer, special, NumberKind.SPAM, region="UA", now=NOON)
@@ -297,7 +303,7 @@ async def _settle(
         "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "flag_id": flag.id, "file_id": file.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
         "lamp_id": lamp.id, "job_id": job.id, "view_id": view.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams
-        "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "tag_id": tag_id, "checkpoint_id": of_stage.id, "line_id": line.id, "range_id": numbers.id,
+        "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "tag_id": tag_id, "checkpoint_id": of_stage.id, "line_id": line.id, "rule_id": rule.id, "range_id": numbers.id,
         **fields, "version": "any", "report": "own_kpi", "name": "none.css", "token": "0123456789abcdef",
     }  # fmt: skip
 

@@ -24,6 +24,7 @@ from pbxcrm.deals.list_queries import (
 from pbxcrm.deals.models import DealView, Pipeline
 from pbxcrm.deals.queries import DealRow, list_pipelines
 from pbxcrm.deals.view_queries import of_viewer
+from pbxcrm.distribution.queries import any_rules
 from pbxcrm.fields.column_actions import choose_columns, chosen_columns
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import Named, load_fields, load_named

@@ -59,7 +59,7 @@ async def save(request: Request) -> Response:
     form, rule_id = await read_form(request), request.path_params.get("rule_id")
     try:
         async with parts(request).db.write() as session:
-            change = forms.change_typed(form, await forms.load_rule_names(session))
+            change = forms.change_typed(form)
             version = version_of(form) if rule_id is not None else None
             await save_rule(session, viewer(request), rule_id, change, version=version, now=now(request))
     except Invalid as error:
@@ -85,6 +85,8 @@ async def try_typed(request: Request) -> Response:
     rule_id = form.id("rule")
     try:
         async with parts(request).db.read() as session:
+            if rule_id is not None:
+                await access_rule(session, rule_id)
             names = await forms.load_rule_names(session)
             draft = await _draft(session, form, names)
             draft.rule.id = rule_id
@@ -143,13 +145,13 @@ async def restore(request: Request) -> Response:
 
 async def _draft(session: AsyncSession, form: Form, names: forms.RuleNames) -> ReadyRule:
     """The typed rule, checked as one that is saved. Raises Invalid."""
-    change = await check_rule(session, forms.change_typed(form, names))
+    change = await check_rule(session, forms.change_typed(form))
     return ReadyRule(forms.typed_rule(change), read_query(change.query, names.terms))
 
 
 def _said(form: Form, names: forms.RuleNames) -> list[str]:
     try:
-        change = forms.change_typed(form, names)
+        change = forms.change_typed(form)
         condition = read_query(change.query, names.terms)
     except Invalid as error:
         return [_(error.message).format(**error.params)]

@@ -198,7 +198,7 @@ async def patch_rule(ask: Ask, rule_id: int, body: RulePatch) -> RuleOut:
 
 
 @distribution.post(
-    "/distribution/rules/{rule_id}/move", needs=Permission.SETTINGS_EDIT, summary="Move a rule in the order"
+    "/distribution/rules/{rule_id}/move", needs=Permission.SETTINGS_EDIT, summary="Move a rule in the order", status=200
 )
 async def post_move(ask: Ask, rule_id: int, body: RuleMove) -> RuleOut:
     await move_rule(ask.session, ask.viewer, rule_id, up=body.up, now=ask.now)
