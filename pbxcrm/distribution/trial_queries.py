@@ -18,7 +18,7 @@ from pbxcrm.distribution.access import check_rules
 from pbxcrm.distribution.cases import case_of
 from pbxcrm.distribution.queries import ReadyRule, count_open_deals, count_open_tasks, load_rules
 from pbxcrm.distribution.rules import people_of
-from pbxcrm.distribution.trial_rules import Opening, Past, PastCall, TrialRow, try_rules
+from pbxcrm.distribution.trial_rules import Opening, Past, TriedCall, TrialRow, try_rules
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.core_sql import fetch
 
@@ -89,7 +89,7 @@ async def try_last_week(
             continue
         own = call.responsible_id if any(code in _OWN for code in _codes(deal.reason)) else None
         case = case_of(deal, contact, line_id=call.line_id)
-        calls.append(PastCall(call.id or 0, deal.id or 0, deal.created_at, case, call.responsible_id, own))
+        calls.append(TriedCall(call.id or 0, deal.id or 0, deal.created_at, case, call.responsible_id, own))
     asked = {user_id for each in rules for user_id in people_of(each.rule, people)}
     asked |= {
         leave.deputy_id for leaves in calendars.leaves.values() for leave in leaves if leave.deputy_id is not None
@@ -115,7 +115,7 @@ def _codes(stored: Mapping[str, Any]) -> Iterator[str]:
         yield from _codes(behind)
 
 
-async def _past(session: AsyncSession, asked: set[int], calls: Sequence[PastCall], since: datetime) -> Past:
+async def _past(session: AsyncSession, asked: set[int], calls: Sequence[TriedCall], since: datetime) -> Past:
     """How many deals each had open when the week began, and what changed since; tasks as they are now, because of a task nobody
     knows any more who had it on which day.
     """

@@ -16,7 +16,7 @@ from pbxcrm.shared.reasons import Reason, reason
 
 
 @dataclass(frozen=True, slots=True)
-class PastCall:
+class TriedCall:
     """A call that made a deal which nobody had answered for. ``got_id``: who got it then. ``own_id``: who knew the client."""
 
     call_id: int
@@ -31,7 +31,7 @@ class PastCall:
 class TrialRow:
     """What the rules would have done with a call. ``rule`` None: none speaks for it, so it would have gone as it did."""
 
-    call: PastCall
+    call: TriedCall
     user_id: int | None
     rule: DistributionRule | None
     why: Reason | None
@@ -62,7 +62,7 @@ class Past:
 
 
 def try_rules(
-    rules: Sequence[ReadyRule], calls: Iterable[PastCall], past: Past, people: Directory, calendars: Calendars
+    rules: Sequence[ReadyRule], calls: Iterable[TriedCall], past: Past, people: Directory, calendars: Calendars
 ) -> list[TrialRow]:
     """What the rules would have done with these calls, in order of time. Turns and limits begin with the first call."""
     state = _State(Counter(past.deals), past, sorted(past.openings, key=lambda each: each.at))
@@ -95,7 +95,7 @@ class _State:
 
 
 def _try_one(
-    rules: Sequence[ReadyRule], call: PastCall, state: _State, people: Directory, calendars: Calendars
+    rules: Sequence[ReadyRule], call: TriedCall, state: _State, people: Directory, calendars: Calendars
 ) -> TrialRow:
     speaking = [each.rule for each in rules if each.speaks_for(call.case, call.at)]
     passed: list[Reason] = []
