@@ -18,7 +18,7 @@ from pbxcrm.distribution.access import check_rules
 from pbxcrm.distribution.cases import case_of
 from pbxcrm.distribution.queries import ReadyRule, count_open_deals, count_open_tasks, load_rules
 from pbxcrm.distribution.rules import people_of
-from pbxcrm.distribution.trial_rules import Opening, Past, TriedCall, TrialRow, try_rules
+from pbxcrm.distribution.trial_rules import Opening, Past, TrialRow, TriedCall, try_rules
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.core_sql import fetch
 
