@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from web.background_jobs import access_job
+from pbxcrm.access.jobs import access_job
 from web.parts import parts, viewer
 from web.rendering import render
 

@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from pbxcrm.access.jobs import access_job
 from pbxcrm.deals.board_queries import all_open, selected
 from pbxcrm.deals.bulk_jobs import BULK, MOST, Act, BulkAct, Chosen, start_bulk
 from pbxcrm.deals.list_queries import all_matching
@@ -16,7 +17,6 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.background_jobs import BackgroundJob, begin_undo, can_undo
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from web import words
-from web.background_jobs import access_job
 from web.deal_filters import filter_of, matching
 from web.due_dates import deadline_of
 from web.forms import Form, read_form

@@ -7,6 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from pbxcrm.access.jobs import get_job
 from pbxcrm.checkpoints.actions import begin_anew
 from pbxcrm.checkpoints.default_checkpoints import key_stages
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep
@@ -26,10 +27,10 @@ from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.background_jobs import BackgroundJob
+from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from web.answers import redirect
 from web.attempt_schedules import as_fields, schedule_typed, then_choices
-from web.background_jobs import shown_job
 from web.checkpoint_words import sayer
 from web.forms import Form, as_stored, filled, read_form
 from web.i18n import N_
@@ -37,6 +38,7 @@ from web.i18n import gettext as _
 from web.norms import as_typed, minutes_typed, unit_choices
 from web.pages.common import show
 from web.parts import now, parts, viewer
+from web.untrusted import whole_number
 
 PATH = "/settings/pipelines"
 KINDS: dict[str, str] = {
@@ -363,9 +365,8 @@ async def _shown(session: AsyncSession, pipeline_id: int, request: Request | Non
     rows = await list_checkpoints(session, pipeline_id=pipeline_id)
     unwatched = len(await key_stages(session, pipeline_id))
     people = await load_directory(session)
-    job = (
-        await shown_job(session, viewer(request), request.query_params.get("job", "")) if request is not None else None
-    )
+    asked = whole_number(request.query_params.get("job", ""), LARGEST_ID) if request is not None else None
+    job = await get_job(session, viewer(request), asked) if request is not None and asked else None
     custom = {key: each.name for key, each in (await load_fields(session)).by_key(FieldEntity.DEAL).items()}
     removed = await archived_stages_of(session, pipeline_id)
     deals, faults = await deals_in_stages(session, pipeline_id), await faults_of_steps(session, people, rows)

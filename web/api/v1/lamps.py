@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 
 from pbxcrm.access import Permission
+from pbxcrm.access.jobs import access_job
 from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Pause, Subject
 from pbxcrm.checkpoints.parked_actions import retry_lamp
 from pbxcrm.checkpoints.pause_actions import approve_pause, end_pause, look_at_end, pause_deal
@@ -20,7 +21,6 @@ from pbxcrm.shared.errors import Conflict
 from web.api import checked_cursors
 from web.api.fields import ApiAnswer, ApiRequest, IdText, ListQuery, Moment, When, Why, Word
 from web.api.resource import Ask, Page, Resource
-from web.background_jobs import access_job
 from web.formats import NBSP
 from web.i18n import Here, Language, speaking
 from web.lamp_words import explained
