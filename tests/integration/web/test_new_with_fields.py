@@ -85,7 +85,7 @@ async def test_a_new_deal_in_a_later_stage_is_asked_what_that_stage_asks(browser
     async with desk.database.write() as session:
         open_stages = select(Stage).where(Stage.kind == "open").order_by(col(Stage.position))
         later = (await session.exec(open_stages)).all()[1]
-        later.requires = Requirements(fields=("source", "area"), next_task=True).stored()
+        later.requires = Requirements(fields=("source", "area", "event_at"), next_task=True).stored()
     ivan = await browsers("ivan")
     data = {
         "title": "A hall",
@@ -100,7 +100,11 @@ async def test_a_new_deal_in_a_later_stage_is_asked_what_that_stage_asks(browser
         assert f'name="{name}"' in asked.text
     for name, value in data.items():
         assert f'<input type="hidden" name="{name}" value="{value}">' in asked.text
-    answers = data | {"asked": "field.source field.area next_task", "source": "Fair", "fields.area": "many"}
+    assert 'type="datetime-local" value="" required' in asked.text  # a moment is chosen, not typed
+    answers = data | {
+        "asked": "field.source field.area field.event_at next_task", "source": "Fair", "fields.area": "many",
+        "event_at": "2026-12-01T10:00",
+    }  # fmt: skip
     wrong = await ivan.post("/deals/new", data=answers | {"next_title": "Call", "quick": "2h"}, headers=HTMX)
     assert wrong.status_code == 422
     assert "Write a number" in wrong.text
@@ -117,6 +121,7 @@ async def test_a_new_deal_in_a_later_stage_is_asked_what_that_stage_asks(browser
     async with desk.database.read() as session:
         deal = (await session.exec(select(Deal).where(Deal.title == "A hall"))).one()
         task = (await session.exec(select(Task).where(Task.deal_id == deal.id))).one()
+    assert deal.event_at is not None
     assert (deal.stage_id, deal.source, deal.amount, task.title) == (later.id, "Fair", Decimal(700), "Call")
 
 
