@@ -6,8 +6,7 @@ searches leave it out. All rows that refer to it (deals, tasks, calls, callbacks
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import col, select
@@ -28,22 +27,12 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import lock_all
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
-from pbxcrm.shared.relinking import Moved, ids_in
+from pbxcrm.shared.relinking import ANY_VERSIONS, SETTLE_AFTER, Moved, SeenVersions, ids_in
 from pbxcrm.shared.timers import set_timer
 
-#: After this time, rows that others were writing for the merged client during the merge are moved too.
-SETTLE_AFTER = timedelta(minutes=1)
 SETTLE = "contacts.settle_merge"
 
 WayTable = type[Phone] | type[Email]
-
-
-@dataclass(frozen=True, slots=True)
-class Versions:
-    """The versions of the two clients the user saw; None: any."""
-
-    this: int | None = None
-    into: int | None = None
 
 
 async def merge_contacts(
@@ -54,7 +43,7 @@ async def merge_contacts(
     *,
     now: datetime,
     chosen: Mapping[str, str] = {},
-    seen: Versions = Versions(),
+    seen: SeenVersions = ANY_VERSIONS,
 ) -> Merge:
     """Merge ``contact_id`` into ``into_id``; ``chosen`` says per field ``this``, ``into`` or, for the note, ``both``.
 

@@ -7,8 +7,7 @@ stores each row, so that the merge can be undone, even a month later (``unmerge_
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import col, select
@@ -31,20 +30,10 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.core_sql import add_new
 from pbxcrm.shared.db import lock_all
 from pbxcrm.shared.errors import Conflict, Invalid
-from pbxcrm.shared.relinking import ids_in
+from pbxcrm.shared.relinking import ANY_VERSIONS, SETTLE_AFTER, SeenVersions, ids_in
 from pbxcrm.shared.timers import set_timer
 
-#: After this time, rows that others were writing for the merged deal during the merge are moved too.
-SETTLE_AFTER = timedelta(minutes=1)
 SETTLE = "deals.settle_merge"
-
-
-@dataclass(frozen=True, slots=True)
-class DealVersions:
-    """The versions of the two deals that the user saw; None: any."""
-
-    this: int | None = None
-    into: int | None = None
 
 
 async def merge_deals(
@@ -55,7 +44,7 @@ async def merge_deals(
     *,
     now: datetime,
     chosen: Mapping[str, str] = {},
-    seen: DealVersions = DealVersions(),
+    seen: SeenVersions = ANY_VERSIONS,
 ) -> DealMerge:
     """Merge ``deal_id`` into ``into_id``; ``chosen`` says per field (``merge_rules.FIELDS``) ``this`` or ``into``.
 

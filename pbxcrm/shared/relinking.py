@@ -7,6 +7,7 @@ The tables are found by their foreign keys, so a table that is added later is in
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +20,21 @@ from pbxcrm.shared.core_sql import fetch
 AT_ONCE = 500  # ids in one statement
 
 Moved = dict[str, list[list[int | None]]]  # "deals.contact_id" -> [[id, version at that time or None], …]
+
+
+#: After this time, rows that others were writing for the merged row during the merge are moved too.
+SETTLE_AFTER = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenVersions:
+    """The versions of the two rows that the user saw before merging them; None: any."""
+
+    this: int | None = None
+    into: int | None = None
+
+
+ANY_VERSIONS = SeenVersions()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.contacts.hooks import Left, Why
 from pbxcrm.deals.fields import BY_KEY
-from pbxcrm.deals.merge_actions import DealVersions, merge_deals
+from pbxcrm.deals.merge_actions import merge_deals
 from pbxcrm.deals.merge_queries import access_deal_merge, both_of, changed_since, may_undo, other_open_deals
 from pbxcrm.deals.merge_rules import CUSTOM, FIELDS, default_choice
 from pbxcrm.deals.models import Deal
@@ -15,6 +15,7 @@ from pbxcrm.deals.queries import access_deal_row, as_rows
 from pbxcrm.deals.unmerge_actions import undo_deal_merge
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.relinking import SeenVersions
 from web import words
 from web.answers import redirect
 from web.forms import Form, filled, read_form
@@ -50,7 +51,7 @@ async def merge(request: Request) -> Response:
                 into,
                 now=now(request),
                 chosen={key: form[f"take_{key}"] for key in FIELDS if form[f"take_{key}"]},
-                seen=DealVersions(form.number("version"), form.number("into_version")),
+                seen=SeenVersions(form.number("version"), form.number("into_version")),
             )
     except Invalid as error:
         form.refuse(Invalid("", error.code, error.message, **error.params))

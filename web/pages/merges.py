@@ -13,7 +13,7 @@ from pbxcrm.callbacks.merge_actions import open_callbacks
 from pbxcrm.contacts.duplicates import Alike, alike_to, in_common, list_duplicates, say_not_same, take_back_not_same
 from pbxcrm.contacts.hooks import Left, Why
 from pbxcrm.contacts.known_numbers import whose_numbers
-from pbxcrm.contacts.merge_actions import Versions, merge_contacts, values_of
+from pbxcrm.contacts.merge_actions import merge_contacts, values_of
 from pbxcrm.contacts.merge_queries import access_merge, changed_since, may_undo
 from pbxcrm.contacts.merge_rules import CUSTOM, FIELDS, NOTE_MAX, default_choice, joined
 from pbxcrm.contacts.models import Contact
@@ -23,6 +23,7 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import DealRow, list_deals
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.relinking import SeenVersions
 from web import words
 from web.answers import redirect, with_toast
 from web.cursors import next_of_pair, read_pair
@@ -79,7 +80,7 @@ async def merge(request: Request) -> Response:
                 into,
                 now=now(request),
                 chosen={field: form[name] for field, name in TAKE.items() if form[name]},
-                seen=Versions(form.number("version"), form.number("into_version")),
+                seen=SeenVersions(form.number("version"), form.number("into_version")),
             )
     except (Invalid, Conflict) as error:
         if isinstance(error, Conflict) and error.code != "merges.stale":

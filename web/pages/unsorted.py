@@ -8,13 +8,14 @@ from starlette.responses import HTMLResponse, Response
 from pbxcrm.callbacks import unsorted_actions
 from pbxcrm.callbacks.unsorted_queries import load_unsorted
 from pbxcrm.deals.actions import move_deal
-from pbxcrm.deals.merge_actions import DealVersions, merge_deals
+from pbxcrm.deals.merge_actions import merge_deals
 from pbxcrm.deals.merge_queries import others_of
 from pbxcrm.deals.queries import access_deal_row
 from pbxcrm.deals.unmerge_actions import undo_deal_merge
 from pbxcrm.deals.unsorted_queries import count_unsorted, first_stage_of_work
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.relinking import SeenVersions
 from web import gate_dialog, words
 from web.answers import toast, with_toast
 from web.forms import Form, filled, read_form
@@ -59,7 +60,7 @@ async def merge(request: Request) -> Response:
     into = form.id("into_deal_id") or 0
     async with parts(request).db.write() as session:
         made = await merge_deals(
-            session, viewer(request), deal_id, into, now=now(request), seen=DealVersions(version_of(form))
+            session, viewer(request), deal_id, into, now=now(request), seen=SeenVersions(version_of(form))
         )
         title = words.deal_title((await access_deal_row(session, viewer(request), into)).deal)
     said = _("Merged into “{deal}”.").format(deal=title)

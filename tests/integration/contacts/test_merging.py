@@ -12,7 +12,7 @@ from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import edit_contact, link_number
 from pbxcrm.contacts.duplicates import list_duplicates, say_not_same, take_back_not_same
-from pbxcrm.contacts.merge_actions import SETTLE, SETTLE_AFTER, Versions
+from pbxcrm.contacts.merge_actions import SETTLE
 from pbxcrm.contacts.merge_queries import CLIENTS
 from pbxcrm.contacts.models import Contact, Email, Merge, Phone
 from pbxcrm.contacts.queries import access_contact, contacts_of_number, list_contacts
@@ -21,6 +21,7 @@ from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
 from pbxcrm.shared.events import Outbox
+from pbxcrm.shared.relinking import SETTLE_AFTER, SeenVersions
 from pbxcrm.shared.timers import sweep
 from pbxcrm.tasks.actions import create_task
 from pbxcrm.tasks.models import Task, TaskKind
@@ -285,10 +286,10 @@ async def test_a_merged_client_is_not_merged_changed_or_undone_twice(clients: Cl
 
 async def test_an_old_version_of_either_is_a_conflict(clients: Clients) -> None:
     one, two = await clients.make("A", ONE), await clients.make("B", TWO)
-    for seen in (Versions(this=7), Versions(into=7)):
+    for seen in (SeenVersions(this=7), SeenVersions(into=7)):
         with pytest.raises(Conflict):
             await clients.merge(one, two, seen=seen)
-    await clients.merge(one, two, seen=Versions(1, 1))
+    await clients.merge(one, two, seen=SeenVersions(1, 1))
 
 
 async def test_who_may_merge_and_who_may_undo(clients: Clients) -> None:

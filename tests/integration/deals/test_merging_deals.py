@@ -18,7 +18,7 @@ from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.deals.actions import move_deal
 from pbxcrm.deals.creation_actions import create_deal
-from pbxcrm.deals.merge_actions import SETTLE_AFTER, DealVersions, merge_deals
+from pbxcrm.deals.merge_actions import merge_deals
 from pbxcrm.deals.merge_queries import DEALS, other_open_deals
 from pbxcrm.deals.models import Deal, DealMerge, DealTag, Note, StageKind, StageMove
 from pbxcrm.deals.queries import access_deal, list_deals, stage_of_kind
@@ -27,6 +27,7 @@ from pbxcrm.deals.unmerge_actions import undo_deal_merge
 from pbxcrm.notes.actions import add_note
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
 from pbxcrm.shared.events import Outbox
+from pbxcrm.shared.relinking import SETTLE_AFTER, SeenVersions
 from pbxcrm.shared.timers import sweep
 from pbxcrm.tasks.actions import create_task
 from pbxcrm.tasks.models import Task
@@ -255,7 +256,7 @@ async def test_only_open_deals_of_one_client_that_one_may_change_are_merged(desk
     with pytest.raises(NotAllowed):
         await merge(desk, one, two, "kira")
     with pytest.raises(Conflict, match="changed this deal meanwhile"):
-        await merge(desk, one, two, seen=DealVersions(this=7))
+        await merge(desk, one, two, seen=SeenVersions(this=7))
     async with desk.database.write() as session:
         ivan = await desk.office.viewer(session, "ivan")
         lost = await stage_of_kind(session, (await session.get_one(Deal, one)).pipeline_id, StageKind.LOST)

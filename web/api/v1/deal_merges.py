@@ -4,13 +4,14 @@ from pydantic import Field
 
 from pbxcrm.access import Permission
 from pbxcrm.contacts.hooks import Left
-from pbxcrm.deals.merge_actions import DealVersions, merge_deals
+from pbxcrm.deals.merge_actions import merge_deals
 from pbxcrm.deals.merge_queries import access_deal_merge, both_of, changed_since, other_open_deals
 from pbxcrm.deals.models import DealMerge
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.deals.unmerge_actions import undo_deal_merge
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.queries import logins_of
+from pbxcrm.shared.relinking import SeenVersions
 from web.api.deal_fields import chosen_values, with_choices
 from web.api.fields import ApiAnswer, ApiRequest, Id, Moment, Version
 from web.api.resource import Ask, Resource
@@ -80,7 +81,7 @@ async def add_deal_merge(ask: Ask, deal_id: int, body: NewDealMerge) -> DealMerg
         body.into_deal_id,
         now=ask.now,
         chosen=chosen_values(body),
-        seen=DealVersions(body.version, body.into_version),
+        seen=SeenVersions(body.version, body.into_version),
     )
     return await _merge(ask, merge)
 

@@ -7,11 +7,12 @@ from pydantic import Field
 from pbxcrm.access import Permission
 from pbxcrm.contacts.duplicates import Alike, Pair, list_duplicates, say_not_same, take_back_not_same
 from pbxcrm.contacts.hooks import Left, Why
-from pbxcrm.contacts.merge_actions import Versions, merge_contacts
+from pbxcrm.contacts.merge_actions import merge_contacts
 from pbxcrm.contacts.merge_queries import access_merge, changed_since
 from pbxcrm.contacts.models import Contact, Merge
 from pbxcrm.contacts.unmerge_actions import undo_merge
 from pbxcrm.people.queries import logins_of
+from pbxcrm.shared.relinking import SeenVersions
 from web.api import checked_cursors
 from web.api.fields import ApiAnswer, ApiRequest, Id, ListQuery, Moment, Version
 from web.api.resource import Ask, Page, Resource
@@ -113,7 +114,7 @@ async def add_merge(ask: Ask, contact_id: int, body: NewMerge) -> MergeOut:
         body.into,
         now=ask.now,
         chosen={field: choice for field, choice in chosen.items() if choice is not None},
-        seen=Versions(body.version, body.into_version),
+        seen=SeenVersions(body.version, body.into_version),
     )
     return await _merge(ask, merge)
 
