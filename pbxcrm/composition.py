@@ -15,7 +15,9 @@ from pbxcrm.callbacks.actions import (
     forget_line,
     reassign_callback,
 )
+from pbxcrm.callbacks.give_back_actions import give_back_callback, remember_callback
 from pbxcrm.callbacks.merge_actions import merge_callbacks, unmerge_callbacks
+from pbxcrm.callbacks.models import Episode
 from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.callbacks.special_numbers import reopen_callbacks
 from pbxcrm.callbacks.timers import HANDLERS as CALLBACK_TIMERS
@@ -36,6 +38,7 @@ from pbxcrm.checkpoints.queries import lamp_rank_of_deal
 from pbxcrm.checkpoints.recompute_jobs import WORK as CHECKPOINT_WORK
 from pbxcrm.checkpoints.recompute_jobs import recompute_all, register_settler
 from pbxcrm.checkpoints.sweep import register_lighter
+from pbxcrm.checkpoints.undo_actions import give_back_deal, register_table, remember_deal
 from pbxcrm.contacts import reasons as contacts
 from pbxcrm.contacts.access import ways_to_see_contacts
 from pbxcrm.contacts.actions import number_linked, number_marked, number_unmarked
@@ -180,8 +183,11 @@ def compose() -> None:
     register_lighter(Subject.DEAL, light_due)
     register_lighter(Subject.CALLBACK, light_callbacks)
     register_settler(TriggerKind.CALLBACK, recompute_callbacks)
-    register_decider(Subject.DEAL, Decider(accept_deal, reassign_deal))
-    register_decider(Subject.CALLBACK, Decider(accept_callback, reassign_callback))
+    register_decider(Subject.DEAL, Decider(accept_deal, reassign_deal, remember_deal, give_back_deal))
+    register_decider(
+        Subject.CALLBACK, Decider(accept_callback, reassign_callback, remember_callback, give_back_callback)
+    )
+    register_table("callback", Episode)
     register_lamps(lamp_rank_of_deal)
     register_attempts(next_attempts.planned_attempts)
     register_work(CHECKPOINT_WORK)

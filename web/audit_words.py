@@ -83,6 +83,7 @@ ACTIONS: dict[str, str] = {
     "callback.escalated": N_("Callback escalated to the manager"),
     "escalation.accepted": N_("Manager took it off control"),
     "escalation.reassigned": N_("Manager gave it to somebody else"),
+    "escalation.given_back": N_("Manager took back that it was given to somebody else"),
     "escalation.closed": N_("Escalation ended by work"),
     "escalation.commented": N_("Manager said something to the seller"),
     "escalation.joint": N_("Made a joint task"),
@@ -291,7 +292,7 @@ def details(entry: AuditEntry, people: Directory, stages: Mapping[int | None, St
 
 
 #: What no person reads: the translated title has its own line, the key that keeps one task open, ids of rows without a page, versions.
-_FOR_THE_PRODUCT = frozenset({"title_code", "about", "lamp", "leave", "merge", "file_id", "adopted", "version"})
+_FOR_THE_PRODUCT = frozenset({"title_code", "about", "lamp", "leave", "merge", "file_id", "adopted", "version", "undo"})
 _TIMES = {*MOMENTS, "due_at", "planned", "until"}
 
 

@@ -446,6 +446,7 @@ def _escalations() -> list[Route]:
     return [
         page("/escalations", escalations.page, needs=read, name="escalations"),
         page("/escalations/reassign", escalations.reassign_chosen, needs=work, methods=POST, name="reassign_chosen"),
+        page("/escalations/undo", escalations.undo_chosen, needs=work, methods=POST, name="escalations_undo"),
         page(f"{one}/ask", escalations.ask, needs=work, name="escalation_ask"),
         page(f"{one}/reassign", escalations.reassign, needs=work, methods=POST, name="escalation_reassign"),
         page(f"{one}/accept", escalations.accept, needs=work, methods=POST, name="escalation_accept"),

@@ -14,6 +14,8 @@ REASONS: dict[str, str | Counted] = {
     "owner.nobody_on_shift": N_("Nobody in the order is on shift now, so the first of it has it: {who}."),
     "owner.nobody": N_("There is nobody to give it to yet: add people first."),
     "owner.by_hand": N_("{by} gave it to {who}."),
+    "owner.given_back": N_("{by} took that back: {who} has it again."),
+    "owner.given_back_nobodys": N_("{by} took that back: it is nobody's again."),
     "episode.recovered": N_("The client called and talked to {who}."),
     "episode.reached": N_("{who} called and reached the client."),
     "episode.dismissed": N_("{who} closed it: {why}"),

@@ -7,6 +7,7 @@ An escalation is a lamp whose step asks a manager. How accepting and reassigning
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -20,6 +21,7 @@ from pbxcrm.checkpoints.lighting import LampEnding, put_out, say_lamp_changed
 from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Subject
 from pbxcrm.checkpoints.pause_actions import LONGEST
 from pbxcrm.checkpoints.queries import access_escalation
+from pbxcrm.checkpoints.undo_actions import Given, latest_given, note_given
 from pbxcrm.deals.actions import do_assign_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.models import User
@@ -34,15 +36,22 @@ from pbxcrm.tasks.models import Task, TaskKind
 
 Accept = Callable[[AsyncSession, Viewer, Lamp, LampEnding, EngineContext, datetime], Awaitable[None]]
 Reassign = Callable[[AsyncSession, Viewer, Lamp, User, LampEnding, EngineContext, datetime], Awaitable[None]]
+Remember = Callable[[AsyncSession, Lamp], Awaitable[dict[str, Any]]]
+GiveBack = Callable[[AsyncSession, Viewer, Given, EngineContext, datetime], Awaitable[None]]
 ABOUT_COMMENT = "lamp-comment:"
 
 
 @dataclass(frozen=True, slots=True)
 class Decider:
-    """The functions that accept and reassign for one kind of subject. Both lock the subject, then its lamps, and put those out."""
+    """The functions that accept and reassign for one kind of subject. Both lock the subject, then its lamps, and put those out.
+
+    ``remember`` returns as JSON what ``reassign`` may change, and ``give_back`` restores it.
+    """
 
     accept: Accept
     reassign: Reassign
+    remember: Remember
+    give_back: GiveBack
 
 
 _deciders: dict[str, Decider] = {}
@@ -85,8 +94,19 @@ async def reassign(session: AsyncSession, viewer: Viewer, lamp_id: int, user_id:
     outcome = LampEnding(
         reason(code, by=viewer.name, who=to.name), viewer.user_id, Decision.REASSIGNED, lamp.note, actor=viewer
     )
-    await _deciders[lamp.subject].reassign(session, viewer, lamp, to, outcome, await load_engine(session), now)
-    return _decided(lamp)
+    decider, context = _deciders[lamp.subject], await load_engine(session)
+    kept = await decider.remember(session, lamp)
+    await decider.reassign(session, viewer, lamp, to, outcome, context, now)
+    await note_given(session, viewer, _decided(lamp), kept, now)
+    return lamp
+
+
+async def undo_reassign(session: AsyncSession, viewer: Viewer, lamp_id: int, *, now: datetime) -> Lamp:
+    """Undo the viewer's own ``reassign``. Raises NotFound, and Conflict if that is too long ago or somebody has changed any of it since."""
+    given = await latest_given(session, viewer, lamp_id, now)
+    await _deciders[given.lamp.subject].give_back(session, viewer, given, await load_engine(session), now)
+    _record(session, viewer, given.lamp, "escalation.given_back", now)
+    return given.lamp
 
 
 async def comment(session: AsyncSession, viewer: Viewer, lamp_id: int, text: str, *, now: datetime) -> Lamp:

@@ -240,6 +240,8 @@ def _record_out(session: AsyncSession, lamp: Lamp, outcome: LampEnding, now: dat
     is_deal = lamp.subject == Subject.DEAL
     if not (is_deal or lamp.is_escalation):
         return
+    if outcome.decision is Decision.REASSIGNED and outcome.actor is not None:
+        return  # logged by the act itself, with what is needed to undo it
     action = f"escalation.{outcome.decision.value or 'closed'}" if lamp.is_escalation else "deal.lamp_out"
     entity, entity_id = ("deal", lamp.deal_id) if is_deal else ("callback", lamp.callback_id)
     record(
@@ -257,7 +259,7 @@ async def _close_tasks(
     found = rows.all()
     shared = await session.get(Task, lamp.task_id) if not found and lamp.task_id is not None else None
     if shared is not None:
-        await _recount(session, context, shared, outcome.why, now, by_id=outcome.by_id)
+        await recount_shared(session, context, shared, outcome.why, now, by_id=outcome.by_id)
     for task in found:
         await do_close_task(session, task, now, context.people, result=outcome.why, actor=None, by_id=outcome.by_id)
 
@@ -314,7 +316,7 @@ async def relight(
             await do_restore_task(session, task, kept, now, context.people, actor=viewer, why=why)
     if shared is not None:
         await session.flush()
-        await _recount(session, context, shared, reason("lamp.out_undone"), now)
+        await recount_shared(session, context, shared, reason("lamp.out_undone"), now)
     say_lamp_changed(session, lamp, now, context.people)
 
 
@@ -355,7 +357,7 @@ async def _pass_tasks(session: AsyncSession, context: EngineContext, each: DueLa
     own = await do_create_task(session, _task_of(each, now), now, context.people)
     lamp.task_id = own.id
     await session.flush()
-    await _recount(session, context, shared, why, now)
+    await recount_shared(session, context, shared, why, now)
 
 
 async def ask_instead(
@@ -375,7 +377,7 @@ async def ask_instead(
     say_lamp_changed(session, lamp, now, context.people)
 
 
-async def _recount(
+async def recount_shared(
     session: AsyncSession, context: EngineContext, shared: Task, why: Reason, now: datetime, *, by_id: int | None = None
 ) -> None:
     """A shared task says how many of its lamps still burn, and ends with the last of them; ``why``: what one of them changed by."""

@@ -25,11 +25,11 @@ from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.models import User
 from pbxcrm.reports.day_figures import load_day_figures
 from pbxcrm.reports.lamp_rows import LampRow, load_lamp_rows
-from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.typed_reasons import check_why
 from pbxcrm.tasks.finish_actions import finish_task
 from pbxcrm.tasks.queries import access_task_row
-from web.answers import with_toast
+from web.answers import toast, with_toast
 from web.due_dates import deadline_of
 from web.formats import day_time
 from web.forms import Form, filled, read_form
@@ -37,6 +37,7 @@ from web.i18n import N_, ngettext
 from web.i18n import gettext as _
 from web.pages.common import LISTED, colleagues, page_query, period, query_number, show, today
 from web.parts import now, parts, viewer
+from web.untrusted import whole_number
 from web.words import WORKING_DAY
 
 #: Usual reasons for accepting an escalation, offered as buttons.
@@ -97,6 +98,7 @@ async def reassign(request: Request) -> Response:
         request,
         await _page(request),
         _("Given to {name}, with the open deal; their time begins anew.").format(name=name),
+        undo=f"/escalations/undo?ids={_id(request)}",
     )
 
 
@@ -114,7 +116,28 @@ async def reassign_chosen(request: Request) -> Response:
         "%(num)d given to %(name)s, with their open deals; their time begins anew.",
         len(chosen),
     )
-    return with_toast(request, await _page(request), said % {"num": len(chosen), "name": name})
+    undo = f"/escalations/undo?ids={','.join(str(each) for each in chosen)}"
+    return with_toast(request, await _page(request), said % {"num": len(chosen), "name": name}, undo=undo)
+
+
+async def undo_chosen(request: Request) -> Response:
+    """``POST /escalations/undo?ids=1,2``: take back that they were given to somebody else; each for itself, the last first."""
+    asked = [whole_number(each) for each in request.query_params.get("ids", "").split(",")]
+    chosen = list(dict.fromkeys(each for each in asked if each is not None))[:LISTED_AT_MOST]
+    refused: list[Conflict] = []
+    for escalation_id in reversed(chosen):
+        try:
+            async with parts(request).db.write() as session:
+                await escalation_actions.undo_reassign(session, viewer(request), escalation_id, now=now(request))
+        except Conflict as error:
+            if len(chosen) == 1:
+                raise
+            refused.append(error)
+    if not refused:
+        return toast(request, _("Taken back."))
+    said = ngettext("%(num)d could not be taken back.", "%(num)d could not be taken back.", len(refused))
+    why = _(refused[0].message).format(**refused[0].params)
+    return toast(request, f"{said % {'num': len(refused)}} {why}", tone="red")
 
 
 async def accept(request: Request) -> Response:

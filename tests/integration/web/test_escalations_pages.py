@@ -46,6 +46,32 @@ async def test_the_manager_sees_what_who_how_long_why_and_reassigns(site: Site) 
     assert "Given to Olena Hryhorenko" in answer.text
     assert "Nothing has reached you" in answer.text
     assert (await site.desk.one(Episode)).owner_id == olena
+    (undo,) = re.findall(r'hx-post="(/escalations/undo[^"]*)"', answer.text)
+    answer = await press(maria, undo, "/escalations")
+    assert (answer.status_code, "Taken back." in answer.text) == (200, True)
+    assert (await site.desk.one(Episode)).owner_id == site.desk.office.id("ivan")
+    assert "Ivan Kravets" in (await maria.get("/escalations")).text
+    answer = await press(maria, undo, "/escalations")
+    assert (answer.status_code, "Somebody has worked on it since" in answer.text) == (409, True)
+
+
+async def test_several_that_were_given_away_come_back_but_those_that_somebody_has_begun(site: Site) -> None:
+    for n in (1, 2):
+        await site.desk.miss(f"+38050111000{n}")
+    for minutes in (20, 40):
+        await sweep_all(site.desk.database, MISSED_AT + timedelta(minutes=minutes))
+    site.now = MISSED_AT + timedelta(minutes=45)
+    ids = [lamp.id for lamp in await site.desk.rows(Lamp) if lamp.is_escalation]
+    maria, olena = await site.open("maria"), await site.open("olena")
+    answer = await press(maria, "/escalations/reassign", "/escalations", ids=ids, user_id=site.desk.office.id("olena"))
+    (undo,) = re.findall(r'hx-post="(/escalations/undo[^"]*)"', answer.text)
+    begun = (await site.desk.rows(Episode))[0]
+    assert (await press(olena, f"/callbacks/{begun.id}/claim")).status_code == 200
+    answer = await press(maria, undo, "/escalations")
+    assert "1 could not be taken back. Somebody has worked on it since" in answer.text
+    owners = {episode.id: episode.owner_id for episode in await site.desk.rows(Episode)}
+    assert owners.pop(begun.id) == site.desk.office.id("olena")
+    assert list(owners.values()) == [site.desk.office.id("ivan")]
 
 
 async def test_the_tile_says_of_how_many_its_share_is(site: Site) -> None:
