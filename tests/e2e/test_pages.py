@@ -457,3 +457,28 @@ async def test_every_page_reads_well_and_fits(house: House, group: str, language
             faults[path] = found
     assert not faults, json.dumps(faults, indent=1, ensure_ascii=False)
     assert admin.troubles == []
+
+
+@pytest.mark.parametrize("width", [900, 360])
+async def test_the_acts_of_a_card_stand_at_the_top_right_also_of_a_number(house: House, width: int) -> None:
+    """Where columns are narrowest, the number stays in one piece beside them."""
+    async with house.database.write() as session:
+        deal = (await session.exec(select(Deal).where(Deal.title == DESK))).one()
+        deal.title = "+380 67 888 88 88"
+    ivan, page = await house.person("ivan", width=width)
+    await page.goto(f"{house.address}/board")
+    await live(page)
+    card = page.locator(".card", has=page.locator(".number")).first
+    await card.scroll_into_view_if_needed()
+    places = await page.locator(".card:visible").evaluate_all(
+        """(all) => all.map((card) => {
+          const at = (part) => card.querySelector(part).getBoundingClientRect(), own = card.getBoundingClientRect();
+          const acts = at('[data-move]'), title = document.createRange();
+          title.selectNodeContents(card.querySelector('h3 a'));
+          return [Math.round(acts.top - own.top), acts.right <= own.right, title.getBoundingClientRect().right <= acts.left + 1];
+        })"""
+    )
+    assert {top < 20 for top, _, _ in places} == {True}
+    assert [place for place in places if not (place[1] and place[2])] == []
+    assert await overflow(page) == 0
+    assert ivan.troubles == []

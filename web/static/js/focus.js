@@ -1,8 +1,9 @@
-// Keeps the place of keyboard users: when an action removes the pressed button, the focus goes to the same button of the next
-// row, else to the row that took its place, else to what is left around it, else to the page.
+// Keeps the place of the focus: when an action removes the pressed button, the focus goes to the same button of the next row, else
+// to the row that took its place, else to what is left around it, else to the page. For a mouse it does so among the call cards
+// only. What has the focus keeps it. Worklists have their own (worklist.js).
 const ROWS = "tr, li, .callcard";
 const STOPS = "a[href], button:not([disabled]), summary, input:not([type=hidden]), textarea, select";
-let at = null; // the place of the focus, if it was set by keyboard
+let at = null; // the place of the focus
 
 const wordOf = (element) => element.textContent.trim();
 const rowsOf = (list) => [...list.querySelectorAll(ROWS)].filter((row) => row.querySelector(STOPS));
@@ -17,10 +18,9 @@ function around(element) {
 document.addEventListener("focusin", ({ target }) => {
   const row = target.closest(ROWS);
   const list = row?.parentElement.closest("[id]");
-  // A worklist has its own current row: Space must not press whatever has the focus.
-  const keys = list && target.matches(":focus-visible") && !target.closest("#queue");
-  at = keys ? { element: target, word: wordOf(target), list: list.id, place: rowsOf(list).indexOf(row) }
-    : target.matches(":focus-visible") && !target.closest("#queue") ? { element: target, around: around(target) } : null;
+  const kept = (target.matches(":focus-visible") || target.closest("#dock-cards")) && !target.closest("#queue") && !target.matches("[data-row]");
+  at = !kept ? null : list ? { element: target, word: wordOf(target), list: list.id, place: rowsOf(list).indexOf(row) }
+    : { element: target, around: around(target) };
 });
 document.addEventListener("pointerdown", () => { at = null; });
 

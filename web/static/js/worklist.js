@@ -1,5 +1,6 @@
 // A list of work by keyboard (callback queue, escalations, tasks of the day; it has data-worklist): one row is current (class "now"); arrows or j and k change it, and the keys of the legend
-// press the buttons of that row. After a result the next row becomes current. A live update does not change the current row.
+// press the buttons of that row. After a result the next row becomes current and gets the focus, as itself: Space must not press
+// one of its buttons. A live update does not change the current row.
 // On the last row the down arrow presses "Show more".
 import "./ask.js";
 import { say } from "./toasts.js";
@@ -16,6 +17,7 @@ function take(row, { scroll = false } = {}) {
   if (!row) return;
   row.classList.add("now");
   row.setAttribute("aria-current", "true");
+  row.tabIndex = -1; // each time: a swap takes it away, and then the focus, but not before the page is drawn again
   chosen = row.id;
   place = rows().indexOf(row);
   if (scroll) row.scrollIntoView({ block: "nearest" });
@@ -29,8 +31,32 @@ function retake(event) {
   const same = told ? null : found.find((row) => row.id === chosen);
   const last = beyond === chosen ? found.indexOf(same) : -1;
   if (last >= 0 && last + 1 < found.length) { beyond = ""; return take(found[last + 1], { scroll: true }); }
-  take(same ?? found[Math.min(place, found.length - 1)]);
+  const row = same ?? found[Math.min(place, found.length - 1)];
+  take(row);
+  if (told || held) afterDialog(() => stand(list()?.querySelector("tr.now")));
 }
+
+// The focus on a row, if an act has left it nowhere: what somebody has gone to since keeps it.
+let held = false;
+const nowhere = () => [document.body, document.getElementById("page"), null].includes(document.activeElement)
+  || !document.activeElement.checkVisibility(); // in a dialog that has just closed
+
+function stand(row) {
+  if (!nowhere()) return;
+  held = Boolean(row);
+  if (!row) return document.getElementById("page")?.focus();
+  row.focus({ preventScroll: true });
+}
+
+// The dialog of the act closes before or after its answer is on the page, and gives the focus back to a button that may be gone.
+function afterDialog(then) {
+  const open = document.querySelector("dialog[open]");
+  if (open) open.addEventListener("close", then, { once: true });
+  else then();
+}
+
+document.addEventListener("focusin", ({ target }) => { held = target.matches("[data-worklist] [data-row]"); });
+document.addEventListener("pointerdown", () => { held = false; });
 
 function act(name) {
   const row = list()?.querySelector("tr.now");
