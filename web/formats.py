@@ -38,17 +38,24 @@ def day_time(moment: datetime) -> str:
         word = {-1: _("yesterday"), 0: _("today"), 1: _("tomorrow")}[days]
         return f"{word}{NBSP}{clock}"
     if abs(days) < 7:
-        return f"{format_date(then, 'EEE d MMM', locale=place.locale)}{NBSP}{clock}".replace(" ", NBSP)
+        return with_apostrophes(f"{format_date(then, 'EEE d MMM', locale=place.locale)}{NBSP}{clock}").replace(
+            " ", NBSP
+        )
     if then.year == today.year:
         return f"{format_date(then, 'd MMM', locale=place.locale)}{NBSP}{clock}".replace(" ", NBSP)
     return format_date(then, "d MMM yyyy", locale=place.locale).replace(" ", NBSP)
+
+
+def with_apostrophes(name: str) -> str:
+    """A name of the locale data with the apostrophe of our own texts: "п’ятниця", "В’єтнам"."""
+    return name.replace("\N{MODIFIER LETTER APOSTROPHE}", "\N{RIGHT SINGLE QUOTATION MARK}")
 
 
 def day_date(day: date) -> str:
     """``Thu, 3 Nov``, with the year where it is not this one."""
     place = here()
     pattern = "EEE, d MMM" if day.year == local(place.now).year else "EEE, d MMM yyyy"
-    return format_date(day, pattern, locale=place.locale).replace(" ", NBSP)
+    return with_apostrophes(format_date(day, pattern, locale=place.locale)).replace(" ", NBSP)
 
 
 def full_time(moment: datetime) -> str:
@@ -58,7 +65,9 @@ def full_time(moment: datetime) -> str:
 
 @lru_cache(maxsize=20_000)  # a live list shows the same times again and again
 def _full_time(moment: datetime, zone: ZoneInfo, language: Language) -> str:
-    return format_datetime(moment.astimezone(zone), "EEEE, d MMMM yyyy, HH:mm:ss", locale=language.locale)
+    return with_apostrophes(
+        format_datetime(moment.astimezone(zone), "EEEE, d MMMM yyyy, HH:mm:ss", locale=language.locale)
+    )
 
 
 def clock_seconds(seconds: float | timedelta) -> str:

@@ -7,7 +7,7 @@ from babel.dates import format_date
 
 from pbxcrm.calls.rules import NO_NUMBER
 from pbxcrm.checkpoints.counting import GAP, stretches_of
-from web.formats import NBSP, local
+from web.formats import NBSP, local, with_apostrophes
 from web.i18n import gettext as _
 from web.i18n import here
 
@@ -60,4 +60,4 @@ def _local_time(moment: datetime) -> str:
 
 
 def _day(then: datetime) -> str:
-    return format_date(then, "EEE d MMM", locale=here().locale).replace(" ", NBSP)
+    return with_apostrophes(format_date(then, "EEE d MMM", locale=here().locale)).replace(" ", NBSP)

@@ -47,7 +47,7 @@ async def add_user(
     wanted = check_extensions(list(extensions))
     if await get_user_by_login(session, login) is not None:
         raise Invalid("login", "people.login_taken", "The login “{login}” is taken.", login=login)
-    await _check_free(session, wanted, None)
+    await check_free(session, wanted, None)
     user = User(login=login, name=name, role=role, password_hash=password_hash, language=language, created_at=at)
     user.team_id = await _team_id(session, team)
     session.add(user)
@@ -95,7 +95,7 @@ async def edit_user(
     if user is None:
         raise NotFound("people.not_found", "There is no such person, or they are not in your team.")
     wanted = check_extensions(list(extensions))
-    await _check_free(session, wanted, user_id)
+    await check_free(session, wanted, user_id)
     role = _check_role(role)
     loses_admin = user.role == Role.ADMIN and (role != Role.ADMIN or not is_active)
     if loses_admin and not await _other_admins(session, user_id):
@@ -261,7 +261,8 @@ async def prune_logins(session: AsyncSession, now: datetime) -> None:
     await session.exec(delete(FailedLogin).where(col(FailedLogin.at) < now - ACCOUNT_WINDOW))
 
 
-async def _check_free(session: AsyncSession, extensions: list[str], user_id: int | None) -> None:
+async def check_free(session: AsyncSession, extensions: list[str], user_id: int | None) -> None:
+    """Check that the extensions belong to nobody else than the user. Raises Invalid at ``extensions``, with whose one is."""
     found = await session.exec(
         select(Extension.number, User.name)
         .join(User, col(User.id) == col(Extension.user_id))

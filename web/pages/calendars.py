@@ -20,6 +20,7 @@ from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.errors import Invalid
 from web import words
 from web.answers import redirect
+from web.formats import with_apostrophes
 from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
 from web.i18n import here
@@ -280,14 +281,15 @@ def _weeks(rows: Sequence[CalendarDetails]) -> dict[int | None, list[tuple[str, 
             elif spans:
                 lines.append((weekday, weekday, spans))
         weeks[row.calendar.id] = [
-            (names[first] if first == last else f"{names[first]}–{names[last]}", spans) for first, last, spans in lines
+            (with_apostrophes(names[first] if first == last else f"{names[first]}–{names[last]}"), spans)
+            for first, last, spans in lines
         ]
     return weeks
 
 
 def _countries() -> list[tuple[str, str]]:
     names = here().locale.territories
-    return sorted(((code, names.get(code, code)) for code in countries()), key=lambda each: each[1])
+    return sorted(((code, with_apostrophes(names.get(code, code))) for code in countries()), key=lambda each: each[1])
 
 
 def _page(
@@ -299,7 +301,7 @@ def _page(
     look: Look | None = None,
 ) -> HTMLResponse:
     names = here().locale.days["stand-alone"]["wide"]
-    days = [(name, names[weekday].capitalize()) for weekday, name in enumerate(DAYS)]
+    days = [(name, with_apostrophes(names[weekday]).capitalize()) for weekday, name in enumerate(DAYS)]
     known = timezones() if form["timezone"] in timezones() else (form["timezone"], *timezones())
     zones = [(zone, zone.replace("_", " ")) for zone in known]
     rows = [*_rows(form), *[("", "", "")] * BLANK_ROWS]

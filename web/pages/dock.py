@@ -302,6 +302,8 @@ async def finish_together(request: Request) -> Response:
     disposition = "" if away else Disposition.DONE.value
     async with parts(request).db.write() as session:
         count = await outcome_actions.finish_together(session, viewer(request), disposition, at, before=at, token=token)
+    if not count:
+        return toast(request, _("There is none left to settle."), tone="")
     if away:
         said = ngettext("{num} card is put away.", "{num} cards are put away.", count)
     else:

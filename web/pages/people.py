@@ -65,6 +65,7 @@ async def add_person(request: Request) -> Response:
     if form.gather(
         lambda: check_login(form["login"]), *_checks(request, form), lambda: check_password(form.get("password"))
     ):
+        await _refuse_taken(request, form, None)
         return await _person_page(request, form, None, HTTPStatus.UNPROCESSABLE_ENTITY)
     try:
         hashed = await hash_password(form.get("password"))
@@ -113,6 +114,7 @@ async def save_person(request: Request) -> Response:
         user = await _user(session, request)
     fresh = (lambda: check_password(form.get("password")),) if form.get("password") else ()
     if form.gather(*_checks(request, form), *fresh):
+        await _refuse_taken(request, form, user)
         return await _person_page(request, form, user, HTTPStatus.UNPROCESSABLE_ENTITY)
     try:
         hashed = await hash_password(form.get("password")) if form.get("password") else ""
@@ -150,6 +152,17 @@ def _checks(request: Request, form: Form) -> tuple[Callable[[], object], ...]:
         lambda: check_extensions(_extensions(form)),
         lambda: _mobiles(request, form),
     )
+
+
+async def _refuse_taken(request: Request, form: Form, user: User | None) -> None:
+    """Say at its field that an extension is somebody else's, beside what else is wrong."""
+    if "extensions" in form.errors:
+        return
+    try:
+        async with parts(request).db.read() as session:
+            await actions.check_free(session, check_extensions(_extensions(form)), user.id if user else None)
+    except Invalid as error:
+        form.refuse(error)
 
 
 def _mobiles(request: Request, form: Form) -> list[str]:

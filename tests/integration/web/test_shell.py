@@ -217,6 +217,8 @@ async def test_an_extension_belongs_to_one_person_and_the_form_keeps_what_was_ty
     said = (await admin.post("/people/new", data=several, headers=HTMX)).text
     for field in ("name", "login", "extensions", "mobiles", "password"):
         assert f'id="f-{field}-error"' in said, field
+    said = (await admin.post("/people/new", data={**several, "extensions": "101", "mobiles": ""}, headers=HTMX)).text
+    assert ('id="f-name-error"' in said, "Extension 101 belongs to Олена Шевченко." in said) == (True, True)
     taken = await admin.post("/people/new", data={**data, "login": "olena", "extensions": ""}, headers=HTMX)
     assert "The login “olena” is taken." in taken.text
     accepted = await admin.post("/people/new", data={**data, "extensions": "104"}, headers=HTMX)

@@ -32,6 +32,12 @@ def test_days_in_the_readers_language(language: Language, text: str) -> None:
         assert formats.day_time(NOON - timedelta(days=1)).replace("\u00a0", " ") == text
 
 
+def test_names_of_the_locale_data_have_the_apostrophe_of_our_texts() -> None:
+    with speaking(place(Language.UK)):
+        assert formats.full_time(NOON + timedelta(days=2)).startswith("п’ятниця")
+        assert formats.with_apostrophes(place(Language.UK).locale.territories["VN"]) == "В’єтнам"
+
+
 @pytest.mark.usefixtures("english")
 def test_the_hint_on_hover_is_complete() -> None:
     assert formats.full_time(NOON) == "Wednesday, 18 November 2026, 12:00:00"
