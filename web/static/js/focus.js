@@ -1,6 +1,6 @@
 // Keeps the place of the focus: when an action removes the pressed button, the focus goes to the same button of the next row, else
-// to the row that took its place, else to what is left around it, else to the page. For a mouse it does so among the call cards
-// only. What has the focus keeps it. Worklists have their own (worklist.js).
+// to the row that took its place, else to what is left around it, else to the page. A dialog in between does not count. Whoever has
+// gone elsewhere stays there. A worklist that an act was confirmed for has its own way (worklist.js).
 const ROWS = "tr, li, .callcard";
 const STOPS = "a[href], button:not([disabled]), summary, input:not([type=hidden]), textarea, select";
 let at = null; // the place of the focus
@@ -16,16 +16,20 @@ function around(element) {
 }
 
 document.addEventListener("focusin", ({ target }) => {
+  if (target.closest("dialog")) { if (at) at.asked = true; return; }
+  if (target.closest("#queue") || target.matches("[data-row], #page")) { at = null; return; }
   const row = target.closest(ROWS);
   const list = row?.parentElement.closest("[id]");
-  const kept = (target.matches(":focus-visible") || target.closest("#dock-cards")) && !target.closest("#queue") && !target.matches("[data-row]");
-  at = !kept ? null : list ? { element: target, word: wordOf(target), list: list.id, place: rowsOf(list).indexOf(row) }
+  at = list ? { element: target, word: wordOf(target), list: list.id, place: rowsOf(list).indexOf(row), work: target.closest("[data-worklist]") }
     : { element: target, around: around(target) };
 });
-document.addEventListener("pointerdown", () => { at = null; });
+document.addEventListener("pointerdown", ({ target }) => { if (!target.closest("dialog")) at = null; });
+
+// In a dialog that has just closed, too, an element has the focus for a moment.
+const nowhere = () => document.activeElement === document.body || !document.activeElement?.checkVisibility();
 
 function find() {
-  if (!at || at.element.isConnected || document.activeElement !== document.body || document.querySelector("dialog[open]")) return;
+  if (!at || at.element.isConnected || (at.asked && at.work) || !nowhere() || document.querySelector("dialog[open]")) return;
   if (at.around) {
     const left = at.around.map((id) => document.getElementById(id)).flatMap((part) => (part ? [...part.querySelectorAll(STOPS)] : []));
     (left.find((stop) => stop.tabIndex >= 0 && stop.checkVisibility()) ?? document.getElementById("page"))?.focus();
