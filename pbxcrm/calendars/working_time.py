@@ -14,6 +14,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 DAY = 24 * 60  # minutes
+MORNING = 9 * 60  # begins the day where people work through the night
+NIGHT_ENDS = 5 * 60  # work that begins earlier began at night
 HORIZON_YEARS = 50  # a longer calculation ends there
 Span = tuple[int, int]
 
@@ -85,13 +87,22 @@ class WorkingTime:
         return _datetime_of(year.begins if target < 0 else year.when_left(target))
 
     def next_morning(self, moment: datetime) -> datetime:
-        """The start of the first working span on a local day after that of ``moment``."""
+        """The morning (``morning_of``) of the first working day after that of ``moment``."""
         day = moment.astimezone(self.timezone).date()
         for _ in range(366 * HORIZON_YEARS if not self.is_never else 0):
             day += timedelta(days=1)
-            if spans := self.spans_of(day):
-                return _local(self.timezone, day, spans[0][0])
+            if (minute := self.morning_of(day)) is not None:
+                return _local(self.timezone, day, minute)
         return moment + timedelta(days=1)
+
+    def morning_of(self, day: date) -> int | None:
+        """The minute at which work begins on a local day; None on a day off. Work that goes on from the night begins at 9:00."""
+        spans = self.spans_of(day)
+        if not spans:
+            return None
+        if spans[0][0] < NIGHT_ENDS and any(begins <= MORNING < ends for begins, ends in spans):
+            return MORNING
+        return spans[0][0]
 
     def add_days(self, moment: datetime, days: int) -> datetime:
         """The same local time ``days`` working days later (earlier if negative); a working day has a span."""

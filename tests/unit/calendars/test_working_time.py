@@ -131,6 +131,17 @@ def test_the_next_working_morning_skips_days_off() -> None:
     assert easter.next_morning(early) == datetime(2026, 4, 14, 9, tzinfo=KYIV)  # a later day, not this one
 
 
+def test_a_morning_is_never_midnight() -> None:
+    friday = datetime(2026, 4, 10, 17, tzinfo=KYIV)
+    nine, eight = (datetime(2026, 4, 11, hour, tzinfo=KYIV) for hour in (9, 8))
+    assert WorkingTime(KYIV, (((0, DAY),),) * 7).next_morning(friday) == nine  # day and night
+    assert WorkingTime(KYIV, (((0, 120), (480, 1440)),) * 7).next_morning(friday) == nine
+    assert WorkingTime(KYIV, (((480, 1440),),) * 7).next_morning(friday) == eight
+    assert WorkingTime(KYIV, (((0, 480),),) * 7).next_morning(friday) == datetime(
+        2026, 4, 11, tzinfo=KYIV
+    )  # nights only
+
+
 def test_a_night_shift_is_an_hour_shorter_or_longer_when_the_clocks_change() -> None:
     night = WorkingTime(KYIV, (((22 * 60, 30 * 60),),) * 7)
     for day, hours in ((date(2026, 3, 28), 7), (date(2026, 10, 24), 9), (date(2026, 6, 1), 8)):
