@@ -219,7 +219,7 @@ async def archive_stage(
     Raises Invalid at ``move_to``, Conflict for an archived stage, GateRefused when one of the first deals may not enter ``move_to``.
     """
     check(viewer, Permission.SETTINGS_EDIT)
-    stage = await _access_stage(session, stage_id)
+    stage = await _known_stage(session, stage_id)
     await _lock_pipeline(session, stage.pipeline_id)
     stage = await lock_row(session, Stage, stage_id)
     if stage.archived_at is not None:
@@ -263,9 +263,7 @@ async def restore_stage(session: AsyncSession, viewer: Viewer, stage_id: int, *,
     not archived or whose name is in use, NotFound.
     """
     check(viewer, Permission.SETTINGS_EDIT)
-    stage = await session.get(Stage, stage_id)
-    if stage is None:
-        raise NotFound("stages.not_found", "There is no such stage.")
+    stage = await _known_stage(session, stage_id)
     await _lock_pipeline(session, stage.pipeline_id)
     stage = await lock_row(session, Stage, stage_id)
     if stage.archived_at is None:
@@ -440,8 +438,12 @@ async def _lock_pipeline(session: AsyncSession, pipeline_id: int) -> Pipeline:
 
 async def _access_stage(session: AsyncSession, stage_id: int) -> Stage:
     """A stage that can still be changed; raises NotFound."""
+    return await _known_stage(session, stage_id, or_archived=False)
+
+
+async def _known_stage(session: AsyncSession, stage_id: int, *, or_archived: bool = True) -> Stage:
     stage = await session.get(Stage, stage_id)
-    if stage is None or stage.archived_at is not None:
+    if stage is None or not (or_archived or stage.archived_at is None):
         raise NotFound("stages.not_found", "There is no such stage.")
     return stage
 

@@ -11,7 +11,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from pbxcrm.shared.columns import LARGEST_ID
 from web.api.fields import ApiRequest
 from web.api.problems import MEDIA_TYPE, Problem
-from web.api.resource import ApiEndpoint, Resource
+from web.api.resource import ApiEndpoint, Resource, requires_body
 from web.api.serving import PREFIX
 
 Json = dict[str, Any]
@@ -121,7 +121,7 @@ def _operation(endpoint: ApiEndpoint, schemas: _Schemas) -> Json:
     }
     if endpoint.body is not None:
         content = {"application/json": {"schema": schemas.of(endpoint.body, ASKED)}}
-        found["requestBody"] = {"required": True, "content": content}
+        found["requestBody"] = {"required": requires_body(endpoint.body), "content": content}
     return found
 
 

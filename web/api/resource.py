@@ -90,6 +90,11 @@ class ApiEndpoint:
         return inspect.getdoc(self.run) or ""
 
 
+def requires_body(model: type[BaseModel]) -> bool:
+    """Whether a request must send this body: at least one of its fields is required."""
+    return any(each.is_required() for each in model.model_fields.values())
+
+
 @dataclass(slots=True)
 class Resource:
     """The endpoints of one kind of object. ``about`` is its description in the documentation."""

@@ -13,7 +13,7 @@ from pbxcrm.shared.errors import NotFound, PbxcrmError
 from web.api import custom_values
 from web.api.custom_values import FilteredQuery
 from web.api.problems import Wrong, problem, problem_of, wrong_body, wrong_query
-from web.api.resource import ApiEndpoint, Ask
+from web.api.resource import ApiEndpoint, Ask, requires_body
 from web.api.tokens import note_use
 from web.parts import now, parts, viewer
 from web.routing import api
@@ -89,9 +89,11 @@ def _query(model: type[BaseModel], request: Request) -> BaseModel:
 
 
 async def _body(model: type[BaseModel], request: Request) -> BaseModel:
+    """The checked body. Where no field is required, no body is as good as ``{}``, whatever its media type."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise _Refused(415, "api.media_type", "Send the body as application/json.")
+    refused = _Refused(415, "api.media_type", "Send the body as application/json.")
+    if kind != "application/json" and requires_body(model):
+        raise refused
     raw = bytearray()
     try:
         async for piece in request.stream():
@@ -100,6 +102,10 @@ async def _body(model: type[BaseModel], request: Request) -> BaseModel:
                 raise _Refused(413, "api.too_large", "The body is too large: at most 1 MB.")
     except ClientDisconnect:
         raise _Refused(400, "api.incomplete", "The body ended too early.") from None
+    if not raw and not requires_body(model):
+        raw += b"{}"
+    elif kind != "application/json":
+        raise refused
     try:
         return model.model_validate_json(bytes(raw))
     except ValidationError as error:

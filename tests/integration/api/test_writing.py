@@ -12,6 +12,8 @@ from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
 from tests.calls import FactStory
 from tests.integration.api.conftest import Programs, hear
+from web.api.openapi import describe
+from web.api.table import RESOURCES
 
 TOMORROW = "2026-11-19T09:00:00+02:00"
 
@@ -254,6 +256,37 @@ async def test_who_asks_wrongly(programs: Programs) -> None:
         assert_problem(await reader.get("/api/v1/calls/99999999999999"), 404, "calls.not_found")
     async with await programs.as_("ivan") as client:
         assert_problem(await client.post("/api/v1/deals", content=b"title=A"), 415, "api.media_type")
+
+
+async def test_a_body_whose_fields_are_all_optional_may_be_left_out(programs: Programs) -> None:
+    async with await programs.as_("admin") as client:
+        pipeline = (await client.get("/api/v1/pipelines")).json()["items"][0]
+        stage = {"name": "Nobody is here", "kind": "open"}
+        made = (await client.post(f"/api/v1/pipelines/{pipeline['id']}/stages", json=stage)).json()
+        address = f"/api/v1/stages/{made['id']}/archive"
+        assert_problem(await client.post(address, content=b"move_to=1"), 415, "api.media_type")
+        answer = await client.post(address)
+        assert (answer.status_code, answer.json()["deals"]) == (200, 0), answer.text
+        assert_problem(await client.post(address), 409, "stages.archived")  # a program that asks twice is told the truth
+        due = "2026-11-20T12:00:00Z"
+        task = (await client.post("/api/v1/tasks", json={"title": "Call", "due_at": due})).json()
+        form = {"Content-Type": "application/x-www-form-urlencoded"}  # what `curl -d ''` says
+        answer = await client.post(f"/api/v1/tasks/{task['id']}/finish", headers=form)
+        assert (answer.status_code, answer.json()["status"]) == (200, "done"), answer.text
+        assert_problem(await client.post("/api/v1/deals"), 415, "api.media_type")
+
+
+def test_the_documentation_says_which_bodies_may_be_left_out() -> None:
+    document = describe(RESOURCES)
+    bodies = {
+        operation["operationId"]: operation["requestBody"]["required"]
+        for path in document["paths"].values()
+        for operation in path.values()
+        if "requestBody" in operation
+    }
+    for endpoint in (each for resource in RESOURCES for each in resource.endpoints if each.body is not None):
+        assert bodies[endpoint.name] is any(field.is_required() for field in endpoint.body.model_fields.values())
+    assert (bodies["post_archive_stage"], bodies["post_stage"]) == (False, True)
 
 
 async def test_when_a_token_was_used(programs: Programs, database: Database) -> None:
