@@ -39,6 +39,7 @@ from pbxcrm.checkpoints.recompute_jobs import WORK as CHECKPOINT_WORK
 from pbxcrm.checkpoints.recompute_jobs import recompute_all, register_settler
 from pbxcrm.checkpoints.sweep import register_lighter
 from pbxcrm.checkpoints.undo_actions import give_back_deal, register_table, remember_deal
+from pbxcrm.checkpoints.work_queries import ending_work
 from pbxcrm.contacts import reasons as contacts
 from pbxcrm.contacts.access import ways_to_see_contacts
 from pbxcrm.contacts.actions import number_linked, number_marked, number_unmarked
@@ -60,6 +61,7 @@ from pbxcrm.deals.hooks import (
     deal_followed,
     deals_merging,
     deals_unmerging,
+    longest_plan_changed,
     pipeline_made,
     stage_archived,
     stage_changed,
@@ -108,6 +110,7 @@ from pbxcrm.tasks.access import CLIENT_OF_TASK
 from pbxcrm.tasks.actions import say_tasks_relinked
 from pbxcrm.tasks.calendar_feeds import end_feed_with_password
 from pbxcrm.tasks.hooks import next_task_changed
+from pbxcrm.tasks.work_queries import register_ending_work
 from pbxcrm.timeline.entries import EntryKind
 from pbxcrm.timeline.queries import register_sources
 from pbxcrm.timeline.sources import (
@@ -179,6 +182,7 @@ def compose() -> None:
     stage_split.register(handlers.stage_split, stage_tasks.stage_split)
     stage_archived.register(line_stage_archived)
     pipeline_made.register(handlers.pipeline_made)
+    longest_plan_changed.register(handlers.longest_plan_changed)
     next_task_changed.register(handlers.task_changed)
     register_lighter(Subject.DEAL, light_due)
     register_lighter(Subject.CALLBACK, light_callbacks)
@@ -189,6 +193,7 @@ def compose() -> None:
     )
     register_table("callback", Episode)
     register_lamps(lamp_rank_of_deal)
+    register_ending_work(ending_work)
     register_attempts(next_attempts.planned_attempts)
     register_work(CHECKPOINT_WORK)
     register_work(TRIAL_WORK)

@@ -174,6 +174,8 @@ def refuse(form: Form, error: Invalid) -> None:
         error.field = "filled_field"
     elif error.field == "trigger" and error.code in {"checkpoints.date", "checkpoints.offset"}:
         error.field = "date_field" if error.code == "checkpoints.date" else "offset"
+    elif error.field == "stage_id":  # the place of the form, no field of it
+        error.field = ""
     form.refuse(error)
 
 

@@ -26,7 +26,8 @@ def local(moment: datetime) -> datetime:
 
 
 def day_time(moment: datetime) -> str:
-    """``today 14:05``, ``yesterday 9:10``, ``Thu 3 Nov 16:05`` within six days, else ``3 Nov 14:05`` or ``3 Nov 2025``.
+    """``today 14:05``, ``yesterday 9:10``, ``Thu 3 Nov 16:05`` within six days, else ``3 Nov 14:05``; of another year ``3 Nov 2025``,
+    or ``3 Nov 2027 14:05`` if it is still to come.
 
     A weekday always has its date: one list can hold last Saturday and next Sunday.
     """
@@ -43,7 +44,8 @@ def day_time(moment: datetime) -> str:
         )
     if then.year == today.year:
         return f"{format_date(then, 'd MMM', locale=place.locale)}{NBSP}{clock}".replace(" ", NBSP)
-    return format_date(then, "d MMM yyyy", locale=place.locale).replace(" ", NBSP)
+    said = format_date(then, "d MMM yyyy", locale=place.locale)
+    return (f"{said} {clock}" if days > 0 else said).replace(" ", NBSP)
 
 
 def with_apostrophes(name: str) -> str:

@@ -1,7 +1,7 @@
 """The texts of a lamp: its client, and how its time was counted, in the reader's language and time zone."""
 
 from pbxcrm.checkpoints.counting import counted, waits
-from pbxcrm.checkpoints.models import Lamp
+from pbxcrm.checkpoints.models import Checkpoint, Lamp
 from pbxcrm.deals.models import Stage
 from pbxcrm.reports.lamp_rows import LampRow
 from pbxcrm.shared.numbers import format_for_people
@@ -18,10 +18,10 @@ def client(row: LampRow) -> str:
     return _("Number withheld") if row.deal is None or row.episode is not None else words.deal_title(row.deal)
 
 
-def explained(lamp: Lamp, stage: Stage | None) -> list[str]:
+def explained(lamp: Lamp, checkpoint: Checkpoint | None, stage: Stage | None) -> list[str]:
     """Why the lamp burns and how its time was counted, or when an armed one will light: what every "why?" of a lamp says."""
     if lamp.lit_at is None:
-        return words.because(waits(lamp, stage.name if stage is not None else "").stored())
+        return words.because(waits(lamp, checkpoint, stage.name if stage is not None else "").stored())
     return words.because(lamp.reason) + arithmetic(lamp, stage)
 
 

@@ -24,6 +24,8 @@ from starlette.types import ExceptionHandler
 
 from pbxcrm.shared.db import is_full
 from pbxcrm.shared.errors import PbxcrmError, TooManyAttempts
+from pbxcrm.tasks.work_rules import EndedByWork
+from web import words
 from web.answers import toast
 from web.api.problems import problem, problem_of
 from web.database_timeout import DatabaseHangs
@@ -79,7 +81,10 @@ def handlers() -> Mapping[type[Exception] | int, ExceptionHandler]:
 async def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, PbxcrmError)
     # Errors of the API are in English: its readers are programs.
-    detail = str(error) if _for_program(request) else _(error.message).format(**error.params)
+    if isinstance(error, EndedByWork) and not _for_program(request):
+        detail = words.ended_by(error.works)
+    else:
+        detail = str(error) if _for_program(request) else _(error.message).format(**error.params)
     if request.url.path.startswith("/api/"):
         return problem_of(error)
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooManyAttempts) else {}

@@ -60,4 +60,5 @@ def _local_time(moment: datetime) -> str:
 
 
 def _day(then: datetime) -> str:
-    return with_apostrophes(format_date(then, "EEE d MMM", locale=here().locale)).replace(" ", NBSP)
+    pattern = "EEE d MMM" if then.year == local(here().now).year else "EEE d MMM yyyy"
+    return with_apostrophes(format_date(then, pattern, locale=here().locale)).replace(" ", NBSP)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Container, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pbxcrm.audit.models import AuditEntry
@@ -18,6 +18,7 @@ from pbxcrm.shared import reasons
 from pbxcrm.shared.text_match import has_letters as has_letters  # noqa: PLC0414 - for templates
 from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import Progress, progress_of
+from pbxcrm.tasks.work_rules import EndingWork, in_words
 from web import reason_params
 from web.formats import day_time, working_span
 from web.i18n import N_, ngettext, pgettext
@@ -231,6 +232,31 @@ def deal_title(deal: Deal) -> str:
 def task_title(task: Task) -> str:
     """The title: translated if the product wrote it, else as it was typed."""
     return numbers_together(" ".join(because(task.title_code)) or task.title)
+
+
+def ended_by(works: Sequence[EndingWork]) -> str:
+    """Which work ends the task of a lamp."""
+    return in_words(works, lambda way: " ".join(because(way.stored())), _)
+
+
+def plan_ends(task: Task, days: int) -> datetime:
+    """Until when a next task counts as work at most, if that is for so many days."""
+    return task.created_at + timedelta(days=days)
+
+
+def counts_less(task: Task, days: int) -> bool:
+    """Whether somebody has set the next task for later than it counts as work."""
+    return task.created_by_id is not None and (task.first_due_at or task.due_at) > plan_ends(task, days)
+
+
+def watched_again(at: datetime, days: int) -> str:
+    """From when the clocks of a deal run again, although its next task is due later."""
+    said = ngettext(
+        "The deal is watched again from {time}: a next task counts for at most %(num)d day here. To wait longer, pause the deal.",
+        "The deal is watched again from {time}: a next task counts for at most %(num)d days here. To wait longer, pause the deal.",
+        days,
+    )
+    return (said % {"num": days}).format(time=day_time(at))
 
 
 def lost_reason(deal: Deal) -> str:

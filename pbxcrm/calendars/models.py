@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.shared.columns import link, maybe_link, row_id, utc_column
+from pbxcrm.shared.columns import NEVER_REUSED, link, maybe_link, row_id, utc_column
 from pbxcrm.shared.config_cache import cached_config
 
 
@@ -15,6 +15,7 @@ class Calendar(SQLModel, table=True):
     """A calendar. Teams and people refer to theirs (``calendar_id``); those without one use the default."""
 
     __tablename__ = "calendars"
+    __table_args__ = NEVER_REUSED
 
     id: int | None = row_id()
     name: str = Field(max_length=100, unique=True)
@@ -55,6 +56,7 @@ class Leave(SQLModel, table=True):
     """A person is away from ``starts_at`` until ``ends_at`` (exclusive); ``deputy_id`` stands in."""
 
     __tablename__ = "leaves"
+    __table_args__ = NEVER_REUSED
 
     id: int | None = row_id()
     user_id: int = link("users.id")

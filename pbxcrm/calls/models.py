@@ -7,7 +7,16 @@ from sqlalchemy import JSON, Column, Connection, Index, Text, UniqueConstraint, 
 from sqlalchemy.orm import Mapper
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.shared.columns import json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import (
+    NEVER_REUSED,
+    json_list,
+    json_object,
+    link,
+    maybe_link,
+    maybe_utc_column,
+    row_id,
+    utc_column,
+)
 from pbxcrm.shared.config_cache import cached_config
 from pbxcrm.shared.core_sql import insert_new
 from pbxcrm.shared.numbers import LONGEST_NUMBER
@@ -22,6 +31,7 @@ class Line(SQLModel, table=True):
     """A telephone line with its rules. A call belongs to the first line (by position) all of whose globs match."""
 
     __tablename__ = "lines"
+    __table_args__ = NEVER_REUSED
 
     id: int | None = row_id()
     name: str = Field(max_length=100, unique=True)

@@ -1,18 +1,22 @@
 """Who sees a lamp, and who may work on an escalation."""
 
-from sqlalchemy import ColumnElement, false, literal_column, or_, true
-from sqlmodel import col
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, false, literal_column, or_, true
+from sqlalchemy.orm import aliased
+from sqlmodel import col, select
 
 from pbxcrm.access import SEES_EVERYTHING, Role, Viewer, teammates
 from pbxcrm.access.permissions import Permission, can
 from pbxcrm.checkpoints.models import Lamp
 
 
-def visible_lamps(viewer: Viewer) -> ColumnElement[bool]:
+def visible_lamps(viewer: Viewer, lamp: type[Lamp] = Lamp) -> ColumnElement[bool]:
     """Lamps whose owner or addressee is the viewer; a manager also sees lamps of teammates and lamps without an owner."""
     if viewer.role in SEES_EVERYTHING:
         return true()
-    owner, addressee = col(Lamp.owner_id), col(Lamp.addressee_id)
+    owner, addressee = col(lamp.owner_id), col(lamp.addressee_id)
     if viewer.role is not Role.MANAGER:
         return or_(owner == viewer.user_id, addressee == viewer.user_id)
     return or_(owner.is_(None), owner.in_(teammates(viewer)), addressee == viewer.user_id)
@@ -28,11 +32,11 @@ def waiting_for(viewer: Viewer) -> ColumnElement[bool]:
     return or_(owner.is_(None), owner.in_(teammates(viewer)))
 
 
-def visible_escalations(viewer: Viewer) -> ColumnElement[bool]:
+def visible_escalations(viewer: Viewer, lamp: type[Lamp] = Lamp) -> ColumnElement[bool]:
     """Lamps that reached a manager, for roles that may read escalations; none for others."""
     if not can(viewer, Permission.ESCALATIONS_READ):
         return false()
-    return col(Lamp.is_escalation) & visible_lamps(viewer)
+    return col(lamp.is_escalation) & visible_lamps(viewer, lamp)
 
 
 def editable_escalations(viewer: Viewer) -> ColumnElement[bool]:
@@ -40,9 +44,31 @@ def editable_escalations(viewer: Viewer) -> ColumnElement[bool]:
     return visible_escalations(viewer) if can(viewer, Permission.ESCALATIONS_WORK) else false()
 
 
-def is_burning() -> ColumnElement[bool]:
+def is_burning(lamp: type[Lamp] = Lamp) -> ColumnElement[bool]:
     """Burning lamps, in the words of ``ix_lamps_burning``: with a bind parameter no database would be sure to use the index."""
-    return col(Lamp.state) == literal_column("'burning'")
+    return col(lamp.state) == literal_column("'burning'")
+
+
+def subject_key() -> ColumnElement[int]:
+    """A number of the deal or callback of a lamp, for counting each of them once: that of a callback is negative."""
+    return case((col(Lamp.subject) == literal_column("'deal'"), col(Lamp.deal_id)), else_=-col(Lamp.callback_id))
+
+
+def is_first(listed: Callable[[type[Lamp]], ColumnElement[bool]]) -> ColumnElement[bool]:
+    """The first burning lamp of each deal or callback among those that are ``listed``: however many burn for it, it is one thing to do."""
+    other = aliased(Lamp)
+    of_deal = and_(col(other.deal_id) == col(Lamp.deal_id), col(other.subject) == literal_column("'deal'"))
+    earlier = and_(col(other.id) < col(Lamp.id), is_burning(other), listed(other))
+
+    def exists(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+        found: Any = select(literal_column("1")).where(condition, earlier)
+        there: ColumnElement[bool] = found.correlate(Lamp).exists()
+        return there
+
+    return case(
+        (col(Lamp.subject) == literal_column("'deal'"), ~exists(of_deal)),
+        else_=~exists(col(other.callback_id) == col(Lamp.callback_id)),
+    )
 
 
 def is_parked() -> ColumnElement[bool]:

@@ -3,10 +3,11 @@
 The database may hold a million lamps. Burning and armed ones are found by partial indexes, and at most ``MOST`` are read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from statistics import median
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, String, case, cast, func, literal, literal_column, null, type_coerce
@@ -15,9 +16,10 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
-from pbxcrm.checkpoints.access import is_burning, visible_lamps, waiting_for
+from pbxcrm.checkpoints.access import is_burning, is_first, subject_key, visible_lamps, waiting_for
 from pbxcrm.checkpoints.context import load_engine
 from pbxcrm.checkpoints.models import Checkpoint, Lamp
+from pbxcrm.checkpoints.queries import beside
 from pbxcrm.checkpoints.relighting import is_reaction
 from pbxcrm.checkpoints.rules import clock_key
 from pbxcrm.deals.models import Deal, Stage
@@ -26,8 +28,6 @@ from pbxcrm.shared.core_sql import fetch, load_by_id
 MOST = 20_000  # lamps that are counted at once; a page says when there are more
 # Literals exactly as in the conditions of the partial indexes: SQLite would not use the indexes with bind parameters.
 BURNS = is_burning()
-#: Each neglected deal or callback once: its escalations burn beside the lamp before them, and stand on the page of escalations.
-ONCE = ~col(Lamp.is_escalation) | (col(Lamp.step) == 0)
 WAITS = (col(Lamp.state) == literal_column("'armed'")) & col(Lamp.parked_at).is_(None)
 
 
@@ -70,21 +70,23 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class ListedLamp:
-    """A lamp with its related rows; ``deal`` is None for a callback without one."""
+    """A lamp with its related rows; ``deal`` is None for a callback without one. ``others``: lamps that burn for the same deal or
+    callback, with their checkpoints.
+    """
 
     lamp: Lamp
     checkpoint: Checkpoint | None
     stage: Stage | None
     deal: Deal | None
+    others: tuple[tuple[Lamp, Checkpoint | None], ...] = ()
 
 
 async def burning_by_owner(session: AsyncSession, viewer: Viewer) -> dict[int | None, int]:
-    """The number of burning lamps of each owner (None: nobody), each subject once; of at most ``MOST`` lamps, the oldest."""
-    query = columns(col(Lamp.owner_id)).where(BURNS, ONCE, visible_lamps(viewer)).order_by(col(Lamp.lit_at)).limit(MOST)
-    found = query.subquery()
-    return dict(
-        tuple(row) for row in await fetch(session, columns(found.c.owner_id, func.count()).group_by(found.c.owner_id))
-    )
+    """For how many deals and callbacks of each owner (None: nobody) something burns; of at most ``MOST`` lamps, the oldest."""
+    query = columns(col(Lamp.owner_id), subject_key().label("subject")).where(BURNS, visible_lamps(viewer))
+    found = query.order_by(col(Lamp.lit_at)).limit(MOST).subquery()
+    counted = columns(found.c.owner_id, func.count(found.c.subject.distinct())).group_by(found.c.owner_id)
+    return dict(tuple(row) for row in await fetch(session, counted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +153,15 @@ def _begins_of_number(part: float) -> datetime:
 async def rows_burning(
     session: AsyncSession, viewer: Viewer, *, limit: int, owner: ColumnElement[bool] | None = None
 ) -> list[ListedLamp]:
-    """The burning lamps with their related rows, each subject once, oldest first. ``owner``: an additional condition."""
-    query = select(Lamp).where(BURNS, ONCE, visible_lamps(viewer)).order_by(col(Lamp.lit_at), col(Lamp.id)).limit(limit)
-    return await _rows(session, (await session.exec(query.where(owner) if owner is not None else query)).all())
+    """The burning lamps with their related rows, each deal and callback once with the others that burn for it, oldest first. ``owner``:
+    an additional condition.
+    """
+    first = is_first(lambda lamp: visible_lamps(viewer, lamp))
+    query = (
+        select(Lamp).where(BURNS, first, visible_lamps(viewer)).order_by(col(Lamp.lit_at), col(Lamp.id)).limit(limit)
+    )
+    lamps = (await session.exec(query.where(owner) if owner is not None else query)).all()
+    return await _rows(session, lamps, await beside(session, viewer, lamps))
 
 
 async def rows_lighting(
@@ -218,11 +226,20 @@ async def paces(session: AsyncSession, viewer: Viewer, since: datetime) -> dict[
     return found
 
 
-async def _rows(session: AsyncSession, lamps: Sequence[Lamp]) -> list[ListedLamp]:
-    checkpoints = await load_by_id(session, Checkpoint, {lamp.checkpoint_id for lamp in lamps})
+async def _rows(
+    session: AsyncSession, lamps: Sequence[Lamp], others: Mapping[int | None, Sequence[Lamp]] = MappingProxyType({})
+) -> list[ListedLamp]:
+    known = [*lamps, *(lamp for theirs in others.values() for lamp in theirs)]
+    checkpoints = await load_by_id(session, Checkpoint, {lamp.checkpoint_id for lamp in known})
     stages = await load_by_id(session, Stage, {lamp.stage_id for lamp in lamps})
     deals = await load_by_id(session, Deal, {lamp.deal_id for lamp in lamps})
     return [
-        ListedLamp(lamp, checkpoints.get(lamp.checkpoint_id), stages.get(lamp.stage_id), deals.get(lamp.deal_id))
+        ListedLamp(
+            lamp,
+            checkpoints.get(lamp.checkpoint_id),
+            stages.get(lamp.stage_id),
+            deals.get(lamp.deal_id),
+            tuple((each, checkpoints.get(each.checkpoint_id)) for each in others.get(lamp.id, ())),
+        )
         for lamp in lamps
     ]

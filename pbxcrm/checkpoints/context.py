@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calendars.queries import Calendars, load_calendars
 from pbxcrm.calendars.working_time import WorkingTime
-from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, TriggerKind
+from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, TriggerKind, WorkKind
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared import reasons
@@ -39,6 +39,12 @@ class Watched:
         if first is None or not self.steps:
             return None
         return (first, *(step.after_minutes or 0 for step in self.steps[1:]))
+
+    @property
+    def only_asks_for_field(self) -> bool:
+        """Whether it waits for nothing but a field: then it watches a deal only while that is empty."""
+        kinds = set(self.checkpoint.work) - {WorkKind.STAGE_MOVED.value}
+        return self.checkpoint.trigger == TriggerKind.STAGE and kinds == {WorkKind.FIELD_FILLED.value}
 
     def watches_date(self, name: str) -> bool:
         """Whether it watches this one of ``deal_facts.DATES``."""

@@ -4,9 +4,11 @@ Moments are ISO 8601, the counted time is ISO intervals with blanks between them
 """
 
 from dataclasses import replace
+from datetime import datetime
 
-from pbxcrm.checkpoints.models import Lamp
-from pbxcrm.checkpoints.rules import is_looked_again
+from pbxcrm.checkpoints.deal_facts import DATES
+from pbxcrm.checkpoints.models import Checkpoint, Lamp, TriggerKind
+from pbxcrm.checkpoints.rules import date_of_entry, is_looked_again
 from pbxcrm.shared.reasons import Reason, reason
 
 GAP = "…"  # in place of the stretches of a long wait that are not kept
@@ -29,18 +31,33 @@ def counted(lamp: Lamp, stage_name: str) -> Reason | None:
     )
 
 
-def waits(lamp: Lamp, stage_name: str) -> Reason:
-    """The same for an armed lamp: since when, the norm, and when it will light. ``stage_name``: empty without a stage."""
-    code = "lamp.waits_later" if lamp.step else "lamp.waits_stage" if stage_name else "lamp.waits"
+def waits(lamp: Lamp, checkpoint: Checkpoint | None, stage_name: str) -> Reason:
+    """The same for an armed lamp: since when, the norm or the date, and when it will light. ``stage_name``: empty without a stage."""
+    lights = {"lit_at": lamp.due_at.isoformat(), "working_minutes": str(lamp.minutes)}
+    told = {**lights, "since_at": lamp.entered_at.isoformat(), "stage": stage_name}
     if is_looked_again(lamp):
-        code = "lamp.waits_again"
-    return reason(
-        code,
-        since_at=lamp.entered_at.isoformat(),
-        lit_at=lamp.due_at.isoformat(),
-        working_minutes=lamp.minutes,
-        stage=stage_name,
-    )
+        return Reason("lamp.waits_again", told)
+    if lamp.step:
+        return Reason("lamp.waits_later", told)
+    date = date_of_entry(lamp.entry)
+    if checkpoint is not None and checkpoint.trigger == TriggerKind.DATE and date is not None:
+        code = "lamp.waits_date_norm" if lamp.minutes else "lamp.waits_date"
+        return Reason(*date_said(checkpoint, date), (Reason(code, lights),))
+    if checkpoint is not None and checkpoint.trigger == TriggerKind.SILENCE:
+        return Reason("lamp.waits_silence", told)
+    return Reason("lamp.waits_stage" if stage_name else "lamp.waits", told)
+
+
+def date_said(checkpoint: Checkpoint, date: datetime) -> tuple[str, dict[str, str]]:
+    """Which date the checkpoint watches, what it is, and how long before or after it the clock begins: a reason's code and parameters."""
+    offset = checkpoint.offset_minutes
+    code = "lamp.date_before" if offset < 0 else "lamp.date_after" if offset else "lamp.date_at"
+    told = {
+        "key": DATES.get(checkpoint.field, checkpoint.field),
+        "date_at": date.isoformat(),
+        "checkpoint": checkpoint.name,
+    }
+    return code, {**told, "working_minutes": str(abs(offset))} if offset else told
 
 
 def with_arithmetic(lamp: Lamp, stage_name: str) -> Reason:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, func
 from sqlalchemy import select as columns
@@ -17,8 +17,9 @@ from pbxcrm.checkpoints.addressee_rules import goes_to_manager
 from pbxcrm.checkpoints.context import Watched
 from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Pause, Subject, TriggerKind, WorkKind
 from pbxcrm.checkpoints.rules import Rest, Work
-from pbxcrm.deals.fields import BY_KEY, MOMENTS
-from pbxcrm.deals.models import Deal, StageMove
+from pbxcrm.deals.fields import BY_KEY, MOMENTS, is_filled, was_filled
+from pbxcrm.deals.models import Deal, Pipeline, StageMove
+from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.reasons import N_
@@ -54,9 +55,24 @@ class Talk:
     by_id: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """When a field of a deal was filled: ``spans`` that are over, and since when it is (None: it is empty). ``works``: each filling."""
+
+    spans: tuple[Rest, ...] = ()
+    since: datetime | None = None
+    works: tuple[Work, ...] = ()
+
+    @property
+    def standing(self) -> Work | None:
+        """The filling that still stands. One that was emptied again was no work: otherwise two clicks would silence any deal."""
+        return self.works[-1] if self.works and self.since == self.works[-1].at else None
+
+
 @dataclass(slots=True)
 class DealFacts:
-    """The facts of one deal. ``move_id``: the move into its current stage, ``moved_by_id``: who made it.
+    """The facts of one deal. ``move_id``: the move into its current stage, ``moved_by_id``: who made it, ``has_moved``: it came from
+    another stage.
 
     ``given``: when a manager who was asked first gave the deal to somebody else. That starts the clock anew, since nobody was asked
     before the manager, and nobody would be asked again.
@@ -68,9 +84,10 @@ class DealFacts:
     deal: Deal
     move_id: int
     moved_by_id: int | None = None
+    has_moved: bool = False
     talks: list[Talk] = field(default_factory=list)
     planned: list[Work] = field(default_factory=list)
-    filled: list[tuple[str, Work]] = field(default_factory=list)  # with the key of the field
+    filled: dict[str, Filling] = field(default_factory=dict)  # by the key of the field
     rests: tuple[Rest, ...] = ()
     next_task_at: datetime | None = None
     next_attempt_at: datetime | None = None
@@ -94,9 +111,24 @@ class DealFacts:
             ]
         if WorkKind.NEXT_TASK in kinds:
             found += self.planned
-        if WorkKind.FIELD_FILLED in kinds:
-            found += [work for key, work in self.filled if key == watched.checkpoint.field]
+        if WorkKind.STAGE_MOVED in kinds and self.has_moved and watched.checkpoint.trigger != TriggerKind.STAGE:
+            moved_at = self.deal.stage_since
+            found.append(Work(moved_at, WorkKind.STAGE_MOVED, f"move:{self.move_id}", moved_at, self.moved_by_id))
+        if WorkKind.FIELD_FILLED in kinds and not watched.only_asks_for_field:
+            found += [work for work in (self.filling_of(watched).standing,) if work is not None]
         return found
+
+    def filling_of(self, watched: Watched) -> Filling:
+        """When the field was filled that this checkpoint asks for."""
+        return self.filled.get(watched.checkpoint.field, Filling())
+
+    def has_what_is_asked(self, watched: Watched) -> bool:
+        """Whether the checkpoint asks for nothing but a field, and that is filled."""
+        return watched.only_asks_for_field and self.filling_of(watched).since is not None
+
+    def rests_for(self, watched: Watched) -> tuple[Rest, ...]:
+        """When the clock of this checkpoint stands still: pauses, and where nothing but a field is asked for, while it was filled."""
+        return (*self.rests, *self.filling_of(watched).spans) if watched.only_asks_for_field else self.rests
 
     def date(self, name: str) -> datetime | None:
         """The value of one of ``DATES``; None if it is empty or unknown."""
@@ -115,10 +147,12 @@ async def load_deal_facts(
     ids = [deal.id for deal in deals if deal.id is not None]
     latest = select(func.max(StageMove.id)).where(col(StageMove.deal_id).in_(ids)).group_by(col(StageMove.deal_id))
     moves = await session.exec(
-        select(StageMove.deal_id, StageMove.id, StageMove.by_id).where(col(StageMove.id).in_(latest))
+        select(StageMove.deal_id, StageMove.id, StageMove.by_id, StageMove.from_stage_id).where(
+            col(StageMove.id).in_(latest)
+        )
     )
-    last = {deal_id: (move_id or 0, by_id) for deal_id, move_id, by_id in moves.all()}
-    facts = {deal.id: DealFacts(deal, *last.get(deal.id, (0, None))) for deal in deals if deal.id is not None}
+    last = {deal_id: (move_id or 0, by_id, left is not None) for deal_id, move_id, by_id, left in moves.all()}
+    facts = {deal.id: DealFacts(deal, *last.get(deal.id, (0, None, False))) for deal in deals if deal.id is not None}
     watched = list(watched)
     asked = {kind for each in watched for kind in each.checkpoint.work}
     triggers = {each.checkpoint.trigger for each in watched}
@@ -126,8 +160,11 @@ async def load_deal_facts(
         await _add_talks(session, facts, people)
     if WorkKind.NEXT_TASK in asked or TriggerKind.DATE in triggers:
         await _add_tasks(session, facts)
-    if WorkKind.FIELD_FILLED in asked:
-        await _add_filled(session, facts)
+    if (
+        keys := {each.checkpoint.field for each in watched if WorkKind.FIELD_FILLED in each.checkpoint.work}
+        & BY_KEY.keys()
+    ):
+        await _add_filled(session, facts, keys)
     if any(each.watches_date(NEXT_ATTEMPT) for each in watched):
         for deal_id, planned_at in (await _attempts[0](session, list(facts))).items():
             facts[deal_id].next_attempt_at = planned_at
@@ -195,8 +232,10 @@ async def _add_talks(session: AsyncSession, facts: dict[int, DealFacts], people:
 async def _add_tasks(session: AsyncSession, facts: dict[int, DealFacts]) -> None:
     """Next tasks that people have set. Such a task stops the clock until its first due date; postponing it changes nothing.
 
-    One that is cancelled before that date was no work: otherwise two clicks would silence any deal.
+    It counts for the longest time that the pipeline allows: otherwise a task of twenty years would silence the deal. One that is
+    cancelled before was no work: otherwise two clicks would.
     """
+    pipelines = (await load_funnel(session)).pipelines
     rows = await session.exec(
         select(Task).where(
             col(Task.deal_id).in_(list(facts)),
@@ -206,7 +245,8 @@ async def _add_tasks(session: AsyncSession, facts: dict[int, DealFacts]) -> None
     )
     for task in rows.all():
         each = facts[task.deal_id or 0]
-        until = task.first_due_at or task.due_at
+        pipeline = pipelines[each.deal.pipeline_id]
+        until = planned_until(pipeline, task)
         if task.status == TaskStatus.CANCELLED and task.done_at is not None and task.done_at < until:
             continue
         if task.done_at is not None:
@@ -218,6 +258,11 @@ async def _add_tasks(session: AsyncSession, facts: dict[int, DealFacts]) -> None
         )
         if task.status == TaskStatus.OPEN and (each.next_task_at is None or task.due_at < each.next_task_at):
             each.next_task_at = task.due_at
+
+
+def planned_until(pipeline: Pipeline, task: Task) -> datetime:
+    """Until when a next task stops the clocks of its deal."""
+    return min(task.first_due_at or task.due_at, task.created_at + timedelta(days=pipeline.longest_plan_days))
 
 
 def _lamps_of(deal_ids: Iterable[int], checkpoint_ids: list[int], state: LampState) -> tuple[ColumnElement[bool], ...]:
@@ -260,18 +305,44 @@ async def _add_burning_dates(session: AsyncSession, facts: dict[int, DealFacts],
             facts[lamp.deal_id].burning_dates[lamp.checkpoint_id] = lamp
 
 
-async def _add_filled(session: AsyncSession, facts: dict[int, DealFacts]) -> None:
+async def _add_filled(session: AsyncSession, facts: dict[int, DealFacts], keys: Collection[str]) -> None:
     await write_down(session)  # the change that is told just now is one of them
     rows = await session.exec(
-        select(AuditEntry).where(
+        select(AuditEntry)
+        .where(
             AuditEntry.entity == "deal",
             col(AuditEntry.entity_id).in_([str(deal_id) for deal_id in facts]),
             AuditEntry.action == "deal.edited",
         )
+        .order_by(col(AuditEntry.id))
     )
+    changes: dict[tuple[int, str], list[AuditEntry]] = {}
     for row in rows.all():
-        changed = row.data.get("changed") or {}
-        for key, values in changed.items():
-            if isinstance(values, dict) and values.get("after") not in {None, ""}:
-                work = Work(row.at, WorkKind.FIELD_FILLED, f"audit:{row.id}", row.at, row.actor_id)
-                facts[int(row.entity_id)].filled.append((key, work))
+        for key in keys & (row.data.get("changed") or {}).keys():
+            changes.setdefault((int(row.entity_id), key), []).append(row)
+    for deal_id, each in facts.items():
+        for key in keys:
+            each.filled[key] = _filling(each.deal, key, changes.get((deal_id, key), ()))
+
+
+def _filling(deal: Deal, key: str, changes: Sequence[AuditEntry]) -> Filling:
+    spans: list[Rest] = []
+    works: list[Work] = []
+    since: datetime | None = None
+    for number, row in enumerate(changes):
+        values = row.data["changed"][key]
+        before, after = was_filled(key, values.get("before")), was_filled(key, values.get("after"))
+        if number == 0 and before:
+            since = deal.created_at
+        if after and not before:
+            since = row.at
+            works.append(Work(row.at, WorkKind.FIELD_FILLED, f"audit:{row.id}", row.at, row.actor_id))
+        elif before and not after:
+            if since is not None:
+                spans.append(Rest(since, row.at))
+            since = None
+    if not is_filled(getattr(deal, key)):  # what the deal has is the truth, whatever was written down
+        since = None
+    elif since is None:
+        since = deal.created_at
+    return Filling(tuple(spans), since, tuple(works))

@@ -14,6 +14,7 @@ from pbxcrm.checkpoints.whom_queries import fault_of_team, fault_of_whom
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.models import Pipeline, Stage
 from pbxcrm.deals.pipeline_rules import LONGEST_NORM
+from pbxcrm.deals.rules import is_closing
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.whom import USER, is_whom
 from pbxcrm.shared.errors import Invalid
@@ -54,9 +55,12 @@ def check_trigger(kind: str, field: str, offset: int) -> None:
         raise Invalid("trigger", "checkpoints.offset", "A lamp lights at most a year before or after its date.")
 
 
-def check_work(work: Sequence[str], talked_seconds: int) -> list[str]:
-    """The kinds of work in the order of ``WorkKind``, each once. Raises Invalid at ``work`` or ``talked_seconds``."""
-    if not set(work) <= set(WorkKind):
+def check_work(work: Sequence[str], trigger: str, talked_seconds: int) -> list[str]:
+    """The kinds of work in the order of ``WorkKind``, each once. Raises Invalid at ``work`` or ``talked_seconds``.
+
+    Nothing else can put out a lamp, so a stage or a date needs one; a conversation always ends a silence.
+    """
+    if not set(work) <= set(WorkKind) or (not work and trigger in {TriggerKind.STAGE, TriggerKind.DATE}):
         raise Invalid("work", "checkpoints.work", "Choose what counts as work.")
     if not 0 <= talked_seconds <= 24 * 3600:
         raise Invalid("talked_seconds", "checkpoints.talked", "A conversation that counts lasts at most a day.")
@@ -64,14 +68,26 @@ def check_work(work: Sequence[str], talked_seconds: int) -> list[str]:
 
 
 def check_steps(
-    steps: Sequence[StepChange], people: Directory, *, trigger: str, needs_minutes: bool, is_active: bool = True
+    steps: Sequence[StepChange],
+    people: Directory,
+    *,
+    trigger: str,
+    needs_minutes: bool,
+    lacks_norm: bool = False,
+    is_active: bool = True,
 ) -> list[StepChange]:
-    """The checked steps. ``needs_minutes``: there is no stage norm for the first step to use. Raises Invalid at ``steps``.
+    """The checked steps. ``needs_minutes``: there is no stage whose norm the first step could use; ``lacks_norm``: the stage has none.
+    Raises Invalid at ``steps``.
 
     A later step may come together with the one before it, and the first of a date at the date itself: after 0 minutes.
     """
     if not 1 <= len(steps) <= MOST_STEPS:
         raise Invalid("steps", "checkpoints.steps", "A checkpoint has one to {most} steps.", most=MOST_STEPS)
+    if lacks_norm and steps[0].after_minutes is None:
+        said = N_(
+            "The stage has no norm. Say after how much working time the step comes, or give the stage a norm first."
+        )
+        raise Invalid("steps", "checkpoints.no_norm", said, position=0, part="after")
     first = TriggerKind(trigger) if trigger != TriggerKind.DATE else None
     return [
         _check_step(
@@ -202,14 +218,15 @@ async def check_change(session: AsyncSession, change: CheckpointChange, checkpoi
     people = await load_directory(session)
     name = check_name(change.name)
     check_trigger(change.trigger, change.field, change.offset_minutes)
-    work = check_work(change.work, change.talked_seconds)
+    work = check_work(change.work, change.trigger, change.talked_seconds)
     stage = await _place(session, change)
+    is_of_stage = change.trigger == TriggerKind.STAGE
     steps = check_steps(
         change.steps,
         people,
         trigger=change.trigger,
-        needs_minutes=change.trigger in {TriggerKind.SILENCE, TriggerKind.CALLBACK}
-        or (change.trigger == TriggerKind.STAGE and stage is None),
+        needs_minutes=change.trigger in {TriggerKind.SILENCE, TriggerKind.CALLBACK} or (is_of_stage and stage is None),
+        lacks_norm=is_of_stage and change.is_active and stage is not None and stage.norm_minutes is None,
         is_active=change.is_active,
     )
     if change.is_active and change.trigger != TriggerKind.CALLBACK:
@@ -257,6 +274,9 @@ async def _place(session: AsyncSession, change: CheckpointChange) -> Stage | Non
             raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
         if change.pipeline_id not in {None, stage.pipeline_id}:
             raise Invalid("pipeline_id", "deals.other_pipeline", "The stage belongs to another pipeline.")
+        if is_closing(stage) and change.is_active:
+            said = N_("Deals are closed in this stage, so nothing is watched there. Choose another stage.")
+            raise Invalid("stage_id", "checkpoints.closing", said)
         return stage
     if change.trigger == TriggerKind.STAGE:
         raise Invalid("stage_id", "checkpoints.stage", "Choose the stage that is watched.")

@@ -15,7 +15,8 @@ from pbxcrm.audit.actions import write_down
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.context import EngineContext, Watched, load_engine
-from pbxcrm.checkpoints.deal_facts import DATES, DealFacts, load_deal_facts
+from pbxcrm.checkpoints.counting import date_said
+from pbxcrm.checkpoints.deal_facts import DealFacts, load_deal_facts
 from pbxcrm.checkpoints.lamps import DueLampState, carry_out, hold_open, light_claimed
 from pbxcrm.checkpoints.lighting import DueLamp, LampEnding, LampSubject, hand_over_lamp, put_out
 from pbxcrm.checkpoints.models import (
@@ -34,11 +35,13 @@ from pbxcrm.checkpoints.rules import (
     ACCEPTED,
     Base,
     Clock,
+    Rest,
     Work,
     base_of,
     clock_key,
     due_of,
     entry_of,
+    entry_of_date,
     is_looked_again,
     worked_between,
 )
@@ -51,6 +54,7 @@ _WORK_REASONS = {
     WorkKind.TALKED: "lamp.out_talked",
     WorkKind.NEXT_TASK: "lamp.out_planned",
     WorkKind.FIELD_FILLED: "lamp.out_filled",
+    WorkKind.STAGE_MOVED: "lamp.out_stage",
 }
 
 
@@ -214,7 +218,7 @@ def subject_of(context: EngineContext, watched: Watched, facts: DealFacts, stage
         if is_looked_again(lamp) and (accepted := facts.accepted.get(watched.id)) is not None:
             return _said_again(context, accepted, behind)
         if (date := facts.date(checkpoint.field)) is not None and checkpoint.trigger == TriggerKind.DATE:
-            return Reason(*_date_said(checkpoint, date), tuple(behind))
+            return Reason(*date_said(checkpoint, date), tuple(behind))
         told = {"norm": str(lamp.minutes), "stage": stage_name, "checkpoint": checkpoint.name}
         code = {TriggerKind.DATE.value: "lamp.date", TriggerKind.SILENCE.value: "lamp.silence"}
         return Reason(code.get(checkpoint.trigger, "lamp.stage"), told, tuple(behind))
@@ -243,7 +247,7 @@ def subject_of(context: EngineContext, watched: Watched, facts: DealFacts, stage
         title=title,
         working=context.working_of(deal.responsible_id),
         stage_name=stage_name,
-        rests=facts.rests,
+        rests=facts.rests_for(watched),
     )
 
 
@@ -251,18 +255,6 @@ def _said_again(context: EngineContext, accepted: Lamp, behind: Sequence[Reason]
     """Why a deal is asked about again after a manager accepted its delay."""
     at = (accepted.out_at or accepted.entered_at).isoformat()
     return Reason("lamp.again", {"who": context.people.name(accepted.out_by_id) or "—", "date_at": at}, tuple(behind))
-
-
-def _date_said(checkpoint: Checkpoint, date: datetime) -> tuple[str, dict[str, str]]:
-    """Which date the checkpoint watches, what it is, and how long before or after it the clock begins: a reason's code and parameters."""
-    offset = checkpoint.offset_minutes
-    code = "lamp.date_before" if offset < 0 else "lamp.date_after" if offset else "lamp.date_at"
-    told = {
-        "key": DATES.get(checkpoint.field, checkpoint.field),
-        "date_at": date.isoformat(),
-        "checkpoint": checkpoint.name,
-    }
-    return code, {**told, "working_minutes": str(abs(offset))} if offset else told
 
 
 async def light_due(session: AsyncSession, context: EngineContext, claimed: Sequence[Lamp], now: datetime) -> int:
@@ -324,14 +316,14 @@ def clock_of_deal(watched: Watched, facts: DealFacts, context: EngineContext) ->
     such date, or there was work after the date.
     """
     deal, checkpoint, minutes = facts.deal, watched.checkpoint, watched.minutes
-    if minutes is None or watched not in context.watching.of_deal(deal):
+    if minutes is None or watched not in context.watching.of_deal(deal) or facts.has_what_is_asked(watched):
         return None
     working, accepted = context.working_of(deal.responsible_id), facts.accepted.get(watched.id)
     given: Sequence[Work] = facts.given.get(watched.id, ())
-    until = _acceptance(accepted)
+    until, rests = _acceptance(accepted), facts.rests_for(watched)
 
     def due(since: datetime, wanted: float) -> datetime:
-        return due_of(working, since, wanted, facts.rests)
+        return due_of(working, since, wanted, rests)
 
     if checkpoint.trigger == TriggerKind.DATE:
         burning = facts.burning_dates.get(watched.id)
@@ -343,7 +335,7 @@ def clock_of_deal(watched: Watched, facts: DealFacts, context: EngineContext) ->
         if date is None or begins is None:
             return None
         base = Base(begins, "")
-        entry = f"d{deal.id}:{int(date.timestamp())}"
+        entry = entry_of_date(deal.id or 0, date)
         if until is not None and until.at > base.at:
             base = Base(until.at, until.key)
             entry += f":{until.key}"
@@ -351,7 +343,7 @@ def clock_of_deal(watched: Watched, facts: DealFacts, context: EngineContext) ->
             return None
         if checkpoint.begins_at is not None and not base.key and due(base.at, minutes[0]) <= checkpoint.begins_at:
             return None  # its time had passed before the checkpoint began
-        return _until_accepted(Clock(entry, base.at, minutes, due, deal.responsible_id), base, accepted, working, facts)
+        return _until_accepted(Clock(entry, base.at, minutes, due, deal.responsible_id), base, accepted, working, rests)
     if until is not None:
         given = (*given, until)
     if checkpoint.trigger == TriggerKind.SILENCE:
@@ -362,7 +354,7 @@ def clock_of_deal(watched: Watched, facts: DealFacts, context: EngineContext) ->
         entry = f"m{facts.move_id}:{base.key}"
     since = max(base.at, checkpoint.begins_at) if checkpoint.begins_at is not None else base.at
     clock = Clock(entry, since, minutes, due, deal.responsible_id, checkpoint.begins_at)
-    return _until_accepted(clock, base, accepted, working, facts)
+    return _until_accepted(clock, base, accepted, working, rests)
 
 
 def _acceptance(lamp: Lamp | None) -> Work | None:
@@ -372,13 +364,15 @@ def _acceptance(lamp: Lamp | None) -> Work | None:
     return Work(lamp.out_at, WorkKind.STAGE_MOVED, f"{ACCEPTED}{lamp.id}", lamp.out_at, lamp.out_by_id)
 
 
-def _until_accepted(clock: Clock, base: Base, accepted: Lamp | None, working: WorkingTime, facts: DealFacts) -> Clock:
+def _until_accepted(
+    clock: Clock, base: Base, accepted: Lamp | None, working: WorkingTime, rests: Sequence[Rest]
+) -> Clock:
     """The clock with the time that the manager named for its first step, if it runs since then. Without one the norm runs again."""
     again = accepted.look_again_at if accepted is not None else None
     if again is None or not base.key.startswith(ACCEPTED) or again <= base.at:
         return clock
-    due_at = due_of(working, again, 0, facts.rests)
-    first = round(worked_between(working, clock.since, due_at, facts.rests))
+    due_at = due_of(working, again, 0, rests)
+    first = round(worked_between(working, clock.since, due_at, rests))
     return replace(clock, minutes=(first, *clock.minutes[1:]), first_due=due_at)
 
 
@@ -404,4 +398,6 @@ def last_work(watched: Watched, facts: DealFacts) -> Work | None:
     works = (
         contacts_of(watched, facts) if watched.checkpoint.trigger == TriggerKind.SILENCE else facts.works_for(watched)
     )
+    if facts.has_what_is_asked(watched):
+        works = [*works, *facts.filling_of(watched).works[-1:]]
     return max((work for work in works if work.at >= facts.deal.created_at), key=lambda work: work.at, default=None)

@@ -20,7 +20,7 @@ from pbxcrm.checkpoints.lamps import delete_armed, hold_open
 from pbxcrm.checkpoints.lighting import LampEnding, put_out, say_lamp_changed
 from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Subject
 from pbxcrm.checkpoints.pause_actions import LONGEST
-from pbxcrm.checkpoints.queries import access_escalation
+from pbxcrm.checkpoints.queries import access_escalation, beside
 from pbxcrm.checkpoints.undo_actions import Given, latest_given, note_given
 from pbxcrm.deals.actions import do_assign_deal
 from pbxcrm.deals.models import Deal
@@ -66,6 +66,7 @@ async def accept(
     session: AsyncSession, viewer: Viewer, lamp_id: int, why: str, *, now: datetime, until: datetime | None = None
 ) -> Lamp:
     """Accept the delay for the reason ``why`` until a time. None: a deal gets its norm again, a callback waits until the client calls.
+    Whatever else has reached a manager for the same deal is accepted, too: lists show it as one.
 
     Raises Invalid at ``why`` or ``until``, NotFound, Conflict when the lamp is no longer burning.
     """
@@ -81,7 +82,13 @@ async def accept(
         viewer,
         look_again_at=until,
     )
-    await _deciders[lamp.subject].accept(session, viewer, lamp, outcome, await load_engine(session), now)
+    context = await load_engine(session)
+    await _deciders[lamp.subject].accept(session, viewer, lamp, outcome, context, now)
+    for other in (await beside(session, viewer, [lamp], escalations=True))[
+        lamp.id
+    ]:  # what another checkpoint says of it
+        if other.state == LampState.BURNING:
+            await _deciders[lamp.subject].accept(session, viewer, other, outcome, context, now)
     return _decided(lamp)
 
 

@@ -34,7 +34,9 @@ async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
     is_new = entry.left is None
     if is_new and not watching:
         return
-    is_plain = all(each.checkpoint.trigger == TriggerKind.STAGE for each in watching) and deal.stage_since == entry.at
+    is_plain = deal.stage_since == entry.at and all(
+        each.checkpoint.trigger == TriggerKind.STAGE and not each.only_asks_for_field for each in watching
+    )
     if not is_plain:
         await settle_deals(session, [deal.id], entry.at)
         return
@@ -56,6 +58,11 @@ async def deal_changed(session: AsyncSession, deal: Deal, at: datetime) -> None:
 async def stage_changed(session: AsyncSession, stage: Stage, at: datetime) -> None:
     """The norm of a stage changed: recompute the lamps of its deals."""
     await recompute(session, at, stage_id=stage.id)
+
+
+async def longest_plan_changed(session: AsyncSession, pipeline: Pipeline, at: datetime) -> None:
+    """Next tasks count for another time in this pipeline. Lamps that would be late only by that are counted from now."""
+    await recompute(session, at, pipeline_id=pipeline.id, begin_now=True)
 
 
 async def stage_split(session: AsyncSession, stage: Stage, part: Stage, viewer: Viewer, at: datetime) -> None:

@@ -7,7 +7,16 @@ from typing import Any
 from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.shared.columns import json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import (
+    NEVER_REUSED,
+    json_list,
+    json_object,
+    link,
+    maybe_link,
+    maybe_utc_column,
+    row_id,
+    utc_column,
+)
 from pbxcrm.shared.config_cache import cached_config
 
 
@@ -26,7 +35,7 @@ class WorkKind(StrEnum):
     STAGE_MOVED = "stage_moved"
     TALKED = "talked"
     NEXT_TASK = "next_task"
-    FIELD_FILLED = "field_filled"
+    FIELD_FILLED = "field_filled"  # from empty; alone it stops the clock while the field stays filled
 
 
 class StepKind(StrEnum):
@@ -131,6 +140,7 @@ class Lamp(SQLModel, table=True):
         Index("ix_lamps_lit", "lit_at"),
         Index("ix_lamps_burning", "lit_at", "owner_id", sqlite_where=BURNING, postgresql_where=BURNING),
         Index("ix_lamps_escalations", "is_escalation", "state", "lit_at"),
+        NEVER_REUSED,
     )
 
     id: int | None = row_id()

@@ -18,7 +18,7 @@ from pbxcrm.checkpoints.drafts import LONGEST_MINUTES
 from pbxcrm.checkpoints.engine import clock_of_deal, contacts_of, date_of
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, Lamp, LampState, TriggerKind, WorkKind
 from pbxcrm.checkpoints.relighting import was_decided
-from pbxcrm.checkpoints.rules import Stay, WouldLight, due_of, late_now, would_light
+from pbxcrm.checkpoints.rules import Rest, Stay, WouldLight, due_of, late_now, would_light
 from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.shared.errors import Invalid, NotFound
 
@@ -264,7 +264,13 @@ def _lamps_of(
     is_silence = watched.checkpoint.trigger == TriggerKind.SILENCE
     works = contacts_of(watched, facts) if is_silence else facts.works_for(watched)
     begins = facts.deal.created_at if is_silence else past.entered_at
-    stay = Stay(begins, past.left_at, sorted(works, key=lambda work: work.at), facts.rests)
+    rests = facts.rests_for(watched)
+    if watched.only_asks_for_field:
+        filling = facts.filling_of(watched)
+        works = [*works, *filling.works]
+        if filling.since is not None and filling.since < past.left_at:
+            rests = (*rests, Rest(filling.since, past.left_at))
+    stay = Stay(begins, past.left_at, sorted(works, key=lambda work: work.at), rests)
     return would_light(stay, working, minutes)
 
 

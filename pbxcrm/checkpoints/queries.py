@@ -1,10 +1,10 @@
 """Queries for checkpoints, lamps and escalations."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Integer, cast, exists, func, or_
+from sqlalchemy import ColumnElement, Integer, and_, case, cast, exists, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -12,11 +12,13 @@ from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.checkpoints.access import (
     editable_escalations,
     is_burning,
+    is_first,
     is_parked,
+    subject_key,
     visible_escalations,
     visible_lamps,
 )
-from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, EngineBeat, Lamp, LampState
+from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, EngineBeat, Lamp, LampState, Subject
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.filters import of_login
 from pbxcrm.shared.conditions import equal
@@ -184,8 +186,9 @@ def lamp_rank_of_deal() -> ColumnElement[int]:
 async def list_escalations(
     session: AsyncSession, viewer: Viewer, *, owner_id: int | None = None, limit: int = 100
 ) -> list[Lamp]:
-    """Burning escalations that the viewer may see, oldest first."""
-    query = select(Lamp).where(visible_escalations(viewer), is_burning())
+    """Burning escalations that the viewer may see, each deal and callback once, oldest first."""
+    first = is_first(lambda lamp: visible_escalations(viewer, lamp))
+    query = select(Lamp).where(visible_escalations(viewer), is_burning(), first)
     if owner_id is not None:
         query = query.where(Lamp.owner_id == owner_id)
     rows = await session.exec(query.order_by(col(Lamp.lit_at), col(Lamp.id)).limit(limit))
@@ -229,28 +232,54 @@ async def list_control_tasks(session: AsyncSession, viewer: Viewer, *, limit: in
 
 
 async def escalation_count(session: AsyncSession, viewer: Viewer, now: datetime) -> int:
-    """The number of burning escalations plus open control tasks without a lamp, over what the viewer may see."""
+    """The number of deals and callbacks with a burning escalation, plus open control tasks without a lamp, over what the viewer may
+    see.
+    """
     tasks = await session.exec(select(func.count()).select_from(Task).where(*other_control_tasks(viewer)))
     return (await burning_counts(session, viewer)).escalations + tasks.one()
 
 
 @dataclass(frozen=True, slots=True)
 class BurningCounts:
-    """The number of burning lamps: ``escalations`` have reached a manager, ``lamps`` have not."""
+    """The numbers of deals and callbacks for which something burns: all of them, and those that have reached a manager."""
 
-    lamps: int
+    subjects: int
     escalations: int
 
 
 async def burning_counts(session: AsyncSession, viewer: Viewer) -> BurningCounts:
-    """The counts of burning lamps over what the viewer may see."""
+    """The counts over the lamps that the viewer may see."""
+    key = subject_key()
     rows = await session.exec(
-        select(Lamp.is_escalation, func.count())
-        .where(visible_lamps(viewer), is_burning())
-        .group_by(col(Lamp.is_escalation))
+        select(func.count(key.distinct()), func.count(case((col(Lamp.is_escalation), key)).distinct())).where(
+            visible_lamps(viewer), is_burning()
+        )
     )
-    counted = dict(rows.all())
-    return BurningCounts(counted.get(False, 0), counted.get(True, 0) if can(viewer, Permission.ESCALATIONS_READ) else 0)
+    subjects, escalations = rows.one()
+    return BurningCounts(subjects, escalations if can(viewer, Permission.ESCALATIONS_READ) else 0)
+
+
+async def beside(
+    session: AsyncSession, viewer: Viewer, lamps: Sequence[Lamp], *, escalations: bool = False
+) -> dict[int | None, list[Lamp]]:
+    """Lamp id -> the other lamps that burn for the same deal or callback and that the viewer may see, oldest first."""
+    seen = visible_escalations(viewer) if escalations else visible_lamps(viewer)
+    deals = {lamp.deal_id for lamp in lamps if lamp.subject == Subject.DEAL}
+    callbacks = {lamp.callback_id for lamp in lamps if lamp.subject == Subject.CALLBACK}
+    of_deal = and_(col(Lamp.deal_id).in_(deals), col(Lamp.subject) == Subject.DEAL.value)
+    rows = await session.exec(
+        select(Lamp)
+        .where(seen, is_burning(), or_(of_deal, col(Lamp.callback_id).in_(callbacks)))
+        .order_by(col(Lamp.id))
+    )
+    found: dict[tuple[str, int | None], list[Lamp]] = {}
+    for lamp in rows.all():
+        found.setdefault(_subject(lamp), []).append(lamp)
+    return {lamp.id: [each for each in found.get(_subject(lamp), ()) if each.id != lamp.id] for lamp in lamps}
+
+
+def _subject(lamp: Lamp) -> tuple[str, int | None]:
+    return lamp.subject, lamp.deal_id if lamp.subject == Subject.DEAL else lamp.callback_id
 
 
 async def list_decided(session: AsyncSession, viewer: Viewer, *, limit: int = 50) -> list[Lamp]:

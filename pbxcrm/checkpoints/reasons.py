@@ -37,6 +37,11 @@ REASONS: dict[str, str | Counted] = {
     "lamp.waits_stage": N_(
         "Since {since_at} in “{stage}”; norm {working_minutes} of working time; lights {lit_at} unless there is work."
     ),
+    "lamp.waits_date": N_("Lights {lit_at} unless there is work."),
+    "lamp.waits_date_norm": N_("Lights {lit_at}, after {working_minutes} of working time, unless there is work."),
+    "lamp.waits_silence": N_(
+        "The silence is counted from {since_at}; norm {working_minutes} of working time; lights {lit_at} unless there is work."
+    ),
     "lamp.waits_again": N_("Accepted {since_at}; lights {lit_at} unless there is work."),
     "lamp.waits_later": N_(
         "Asked {since_at}; {working_minutes} of working time after it; lights {lit_at} unless there is work."
@@ -49,6 +54,7 @@ REASONS: dict[str, str | Counted] = {
     "lamp.out_talked": N_("{who} talked to the client."),
     "lamp.out_planned": N_("{who} set the next task."),
     "lamp.out_filled": N_("{who} filled in what was asked for."),
+    "lamp.out_stage": N_("{who} moved the deal to another stage."),
     "lamp.out_moved": N_("The deal has moved on."),
     "lamp.out_closed": N_("The deal is closed."),
     "lamp.out_merged": N_("The deal was merged into another deal of the client."),

@@ -5,9 +5,10 @@ date.
 do not count. The base is the entry or the last work that counts, whichever is later.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.models import Lamp, LampState, Subject, WorkKind
@@ -201,6 +202,17 @@ def settle(clock: Clock | None, lamps: Sequence[Lamp], begin_at: datetime | None
 def entry_of(lamp: Lamp) -> str:
     """The key of the clock of a lamp. Later steps append the time when somebody was asked; that part is removed."""
     return clock_key(lamp.entry)
+
+
+def entry_of_date(deal_id: int, date: datetime) -> str:
+    """The key of the clock of a date of a deal."""
+    return f"d{deal_id}:{int(date.timestamp())}"
+
+
+def date_of_entry(entry: str) -> datetime | None:
+    """The date in a key of ``entry_of_date``; None for another key."""
+    found = re.match(r"d\d+:(\d+)", entry)
+    return datetime.fromtimestamp(int(found[1]), UTC) if found else None
 
 
 def is_looked_again(lamp: Lamp) -> bool:

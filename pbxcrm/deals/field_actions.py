@@ -9,7 +9,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.deals.models import Pipeline, Stage
-from pbxcrm.deals.pipeline_actions import StageChange, change_stage
+from pbxcrm.deals.pipeline_actions import change_stage
+from pbxcrm.deals.pipeline_drafts import StageChange
 from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.fields.models import FieldDefinition, FieldEntity
 from pbxcrm.shared.errors import Invalid

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.deals.fields import FIELDS
+from pbxcrm.deals.fields import FIELDS, is_filled
 from pbxcrm.deals.models import Deal
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
@@ -27,6 +27,6 @@ async def empty_fields(session: AsyncSession, deal: Deal, keys: Sequence[str]) -
     empty = {
         key
         for key in keys
-        if (stored_in(deal.custom, custom[key]) is None if key in custom else getattr(deal, key, True) in {None, ""})
+        if (stored_in(deal.custom, custom[key]) is None if key in custom else not is_filled(getattr(deal, key, "x")))
     }
     return frozenset(empty), {key: definition.name for key, definition in custom.items()}

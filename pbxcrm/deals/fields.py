@@ -74,6 +74,20 @@ CLIENT_NAME = N_("Client")  # `contact_id`, which a stage may require like a fie
 BY_KEY: Mapping[str, DealField] = {field.key: field for field in FIELDS}
 
 
+def is_filled(value: Value) -> bool:
+    """Whether somebody has filled in a field with this value. An amount of nothing says as little as an empty one."""
+    if isinstance(value, str):
+        return bool(value.strip())
+    return value is not None and value != 0
+
+
+def was_filled(key: str, told: str | None) -> bool:
+    """The same for a value as the audit log has it."""
+    if told and key in BY_KEY and BY_KEY[key].kind is FieldKind.AMOUNT:
+        return is_filled(Decimal(told))
+    return is_filled(told)
+
+
 def name_of_field(key: str) -> str:
     """The English name of a field that a stage may require; pages translate it."""
     return BY_KEY[key].name if key in BY_KEY else CLIENT_NAME if key == "contact_id" else key

@@ -94,3 +94,6 @@ stage_split = Hook[Stage, Stage, Viewer, datetime]("deals.stage_split")
 
 #: A pipeline was created from a template, with its stages.
 pipeline_made = Hook[Pipeline]("deals.pipeline_made")
+
+#: The longest time for which a next task counts as work was changed in this pipeline.
+longest_plan_changed = Hook[Pipeline, datetime]("deals.longest_plan_changed")

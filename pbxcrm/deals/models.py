@@ -9,7 +9,17 @@ from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
 from pbxcrm.fields.models import values_column
-from pbxcrm.shared.columns import ID, json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import (
+    ID,
+    NEVER_REUSED,
+    json_list,
+    json_object,
+    link,
+    maybe_link,
+    maybe_utc_column,
+    row_id,
+    utc_column,
+)
 from pbxcrm.shared.config_cache import cached_config
 from pbxcrm.shared.db import Money
 from pbxcrm.shared.numbers import LONGEST_NUMBER
@@ -51,6 +61,7 @@ class Carried(StrEnum):
 
 
 LONGEST_TAG = 40
+LONGEST_PLAN_DAYS = 90
 CLOSED_KINDS = (StageKind.WON, StageKind.LOST)
 
 
@@ -68,6 +79,7 @@ class Pipeline(SQLModel, table=True):
     carries: list[str] = json_list()  # values of ``Carried``
     asks_why_lost: bool = False  # a lost deal creates a task to find out why
     attempt_schedule: dict[str, Any] = json_object()  # a stored ``AttemptSchedule``; empty: none of its own
+    longest_plan_days: int = LONGEST_PLAN_DAYS  # for so long a next task counts as work, however late it is due
     archived_at: datetime | None = maybe_utc_column()
     version: int = 1
 
@@ -243,6 +255,7 @@ class Note(SQLModel, table=True):
     """A note on a deal, on a contact or about a call, or on several of them."""
 
     __tablename__ = "notes"
+    __table_args__ = NEVER_REUSED
 
     id: int | None = row_id()
     deal_id: int | None = maybe_link("deals.id")

@@ -1,7 +1,6 @@
 """Changing pipelines and their stages. A stage is archived, never deleted, so that its history stays."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import func
@@ -12,12 +11,13 @@ from pbxcrm.access import Permission, Role, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.deals import pipeline_rules
 from pbxcrm.deals.actions import do_move_deal
-from pbxcrm.deals.attempt_schedule import AttemptSchedule, check_schedule, without_stage
+from pbxcrm.deals.attempt_schedule import check_schedule, without_stage
 from pbxcrm.deals.automatic_moves import do_move_by_itself
 from pbxcrm.deals.field_queries import requirable
 from pbxcrm.deals.funnel_templates import TEMPLATES
-from pbxcrm.deals.hooks import pipeline_made, stage_archived, stage_changed, stage_split
+from pbxcrm.deals.hooks import longest_plan_changed, pipeline_made, stage_archived, stage_changed, stage_split
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind
+from pbxcrm.deals.pipeline_drafts import PipelineChange, StageChange
 from pbxcrm.deals.pipeline_rules import CARRIED_BY_DEFAULT, Requirements
 from pbxcrm.deals.queries import stages_of
 from pbxcrm.people.directory import load_directory
@@ -31,36 +31,6 @@ from pbxcrm.shared.timers import Handler, Timer, set_timer
 CLEAR = "deals.clear_stage"  # the timer that moves deals out of an archived stage
 CLEAR_AGAIN = timedelta(minutes=1)
 CLEAR_AT_ONCE = 50  # deals in one transaction, so that other writers do not wait long
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineChange:
-    """Changes of a pipeline. None leaves a value as it is; ``unset`` names values to clear (``next_pipeline_id``)."""
-
-    name: str | None = None
-    next_pipeline_id: int | None = None
-    carries: Sequence[str] | None = None
-    asks_why_lost: bool | None = None
-    is_default: bool | None = None
-    attempts: AttemptSchedule | None = None  # when clients of its deals are tried again
-    unset: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class StageChange:
-    """Changes of a stage. None leaves a value as it is; ``unset`` names values to clear (``norm_minutes``). ``position`` is 0-based."""
-
-    name: str | None = None
-    kind: str | None = None
-    position: int | None = None
-    norm_minutes: int | None = None
-    probability: int | None = None
-    instruction: str | None = None
-    colour: str | None = None
-    waits_for_client: bool | None = None
-    extra_control: bool | None = None
-    requires: Requirements | None = None
-    unset: frozenset[str] = frozenset()
 
 
 async def create_pipeline(
@@ -124,6 +94,9 @@ async def change_pipeline(
     await _change_pipeline(session, pipeline, change, await _pipelines(session))
     _record_change(session, viewer, "pipeline", pipeline_id, before, _said_of_pipeline(pipeline), now)
     pipeline.version += 1
+    if pipeline.longest_plan_days != before["longest_plan_days"]:
+        await session.flush()
+        await longest_plan_changed(session, pipeline, now)
     _say_changed(session, pipeline_id, now)
     return pipeline
 
@@ -378,6 +351,8 @@ async def _change_pipeline(
         pipeline.attempt_schedule = checked.stored()
     elif "attempts" in change.unset:
         pipeline.attempt_schedule = {}
+    if change.longest_plan_days is not None:
+        pipeline.longest_plan_days = pipeline_rules.check_longest_plan(change.longest_plan_days)
     if change.is_default and not pipeline.is_default:
         for each in known:
             each.is_default = False
@@ -460,7 +435,15 @@ def _check_version(now: int, seen: int | None) -> None:
 
 def _said_of_pipeline(pipeline: Pipeline) -> dict[str, object]:
     return pipeline.model_dump(
-        include={"name", "next_pipeline_id", "carries", "asks_why_lost", "is_default", "attempt_schedule"}
+        include={
+            "name",
+            "next_pipeline_id",
+            "carries",
+            "asks_why_lost",
+            "is_default",
+            "attempt_schedule",
+            "longest_plan_days",
+        }
     )
 
 

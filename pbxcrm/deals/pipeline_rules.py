@@ -136,3 +136,13 @@ def check_next(pipeline_id: int, following: Mapping[int, int | None]) -> None:
 
 def _name(name: str) -> str:
     return check_line(name, Stage.name, "name", "pipelines.name", "Write a name of up to {most} characters.")
+
+
+LONGEST_PLAN = 5 * 366  # days
+
+
+def check_longest_plan(days: int) -> int:
+    """For how many days a next task counts as work. Raises Invalid at ``longest_plan_days``."""
+    if not 1 <= days <= LONGEST_PLAN:
+        raise Invalid("longest_plan_days", "pipelines.longest_plan", "Write 1 to {most} days.", most=LONGEST_PLAN)
+    return days

@@ -23,7 +23,8 @@ from pbxcrm.contacts.actions import create_contact
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.funnel_templates import DAY
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind
-from pbxcrm.deals.pipeline_actions import PipelineChange, StageChange, change_stage, create_pipeline
+from pbxcrm.deals.pipeline_actions import change_stage, create_pipeline
+from pbxcrm.deals.pipeline_drafts import PipelineChange, StageChange
 from pbxcrm.demo.history import History, Office
 from pbxcrm.demo.people import COLLEAGUES, MANAGERS, PEOPLE, Person
 from pbxcrm.demo.samples import SAMPLES, Sample

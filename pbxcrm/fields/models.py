@@ -8,7 +8,7 @@ from sqlalchemy import JSON, Column, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.shared.columns import ID, json_list, maybe_link, maybe_utc_column, row_id
+from pbxcrm.shared.columns import ID, NEVER_REUSED, json_list, maybe_link, maybe_utc_column, row_id
 from pbxcrm.shared.config_cache import cached_config
 
 
@@ -57,6 +57,7 @@ class FieldSection(SQLModel, table=True):
     """A heading under which fields of one entity stand together."""
 
     __tablename__ = "field_sections"
+    __table_args__ = NEVER_REUSED
 
     id: int | None = row_id()
     entity: str = Field(max_length=8)  # a FieldEntity

@@ -29,8 +29,8 @@ class DayFigures:
     in_norm: int  # of ``judged``: talked to within the norm
     judged: int  # of ``missed``: talked to, or open for longer than the norm
     median_minutes: float | None
-    lamps: int  # burning first lamps
-    lamps_with_manager: int  # lamps that have reached the manager
+    burning: int  # deals and callbacks for which a lamp burns
+    with_manager: int  # of them, those that have reached the manager
     overdue: int
     open_tasks: int
 
@@ -65,8 +65,8 @@ async def load_day_figures(session: AsyncSession, viewer: Viewer, since: datetim
         in_norm=sum(minutes <= norm for minutes in returned),
         judged=len(returned) + late,
         median_minutes=median(returned) if returned else None,
-        lamps=burning.lamps,
-        lamps_with_manager=burning.escalations,
+        burning=burning.subjects,
+        with_manager=burning.escalations,
         overdue=overdue.one(),
         open_tasks=open_tasks.one(),
     )

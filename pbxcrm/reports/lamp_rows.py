@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.models import Call
-from pbxcrm.checkpoints.models import Lamp
+from pbxcrm.checkpoints.models import Checkpoint, Lamp
 from pbxcrm.checkpoints.rules import entry_of
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal, Stage
@@ -34,7 +34,9 @@ class LampRow:
     episode: Episode | None
     contact: Contact | None
     stage: Stage | None
+    checkpoint: Checkpoint | None = None
     heard: str = ""
+    others: tuple["LampRow", ...] = ()  # what else has reached a manager for the same deal or callback
 
     @property
     def number(self) -> str | None:
@@ -57,6 +59,7 @@ async def load_lamp_rows(session: AsyncSession, lamps: Sequence[Lamp]) -> list[L
     deals = await load_by_id(session, Deal, (lamp.deal_id for lamp in lamps))
     ids = {*(each.contact_id for each in episodes.values()), *(each.contact_id for each in deals.values())}
     contacts = await load_by_id(session, Contact, ids)
+    checkpoints = await load_by_id(session, Checkpoint, {lamp.checkpoint_id for lamp in lamps})
     begun = await _begun(session, lamps)
     calls = await load_by_id(session, Call, (episode.last_call_id for episode in episodes.values()))
     found = []
@@ -73,6 +76,7 @@ async def load_lamp_rows(session: AsyncSession, lamps: Sequence[Lamp]) -> list[L
                 episode,
                 contacts.get(contact_id),
                 funnel.stages.get(lamp.stage_id),
+                checkpoints.get(lamp.checkpoint_id),
                 heard=_heard(calls.get(episode.last_call_id) if episode is not None else None),
             )
         )

@@ -22,7 +22,7 @@ from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
-from pbxcrm.shared.columns import json_list, json_object, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import NEVER_REUSED, json_list, json_object, maybe_link, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.db import Database, is_away
 from pbxcrm.shared.lengths import cut
 
@@ -49,7 +49,10 @@ class BackgroundJob(SQLModel, table=True):
     """``payload`` holds the arguments, ``cursor`` the progress, ``refused`` the items that could not be processed and why."""
 
     __tablename__ = "background_jobs"
-    __table_args__ = (Index("ix_background_jobs_active", "id", sqlite_where=ACTIVE, postgresql_where=ACTIVE),)
+    __table_args__ = (
+        Index("ix_background_jobs_active", "id", sqlite_where=ACTIVE, postgresql_where=ACTIVE),
+        NEVER_REUSED,
+    )
 
     id: int | None = row_id()
     kind: str = Field(max_length=64)

@@ -15,7 +15,7 @@ from sqlalchemy import JSON, delete, false, func, insert
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.shared.columns import row_id, utc_column
+from pbxcrm.shared.columns import NEVER_REUSED, row_id, utc_column
 from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.db import EMITTED, Database, before_commit
 
@@ -30,7 +30,7 @@ class Outbox(SQLModel, table=True):
 
     __tablename__ = "outbox"
     # Browsers remember the last id they got, so ids must not restart after the table was emptied.
-    __table_args__ = {"sqlite_autoincrement": True}
+    __table_args__ = NEVER_REUSED
 
     id: int | None = row_id()
     topic: str = Field(max_length=32)

@@ -35,9 +35,9 @@ from pbxcrm.tasks.rules import (
     ABOUT_POSTPONED,
     MADE_BY_HAND,
     SIGNALLED_EACH,
-    check_finishable,
     check_title,
 )
+from pbxcrm.tasks.work_queries import check_not_of_work
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,7 +362,7 @@ async def edit_task(
     Raises Conflict for a task that ends by work only: what it says, until when and whose it is are the engine's.
     """
     task = await access_task_for_change(session, viewer, task_id, version)
-    check_finishable(task)
+    await check_not_of_work(session, task)
     people = await load_directory(session)
     new: dict[str, Any] = {}
     if title is not None:

@@ -22,7 +22,8 @@ from pbxcrm.tasks.actions import (
 )
 from pbxcrm.tasks.joint_actions import do_close_other_half, do_reopen_other_half
 from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskKind, TaskStatus
-from pbxcrm.tasks.rules import check_finishable, check_ticked, next_repetition
+from pbxcrm.tasks.rules import check_ticked, next_repetition
+from pbxcrm.tasks.work_queries import check_not_of_work
 
 
 async def finish_task(
@@ -41,7 +42,7 @@ async def finish_task(
     ends the repetition.
     """
     task = await access_task_for_change(session, viewer, task_id, version)
-    check_finishable(task)
+    await check_not_of_work(session, task)
     if not cancelled:
         check_ticked(task)
     if task.status != TaskStatus.OPEN:
@@ -105,7 +106,7 @@ async def following_task(session: AsyncSession, task: Task) -> Task | None:
 async def reopen_task(session: AsyncSession, viewer: Viewer, task_id: int, *, now: datetime) -> Task:
     """Undo ``finish_task``. A next task that it created is deleted if nobody has changed it. Raises Conflict, NotFound."""
     task = await access_task_for_change(session, viewer, task_id, None)
-    check_finishable(task)
+    await check_not_of_work(session, task)
     if task.status == TaskStatus.OPEN:
         return task
     people = await load_directory(session)

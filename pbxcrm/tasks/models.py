@@ -7,7 +7,17 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, ForeignKey, Index, UniqueConstraint, literal_column, text
 from sqlmodel import Field, SQLModel, col
 
-from pbxcrm.shared.columns import ID, json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import (
+    ID,
+    NEVER_REUSED,
+    json_list,
+    json_object,
+    link,
+    maybe_link,
+    maybe_utc_column,
+    row_id,
+    utc_column,
+)
 from pbxcrm.shared.config_cache import cached_config
 from pbxcrm.shared.text_match import folded_text, keep_folded
 
@@ -73,6 +83,7 @@ class Task(SQLModel, table=True):
         Index("ix_tasks_title_folded", "title_folded"),  # a part of a title is found by a scan of it, not of the table
         UniqueConstraint("follows_id", name="uq_tasks_follows_id"),
         UniqueConstraint("stage_task_id", "stage_move_id", name="uq_tasks_stage_task_id_stage_move_id"),
+        NEVER_REUSED,
     )
 
     id: int | None = row_id()
@@ -161,6 +172,7 @@ class TaskComment(SQLModel, table=True):
     """An entry in the thread of a task: a comment, or an action with an optional comment."""
 
     __tablename__ = "task_comments"
+    __table_args__ = NEVER_REUSED
 
     id: int | None = row_id()
     task_id: int = link("tasks.id", ondelete="CASCADE")

@@ -23,7 +23,8 @@ from pbxcrm.tasks.actions import (
 )
 from pbxcrm.tasks.models import Task, TaskAct, TaskComment, TaskStatus
 from pbxcrm.tasks.queries import access_task
-from pbxcrm.tasks.rules import ABOUT_POSTPONED, SIGNALLED_EACH, check_finishable
+from pbxcrm.tasks.rules import ABOUT_POSTPONED, SIGNALLED_EACH
+from pbxcrm.tasks.work_queries import check_not_of_work
 
 UNDONE = (
     "task.edited",
@@ -43,7 +44,7 @@ async def _open_for_change(
     """The open task, locked. Raises Conflict if it is closed, stale, or (unless ``also_of_work``) ends by work only."""
     task = await access_task_for_change(session, viewer, task_id, version)
     if not also_of_work:
-        check_finishable(task)
+        await check_not_of_work(session, task)
     if task.status != TaskStatus.OPEN:
         raise Conflict("tasks.closed", "The task is closed. Open it again first.")
     return task

@@ -1,11 +1,11 @@
 """Queries for tasks."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, literal_column, or_, true
+from sqlalchemy import ColumnElement, and_, bindparam, func, literal_column, or_, true
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -18,8 +18,10 @@ from pbxcrm.people.models import User
 from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import NotFound
 from pbxcrm.tasks.access import editable_tasks, visible_tasks
-from pbxcrm.tasks.models import Task, TaskComment, TaskKind, TaskStatus
-from pbxcrm.tasks.rules import GIVEN_TO_ONE, Workplace, ended_by, workplace_of
+from pbxcrm.tasks.models import Task, TaskComment, TaskKind, TaskStatus, is_open
+from pbxcrm.tasks.rules import ABOUT_LAMP, GIVEN_TO_ONE, Workplace, ended_by, workplace_of
+from pbxcrm.tasks.work_queries import ending_work, is_of_lamp
+from pbxcrm.tasks.work_rules import EndingWork, WorkActs, acts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,15 @@ class TaskRow:
     deal: Deal | None
     contact: Contact | None
     lamp: LampLevel = "none"  # the level of a callback's burning lamp
+    works: tuple[EndingWork, ...] = ()  # what ends the task of a lamp
+    others: tuple[
+        Task, ...
+    ] = ()  # the same person's tasks of other lamps of the deal, for which this one stands in lists
+
+    @property
+    def acts(self) -> WorkActs:
+        """What to offer for the task of a lamp."""
+        return acts_of(self.works)
 
     @property
     def ended_by(self) -> str:
@@ -116,15 +127,28 @@ async def overdue_count(session: AsyncSession, user_id: int, now: datetime) -> i
 def counted_once(
     in_list: Callable[[type[Task]], ColumnElement[bool]], *, still_open: bool = True
 ) -> ColumnElement[bool]:
-    """The condition that leaves out tasks whose parent task is shown in the same list (``in_list``).
+    """The condition that leaves out tasks for which another one stands that is shown in the same list (``in_list``): the parent
+    task, and for the lamp of a deal an earlier one of the same deal.
 
-    The tasks for the lamp and the escalation of a missed call have the callback's task as their parent.
+    The tasks for the lamp and the escalation of a missed call have the callback's task as their parent. A deal that several
+    checkpoints watch is one thing to do, however many of their lamps burn.
     """
     whole = aliased(Task)
     status = col(whole.status)
-    is_open = status == TaskStatus.OPEN.value if still_open else status != TaskStatus.OPEN.value
-    shown: Any = select(literal_column("1")).where(whole.id == Task.part_of_id, is_open, in_list(whole))
-    return or_(col(Task.part_of_id).is_(None), ~shown.correlate(Task).exists())
+    stands = status == TaskStatus.OPEN.value if still_open else status != TaskStatus.OPEN.value
+    shown: Any = select(literal_column("1")).where(whole.id == Task.part_of_id, stands, in_list(whole))
+    once = or_(col(Task.part_of_id).is_(None), ~shown.correlate(Task).exists())
+    if not still_open:  # each says how it ended
+        return once
+    same: Any = select(literal_column("1")).where(
+        whole.deal_id == Task.deal_id, col(whole.id) < col(Task.id), stands, _is_of_lamp(whole), in_list(whole)
+    )
+    return and_(once, or_(~_is_of_lamp(Task), ~same.correlate(Task).exists()))
+
+
+def _is_of_lamp(task: type[Task]) -> ColumnElement[bool]:
+    """Tasks of lamps of deals. Only those of one kind begin so."""
+    return and_(col(task.about).like(f"{ABOUT_LAMP}%"), col(task.deal_id).is_not(None))
 
 
 def answered_for(viewer: Viewer) -> Callable[[type[Task]], ColumnElement[bool]]:
@@ -140,6 +164,9 @@ async def as_rows(session: AsyncSession, tasks: list[Task]) -> list[TaskRow]:
     deals = await load_by_id(session, Deal, (task.deal_id for task in tasks))
     contacts = await load_by_id(session, Contact, (task.contact_id for task in tasks))
     lamps = await _lamps(session, tasks)
+    of_lamps = {task.deal_id for task in tasks if is_of_lamp(task) and task.status == TaskStatus.OPEN}
+    works = await ending_work(session, [deal_id for deal_id in of_lamps if deal_id is not None])
+    others = await _others(session, of_lamps)
     return [
         TaskRow(
             task,
@@ -147,9 +174,25 @@ async def as_rows(session: AsyncSession, tasks: list[Task]) -> list[TaskRow]:
             deals.get(task.deal_id),
             contacts.get(task.contact_id),
             lamps.get(task.id, "none"),
+            works.get(task.deal_id or 0, ()) if is_of_lamp(task) else (),
+            tuple(each for each in others.get((task.deal_id, task.assignee_id), ()) if each.id != task.id)
+            if is_of_lamp(task) and task.status == TaskStatus.OPEN
+            else (),
         )
         for task in tasks
     ]
+
+
+async def _others(
+    session: AsyncSession, deal_ids: Collection[int | None]
+) -> dict[tuple[int | None, int | None], list[Task]]:
+    """The open tasks of lamps of these deals, by deal and assignee, earliest first."""
+    found: dict[tuple[int | None, int | None], list[Task]] = {}
+    if deal_ids:
+        query = select(Task).where(col(Task.deal_id).in_(deal_ids), is_open(), _is_of_lamp(Task)).order_by(col(Task.id))
+        for task in (await session.exec(query)).all():
+            found.setdefault((task.deal_id, task.assignee_id), []).append(task)
+    return found
 
 
 async def _lamps(session: AsyncSession, tasks: list[Task]) -> dict[int | None, LampLevel]:

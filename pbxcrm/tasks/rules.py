@@ -25,6 +25,7 @@ SIGNALLED_EACH = 3  # how often a task is put off before the manager looks into 
 LAMP_ENDED_BY = N_(
     "This ends by work on the deal: talk to the client, set a next task, move the deal, or let the manager decide."
 )
+DIGEST_ENDED_BY = N_("This ends with the last of its lamps: work on each of these deals. “What burns” lists them.")
 ENDED_BY = {
     TaskKind.CALLBACK.value: N_("A callback is closed by its result: open it in the callback queue."),
     TaskKind.LAMP.value: N_("A lamp goes out when the client is called: open the callback queue."),
@@ -43,7 +44,9 @@ def check_title(title: str) -> str:
 
 def ended_by(task: Task) -> str:
     """What ends a task that only work can end, in English for pages to translate; empty if people can finish it."""
-    if task.about.startswith((ABOUT_LAMP, ABOUT_DIGEST)):
+    if task.about.startswith(ABOUT_DIGEST):
+        return DIGEST_ENDED_BY
+    if task.about.startswith(ABOUT_LAMP):
         return LAMP_ENDED_BY
     if task.kind == TaskKind.CONTROL and not task.about.startswith(ABOUT_CALLBACK_LAMP):
         return ""

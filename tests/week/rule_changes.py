@@ -13,7 +13,8 @@ from pbxcrm.checkpoints.actions import change_checkpoint
 from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep
 from pbxcrm.deals.models import StageKind
-from pbxcrm.deals.pipeline_actions import StageChange, archive_stage, change_stage
+from pbxcrm.deals.pipeline_actions import archive_stage, change_stage
+from pbxcrm.deals.pipeline_drafts import StageChange
 from pbxcrm.people.actions import edit_user
 from pbxcrm.shared import background_jobs, timers
 from tests.week import reference_facts

@@ -322,9 +322,14 @@ class Simulation:
 
     async def amount(self, deal: reference_facts.Deal) -> None:
         self.done["amounts"] += 1
-        values = {"amount": str(self.done["amounts"])}
-        if await self.do(lambda s: edit_deal(s, self.admin, deal.id, version=None, now=self.at, values=values)):
-            deal.filled.append((self.now, "amount"))
+        new = self.dice.choice(["", "0", str(self.done["amounts"])])
+        if await self.do(
+            lambda s: edit_deal(s, self.admin, deal.id, version=None, now=self.at, values={"amount": new})
+        ):
+            if new in {"", "0"}:
+                deal.filled.clear()  # what was emptied again was no work
+            elif not deal.filled:  # another amount is none either
+                deal.filled.append((self.now, "amount"))
             self.office.look(("deal", deal.id), self.now)
 
     async def title(self, deal: reference_facts.Deal) -> None:

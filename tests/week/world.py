@@ -14,7 +14,8 @@ from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep
 from pbxcrm.contacts.models import Contact, Phone
 from pbxcrm.deals.models import Stage, StageKind
-from pbxcrm.deals.pipeline_actions import PipelineChange, StageChange, change_pipeline, change_stage, create_pipeline
+from pbxcrm.deals.pipeline_actions import change_pipeline, change_stage, create_pipeline
+from pbxcrm.deals.pipeline_drafts import PipelineChange, StageChange
 from pbxcrm.deals.seed import seed
 from pbxcrm.people.actions import add_user, save_team
 from pbxcrm.people.models import User

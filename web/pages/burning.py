@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
@@ -25,7 +25,6 @@ SHOWN = 20  # rows on the page itself
 LISTED = 500  # rows behind a figure
 WHAT: dict[str, str] = {
     "now": N_("Burns now"),
-    "first": N_("Burns for the person who should act"),
     "today": N_("Will light today"),
     "week": N_("Will light within a week"),
     "hour": N_("Will light in this hour"),
@@ -95,7 +94,7 @@ async def reactions(request: Request) -> Response:
 
 
 async def behind(request: Request) -> Response:
-    """``GET /burning/rows?what=now|first|today|week|hour|lit|late&who=&day=&hour=``: the rows of a figure."""
+    """``GET /burning/rows?what=now|today|week|hour|lit|late&who=&day=&hour=``: the rows of a figure."""
     what = request.query_params.get("what", "now")
     what = what if what in WHAT else "now"
     person = asked_number(request, "who")
@@ -128,10 +127,8 @@ async def _behind(session: AsyncSession, request: Request, what: str, person: in
             if what == "lit" or not each.in_time
         ]
         return await burning_queries.rows_by_id(session, who, sorted(ids, reverse=True)[:limit])
-    if what in {"now", "first"}:
-        own = ~col(Lamp.is_escalation) if what == "first" else None
-        wanted = [condition for condition in (owner, own) if condition is not None]
-        return await burning_queries.rows_burning(session, who, limit=limit, owner=and_(*wanted) if wanted else None)
+    if what == "now":
+        return await burning_queries.rows_burning(session, who, limit=limit, owner=owner)
     since, until = at, _midnight(1) if what == "today" else _midnight(DAYS)
     if what == "hour":
         day, hour = min(asked_number(request, "day") or 0, DAYS - 1), min(asked_number(request, "hour") or 0, 23)

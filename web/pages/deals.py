@@ -39,6 +39,7 @@ from pbxcrm.deals.queries import (
     as_rows,
     default_pipeline,
     list_pipelines,
+    load_funnel,
     moves_of,
     stages_of,
 )
@@ -127,6 +128,7 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             numbers={phone.number for phone in contact.phones} if contact is not None else set(),
             edits_client=contact is not None and await edits_contact(session, who, contact.contact.id or 0),
             tasks=tasks,
+            plan_days=(await load_funnel(session)).pipelines[found.pipeline_id].longest_plan_days,
             others=await other_open_deals(session, who, found, pipeline_id=found.pipeline_id)
             if found.closed_at is None
             else None,

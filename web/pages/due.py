@@ -1,27 +1,35 @@
 """The hint below a deadline field: how the typed text was understood."""
 
+from datetime import timedelta
+
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from pbxcrm.deals.queries import access_deal, load_funnel
 from pbxcrm.people.queries import access_user
 from pbxcrm.shared.errors import Invalid
 from web.due_dates import deadline_of
 from web.i18n import gettext as _
 from web.pages.common import asked_id, asked_text, show
-from web.parts import parts, viewer
+from web.parts import now, parts, viewer
 
 FIELDS = ("due_at", "next_due_at", "until")
 
 
 async def understood(request: Request) -> HTMLResponse:
-    """``GET /due?due_at=&assignee_id=``: the date and time in words, or what can be typed."""
+    """``GET /due?due_at=&assignee_id=&deal_id=``: the date and time in words, or what can be typed. ``deal_id``: of a next task."""
     text = next((said for name in FIELDS if (said := asked_text(request, name))), "")
-    who = asked_id(request, "assignee_id")
-    error, at = "", None
+    who, deal_id = asked_id(request, "assignee_id"), asked_id(request, "deal_id")
+    error, at, again, days = "", None, None, 0
     async with parts(request).db.read() as session:
         owner = await access_user(session, viewer(request), who) if who is not None else None
         try:
             at = await deadline_of(session, request, text, owner.id if owner is not None else None)
         except Invalid as refused:
             error = _(refused.message)
-    return show(request, "tasks/_due.html", at=at, error=error if text else "")
+        if deal_id is not None and at is not None:
+            deal = await access_deal(session, viewer(request), deal_id)
+            days = (await load_funnel(session)).pipelines[deal.pipeline_id].longest_plan_days
+            latest = now(request) + timedelta(days=days)
+            again = latest if at > latest else None
+    return show(request, "tasks/_due.html", at=at, error=error if text else "", again=again, days=days)

@@ -1,7 +1,7 @@
 """The manager's page of escalations: each with reason and waiting time; call, reassign, accept with a reason, comment."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 
@@ -9,13 +9,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pbxcrm.access import Permission, check, may
+from pbxcrm.access import Permission, Viewer, check, may
 from pbxcrm.calendars.queries import Calendars, load_calendars
 from pbxcrm.callbacks.queries import withheld_callbacks
 from pbxcrm.checkpoints import escalation_actions
 from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.checkpoints.queries import (
     access_escalation,
+    beside,
     escalation_count,
     list_control_tasks,
     list_decided,
@@ -216,7 +217,7 @@ async def _page(request: Request) -> HTMLResponse:
         lamps = await list_escalations(session, who, limit=LISTED_AT_MOST)
         tasks = await list_control_tasks(session, who, limit=LISTED)
         count = await escalation_count(session, who, at)
-        groups = await _groups(session, lamps, people, owner)
+        groups = await _groups(session, who, lamps, people, owner)
         decided = await load_lamp_rows(session, await list_decided(session, who, limit=DECIDED)) if is_history else []
         picture = await load_day_figures(session, who, since or at, at)
         takers = await _takers(session, request)
@@ -241,7 +242,9 @@ async def _page(request: Request) -> HTMLResponse:
     )
 
 
-async def _groups(session: AsyncSession, lamps: Sequence[Lamp], people: Directory, only: str) -> list[Group]:
+async def _groups(
+    session: AsyncSession, who: Viewer, lamps: Sequence[Lamp], people: Directory, only: str
+) -> list[Group]:
     """Escalations by seller, the longest waiting first: a few of each, or all of ``only`` (a user id, ``nobody`` or ``withheld``).
 
     Whoever withheld the number cannot be called back, so these stand together at the end, as in the callback queue.
@@ -254,8 +257,11 @@ async def _groups(session: AsyncSession, lamps: Sequence[Lamp], people: Director
         asked = {key: own for key, own in by_owner.items() if str(key or NOBODY) == only}
         by_owner = asked or by_owner
     most = LISTED_AT_MOST if only else OF_EACH if len(by_owner) > 1 else LISTED
-    shown = await load_lamp_rows(session, [lamp for own in by_owner.values() for lamp in own[:most]])
-    rows = {row.lamp.id: row for row in shown}
+    first = [lamp for own in by_owner.values() for lamp in own[:most]]
+    also = await beside(session, who, first, escalations=True)
+    shown = await load_lamp_rows(session, [*first, *(lamp for theirs in also.values() for lamp in theirs)])
+    every = {row.lamp.id: row for row in shown}
+    rows = {lamp.id: replace(every[lamp.id], others=tuple(every[each.id] for each in also[lamp.id])) for lamp in first}
     return [
         Group(
             None if key == WITHHELD else own[0].owner_id,

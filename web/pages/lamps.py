@@ -21,6 +21,7 @@ from pbxcrm.deals.queries import access_deal
 from pbxcrm.people.directory import load_directory
 from pbxcrm.reports.lamp_rows import LampRow, load_lamp_rows
 from pbxcrm.tasks.queries import access_task
+from pbxcrm.tasks.work_queries import ending_work
 from web import words
 from web.answers import with_toast
 from web.i18n import gettext as _
@@ -66,9 +67,12 @@ async def of_task(request: Request) -> Response:
 async def _why(session: AsyncSession, request: Request, lamps: list[Lamp]) -> Response:
     rows = await load_lamp_rows(session, lamps)
     said = dict.fromkeys(
-        sentence for row in rows for sentence in explained(row.lamp, row.stage)
+        sentence for row in rows for sentence in explained(row.lamp, row.checkpoint, row.stage)
     )  # two may share a reason
-    return show(request, "lamps/_why.html", sentences=list(said))
+    deals = {lamp.deal_id for lamp in lamps if lamp.subject == Subject.DEAL and lamp.deal_id is not None}
+    works = [work for theirs in (await ending_work(session, deals)).values() for work in theirs if work.ways]
+    ends = [words.ended_by(works)] if works else []
+    return show(request, "lamps/_why.html", sentences=[*said, *ends])
 
 
 async def parked(request: Request) -> Response:

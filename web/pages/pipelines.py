@@ -20,7 +20,7 @@ from pbxcrm.deals.fields import name_of_field
 from pbxcrm.deals.funnel_templates import TEMPLATES
 from pbxcrm.deals.gate_rules import GateRefused
 from pbxcrm.deals.models import Carried, Colour, Pipeline, Stage, StageKind
-from pbxcrm.deals.pipeline_actions import PipelineChange, StageChange
+from pbxcrm.deals.pipeline_drafts import PipelineChange, StageChange
 from pbxcrm.deals.pipeline_rules import Requirements, check_norm
 from pbxcrm.deals.queries import MOST_COUNTED, archived_stages_of, deals_in_stages, list_pipelines, load_funnel
 from pbxcrm.fields.models import FieldEntity
@@ -138,6 +138,7 @@ async def one(request: Request) -> Response:
             "carries": pipeline.carries,
             "asks_why_lost": pipeline.asks_why_lost,
             "is_default": pipeline.is_default,
+            "longest_plan_days": pipeline.longest_plan_days,
             "version": pipeline.version,
             **as_fields(pipeline.attempt_schedule),
         }
@@ -162,6 +163,7 @@ async def save(request: Request) -> Response:
             asks_why_lost=form.ticked("asks_why_lost"),
             is_default=form.ticked("is_default"),
             attempts=attempts,
+            longest_plan_days=form.number("longest_plan_days"),
             unset=frozenset(name for name, value in given.items() if not value),
         )
         version = form.number("version")

@@ -206,6 +206,27 @@ async def test_a_burning_lamp_of_a_date_goes_out_by_work_and_not_by_emptying_the
         assert states == {"out", "armed"}, "the date that is written now is watched"
 
 
+async def test_a_checkpoint_that_could_never_light_or_never_go_out_is_refused(programs: Programs) -> None:
+    async with await programs.as_("admin") as client:
+        won, held = await stage_called(client, "Received"), await stage_called(client, "Call held")
+        assert (await client.patch(f"/api/v1/stages/{held['id']}", json={"norm_minutes": None})).status_code == 200
+        good = {"stage_id": held["id"], "steps": [{**STEPS[0], "after_minutes": 5}], "work": ["talked"]}
+        for wrong, code, field in (
+            ({"stage_id": won["id"]}, "checkpoints.closing", "stage_id"),
+            ({"steps": STEPS}, "checkpoints.no_norm", "steps"),
+            ({"work": []}, "checkpoints.work", "work"),
+            ({"work": [], "trigger": {"kind": "date", "field": "event_at"}}, "checkpoints.work", "work"),
+        ):
+            assert_problem(await client.post("/api/v1/checkpoints", json=good | wrong), 422, code, field)
+        made = await client.post("/api/v1/checkpoints", json=good)
+        assert made.status_code == 201, made.text
+        path = f"/api/v1/checkpoints/{made.json()['id']}"
+        assert_problem(await client.patch(path, json={"steps": STEPS}), 422, "checkpoints.no_norm", "steps")
+        assert (await client.patch(path, json={"steps": STEPS, "active": False})).status_code == 200
+        silence = {"name": "S", "work": [], "steps": good["steps"], "trigger": {"kind": "silence"}}
+        assert (await client.post("/api/v1/checkpoints", json=silence)).status_code == 201  # a conversation ends it
+
+
 async def test_the_checkpoint_of_callbacks_changes_its_steps_and_nothing_else(programs: Programs) -> None:
     async with await programs.as_("admin") as client:
         items = (await client.get("/api/v1/checkpoints")).json()["items"]

@@ -267,7 +267,9 @@ async def test_a_body_whose_fields_are_all_optional_may_be_left_out(programs: Pr
         assert_problem(await client.post(address, content=b"move_to=1"), 415, "api.media_type")
         answer = await client.post(address)
         assert (answer.status_code, answer.json()["deals"]) == (200, 0), answer.text
-        assert_problem(await client.post(address), 409, "stages.archived")  # a program that asks twice is told the truth
+        assert_problem(
+            await client.post(address), 409, "stages.archived"
+        )  # a program that asks twice is told the truth
         due = "2026-11-20T12:00:00Z"
         task = (await client.post("/api/v1/tasks", json={"title": "Call", "due_at": due})).json()
         form = {"Content-Type": "application/x-www-form-urlencoded"}  # what `curl -d ''` says

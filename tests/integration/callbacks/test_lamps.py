@@ -317,7 +317,7 @@ async def test_one_miss_is_one_row_and_counts_once(desk: CallbackDesk) -> None:
         (teams,) = await list_tasks(session, maria, *TaskChoice().open(maria))
         assert teams.task.kind == "callback"
         figures = await load_day_figures(session, maria, NOON, PAUSE)
-        assert (figures.overdue, figures.open_tasks, figures.lamps) == (1, 1, 1)
+        assert (figures.overdue, figures.open_tasks, figures.burning) == (1, 1, 1)
         (on_deal,) = await open_tasks_of_deal(session, row.task.deal_id or 0)
         assert on_deal.task.id == row.task.id
         of_kind = await list_tasks(session, ivan, *TaskChoice(assignee_id=ivan.user_id, kind="lamp").open(ivan))

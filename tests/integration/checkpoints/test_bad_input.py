@@ -12,7 +12,8 @@ from pbxcrm.checkpoints.models import LampState
 from pbxcrm.deals.actions import move_deal
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Deal, Stage
-from pbxcrm.deals.pipeline_actions import CLEAR_AGAIN, StageChange, archive_stage, change_stage
+from pbxcrm.deals.pipeline_actions import CLEAR_AGAIN, archive_stage, change_stage
+from pbxcrm.deals.pipeline_drafts import StageChange
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared import timers
 from pbxcrm.shared.db import Database

@@ -6,6 +6,7 @@ from datetime import timedelta
 from sqlmodel import col, select
 
 from pbxcrm.checkpoints.access import is_burning, visible_lamps
+from pbxcrm.checkpoints.burning_queries import burning_by_owner, rows_burning
 from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.checkpoints.queries import (
     burning_counts,
@@ -58,7 +59,10 @@ async def check(desk: DealDesk, step: int) -> None:
         async with desk.database.read() as session:
             burning = (await session.exec(select(Lamp).where(visible_lamps(viewer), is_burning()))).all()
             counts = await burning_counts(session, viewer)
-            assert counts.lamps == sum(not lamp.is_escalation for lamp in burning), (step, login)
+            subjects = {(lamp.subject, lamp.callback_id or lamp.deal_id) for lamp in burning}
+            assert counts.subjects == len(subjects), (step, login)
+            assert sum((await burning_by_owner(session, viewer)).values()) == len(subjects), (step, login)
+            assert len(await rows_burning(session, viewer, limit=999)) == len(subjects), (step, login)
             rows = await list_escalations(session, viewer)
             assert counts.escalations == len(rows), (step, login)
             others = await list_control_tasks(session, viewer)

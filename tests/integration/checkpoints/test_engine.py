@@ -2,7 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from pbxcrm.checkpoints.models import LampState
+from pbxcrm.deals.pipeline_actions import change_pipeline
+from pbxcrm.deals.pipeline_drafts import PipelineChange
+from pbxcrm.shared.errors import Invalid
 from tests.integration.checkpoints.conftest import DealDesk
 
 MINUTE = timedelta(minutes=1)
@@ -125,3 +130,23 @@ async def test_nothing_is_asked_twice_whatever_the_clock_does(desk: DealDesk) ->
     for at in (DUE, DUE - timedelta(hours=1), DUE + timedelta(minutes=30), DUE):
         await desk.sweep(at)
     assert len(await desk.tasks("lamp")) == 1
+
+
+async def test_a_next_task_counts_for_at_most_as_long_as_the_pipeline_allows(desk: DealDesk) -> None:
+    """A task of twenty years would otherwise silence the deal for twenty years."""
+    deal_id = await desk.deal()
+    planned = DUE - timedelta(days=3)
+    task_id = await desk.plan(deal_id, datetime(2046, 11, 30, 10, tzinfo=UTC), planned)
+    armed = await desk.one_lamp(LampState.ARMED)
+    assert (armed.entered_at, armed.entry.endswith(f"task:{task_id}")) == (planned + timedelta(days=90), True)
+    admin = await desk.viewer("admin")
+    later = DUE + timedelta(days=7)
+    for days, now, entered in ((10, DUE, planned + timedelta(days=10)), (1, later, later)):  # it lights nothing at once
+        async with desk.database.write() as session:
+            await change_pipeline(session, admin, 1, PipelineChange(longest_plan_days=days), now=now)
+        armed = await desk.one_lamp(LampState.ARMED)
+        assert (armed.entered_at, armed.due_at > now) == (entered, True), days
+    with pytest.raises(Invalid) as refused:
+        async with desk.database.write() as session:
+            await change_pipeline(session, admin, 1, PipelineChange(longest_plan_days=0), now=DUE)
+    assert refused.value.field == "longest_plan_days"

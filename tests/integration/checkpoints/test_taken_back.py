@@ -10,7 +10,8 @@ from pbxcrm.checkpoints.burning_queries import paces
 from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, LampState
 from pbxcrm.checkpoints.preview_jobs import try_change
-from pbxcrm.deals.pipeline_actions import StageChange, change_stage, split_stage
+from pbxcrm.deals.pipeline_actions import change_stage, split_stage
+from pbxcrm.deals.pipeline_drafts import StageChange
 from pbxcrm.shared import reasons
 from pbxcrm.tasks.finish_actions import finish_task
 from tests.integration.checkpoints.conftest import DealDesk

@@ -1,6 +1,6 @@
 """Who is asked when people leave, change teams or pass deals on: nothing that burns is left with nobody, and no clock stops."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlmodel import select
@@ -112,15 +112,67 @@ async def test_a_manager_who_is_asked_first_and_gives_the_deal_away_is_asked_aga
     assert (armed.entered_at, armed.due_at, armed.owner_id) == (given, given + 60 * MINUTE, desk.office.id("olena"))
 
 
+async def edit(desk: DealDesk, admin: Viewer, deal_id: int, at: datetime, **values: str) -> None:
+    async with desk.database.write() as session:
+        await edit_deal(session, admin, deal_id, version=None, now=at, values=values)
+
+
 async def test_a_field_that_is_filled_puts_the_lamp_out_with_the_change(desk: DealDesk) -> None:
     admin = await watch(desk, [StepChange(60, "responsible", "task")], ["field_filled"], "amount")
     deal_id = await desk.deal("Call held", at=DUE)
     await desk.sweep(DUE + 60 * MINUTE)
-    for values, burns in (({"title": "Better"}, 1), ({"amount": "12"}, 0)):
-        async with desk.database.write() as session:
-            await edit_deal(session, admin, deal_id, version=None, now=DUE + 61 * MINUTE, values=values)
-        assert len(await desk.lamps(LampState.BURNING)) == burns
+    for values, burns in (({"title": "Better"}, 1), ({"amount": "0"}, 1), ({"amount": "12"}, 0)):
+        await edit(desk, admin, deal_id, DUE + 61 * MINUTE, **values)
+        assert len(await desk.lamps(LampState.BURNING)) == burns, values
     assert (await desk.one_lamp(LampState.OUT)).out_reason["code"] == "lamp.out_filled"
+
+
+async def test_where_only_a_field_is_asked_for_nothing_is_watched_while_it_is_filled(desk: DealDesk) -> None:
+    admin = await watch(desk, [StepChange(60, "responsible", "task")], ["stage_moved", "field_filled"], "amount")
+    deal_id = await desk.deal("Call held", at=DUE)
+    await edit(desk, admin, deal_id, DUE + 30 * MINUTE, amount="12")
+    assert await desk.lamps() == []
+    await edit(desk, admin, deal_id, DUE + 40 * MINUTE, amount="15")  # another amount is no filling
+    assert await desk.lamps() == []
+    await edit(desk, admin, deal_id, DUE + 50 * MINUTE, amount="")  # the clock goes on where it stood
+    assert (await desk.one_lamp(LampState.ARMED)).due_at == DUE + 80 * MINUTE
+    await desk.sweep(DUE + 80 * MINUTE)
+    for second, amount in ((1, "12"), (2, "")):  # two clicks do not silence it
+        await edit(desk, admin, deal_id, DUE + 80 * MINUTE + timedelta(seconds=second), amount=amount)
+    assert (await desk.one_lamp(LampState.BURNING)).due_at == DUE + 80 * MINUTE
+    await edit(desk, admin, deal_id, DUE + 90 * MINUTE, amount="12")
+    await desk.move(deal_id, "Proposal sent", DUE + 91 * MINUTE)
+    await desk.move(deal_id, "Call held", DUE + 92 * MINUTE)  # enters it filled
+    assert [lamp for lamp in await desk.lamps(LampState.ARMED) if lamp.step == 0 and lamp.minutes == 60] == []
+
+
+async def test_a_filling_beside_other_work_restarts_the_clock_once(desk: DealDesk) -> None:
+    admin = await watch(desk, [StepChange(60, "responsible", "task")], ["talked", "field_filled"], "amount")
+    deal_id = await desk.deal("Call held", at=DUE)
+    await edit(desk, admin, deal_id, DUE + 30 * MINUTE, amount="12")
+    assert (await desk.one_lamp(LampState.ARMED)).due_at == DUE + 90 * MINUTE
+    await edit(desk, admin, deal_id, DUE + 40 * MINUTE, amount="15")
+    assert (await desk.one_lamp(LampState.ARMED)).due_at == DUE + 90 * MINUTE
+    await edit(desk, admin, deal_id, DUE + 50 * MINUTE, amount="")  # taken back: it was no work
+    assert (await desk.one_lamp(LampState.ARMED)).due_at == DUE + 60 * MINUTE
+
+
+async def test_a_move_puts_out_the_lamp_of_a_date_where_it_counts_as_work(desk: DealDesk) -> None:
+    admin = await desk.viewer("admin")
+    for work in (["stage_moved"], ["talked"]):
+        change = CheckpointChange(
+            "Event", "date", [StepChange(None, "responsible", "task")], work, field="event_at", pipeline_id=1
+        )
+        async with desk.database.write() as session:
+            await create_checkpoint(session, admin, change, now=DUE)
+    deal_id = await desk.deal("Call held", at=DUE)
+    await edit(desk, admin, deal_id, DUE, event_at=(DUE + 10 * MINUTE).isoformat())
+    await desk.sweep(DUE + 10 * MINUTE)
+    assert len([lamp for lamp in await desk.lamps(LampState.BURNING) if lamp.minutes == 0]) == 2
+    await desk.move(deal_id, "Proposal sent", DUE + 20 * MINUTE)
+    burning = [lamp for lamp in await desk.lamps(LampState.BURNING) if lamp.minutes == 0]
+    out = await desk.one_lamp(LampState.OUT)
+    assert (len(burning), out.out_reason["code"], out.out_by_id) == (1, "lamp.out_stage", desk.office.id("ivan"))
 
 
 async def test_a_deal_that_is_given_leaves_the_shared_task_of_late_lamps(desk: DealDesk) -> None:

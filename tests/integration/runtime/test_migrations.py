@@ -14,6 +14,7 @@ from sqlmodel import select
 from pbxcrm import migrations
 from pbxcrm.deals.models import Note
 from pbxcrm.people.models import User
+from pbxcrm.shared.background_jobs import BackgroundJob, start
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings, Unavailable
 from pbxcrm.shared.search_words import rows_with
@@ -46,6 +47,17 @@ async def test_every_foreign_key_is_there(database: Database) -> None:
     wanted = sum(len(table.foreign_key_constraints) for table in metadata.tables.values())
     async with database.engine.connect() as connection:
         assert (await connection.execute(text(query))).scalar_one() == wanted
+
+
+async def test_the_ids_that_programs_know_are_never_given_again(database: Database) -> None:
+    """A migration that copies such a table names ``table_kwargs=keeping_ids(table)``."""
+    if not database.is_sqlite:
+        return
+    wanted = {name for name, table in metadata.tables.items() if table.dialect_options["sqlite"]["autoincrement"]}
+    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'"
+    async with database.engine.connect() as connection:
+        found = set((await connection.execute(text(query))).scalars())
+    assert found == wanted >= {"lamps", "tasks", "background_jobs"}
 
 
 async def test_upgrading_twice_changes_nothing(database_url: str) -> None:
@@ -111,3 +123,16 @@ async def test_short_words_of_what_was_written_before_are_found(database: Databa
     assert await found() == []
     assert await migrations.upgrade(database_url) == ("0016", migrations.newest())
     assert await found() == [note.id]
+
+
+async def test_an_id_is_given_once(database: Database) -> None:
+    """Also when the newest row is deleted: a program that keeps the id must not read another row under it."""
+    ids = []
+    for _ in range(2):
+        async with database.write() as session:
+            job = await start(session, "nothing", {}, NOON, total=1)
+            await session.flush()
+            ids.append(job.id)
+        async with database.write() as session:
+            await session.delete(await session.get_one(BackgroundJob, ids[-1]))
+    assert len(set(ids)) == 2

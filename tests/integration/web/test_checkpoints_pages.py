@@ -131,6 +131,21 @@ async def test_what_is_wrong_is_said_where_it_was_typed_and_nothing_is_lost(
     assert not [row for row in await rows(database, Checkpoint) if row.stage_id == 4]
 
 
+async def test_a_first_step_by_a_norm_that_is_not_there_is_refused_at_its_field(
+    browser: Browsers, database: Database
+) -> None:
+    async with database.write() as session:
+        (await session.get_one(Stage, 4)).norm_minutes = None
+    admin = await browser("admin")
+    answer = await admin.post(f"{HELD}/checkpoints/new", data={**FORM, "step_after": ["", "30"]})
+    assert (answer.status_code, 'id="after-0-error"' in answer.text) == (422, True)
+    assert "or give the stage a norm first" in answer.text
+    closing = next(row.id for row in await rows(database, Stage) if row.kind == "won")
+    assert "Add a checkpoint" not in (await admin.get(f"/settings/stages/{closing}")).text
+    answer = await admin.post(f"/settings/stages/{closing}/checkpoints/new", data=FORM)
+    assert (answer.status_code, "Deals are closed in this stage" in answer.text) == (422, True)
+
+
 async def test_no_step_is_refused(browser: Browsers) -> None:
     admin = await browser("admin")
     none = {name: value for name, value in FORM.items() if not name.startswith("step_")}

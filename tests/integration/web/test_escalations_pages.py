@@ -146,8 +146,8 @@ async def test_the_tile_counts_lamps_before_the_manager_and_opens_what_it_counts
     behind = page.partition('id="reached"')[2]
     assert f'id="escalation-{escalation.id}"' in behind
     assert 'href="#reached"' in page
-    assert 'href="/burning/rows?what=first"' in page
-    opened = (await maria.get("/burning/rows?what=first")).text
+    assert 'href="/burning/rows?what=now"' in page
+    opened = (await maria.get("/burning/rows?what=now")).text
     assert opened.count("<tbody>") == 1
     assert opened.partition("<tbody>")[2].count("<tr>") == 1
     rows = re.findall(r'<tr id="task-(\d+)"', (await maria.get("/tasks?who=team&kind=lamp")).text)

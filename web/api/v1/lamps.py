@@ -286,7 +286,7 @@ def _lamp(row: LampRow, logins: Mapping[int | None, str]) -> LampOut:
         out_by=logins.get(lamp.out_by_id),
         out_reason=reasons.text(lamp.out_reason),
         task_id=lamp.task_id,
-        reason=" ".join(explained(lamp, row.stage)).replace(NBSP, " "),
+        reason=" ".join(explained(lamp, row.checkpoint, row.stage)).replace(NBSP, " "),
         waiting_since=row.since,
         is_escalation=lamp.is_escalation,
         look_again_at=lamp.look_again_at,

@@ -8,8 +8,6 @@ from pbxcrm.access import Permission
 from pbxcrm.deals.attempt_schedule import MOST_ATTEMPTS, MOST_MINUTES, AfterLast, AttemptSchedule
 from pbxcrm.deals.models import Carried, Colour, Pipeline, Stage, StageKind
 from pbxcrm.deals.pipeline_actions import (
-    PipelineChange,
-    StageChange,
     archive_pipeline,
     archive_stage,
     change_pipeline,
@@ -19,7 +17,8 @@ from pbxcrm.deals.pipeline_actions import (
     restore_stage,
     split_stage,
 )
-from pbxcrm.deals.pipeline_rules import LONGEST_NORM, Requirements
+from pbxcrm.deals.pipeline_drafts import PipelineChange, StageChange
+from pbxcrm.deals.pipeline_rules import LONGEST_NORM, LONGEST_PLAN, Requirements
 from pbxcrm.deals.queries import list_pipelines, stages_of
 from pbxcrm.shared.errors import NotFound
 from web.api.fields import ApiAnswer, ApiRequest, Id, ShortListQuery, Version, Word, needed_text, optional_text
@@ -33,6 +32,7 @@ Instruction = Annotated[str, optional_text(Stage.instruction)]
 MOST_FIELDS = 50  # fields that a stage may require
 Norm = Annotated[int, Field(ge=1, le=LONGEST_NORM)]
 Percent = Annotated[int, Field(ge=0, le=100)]
+PlanDays = Annotated[int, Field(ge=1, le=LONGEST_PLAN)]
 Position = Annotated[int, Field(ge=0, le=1000)]
 
 
@@ -108,6 +108,9 @@ class PipelineOut(ApiAnswer):
     carries: list[Carried] = Field(description="What the next deal copies.")
     asks_why_lost: bool = Field(description="Whether a lost deal makes a task to find out why.")
     attempts: AttemptsOut | None = Field(description="null: the general schedule.")
+    longest_plan_days: int = Field(
+        description="For at most so many days after it was set a next task counts as work; then the clocks of its deal run again."
+    )
     stages: list[StageOut] = Field(description="Those that are not archived, in order.")
     version: int
 
@@ -124,6 +127,7 @@ class NewPipeline(ApiRequest):
         None, description="null: the general schedule. Its stages have no ids yet, so set `then: stage` afterwards."
     )
     is_default: bool | None = None
+    longest_plan_days: PlanDays | None = None
 
 
 class PipelinePatch(ApiRequest):
@@ -135,6 +139,7 @@ class PipelinePatch(ApiRequest):
     asks_why_lost: bool | None = None
     attempts: AttemptsBody | None = Field(None, description="null: the general schedule. A line may have its own.")
     is_default: bool | None = None
+    longest_plan_days: PlanDays | None = Field(None, description="For how long a next task counts as work.")
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
 
 
@@ -309,6 +314,7 @@ def _pipeline(pipeline: Pipeline, stages: list[Stage]) -> PipelineOut:
         carries=[Carried(each) for each in pipeline.carries],
         attempts=AttemptsOut.model_validate(pipeline.attempt_schedule) if pipeline.attempt_schedule else None,
         asks_why_lost=pipeline.asks_why_lost,
+        longest_plan_days=pipeline.longest_plan_days,
         stages=[_stage(stage) for stage in stages],
         version=pipeline.version,
     )
