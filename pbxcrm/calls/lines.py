@@ -15,7 +15,7 @@ from pbxcrm.audit.actions import record
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.deals.attempt_schedule import AfterLast, check_schedule, without_stage
 from pbxcrm.deals.models import CLOSED_KINDS, Pipeline, Stage
-from pbxcrm.people.queries import access_assignee
+from pbxcrm.people.queries import access_worker
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.hooks import Hook
@@ -86,7 +86,7 @@ async def save_line(
         raise Invalid("short_seconds", "lines.short", "Write a number of seconds from 0 to {most}.", most=LONGEST_SHORT)
     line.pipeline_id, line.stage_id = await _check_target(session, rules.pipeline_id, rules.stage_id)
     if rules.owner_id is not None:
-        await access_assignee(session, viewer, rules.owner_id, field="owner_id")
+        await access_worker(session, viewer, rules.owner_id, field="owner_id", permission=Permission.CALLBACKS_WORK)
     line.owner_id, line.short_seconds = rules.owner_id, rules.short_seconds
     line.source = check_optional_text(rules.source, Line.source, "source")
     line.makes_deals, line.makes_callbacks = rules.makes_deals, rules.makes_callbacks

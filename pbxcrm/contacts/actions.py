@@ -21,7 +21,8 @@ from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.rules import Entered, Stored
 from pbxcrm.fields.value_actions import do_set_values
 from pbxcrm.people.directory import load_directory
-from pbxcrm.people.queries import access_assignee
+from pbxcrm.people.models import User
+from pbxcrm.people.queries import access_worker
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Conflict, NotAllowed, NotFound
 from pbxcrm.shared.events import emit
@@ -38,6 +39,11 @@ number_linked = Hook[Viewer, int, str]("contacts.number_linked")
 number_marked = Hook[Viewer, str, NumberKind, datetime]("contacts.number_marked")
 #: A viewer took a number off the list, so what the mark had closed opens again; with the removed row and the time.
 number_unmarked = Hook[Viewer, SpecialNumber, datetime]("contacts.number_unmarked")
+
+
+async def _access_responsible(session: AsyncSession, viewer: Viewer, user_id: int) -> User:
+    """Somebody to whom the viewer may give a client and whose role can change one. Raises Invalid at ``responsible_id``."""
+    return await access_worker(session, viewer, user_id, field="responsible_id", permission=Permission.CONTACTS_EDIT)
 
 
 async def create_contact(
@@ -59,7 +65,7 @@ async def create_contact(
     check(viewer, Permission.CONTACTS_EDIT)
     name, numbers, addresses = check_name(name), check_numbers(phones, region), check_emails(emails)
     if responsible_id is not None:
-        await access_assignee(session, viewer, responsible_id, field="responsible_id")
+        await _access_responsible(session, viewer, responsible_id)
     contact = Contact(
         name=name,
         company_id=await _company(session, viewer, company_id, company_name, now),
@@ -112,7 +118,7 @@ async def edit_contact(
     if company_id is not None or company_name is not None:
         contact.company_id = await _company(session, viewer, company_id, company_name or "", now)
     if responsible_id is not None and responsible_id != contact.responsible_id:
-        contact.responsible_id = (await access_assignee(session, viewer, responsible_id, field="responsible_id")).id
+        contact.responsible_id = (await _access_responsible(session, viewer, responsible_id)).id
     if note is not None:
         contact.note = check_optional_text(note, Contact.note, "note")
     changed = await do_set_values(session, viewer, FieldEntity.CONTACT, contact, custom, region=region, seen=seen)

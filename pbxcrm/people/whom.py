@@ -41,6 +41,14 @@ def takes_callbacks(whom: str, people: Directory) -> bool:
     return may(user.role if user is not None else whom.removeprefix(ROLE), Permission.CALLBACKS_WORK)
 
 
+def takes_tasks(whom: str, people: Directory) -> bool:
+    """Whether whoever it names may finish tasks; quality control may not."""
+    if whom in {RESPONSIBLE, MANAGER, JOINT}:
+        return True
+    user = named(whom, people)
+    return may(user.role if user is not None else whom.removeprefix(ROLE), Permission.TASKS_EDIT)
+
+
 def named(whom: str, people: Directory) -> User | None:
     """The person of ``user:LOGIN``, even if inactive; None for any other text and for an unknown login."""
     login = whom.removeprefix(USER)

@@ -17,7 +17,8 @@ from pbxcrm.deals.actions import say_deal_changed
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.people.directory import Directory, load_directory
-from pbxcrm.people.queries import access_assignee
+from pbxcrm.people.models import User
+from pbxcrm.people.queries import access_worker
 from pbxcrm.shared import reasons
 from pbxcrm.shared.core_sql import add_rows, list_param
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed
@@ -298,9 +299,7 @@ async def create_task(
         contact_id = contact_id if contact_id is not None else deal.contact_id
     if contact_id is not None:  # also with a deal: a task about a client gives access to the client
         contact_id = (await access_contact(session, viewer, contact_id)).id
-    assignee = await access_assignee(
-        session, viewer, assignee_id if assignee_id is not None else viewer.user_id, field="assignee_id"
-    )
+    assignee = await _access_doer(session, viewer, assignee_id if assignee_id is not None else viewer.user_id)
     task = Task(
         kind=kind.value,
         title=title,
@@ -325,6 +324,11 @@ async def create_task(
     await say_task_changed(session, task, now, people)
     await do_say_planned(session, task, now)
     return task
+
+
+async def _access_doer(session: AsyncSession, viewer: Viewer, user_id: int) -> User:
+    """Somebody to whom the viewer may give a task and whose role can do one. Raises Invalid at ``assignee_id``."""
+    return await access_worker(session, viewer, user_id, field="assignee_id", permission=Permission.TASKS_EDIT)
 
 
 async def _repeat_day(session: AsyncSession, task: Task, repeat: Repeat, people: Directory) -> int | None:
@@ -382,7 +386,7 @@ async def edit_task(
         given = True
         if task.contact_id is not None:  # the task gives its assignee access to the client
             await access_contact(session, viewer, task.contact_id, field="assignee_id")
-        new["assignee_id"] = (await access_assignee(session, viewer, assignee_id, field="assignee_id")).id
+        new["assignee_id"] = (await _access_doer(session, viewer, assignee_id)).id
         if task.kind in MADE_BY_HAND:
             new |= _given_on(viewer, task, new["assignee_id"])
     if repeat is not None and repeat.value != task.repeat:

@@ -14,7 +14,7 @@ from pbxcrm.deals.hooks import StageEntry
 from pbxcrm.deals.models import Stage
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.models import User
-from pbxcrm.people.whom import JOINT, MANAGER, RESPONSIBLE, ROLE, has_left, is_whom, named, of_role
+from pbxcrm.people.whom import JOINT, MANAGER, RESPONSIBLE, ROLE, has_left, is_whom, named, of_role, takes_tasks
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.lengths import check_optional_text
@@ -119,6 +119,8 @@ def _set(row: StageTask, change: StageTaskChange, people: Directory) -> None:
         raise Invalid(
             "whom", "stage_tasks.whom", "Choose who gets the task: the responsible, the manager, a role or a person."
         )
+    if not takes_tasks(change.whom, people):
+        raise Invalid("whom", "stage_tasks.cannot_work", "Their role may not work on it. Choose somebody else.")
     row.whom = change.whom
     if not 0 <= change.after_minutes <= LONGEST_AFTER:
         raise Invalid("after_minutes", "stage_tasks.after", "Choose a time from at once to a year.")

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from pbxcrm.access import Permission
 from pbxcrm.deals.models import Stage
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import load_directory
@@ -111,7 +112,7 @@ async def _page(
         status=status,
         stage=stage,
         rows=[*rows, *[empty] * EMPTY_ROWS],
-        whom=whom_words.choices(people, {row["whom"] for row in rows}),
+        whom=whom_words.choices(people, {row["whom"] for row in rows}, can_do=takes_tasks),
         units=unit_choices(),
         form=form,
         seen=seen,

@@ -5,7 +5,7 @@ from alembic import op
 from pbxcrm.migrations.adding import never_reuse_ids
 
 revision = "0047"
-down_revision = "0044"
+down_revision = "0046"
 branch_labels = None
 depends_on = None
 
