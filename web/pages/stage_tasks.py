@@ -5,11 +5,10 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pbxcrm.access import Permission
 from pbxcrm.deals.models import Stage
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import load_directory
-from pbxcrm.people.whom import RESPONSIBLE
+from pbxcrm.people.whom import RESPONSIBLE, takes_tasks
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.tasks import checklist_rules
 from pbxcrm.tasks.models import StageTask
