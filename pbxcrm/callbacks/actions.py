@@ -424,9 +424,11 @@ _OPTIONS = ("owner_order", "retry_minutes", "retry_outbound", "click_to_call_exp
 _STEPS = {"callback_due_minutes": 0, "callback_pause_minutes": 1}
 
 
-async def change_options(session: AsyncSession, viewer: Viewer, values: Mapping[str, Any], *, now: datetime) -> Options:
+async def change_options(
+    session: AsyncSession, viewer: Viewer, values: Mapping[str, Any], *, now: datetime, begin_now: bool = False
+) -> Options:
     """Store the settings of callbacks: options, and the norm and pause in their checkpoint, whose lamps are recomputed in the same
-    transaction. Raises Invalid at the name of a wrong value.
+    transaction. ``begin_now``: those that would be late only by that are counted from now. Raises Invalid at the name of a wrong value.
     """
     check(viewer, Permission.SETTINGS_EDIT)
     context = await load_context(session)
@@ -449,8 +451,19 @@ async def change_options(session: AsyncSession, viewer: Viewer, values: Mapping[
         record(session, now, "options.changed", "options", "callbacks", actor=viewer, changed={**told, **moved})
     await session.flush()
     if moved and context.watching.of_callbacks is not None:
-        await recompute(session, now, checkpoint_id=context.watching.of_callbacks.id, owner_id=viewer.user_id)
+        checkpoint_id = context.watching.of_callbacks.id
+        await recompute(session, now, checkpoint_id=checkpoint_id, owner_id=viewer.user_id, begin_now=begin_now)
     return options
+
+
+async def minutes_after(session: AsyncSession, values: Mapping[str, Any]) -> tuple[float, ...]:
+    """The working minutes of each step for callbacks as ``change_options`` would set them. Nothing is checked."""
+    watched = (await load_context(session)).watching.of_callbacks
+    minutes = list(watched.minutes or ()) if watched is not None else []
+    for key, position in _STEPS.items():
+        if key in values and position < len(minutes):
+            minutes[position] = values[key]
+    return tuple(minutes)
 
 
 async def _change_steps(

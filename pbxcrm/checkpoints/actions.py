@@ -53,7 +53,8 @@ async def change_checkpoint(
     await _set(session, checkpoint, change, now)
     checkpoint.version += 1
     record(session, now, "checkpoint.changed", "checkpoint", checkpoint_id, actor=viewer, name=checkpoint.name)
-    return checkpoint, await _recompute(session, viewer, checkpoint, now)
+    begin_now = change.begin_now and checkpoint.trigger == TriggerKind.CALLBACK
+    return checkpoint, await _recompute(session, viewer, checkpoint, now, begin_now=begin_now)
 
 
 def _check_callbacks(checkpoint: Checkpoint, change: CheckpointChange) -> None:
@@ -137,7 +138,7 @@ async def _set(session: AsyncSession, checkpoint: Checkpoint, change: Checkpoint
     draft = await check_change(session, change, checkpoint.id)
     for name, value in draft.values.items():
         setattr(checkpoint, name, value)
-    if change.begin_now:
+    if change.begin_now and checkpoint.trigger != TriggerKind.CALLBACK:  # their clocks begin one by one, by recomputing
         checkpoint.begins_at = now
     session.add(checkpoint)
     await session.flush()
@@ -164,7 +165,9 @@ async def _set_steps(session: AsyncSession, checkpoint: Checkpoint, steps: Seque
     await session.flush()
 
 
-async def _recompute(session: AsyncSession, viewer: Viewer, checkpoint: Checkpoint, now: datetime) -> BackgroundJob:
+async def _recompute(
+    session: AsyncSession, viewer: Viewer, checkpoint: Checkpoint, now: datetime, *, begin_now: bool = False
+) -> BackgroundJob:
     return await recompute(
         session,
         now,
@@ -172,4 +175,5 @@ async def _recompute(session: AsyncSession, viewer: Viewer, checkpoint: Checkpoi
         pipeline_id=checkpoint.pipeline_id,
         checkpoint_id=checkpoint.id,
         owner_id=viewer.user_id,
+        begin_now=begin_now,
     )

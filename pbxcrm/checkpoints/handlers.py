@@ -156,9 +156,9 @@ _WATCHED = union(
 )
 
 
-async def person_changed(session: AsyncSession, user_id: int, at: datetime) -> None:
+async def person_changed(session: AsyncSession, user_id: int, at: datetime, begin_now: bool) -> None:
     """A person has left or has another team: ask others for what was asked of them, and recompute what runs by their team's hours."""
-    await recompute(session, at)
+    await recompute(session, at, begin_now=begin_now)
     context = await load_engine(session)
     if not context.people.users[user_id].is_active:
         await leave_begun(session, user_id, at)

@@ -9,7 +9,7 @@ from sqlalchemy import select as columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.calendars.queries import Calendars
+from pbxcrm.calendars.queries import Calendars, load_calendars
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.context import EngineContext, load_engine
 from pbxcrm.checkpoints.deal_facts import load_deal_facts, load_rests
@@ -19,6 +19,8 @@ from pbxcrm.checkpoints.models import Lamp, LampState, Subject, TriggerKind
 from pbxcrm.checkpoints.preview_jobs import Look
 from pbxcrm.checkpoints.rules import ACCEPTED, Rest, due_of
 from pbxcrm.deals.models import Deal
+from pbxcrm.people.directory import load_directory
+from pbxcrm.people.models import User
 from pbxcrm.shared.core_sql import fetch, load_by_id
 
 BATCH = 2000
@@ -68,6 +70,16 @@ async def look_at_hours(session: AsyncSession, then: Calendars, now: datetime) -
         if len(lamps) < BATCH:
             return Look(len(deals), late, len(callbacks))
         after = lamps[-1].id
+
+
+async def look_at_team(session: AsyncSession, user_id: int, team_id: int | None, now: datetime) -> Look:
+    """What it would do if the person were in this team, by whose hours the norms of their deals would run."""
+    people = await load_directory(session)
+    user = people.users.get(user_id)
+    if user is None or user.team_id == team_id:
+        return Look(0, 0)
+    moved = replace(people, users={**people.users, user_id: User(**user.model_dump() | {"team_id": team_id})})
+    return await look_at_hours(session, replace(await load_calendars(session, people), people=moved), now)
 
 
 async def watched_of(session: AsyncSession, user_id: int) -> Look:

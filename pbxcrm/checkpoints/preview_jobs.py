@@ -1,17 +1,19 @@
 """Counts in the background what a checkpoint would do: the deals, the lamps that would light at once and in the last days."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlmodel import func, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.checkpoints.access import is_burning
 from pbxcrm.checkpoints.context import Watched, load_engine
 from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange, check_change
-from pbxcrm.checkpoints.models import Lamp, TriggerKind
+from pbxcrm.checkpoints.lamps import OPEN
+from pbxcrm.checkpoints.models import Lamp, LampState, Subject, TriggerKind
 from pbxcrm.checkpoints.preview import (
     DAYS,
     MOST_STAYS,
@@ -70,8 +72,33 @@ async def look_at_change(
     """What saving the change would light at once. Raises Invalid at the field."""
     check(viewer, Permission.SETTINGS_EDIT)
     draft = await check_change(session, change, checkpoint_id)
-    watches_deals = change.is_active and change.trigger != TriggerKind.CALLBACK
-    return await _look(session, draft.watched(checkpoint_id), now) if watches_deals else Look(0, 0)
+    then = draft.watched(checkpoint_id)
+    if change.trigger == TriggerKind.CALLBACK:
+        return await look_at_callbacks(session, then.minutes or (), now)
+    return await _look(session, then, now) if change.is_active else Look(0, 0)
+
+
+async def look_at_callbacks(session: AsyncSession, minutes: Sequence[float], now: datetime) -> Look:
+    """What other working minutes of the steps for callbacks would do. ``minutes``: of each step, from the one before."""
+    context = await load_engine(session)
+    watched = context.watching.of_callbacks
+    if watched is None or watched.minutes == tuple(minutes):
+        return Look(0, 0)
+    rows = await session.exec(
+        select(Lamp).where(Lamp.subject == Subject.CALLBACK.value, col(Lamp.state).in_(OPEN)).order_by(col(Lamp.step))
+    )
+    last: dict[int | None, Lamp] = {
+        lamp.callback_id: lamp for lamp in rows.all()
+    }  # the armed one, else the last that burns
+    late = 0
+    for lamp in last.values():
+        is_armed = lamp.state == LampState.ARMED
+        step = lamp.step if is_armed else lamp.step + 1
+        if step >= len(minutes) or (is_armed and lamp.due_at <= now):
+            continue
+        since = lamp.entered_at if is_armed else lamp.asked_at or lamp.lit_at or lamp.entered_at
+        late += context.calendars.of_user(lamp.owner_id).add_minutes(since, minutes[step]) <= now
+    return Look(0, late, len(last))
 
 
 async def look_at_norm(

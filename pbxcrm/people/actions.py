@@ -86,8 +86,9 @@ async def edit_user(
     is_active: bool = True,
     password_hash: str = "",
     now: datetime,
+    begin_now: bool = False,
 ) -> User:
-    """Change a person; an empty ``password_hash`` keeps the password. A person who is deactivated or gets a new password is
+    """Change a person; ``begin_now``: lamps that would be late only by the hours of another team are counted from now. An empty ``password_hash`` keeps the password. A person who is deactivated or gets a new password is
     logged out everywhere at once, and their API tokens are revoked.
     """
     check(actor, Permission.PEOPLE_EDIT)
@@ -129,7 +130,7 @@ async def edit_user(
     _say_people_changed(session, now)
     if before != (user.role, user.team_id, user.is_active):
         await session.flush()
-        await person_changed(session, user_id, now)
+        await person_changed(session, user_id, now, begin_now)
     return user
 
 

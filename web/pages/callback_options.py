@@ -5,9 +5,10 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pbxcrm.callbacks.actions import change_options
+from pbxcrm.callbacks.actions import change_options, minutes_after
 from pbxcrm.callbacks.queries import DecisionContext, load_context
 from pbxcrm.checkpoints.context import load_watching
+from pbxcrm.checkpoints.preview_jobs import Look, look_at_callbacks
 from pbxcrm.shared.errors import Invalid
 from web.answers import redirect
 from web.attempt_schedules import minutes_of
@@ -48,15 +49,21 @@ async def save(request: Request) -> Response:
             "owner_order": _order(form),
         }
         changes["retry_outbound"] = form.ticked("retry_outbound")
+        if not form["begin"]:
+            async with parts(request).db.read() as session:
+                look = await look_at_callbacks(session, await minutes_after(session, changes), now(request))
+            if look.would_light:
+                form.errors["begin"] = _("Choose what happens to them, then save.")
+                return await _page(request, form, HTTPStatus.UNPROCESSABLE_ENTITY, look)
         async with parts(request).db.write() as session:
-            await change_options(session, viewer(request), changes, now=now(request))
+            await change_options(session, viewer(request), changes, now=now(request), begin_now=form["begin"] == "now")
     except Invalid as error:
         form.refuse(error)
         return await _page(request, form, HTTPStatus.UNPROCESSABLE_ENTITY)
     return redirect(request, PATH, done="saved")
 
 
-async def _page(request: Request, form: Form, status: int = 200) -> HTMLResponse:
+async def _page(request: Request, form: Form, status: int = 200, look: Look | None = None) -> HTMLResponse:
     owners = [("", "—"), *((code, _(text)) for code, text in OWNERS.items())]
     async with parts(request).db.read() as session:
         watched = (await load_watching(session)).of_callbacks
@@ -68,6 +75,7 @@ async def _page(request: Request, form: Form, status: int = 200) -> HTMLResponse
         owners=owners,
         places=range(len(OWNERS)),
         checkpoint_id=watched.id if watched is not None else None,
+        look=look,
     )
 
 

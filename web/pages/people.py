@@ -9,6 +9,8 @@ from starlette.responses import Response
 
 from pbxcrm.access import Permission, Role, can, may
 from pbxcrm.calls.queries import unmapped_extensions
+from pbxcrm.checkpoints.hours_queries import look_at_team
+from pbxcrm.checkpoints.preview_jobs import Look
 from pbxcrm.people import actions
 from pbxcrm.people.api_tokens import list_tokens
 from pbxcrm.people.directory import load_directory
@@ -21,6 +23,7 @@ from pbxcrm.shared.numbers import format_for_people
 from web.answers import redirect
 from web.forms import Form, filled, read_form
 from web.i18n import N_
+from web.i18n import gettext as _
 from web.parts import now, parts, viewer
 from web.rendering import render
 from web.untrusted import local_path
@@ -118,6 +121,12 @@ async def save_person(request: Request) -> Response:
         return await _person_page(request, form, user, HTTPStatus.UNPROCESSABLE_ENTITY)
     try:
         hashed = await hash_password(form.get("password")) if form.get("password") else ""
+        if not form["begin"] and form.ticked("is_active"):
+            async with parts(request).db.read() as session:
+                look = await look_at_team(session, user.id or 0, form.id("team"), now(request))
+            if look.would_light:
+                form.errors["begin"] = _("Choose what happens to them, then save.")
+                return await _person_page(request, form, user, HTTPStatus.UNPROCESSABLE_ENTITY, look)
         async with parts(request).db.write() as session:
             await actions.edit_user(
                 session,
@@ -131,6 +140,7 @@ async def save_person(request: Request) -> Response:
                 is_active=form.ticked("is_active"),
                 password_hash=hashed,
                 now=now(request),
+                begin_now=form["begin"] == "now",
             )
     except Invalid as error:
         form.refuse(error)
@@ -169,7 +179,9 @@ def _mobiles(request: Request, form: Form) -> list[str]:
     return check_mobiles(form["mobiles"], parts(request).settings.region)
 
 
-async def _person_page(request: Request, form: Form, user: User | None, status: int = 200) -> Response:
+async def _person_page(
+    request: Request, form: Form, user: User | None, status: int = 200, look: Look | None = None
+) -> Response:
     async with parts(request).db.read() as session:
         teams = await list_teams(session)
         tokens = await list_tokens(session, user.id) if user is not None and user.id is not None else []
@@ -183,6 +195,7 @@ async def _person_page(request: Request, form: Form, user: User | None, status: 
         teams=teams,
         roles=ROLES,
         tokens=tokens,
+        look=look,
     )
 
 

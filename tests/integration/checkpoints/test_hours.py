@@ -5,14 +5,15 @@ from datetime import timedelta
 import pytest
 from sqlmodel import select
 
-from pbxcrm.calendars.actions import CalendarChange, change_calendar
+from pbxcrm.calendars.actions import CalendarChange, change_calendar, create_calendar
 from pbxcrm.calendars.drafts import calendars_after
 from pbxcrm.calendars.leave_actions import NewLeave, create_leave
 from pbxcrm.calendars.models import Calendar
-from pbxcrm.checkpoints.hours_queries import look_at_hours, watched_of
+from pbxcrm.checkpoints.hours_queries import look_at_hours, look_at_team, watched_of
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.checkpoints.pause_actions import end_pause, look_at_end, pause_deal
 from pbxcrm.checkpoints.preview_jobs import Look
+from pbxcrm.people.actions import edit_user
 from pbxcrm.people.models import Team, User
 from pbxcrm.shared.errors import Invalid
 from tests.calls import NOON
@@ -98,6 +99,37 @@ async def test_only_the_people_of_a_calendar_are_touched(desk: DealDesk) -> None
         with pytest.raises(Invalid) as refused:
             await calendars_after(session, None, CalendarChange(timezone="Europe/Kyiv", week=["banana"] * 7))
         assert refused.value.field == "day_0"
+
+
+async def test_another_team_says_what_its_hours_would_light_and_can_begin_now(desk: DealDesk) -> None:
+    await _save(desk, SELDOM)
+    await desk.deal()
+    late, admin, ivan = NOON + timedelta(days=5), await desk.viewer("admin"), desk.office.id("ivan")
+    async with desk.database.write() as session:
+        other = (await session.exec(select(Team).where(Team.name == "Other"))).one()
+        always = CalendarChange(
+            name="Always", timezone="Europe/Kyiv", week=["00:00-24:00"] * 7, team_ids=[other.id or 0]
+        )
+        await create_calendar(session, admin, always, now=NOON)
+        user = await session.get_one(User, ivan)
+        same = user.team_id
+    async with desk.database.read() as session:
+        assert await look_at_team(session, ivan, other.id, late) == Look(1, 1)
+        assert await look_at_team(session, ivan, same, late) == Look(0, 0)
+    async with desk.database.write() as session:
+        await edit_user(
+            session,
+            admin,
+            ivan,
+            name="Ivan",
+            role="seller",
+            extensions=["101"],
+            team=other.id,
+            now=late,
+            begin_now=True,
+        )
+    armed = await desk.one_lamp(LampState.ARMED)
+    assert (armed.begins_at, await desk.sweep(late)) == (late, 0)
 
 
 async def test_what_burns_and_asks_a_person_goes_to_the_deputy_when_the_leave_begins(desk: DealDesk) -> None:

@@ -1,5 +1,6 @@
 """The administrator's settings for callbacks: what changes for lamps that are pending."""
 
+import re
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -41,6 +42,48 @@ async def test_the_administrator_changes_the_rules_and_pending_lamps_move(site: 
     assert (options.retry_minutes, options.owner_order) == ((15, 60, 240), ("line", "manager"))
     assert await sweep_all(site.desk.database, MISSED_AT + timedelta(minutes=59)) == 0
     assert await sweep_all(site.desk.database, MISSED_AT + timedelta(minutes=60)) == 1
+
+
+async def test_another_norm_asks_first_what_happens_to_what_would_light_at_once(site: Site) -> None:
+    await site.desk.miss()
+    site.now = MISSED_AT + timedelta(minutes=15)
+    admin = await site.open("admin")
+    rules = {
+        "callback_due_minutes": "10",
+        "callback_pause_minutes": "20",
+        "claim_minutes": "15",
+        "click_to_call_expiry_seconds": "30",
+        "retry_minutes": "15",
+        "owner_0": "line",
+    }
+    asked = await admin.post("/settings/callbacks", data=rules)
+    assert (asked.status_code, "1 lamp would light at once." in asked.text) == (422, True)
+    assert "It touches 1 missed call." in asked.text
+    assert 'value="10"' in asked.text  # what was typed is not lost
+    assert (await admin.post("/settings/callbacks", data={**rules, "begin": "now"})).status_code == 303
+    assert await sweep_all(site.desk.database, site.now) == 0
+    assert await sweep_all(site.desk.database, site.now + timedelta(minutes=10)) == 1
+    # The pause of what burns now, on the page of the checkpoint.
+    site.now += timedelta(minutes=15)
+    checkpoint = (await admin.get("/settings/callbacks")).text.partition("/settings/checkpoints/")[2].partition('"')[0]
+    step = {
+        "name": "Callbacks",
+        "trigger": "callback",
+        "is_active": "1",
+        "step_after": ["10", "3"],
+        "step_unit": ["min", "min"],
+        "step_whom": ["responsible", "manager"],
+        "step_what": ["task", "control"],
+        "step_text": ["", ""],
+        "step_checklist": ["", ""],
+        "version": re.findall(
+            r'name="version" value="(\d+)"', (await admin.get(f"/settings/checkpoints/{checkpoint}")).text
+        ),
+    }
+    asked = await admin.post(f"/settings/checkpoints/{checkpoint}", data=step)
+    assert (asked.status_code, "1 lamp would light at once." in asked.text) == (422, True)
+    assert (await admin.post(f"/settings/checkpoints/{checkpoint}", data={**step, "begin": "facts"})).status_code == 303
+    assert await sweep_all(site.desk.database, site.now) == 1
 
 
 async def test_the_administrator_changes_the_working_hours_and_pending_lamps_move(site: Site) -> None:

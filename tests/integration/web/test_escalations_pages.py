@@ -129,9 +129,9 @@ async def test_today_is_the_same_day_in_a_figure_and_behind_it(site: Site, calen
     assert sorted(rows) == [("2026-11-17", "2"), ("2026-11-18", "3")]
 
 
-async def test_the_tile_counts_lamps_before_the_manager_and_opens_what_it_counts(site: Site) -> None:
+async def test_the_tile_counts_what_burns_and_opens_it(site: Site) -> None:
     def tile(page: str) -> str:
-        return " ".join(re.sub(r"<[^>]+>", " ", page.partition("Lamps burning</div>")[2]).split())
+        return " ".join(re.sub(r"<[^>]+>", " ", page.partition("Burns now</div>")[2]).split())
 
     await site.desk.intake.apply(
         batch(FactStory("17.1", "+380501110009", at=NOON).ring("155").answer("155").wait(5).end())
