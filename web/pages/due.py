@@ -23,12 +23,12 @@ async def understood(request: Request) -> HTMLResponse:
     error, at, again, days = "", None, None, 0
     async with parts(request).db.read() as session:
         owner = await access_user(session, viewer(request), who) if who is not None else None
+        deal = await access_deal(session, viewer(request), deal_id) if deal_id is not None else None
         try:
             at = await deadline_of(session, request, text, owner.id if owner is not None else None)
         except Invalid as refused:
             error = _(refused.message)
-        if deal_id is not None and at is not None:
-            deal = await access_deal(session, viewer(request), deal_id)
+        if deal is not None and at is not None:
             days = (await load_funnel(session)).pipelines[deal.pipeline_id].longest_plan_days
             latest = now(request) + timedelta(days=days)
             again = latest if at > latest else None
