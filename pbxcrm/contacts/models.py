@@ -9,7 +9,17 @@ from sqlmodel import Field, SQLModel
 
 from pbxcrm.contacts.name_likeness import LONGEST_ADDRESS, address_key, keep_key, name_key
 from pbxcrm.fields.models import values_column
-from pbxcrm.shared.columns import ID, json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import (
+    ID,
+    NEVER_REUSED,
+    json_list,
+    json_object,
+    link,
+    maybe_link,
+    maybe_utc_column,
+    row_id,
+    utc_column,
+)
 from pbxcrm.shared.config_cache import cached_config
 from pbxcrm.shared.numbers import LONGEST_NUMBER
 from pbxcrm.shared.search_words import keep_words
@@ -121,6 +131,7 @@ class SpecialRange(SQLModel, table=True):
     """
 
     __tablename__ = "special_ranges"
+    __table_args__ = NEVER_REUSED
 
     id: int | None = row_id()
     first: str = Field(max_length=LONGEST_NUMBER, unique=True)

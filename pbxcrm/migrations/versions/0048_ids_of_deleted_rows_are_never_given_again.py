@@ -4,8 +4,8 @@ from alembic import op
 
 from pbxcrm.migrations.adding import never_reuse_ids
 
-revision = "0047"
-down_revision = "0046"
+revision = "0048"
+down_revision = "0047"
 branch_labels = None
 depends_on = None
 
@@ -18,6 +18,7 @@ TABLES = (
     "lines",
     "notes",
     "outbox",  # as 0001 made it; 0005 copied the table without it
+    "special_ranges",
     "task_comments",
     "tasks",
 )
