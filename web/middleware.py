@@ -22,6 +22,7 @@ from web.shell import load_shell
 log = structlog.get_logger()
 LANGUAGE_COOKIE = "pbxcrm_language"  # chosen on the login page, before anybody is logged in
 STATIC = "/static/"
+HEALTHZ = "/healthz"  # nobody is recognised there, so that it answers also while the database does not
 # Scripts, styles, connections and workers only from ourselves; no inline code or styles anywhere.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; font-src 'self'; "
@@ -118,7 +119,7 @@ class WhoAndWhen:
 
     async def _recognise(self, request: Request) -> Viewer | None:
         token = session_token(request)
-        if not token or request.url.path.startswith(STATIC):
+        if not token or request.url.path.startswith(STATIC) or request.url.path == HEALTHZ:
             return None
         async with self.parts.db.read() as session:
             viewer = await get_viewer_by_session(session, token, request.state.now)

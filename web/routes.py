@@ -17,6 +17,7 @@ from pbxcrm.tasks.queries import overdue_count
 from web.api.table import api_routes
 from web.deal_routes import deal_routes, unsorted_routes
 from web.distribution_routes import distribution_routes
+from web.middleware import HEALTHZ
 from web.pages import (
     audit,
     background,
@@ -76,7 +77,7 @@ def all_routes(static: StaticTree) -> Sequence[Route]:
     """Every route of pages, API and static files."""
     return [
         public("/static/{version}/{name:path}", static.serve, name="static"),
-        public("/healthz", health.healthz),
+        public(HEALTHZ, health.healthz),
         public("/readyz", health.readyz),
         public("/metrics", health.metrics),
         page("/live", live, needs=None),

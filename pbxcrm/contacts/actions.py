@@ -24,7 +24,7 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import access_worker
 from pbxcrm.shared.db import lock
-from pbxcrm.shared.errors import Conflict, NotAllowed, NotFound
+from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.hooks import Hook
 from pbxcrm.shared.lengths import check_optional_text
@@ -32,6 +32,8 @@ from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.numbers import Written
 from pbxcrm.shared.search_keys import folded, search_key
 
+#: The code of the error for a company whose name another visible one has.
+KNOWN_COMPANY = "companies.known_name"
 #: The viewer gave the number to this contact, and no other counts: its rows without a contact become theirs, except what is in
 #: the hands of others and the viewer may not change.
 number_linked = Hook[Viewer, int, str]("contacts.number_linked")
@@ -193,11 +195,17 @@ async def create_company(
     note: str = "",
     custom: Mapping[str, Entered] = MappingProxyType({}),
     region: str = "",
+    same_name: bool = False,
 ) -> Company:
-    """Add a company; ``custom`` are custom fields as entered. Raises Invalid and NotAllowed."""
+    """Add a company; ``custom`` are custom fields as entered. ``same_name``: also beside a visible one with this name.
+
+    Raises Invalid, at ``name`` with ``KNOWN_COMPANY`` for a name that a visible company has, and NotAllowed.
+    """
     check(viewer, Permission.CONTACTS_EDIT)
-    kept = check_optional_text(note, Company.note, "note")
-    company = Company(name=check_name(name), responsible_id=viewer.user_id, note=kept, created_at=now)
+    kept, name = check_optional_text(note, Company.note, "note"), check_name(name)
+    if not same_name and (known := await company_of_name(session, viewer, name)) is not None:
+        raise Invalid("name", KNOWN_COMPANY, "There is a company “{name}” already.", name=known.name)
+    company = Company(name=name, responsible_id=viewer.user_id, note=kept, created_at=now)
     session.add(company)
     await session.flush()
     record(session, now, "company.created", "company", company.id, actor=viewer, name=company.name)
@@ -385,11 +393,16 @@ async def _company(
     if not name.strip():
         return None
     name = check_name(name, "company_name")
+    known = await company_of_name(session, viewer, name)
+    return (known or await create_company(session, viewer, name=name, now=now, same_name=True)).id
+
+
+async def company_of_name(session: AsyncSession, viewer: Viewer, name: str) -> Company | None:
+    """The oldest visible company with this name, whatever the case of its letters. Others who make one of the name wait for this transaction."""
     await lock(session, f"company:{folded(name)}")  # else two requests at once would both find none
     alike = select(Company).where(Company.name_folded == search_key(name), visible_companies(viewer))
     found = (await session.exec(alike.order_by(col(Company.id)))).all()
-    known = next((company for company in found if folded(company.name) == folded(name)), None)
-    return known.id if known is not None else (await create_company(session, viewer, name=name, now=now)).id
+    return next((company for company in found if folded(company.name) == folded(name)), None)
 
 
 async def say_contact_changed(session: AsyncSession, contact: Contact, at: datetime) -> None:

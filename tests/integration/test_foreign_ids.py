@@ -89,7 +89,7 @@ PLAIN: dict[str, str] = {
     "day_6": "", "from": "2027-05-01", "until": "2027-05-02", "date": "", "hours": "", "day": "", "country": "UA", "year": "2027", "usual": "", "mobiles": "", "without": "1", "by_call": "",
     "template": "b2b", "carries": "client", "asks_why_lost": "", "is_default": "", "norm": "", "norm_unit": "h", "probability": "10",
     "instruction": "", "colour": "", "waits_for_client": "", "extra_control": "", "fields": "", "lost_reason_asked": "", "next_task": "", "position": "1",
-    "anyway": "", "monday": "", "tuesday": "", "wednesday": "", "thursday": "", "friday": "", "saturday": "", "sunday": "", "deal": "", "asked": "next_task", "without_call": "1",
+    "anyway": "", "same_name": "", "monday": "", "tuesday": "", "wednesday": "", "thursday": "", "friday": "", "saturday": "", "sunday": "", "deal": "", "asked": "next_task", "without_call": "1",
     "step": "hours", "away": "1", "token_name": "A program", "days": "30",
     "word": "Done.", "reason": "Too slow.", "checklist": "", "repeat": "", "done": "1", "verdict": "good", "seen": "", "auto_title": "Call", "auto_whom": "responsible", "auto_after": "2", "auto_unit": "h", "auto_keep": "cancel", "auto_instruction": "", "auto_checklist": "", "by": "1",
     "into_version": "2", "take_name": "into", "take_company": "into", "take_responsible": "into", "take_note": "into", "take_title": "into", "take_amount": "into", "take_source": "into", "take_proposal_until": "", "take_invoice_until": "", "take_event_at": "", "take_survey_at": "",

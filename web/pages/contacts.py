@@ -372,10 +372,19 @@ async def create_company(request: Request) -> Response:
     try:
         async with parts(request).db.write() as session:
             made = await actions.create_company(
-                session, viewer(request), name=form["name"], note=form["note"], now=now(request)
+                session,
+                viewer(request),
+                name=form["name"],
+                note=form["note"],
+                now=now(request),
+                same_name=form.ticked("same_name"),
             )
     except Invalid as error:
         form.refuse(error)
+        known = None
+        if error.code == actions.KNOWN_COMPANY:
+            async with parts(request).db.write() as session:
+                known = await actions.company_of_name(session, viewer(request), form["name"])
         return show(
             request,
             "contacts/company_new.html",
@@ -383,6 +392,7 @@ async def create_company(request: Request) -> Response:
             status=UNPROCESSABLE,
             form=form,
             company_id=None,
+            known=known,
         )
     return redirect(request, f"/companies/{made.id}", done="added")
 

@@ -328,3 +328,26 @@ async def test_new_deal_from_a_card_has_the_caller_for_a_client(browsers: Browse
     client = page.partition('name="contact"')[2].partition(">")[0]
     assert "&lt;script&gt;" in client
     assert 'name="title" type="text" value=""' in page
+
+
+async def test_a_second_company_of_one_name_is_made_knowingly(browsers: Browsers, desk: BrowserDesk) -> None:
+    ivan = await browsers("ivan")
+    assert (await ivan.post("/companies/new", data={"name": "Twin Ltd", "note": ""})).status_code == 303
+    asked = await ivan.post("/companies/new", data={"name": "TWIN ltd", "note": "The other"}, headers=HTMX)
+    assert asked.status_code == 422
+    assert "There is a company “Twin Ltd” already." in html.unescape(asked.text)
+    assert "The other" in asked.text
+    assert 'name="same_name"' in asked.text
+    twice = await ivan.post("/companies/new", data={"name": "TWIN ltd", "note": "", "same_name": "1"})
+    assert twice.status_code == 303
+    # Of a company that somebody does not see nobody hears this way.
+    petro = await browsers("petro")
+    assert (await petro.post("/companies/new", data={"name": "Twin Ltd", "note": ""})).status_code == 303
+
+
+async def test_a_person_with_several_faults_hears_of_all_at_once(browsers: Browsers, desk: BrowserDesk) -> None:
+    admin = await browsers("admin")
+    form = {"login": "bad login", "name": "", "role": "seller", "extensions": "101", "password": "x"}
+    said = html.unescape((await admin.post("/people/new", data=form, headers=HTMX)).text)
+    assert "Extension 101 belongs to Ivan Kravets." in said
+    assert said.count('class="error"') >= 4 or said.count('aria-invalid="true"') >= 4

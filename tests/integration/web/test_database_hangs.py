@@ -42,6 +42,7 @@ async def given_up(client: AsyncClient) -> None:
     began = clock()
     answers = await asyncio.gather(*(client.post("/companies/new", data=FORM) for _ in range(3)))
     assert clock() - began < 20
+    assert (await client.get("/healthz")).status_code == 200, "the process runs, whoever asks"
     for answer in answers:
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         assert "What you typed is still here" in answer.text

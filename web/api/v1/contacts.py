@@ -167,6 +167,9 @@ class NewCompany(ApiRequest):
     name: CompanyName
     note: CompanyNote = ""
     fields: Values = Field(default_factory=dict)
+    same_name: bool = Field(
+        False, description="Without it the name of a company that you see is refused (422, companies.known_name)."
+    )
 
 
 class CompanyChange(ApiRequest):
@@ -324,6 +327,7 @@ async def add_company(ask: Ask, body: NewCompany) -> CompanyOut:
         note=body.note,
         custom=body.fields,
         region=ask.settings.region,
+        same_name=body.same_name,
     )
     return (await _companies(ask, [company]))[0]
 
