@@ -83,6 +83,8 @@ from pbxcrm.fields.models import LinkTarget, ValueKind
 from pbxcrm.fields.timers import BEFORE as BEFORE_FIELD_WORK
 from pbxcrm.fields.timers import WORK as FIELD_WORK
 from pbxcrm.files import queries as files
+from pbxcrm.forms import reasons as forms
+from pbxcrm.forms.timeline_queries import read_requests
 from pbxcrm.notes.actions import copy_notes
 from pbxcrm.people import reasons as people
 from pbxcrm.people.hooks import access_ended, person_changed
@@ -154,6 +156,7 @@ def compose() -> None:
         callbacks.REASONS,
         reactions.REASONS,
         distribution_reasons.REASONS,
+        forms.REASONS,
     )
     register_sources(
         {
@@ -165,6 +168,7 @@ def compose() -> None:
             EntryKind.FLAG: read_flags,
             EntryKind.FILE: read_files,
             EntryKind.MERGE: read_merges,
+            EntryKind.REQUEST: read_requests,
         }
     )
     stage_entered.register(

@@ -13,6 +13,7 @@ from pbxcrm.distribution import models as distribution
 from pbxcrm.fields import models as fields
 from pbxcrm.files import models as files
 from pbxcrm.flags import models as flags
+from pbxcrm.forms import models as forms
 from pbxcrm.notices import models as notices
 from pbxcrm.pbx import models as pbx
 from pbxcrm.people import models as people
@@ -37,6 +38,7 @@ __all__ = [
     "fields",
     "files",
     "flags",
+    "forms",
     "metadata",
     "notices",
     "pbx",

@@ -51,6 +51,13 @@ ACTIONS: dict[str, str] = {
     "distribution.switched": N_("Rule of distribution switched on or off"),
     "distribution.deleted": N_("Rule of distribution deleted"),
     "distribution.restored": N_("Rule of distribution brought back"),
+    "form.created": N_("Form added"),
+    "form.edited": N_("Form changed"),
+    "form.archived": N_("Form put into the archive"),
+    "form.restored": N_("Form taken out of the archive"),
+    "request.aside": N_("Request set aside"),
+    "request.accepted": N_("Request taken in"),
+    "deal.request": N_("Request joined a deal"),
     "line.saved": N_("Line saved"),
     "line.moved": N_("Line moved in the order"),
     "line.deleted": N_("Line deleted"),
@@ -151,6 +158,8 @@ ENTITIES: dict[str, tuple[str, str | None]] = {
     "user": (N_("person"), "/people/{id}"),
     "team": (N_("team"), "/teams/{id}"),
     "field": (N_("field"), "/settings/fields/{id}"),
+    "form": (N_("form"), "/settings/forms/{id}"),
+    "request": (N_("request"), None),
     "line": (N_("line"), "/settings/lines/{id}"),
     "distribution_rule": (N_("rule of distribution"), "/settings/distribution/{id}"),
     "calendar": (N_("calendar"), "/settings/calendars/{id}"),
@@ -292,7 +301,9 @@ def details(entry: AuditEntry, people: Directory, stages: Mapping[int | None, St
 
 
 #: What no person reads: the translated title has its own line, the key that keeps one task open, ids of rows without a page, versions.
-_FOR_THE_PRODUCT = frozenset({"title_code", "about", "lamp", "leave", "merge", "file_id", "adopted", "version", "undo"})
+_FOR_THE_PRODUCT = frozenset(
+    {"form_id", "request_id", "title_code", "about", "lamp", "leave", "merge", "file_id", "adopted", "version", "undo"}
+)
 _TIMES = {*MOMENTS, "due_at", "planned", "until"}
 
 

@@ -117,6 +117,8 @@ def guarded(rule: Rule, handler: Handler) -> Handler:
             request.state.viewer = await viewer_by_token(request)
             if request.state.viewer is None:
                 raise Unauthorized
+        elif rule.door is Door.OUTSIDE:
+            request.state.viewer = request.state.shell = None
         else:
             csrf.check(request.method, request.headers)
             if rule.door is Door.SESSION and request.state.viewer is None:

@@ -18,6 +18,9 @@ class Door(Enum):
     SESSION = "session"  # the cookie of a browser; changes must come from our own pages
     TOKEN = "token"  # noqa: S105 (a kind of door, not a secret): Authorization: Bearer
     OPEN = "open"  # anybody
+    OUTSIDE = (
+        "outside"  # pages and programs of other sites; cookies are ignored, and the handler asks which sites it serves
+    )
 
 
 @dataclass(frozen=True, slots=True)

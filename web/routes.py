@@ -17,6 +17,7 @@ from pbxcrm.tasks.queries import overdue_count
 from web.api.table import api_routes
 from web.deal_routes import deal_routes, unsorted_routes
 from web.distribution_routes import distribution_routes
+from web.form_routes import form_routes, public_form_routes
 from web.middleware import HEALTHZ
 from web.pages import (
     audit,
@@ -112,6 +113,8 @@ def all_routes(static: StaticTree) -> Sequence[Route]:
         *_session(),
         *_people(),
         *api_routes(),
+        *form_routes(),
+        *public_form_routes(),
         public("/feeds/{token:str}.ics", feeds.feed, name="feed"),
         public("/dialplan/lookup", dialplan.lookup, name="dialplan_lookup"),
         *_dock(),

@@ -52,8 +52,20 @@ def public(path: str, handler: Handler, *, methods: Sequence[str] = GET, name: s
     return _declared(path, handler, Rule(Door.OPEN, None), methods, name)
 
 
-def _declared(path: str, handler: Handler, rule: Rule, methods: Sequence[str], name: str | None) -> Route:
-    largest = STRANGERS_BODY if rule.door is Door.OPEN else None
+def outside(
+    path: str, handler: Handler, *, methods: Sequence[str] = GET, name: str | None = None, large: bool = False
+) -> Route:
+    """A route for strangers on other sites: a form of ours there, a site's own form. Nobody is logged in here, whatever cookies say.
+
+    ``large``: a body with files, of which the handler decides before it reads it.
+    """
+    return _declared(path, handler, Rule(Door.OUTSIDE, None), methods, name, large=large)
+
+
+def _declared(
+    path: str, handler: Handler, rule: Rule, methods: Sequence[str], name: str | None, *, large: bool = False
+) -> Route:
+    largest = STRANGERS_BODY if rule.door in {Door.OPEN, Door.OUTSIDE} and not large else None
     route = Route(
         path, guarded(rule, handler), methods=list(methods), name=name or handler.__name__, max_body_size=largest
     )

@@ -25,6 +25,7 @@ SETTINGS_PAGES = (
     SettingsPage("/settings/pipelines", N_("Pipelines")),
     SettingsPage("/settings/fields", N_("Fields")),
     SettingsPage("/settings/lines", N_("Lines")),
+    SettingsPage("/settings/forms", N_("Forms")),
     SettingsPage("/settings/callbacks", N_("Callbacks")),
     SettingsPage("/settings/distribution", N_("Distribution")),
     SettingsPage("/settings/calendars", N_("Working hours")),

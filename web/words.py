@@ -14,6 +14,7 @@ from pbxcrm.deals.fields import FIELDS as DEAL_FIELDS
 from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER
 from pbxcrm.deals.models import Deal, Pipeline, Stage
 from pbxcrm.deals.rules import owes_next_task as owes_next_task  # noqa: PLC0414 - for templates
+from pbxcrm.flags.models import Flag
 from pbxcrm.shared import reasons
 from pbxcrm.shared.text_match import has_letters as has_letters  # noqa: PLC0414 - for templates
 from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskKind, TaskStatus
@@ -257,6 +258,11 @@ def watched_again(at: datetime, days: int) -> str:
         days,
     )
     return (said % {"num": days}).format(time=day_time(at))
+
+
+def flag_reason(flag: Flag) -> str:
+    """Why it is flagged: translated if the product raised it itself, else as it was typed."""
+    return " ".join(because(flag.reason_code)) or flag.reason
 
 
 def lost_reason(deal: Deal) -> str:

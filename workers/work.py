@@ -1,4 +1,4 @@
-"""The worker: sweeps deadlines every second, delivers leftovers of the outbox, sends digests, deletes old rows.
+"""The worker: sweeps deadlines every second, delivers leftovers of the outbox, sends digests, reads mailboxes, deletes old rows.
 
 Two things start a sweep. arq does it while Redis is up, once per second over all workers. A plain loop does it when this
 worker has not swept for more than a second: Redis is away, arq is restarting, or its queue is full. Rows are claimed in the
@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pbxcrm.checkpoints.sweep import sweep_lamps
 from pbxcrm.files.queries import needed_hashes
 from pbxcrm.files.store import Store
+from pbxcrm.forms.mail_actions import MailPoll
 from pbxcrm.notices.digest_actions import Post
 from pbxcrm.people.actions import prune_logins
 from pbxcrm.shared import background_jobs, events, timers
@@ -31,6 +32,7 @@ SWEEP_SECONDS = 1.0
 CHECKPOINT_SECONDS = 1.0
 TIDY_SECONDS = 3600.0
 DIGEST_SECONDS = 10.0
+MAIL_SECONDS = 5.0
 REDIS_REST = (0.5, 1.0, 2.0, 5.0)  # seconds of pause before arq is started again
 
 
@@ -38,12 +40,21 @@ class WorkLoop:
     """The tasks of one worker; ``run`` starts them."""
 
     def __init__(
-        self, db: Database, relay: Relay, redis_url: str, post: Post | None = None, files: Store | None = None
+        self,
+        db: Database,
+        relay: Relay,
+        redis_url: str,
+        post: Post | None = None,
+        files: Store | None = None,
+        mail: MailPoll | None = None,
     ) -> None:
-        """``post`` sends digests; None: no mail server is set. ``files`` is where orphans are swept; None: nowhere."""
+        """``post`` sends digests; None: no mail server is set. ``files`` is where orphans are swept; None: nowhere. ``mail`` reads
+        mailboxes; None: the settings name none.
+        """
         self.db = db
         self.post = post
         self.files = files
+        self.mail = mail
         self.redis_url = redis_url
         self.relay = relay
         self._sweeping = asyncio.Lock()
@@ -59,6 +70,7 @@ class WorkLoop:
             tasks.create_task(self._checkpoint())
             tasks.create_task(self._tidy_each_hour())
             tasks.create_task(self._send_digests())
+            tasks.create_task(self._read_mailboxes())
             tasks.create_task(self._arq())
 
     async def sweep(self) -> int:
@@ -114,6 +126,15 @@ class WorkLoop:
             except (SQLAlchemyError, PbxcrmError, OSError) as error:
                 log.warning("digests.failed", why=str(getattr(error, "orig", None) or error))
             await asyncio.sleep(DIGEST_SECONDS)
+
+    async def _read_mailboxes(self) -> None:
+        """Read mailboxes in a separate task, for the same reason; the deadlines stand in the database."""
+        while self.mail is not None:
+            try:
+                await self.mail.read_due(datetime.now(UTC))
+            except (SQLAlchemyError, PbxcrmError, OSError) as error:
+                log.warning("mailboxes.failed", why=str(getattr(error, "orig", None) or error))
+            await asyncio.sleep(MAIL_SECONDS)
 
     async def _checkpoint(self) -> None:
         while True:

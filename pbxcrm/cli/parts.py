@@ -18,6 +18,9 @@ from pbxcrm import migrations
 from pbxcrm.cli.bind import bind
 from pbxcrm.cli.locks import in_use, prepared
 from pbxcrm.files.store import Store
+from pbxcrm.forms.actions import Surroundings
+from pbxcrm.forms.imap import MailboxServer
+from pbxcrm.forms.mail_actions import MailPoll
 from pbxcrm.notices.digest_actions import Post
 from pbxcrm.notices.mail import MailServer
 from pbxcrm.shared.db import Database
@@ -116,6 +119,13 @@ def _post(settings: Settings, db: Database) -> Post | None:
     return Post(db, writer(settings), MailServer.of(settings.smtp_url).deliver) if settings.smtp_url else None
 
 
+def _mail_poll(settings: Settings, db: Database, store: Store) -> MailPoll | None:
+    """The reader of mailboxes; None if the settings name none."""
+    servers = {mailbox.name: MailboxServer.of(mailbox.url) for mailbox in settings.mailboxes}
+    around = Surroundings(settings.region, settings.currency, settings.files_total_gb)
+    return MailPoll(db, servers, store, around, settings.files_max_mb, settings.mail_from) if servers else None
+
+
 def serve_worker(settings: Settings) -> None:
     """Run a worker until SIGTERM (``pbxcrm work``)."""
     from workers.work import WorkLoop
@@ -123,7 +133,10 @@ def serve_worker(settings: Settings) -> None:
     async def serve() -> None:
         async with open_resources(settings) as on:
             log.info("worker.started")
-            work = WorkLoop(on.db, on.relay, redis_url(settings), _post(settings, on.db), Store(settings.data_dir))
+            store = Store(settings.data_dir)
+            work = WorkLoop(
+                on.db, on.relay, redis_url(settings), _post(settings, on.db), store, _mail_poll(settings, on.db, store)
+            )
             set_aside()
             await work.run()
 

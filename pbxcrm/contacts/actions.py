@@ -30,6 +30,7 @@ from pbxcrm.shared.hooks import Hook
 from pbxcrm.shared.lengths import check_optional_text
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.numbers import Written
+from pbxcrm.shared.reasons import Reason
 from pbxcrm.shared.search_keys import folded, search_key
 
 #: The code of the error for a company whose name another visible one has.
@@ -86,6 +87,41 @@ async def create_contact(
     record(session, now, "contact.created", "contact", contact.id, actor=viewer, name=name, phones=written)
     if changed := await do_set_values(session, viewer, FieldEntity.CONTACT, contact, custom, region=region):
         record(session, now, "contact.edited", "contact", contact.id, actor=viewer, changed=changed)
+    await say_contact_changed(session, contact, now)
+    return contact
+
+
+async def do_create_contact(
+    session: AsyncSession,
+    *,
+    name: str,
+    numbers: Iterable[Written],
+    addresses: Iterable[str],
+    company: str,
+    owner: Viewer | None,
+    why: Reason,
+    now: datetime,
+) -> Contact:
+    """A client who came by themselves, with what they wrote; the values are checked already. ``owner`` gets them.
+
+    Earlier rows of the numbers become theirs as if the owner had added the client; without an owner they stay as they are.
+    """
+    company_id = await _company(session, owner, None, company, now) if owner is not None else None
+    contact = Contact(
+        name=name, company_id=company_id, responsible_id=owner.user_id if owner is not None else None, created_at=now
+    )
+    session.add(contact)
+    await session.flush()
+    assert contact.id is not None
+    session.add_all(Email(contact_id=contact.id, address=address) for address in addresses)
+    for one in numbers:
+        if owner is not None:
+            await _link(session, owner, contact, one, now)
+        else:
+            session.add(Phone(contact_id=contact.id, number=one.number, extension=one.extension, label=one.name))
+    written = [one.number for one in numbers]
+    record(session, now, "contact.created", "contact", contact.id, actor=None, reason=why, name=name, phones=written)
+    await session.flush()
     await say_contact_changed(session, contact, now)
     return contact
 

@@ -70,7 +70,7 @@ class ChangedMeanwhile(Conflict):
 
 async def do_set_values(
     session: AsyncSession,
-    viewer: Viewer,
+    viewer: Viewer | None,
     entity: FieldEntity,
     row: HasValues,
     entered: Mapping[str, Entered],
@@ -82,7 +82,7 @@ async def do_set_values(
     the viewer saw, by key; ChangedMeanwhile where somebody has changed one since.
 
     Returns ``{"fields.KEY": {"before", "after"}}`` of the changes, for the audit log. Raises Invalid at the field, also for a field
-    that is not there or was archived meanwhile, and ValueTaken.
+    that is not there or was archived meanwhile, and ValueTaken. ``viewer`` None: the product itself, which points to no rows.
     """
     if not entered:
         return {}
@@ -164,14 +164,14 @@ def _known(known: Mapping[str, FieldDefinition], key: str) -> FieldDefinition:
 
 
 async def _check_target(
-    session: AsyncSession, viewer: Viewer, definition: FieldDefinition, was: Stored, value: Stored
+    session: AsyncSession, viewer: Viewer | None, definition: FieldDefinition, was: Stored, value: Stored
 ) -> None:
     """Raise Invalid when the field points to a row that is not there, or that the viewer may not see."""
     target = target_of(definition)
     if not target or value is None:
         return
     new = set(_ids(value)) - set(_ids(was))
-    if new - set(await names_of(target)(session, viewer, new)):
+    if viewer is None or new - set(await names_of(target)(session, viewer, new)):
         raise Invalid(place_of(definition.key), "fields.row", "There is no such thing any more. Choose again.")
 
 

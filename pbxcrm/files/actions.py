@@ -22,6 +22,7 @@ from pbxcrm.files.store import Kept
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import NotFound, Unavailable
 from pbxcrm.shared.locking import lock_row
+from pbxcrm.shared.reasons import Reason
 from pbxcrm.tasks.actions import access_task_for_change, say_task_changed
 from pbxcrm.tasks.models import Task
 from pbxcrm.tasks.queries import access_task
@@ -50,6 +51,23 @@ async def attach(
 ) -> AttachedFile:
     """Add the row of a file that is in the store. Raises Unavailable if all files together would take more than ``total_gb``."""
     subject = await _access_for_change(session, viewer, on)
+    file = await _store(session, on, name, kept, now, by_id=viewer.user_id, total_gb=total_gb)
+    await _said(session, viewer, "file.added", file, subject, now)
+    return file
+
+
+async def do_attach(
+    session: AsyncSession, deal: Deal, name: str, kept: Kept, now: datetime, *, total_gb: int, why: Reason
+) -> AttachedFile:
+    """Attach a file that came to the deal from outside (a web form, an e-mail). Raises Unavailable as ``attach`` does."""
+    file = await _store(session, On(deal_id=deal.id), name, kept, now, by_id=None, total_gb=total_gb)
+    await _said(session, None, "file.added", file, deal, now, why)
+    return file
+
+
+async def _store(
+    session: AsyncSession, on: On, name: str, kept: Kept, now: datetime, *, by_id: int | None, total_gb: int
+) -> AttachedFile:
     if await stored_bytes(session) + kept.size > total_gb * GB:
         raise Unavailable(
             "files.full",
@@ -63,12 +81,11 @@ async def attach(
         size=kept.size,
         content_type=kept.content_type,
         sha256=kept.sha256,
-        by_id=viewer.user_id,
+        by_id=by_id,
         at=now,
     )
     session.add(file)
     await session.flush()
-    await _said(session, viewer, "file.added", file, subject, now)
     return file
 
 
@@ -102,10 +119,17 @@ async def _access_for_change(session: AsyncSession, viewer: Viewer, on: On) -> D
 
 
 async def _said(
-    session: AsyncSession, viewer: Viewer, action: str, file: AttachedFile, subject: Deal | Task, now: datetime
+    session: AsyncSession,
+    viewer: Viewer | None,
+    action: str,
+    file: AttachedFile,
+    subject: Deal | Task,
+    now: datetime,
+    why: Reason | None = None,
 ) -> None:
     about = "deal" if isinstance(subject, Deal) else "task"
-    record(session, now, action, about, subject.id, actor=viewer, file=file.name, file_id=file.id, size=file.size)
+    told = {"file": file.name, "file_id": file.id, "size": file.size}
+    record(session, now, action, about, subject.id, actor=viewer, reason=why, **told)
     people = await load_directory(session)
     if isinstance(subject, Deal):
         say_deal_changed(session, subject, now, people)

@@ -7,6 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.calls.queries import access_call
+from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.flags.access import access_flag
 from pbxcrm.flags.audience import audience_of_flag
@@ -14,8 +15,9 @@ from pbxcrm.flags.models import Flag
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
-from pbxcrm.shared.lengths import check_text
+from pbxcrm.shared.lengths import check_text, cut
 from pbxcrm.shared.locking import lock_row
+from pbxcrm.shared.reasons import Reason, text
 
 
 async def raise_flag(
@@ -40,6 +42,16 @@ async def raise_flag(
     session.add(flag)
     await session.flush()
     record(session, now, "flag.raised", *_about(flag), actor=viewer, text=why)
+    await say_flag_changed(session, flag, now)
+    return flag
+
+
+async def do_raise_flag(session: AsyncSession, deal: Deal, why: Reason, now: datetime) -> Flag:
+    """Flag a deal by the product itself, for the reason ``why``, which is translated when shown."""
+    flag = Flag(deal_id=deal.id, reason=cut(text(why), Flag.reason), reason_code=why.stored(), raised_at=now)
+    session.add(flag)
+    await session.flush()
+    record(session, now, "flag.raised", *_about(flag), actor=None, reason=why, text=flag.reason)
     await say_flag_changed(session, flag, now)
     return flag
 

@@ -1,10 +1,11 @@
 """The table of flags."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.shared.columns import maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import json_object, maybe_link, maybe_utc_column, row_id, utc_column
 
 
 class Flag(SQLModel, table=True):
@@ -16,6 +17,7 @@ class Flag(SQLModel, table=True):
     deal_id: int | None = maybe_link("deals.id")
     call_id: int | None = maybe_link("calls.id")
     reason: str = Field(max_length=1000)
+    reason_code: dict[str, Any] = json_object()  # a stored Reason where the product raised it itself, else empty
     raised_by_id: int | None = maybe_link("users.id", index=False)
     raised_at: datetime = utc_column(index=True)
     word: str = Field(default="", max_length=1000)  # what was done about it

@@ -32,6 +32,20 @@ class Pbx(BaseModel):
     cdr_csv: Path | None = None  # CDR file, used where there is no CEL
 
 
+class MailboxAddress(BaseModel):
+    """A mailbox whose e-mails become requests. ``name`` is its key in the database and must not change later."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")
+    url: str  # imaps://user:password@host:993/FOLDER; imap:// with STARTTLS; without a folder INBOX
+
+    @field_validator("url")
+    @classmethod
+    def _kind_of_mailbox(cls, value: str) -> str:
+        if not re.match(r"imaps?://[^/?#@\s]+:[^/?#@\s]+@[^/?#@\s]+(/[^?#]*)?$", value):
+            raise ValueError("must be imaps://USER:PASSWORD@HOST:993, with @ and / in the password as %40 and %2F")
+        return value
+
+
 class Settings(BaseSettings):
     """The settings of a process, from the environment (``PBXCRM_…``), then the TOML file. See docs/settings.md."""
 
@@ -67,6 +81,7 @@ class Settings(BaseSettings):
     files_total_gb: int = Field(default=20, ge=1)  # all files together
     journal_keep_days: int = Field(default=7, ge=0)
     pbxs: tuple[Pbx, ...] = ()
+    mailboxes: tuple[MailboxAddress, ...] = ()  # their e-mails become requests
 
     @field_validator("extension_pattern")
     @classmethod
@@ -155,6 +170,9 @@ class Settings(BaseSettings):
         names = [pbx.name for pbx in self.pbxs]
         if len(names) != len(set(names)):
             raise ValueError("two PBXs have the same name")
+        boxes = [mailbox.name for mailbox in self.mailboxes]
+        if len(boxes) != len(set(boxes)):
+            raise ValueError("two mailboxes have the same name")
         return self
 
     def _with_general(self, pbx: Pbx) -> Pbx:

@@ -24,6 +24,7 @@ class EntryKind(StrEnum):
     FLAG = "flag"
     MERGE = "merge"
     FILE = "file"
+    REQUEST = "request"
 
 
 RANK = {kind: place for place, kind in enumerate(EntryKind)}

@@ -30,7 +30,7 @@ CHANGES = ("deal.assigned", "deal.edited")  # actions that only the audit log re
 MERGES = ("deal.merged", "deal.unmerged")
 
 
-def _page(
+def page_of(
     query: SelectOfScalar[Row], kind: EntryKind, at: Any, row_id: Any, asked: TimelineQuery
 ) -> SelectOfScalar[Row]:
     """``query`` limited to the newest rows after the cursor ``asked.after``; ``at`` and ``row_id`` are columns or expressions."""
@@ -48,7 +48,7 @@ async def read_calls(session: AsyncSession, asked: TimelineQuery) -> list[Entry]
     """Calls of the deal or client that the viewer may see."""
     at, own = col(Call.started_at), _of(Call, asked)
     query = select(Call).where(own, visible_calls(asked.viewer), col(Call.merged_into_id).is_(None))
-    found = await session.exec(_page(query, EntryKind.CALL, at, col(Call.id), asked))
+    found = await session.exec(page_of(query, EntryKind.CALL, at, col(Call.id), asked))
     return [
         Entry(EntryKind.CALL, call.started_at, call.id or 0, call, call.responsible_id, call.reason)
         for call in found.all()
@@ -61,7 +61,7 @@ async def read_moves(session: AsyncSession, asked: TimelineQuery) -> list[Entry]
         return []
     at = col(StageMove.at)
     query = select(StageMove).where(col(StageMove.deal_id).in_(await with_merged(session, asked.deal_id)))
-    found = await session.exec(_page(query, EntryKind.MOVE, at, col(StageMove.id), asked))
+    found = await session.exec(page_of(query, EntryKind.MOVE, at, col(StageMove.id), asked))
     return [
         Entry(
             EntryKind.MOVE,
@@ -89,7 +89,7 @@ async def read_changes(session: AsyncSession, asked: TimelineQuery) -> list[Entr
             and_(col(AuditEntry.entity_id) == str(asked.deal_id), col(AuditEntry.action).in_(MERGES)),
         ),
     )
-    found = await session.exec(_page(query, EntryKind.CHANGE, at, col(AuditEntry.id), asked))
+    found = await session.exec(page_of(query, EntryKind.CHANGE, at, col(AuditEntry.id), asked))
     return [
         Entry(
             EntryKind.CHANGE,
@@ -112,7 +112,7 @@ async def read_notes(session: AsyncSession, asked: TimelineQuery) -> list[Entry]
         seen = select(Deal.id).where(visible_deals(asked.viewer))
         own = and_(own, or_(col(Note.deal_id).is_(None), col(Note.deal_id).in_(seen)))
     query = select(Note).where(own)
-    found = await session.exec(_page(query, EntryKind.NOTE, at, col(Note.id), asked))
+    found = await session.exec(page_of(query, EntryKind.NOTE, at, col(Note.id), asked))
     return [Entry(EntryKind.NOTE, note.at, note.id or 0, note, note.author_id, {}) for note in found.all()]
 
 
@@ -122,7 +122,7 @@ async def read_merges(session: AsyncSession, asked: TimelineQuery) -> list[Entry
         return []
     undone = col(Merge.undone_at).is_not(None)
     of_it = or_(col(Merge.into_id) == asked.contact_id, and_(col(Merge.from_id) == asked.contact_id, undone))
-    query = _page(select(Merge).where(of_it), EntryKind.MERGE, col(Merge.at), col(Merge.id), asked)
+    query = page_of(select(Merge).where(of_it), EntryKind.MERGE, col(Merge.at), col(Merge.id), asked)
     merges = (await session.exec(query)).all()
     others = {merge.id: merge.from_id if merge.into_id == asked.contact_id else merge.into_id for merge in merges}
     clients = await load_by_id(session, Contact, others.values())
@@ -148,7 +148,7 @@ async def read_flags(session: AsyncSession, asked: TimelineQuery) -> list[Entry]
     if asked.deal_id is None:
         deals = col(Flag.deal_id).in_(select(Deal.id).where(col(Deal.contact_id) == asked.contact_id))
     query = select(Flag).where(or_(deals, col(Flag.call_id).in_(calls)), visible_flags(asked.viewer))
-    found = await session.exec(_page(query, EntryKind.FLAG, at, col(Flag.id), asked))
+    found = await session.exec(page_of(query, EntryKind.FLAG, at, col(Flag.id), asked))
     return [
         Entry(EntryKind.FLAG, flag.raised_at, flag.id or 0, flag, flag.raised_by_id, {}, (flag.resolved_by_id,))
         for flag in found.all()
@@ -161,7 +161,7 @@ async def read_files(session: AsyncSession, asked: TimelineQuery) -> list[Entry]
     if asked.deal_id is None:
         own = col(AttachedFile.deal_id).in_(select(Deal.id).where(col(Deal.contact_id) == asked.contact_id))
     query = select(AttachedFile).where(own, visible_files(asked.viewer))
-    found = await session.exec(_page(query, EntryKind.FILE, at, col(AttachedFile.id), asked))
+    found = await session.exec(page_of(query, EntryKind.FILE, at, col(AttachedFile.id), asked))
     return [
         Entry(EntryKind.FILE, file.at, file.id or 0, file, file.by_id, {}, (file.removed_by_id,))
         for file in found.all()
@@ -172,7 +172,7 @@ async def read_tasks(session: AsyncSession, asked: TimelineQuery) -> list[Entry]
     """Tasks that the viewer may see, at the time they were created; once done, at the time they were done."""
     at = func.coalesce(col(Task.done_at), col(Task.created_at), type_=UtcDateTime())
     query = select(Task).where(_of(Task, asked), visible_tasks(asked.viewer))
-    found = await session.exec(_page(query, EntryKind.TASK, at, col(Task.id), asked))
+    found = await session.exec(page_of(query, EntryKind.TASK, at, col(Task.id), asked))
     return [
         Entry(
             EntryKind.TASK,

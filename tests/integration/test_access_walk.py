@@ -60,7 +60,7 @@ def misfit(route: Route, role: Role | None, answer: Answer) -> str:
     rule, status = rule_of(route), answer.status
     if status >= 500 and told(route) not in MAY_BE_UNREADY:
         return "a fault"
-    if rule.door is Door.OPEN:
+    if rule.door in {Door.OPEN, Door.OUTSIDE}:
         return "open to all" if status in {401, 403} else ""
     if role is None and rule.door is Door.TOKEN:
         return "" if status == 401 and answer.headers["www-authenticate"].startswith("Bearer") else "401"

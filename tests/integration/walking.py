@@ -40,6 +40,9 @@ from pbxcrm.fields.value_actions import do_set_values
 from pbxcrm.files.actions import On, attach
 from pbxcrm.files.store import Store
 from pbxcrm.flags.models import Flag
+from pbxcrm.forms.form_actions import FormDraft, save_form
+from pbxcrm.forms.models import FormKind, FormRequest, RequestState, WebForm
+from pbxcrm.forms.rules import FormField
 from pbxcrm.notes.actions import add_note
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.state import PbxState
@@ -78,6 +81,7 @@ STREAMS = {"/live"}  # they do not end by themselves
 OWNED = {
     "file_id",
     "flag_id",
+    "request_id",
     "attempt_id",
     "command_id",
     "call_id", "callback_id", "company_id", "contact_id", "deal_id", "episode_id", "escalation_id", "leave_id", "login", "note_id",
@@ -88,6 +92,8 @@ SHARED = {
     "calendar_id",
     "checkpoint_id",
     "field_id",
+    "form_id",
+    "form_key",
     "contact_field_id",
     "company_field_id",
     "line_id",
@@ -285,6 +291,11 @@ async def _settle(
         gone_deal = await create_deal(session, viewer, title=f"Gone deal {name}", **same)
         deal_merge = await merge_deals(session, viewer, gone_deal.id or 0, other_deal.id or 0, now=NOON)
         flag = Flag(deal_id=deal.id, reason=f"Flag {name}", raised_at=NOON)
+        form = await walked_form(session, office, deal.pipeline_id)
+        request = FormRequest(
+            form_id=form.id or 0, dedup_key=f"walk {extension}", content_hash="x", at=NOON, name=f"Sender {name}", number=number,
+            consent_version=1, state=RequestState.JOINED.value, deal_id=deal.id, contact_id=contact.id,
+        )  # fmt: skip
         token = ApiToken(token_hash=f"hash-{extension}", user_id=office.id(seller), name="its name", created_at=NOON)
         lamp = Lamp(
             checkpoint_id=1, step=0, subject="deal", deal_id=deal.id, entry=f"walk {extension}", owner_id=office.id(seller),
@@ -297,15 +308,25 @@ async def _settle(
         file = await attach(
             session, await office.viewer(session, seller), On(deal_id=deal.id), f"File {name}", kept, NOON, total_gb=1
         )
-        session.add_all([flag, attempt, command, token, lamp, job, view])
+        session.add_all([flag, request, attempt, command, token, lamp, job, view])
     return {
         "company_id": company.id, "contact_id": contact.id, "merge_id": merge.id, "deal_merge_id": deal_merge.id, "other_deal_id": other_deal.id, "other_id": other.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id,
-        "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "flag_id": flag.id, "file_id": file.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
+        "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "flag_id": flag.id, "request_id": request.id, "file_id": file.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
         "lamp_id": lamp.id, "job_id": job.id, "view_id": view.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams
         "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "tag_id": tag_id, "checkpoint_id": of_stage.id, "line_id": line.id, "rule_id": rule.id, "range_id": numbers.id,
-        **fields, "version": "any", "report": "own_kpi", "name": "none.css", "token": "0123456789abcdef",
+        **fields, "form_id": form.id, "form_key": form.key, "version": "any", "report": "own_kpi", "name": "none.css", "token": "0123456789abcdef",
     }  # fmt: skip
+
+
+async def walked_form(session: AsyncSession, office: Office, pipeline_id: int) -> WebForm:
+    """The one form, made with the first team."""
+    known = (await session.exec(select(WebForm))).first()
+    if known is not None:
+        return known
+    admin = await office.viewer(session, "admin")
+    draft = FormDraft(FormKind.WEB, "Site", pipeline_id, "en", [FormField("phone", "phone", "")], consent="I agree.")
+    return await save_form(session, admin, None, draft, NOON)
 
 
 async def fields_with_values(

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.calls.unmapped_phones import UnmappedEndpoint, unmapped_endpoints
 from pbxcrm.checkpoints.queries import last_beat, parked_count
+from pbxcrm.forms.queries import load_forms, load_mailboxes
 from pbxcrm.notices.queries import troubled_digests
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.queries import is_listened_to_here, pbx_statuses
@@ -28,6 +29,7 @@ from web.rendering import render
 
 WAITING_HINTS = 200
 PING_SECONDS = 2.0
+MAIL_LATE = timedelta(minutes=15)  # a mailbox that should have been read so long ago
 BEAT_LATE = timedelta(minutes=3)  # the engine says each minute that it lives
 
 
@@ -51,6 +53,7 @@ async def status(request: Request) -> Response:
         *await _lamps(request),
         *await _lookups(request),
         *await _mail(request),
+        *await _mailboxes(request),
     ]
     worst = max((f.tone for f in [*findings, *(p.finding for p in pbxs)]), key=("green", "amber", "red").index)
     return render(
@@ -147,6 +150,31 @@ async def _database(request: Request) -> tuple[list[PbxFinding], StatusFinding]:
         )
         return found, StatusFinding(name, "amber", _("slow"), text)
     return found, StatusFinding(name, "green", _("well"), _("Answers in {ms} ms.").format(ms=took))
+
+
+async def _mailboxes(request: Request) -> list[StatusFinding]:
+    """Each mailbox that a form gets its e-mails from: whether it can be read, and since when not."""
+    try:
+        async with parts(request).db.read() as session:
+            forms, rows = await load_forms(session), await load_mailboxes(session)
+    except SQLAlchemyError:
+        return []  # the check of the database reports this
+    found: list[StatusFinding] = []
+    for mailbox in parts(request).settings.mailboxes:
+        form, row = forms.of_mailbox(mailbox.name), rows.get(mailbox.name)
+        if form is None:
+            continue
+        name, where = _("Mailbox {name}").format(name=mailbox.name), f"/settings/forms/{form.id}"
+        if row is not None and row.error_since is not None:
+            text = _("It cannot be read since {time}: {why}. E-mails wait there; nothing is lost.")
+            said = text.format(time=day_time(row.error_since), why=row.error.rstrip("."))
+            found.append(StatusFinding(name, "red", _("away"), said, where))
+        elif row is None or row.read_at is None or now(request) - row.next_at > MAIL_LATE:
+            found.append(StatusFinding(name, "amber", _("not read yet"), _("Is a worker running?"), where))
+        else:
+            said = _("Read last: {time}.").format(time=day_time(row.read_at))
+            found.append(StatusFinding(name, "green", _("well"), said))
+    return found
 
 
 async def _disk(request: Request) -> list[StatusFinding]:

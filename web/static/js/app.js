@@ -12,6 +12,7 @@ import "./ages.js";
 import "./dock.js";
 import "./notes.js";
 import "./ring.js";
+import "./bell.js";
 import "./announce.js";
 import "./errors.js";
 import "./live.js";

@@ -1,5 +1,5 @@
 // Toasts at the bottom of the page. They disappear after a while, but not while the pointer is on them, and not if they
-// report an error.
+// report an error or a new request.
 const STAYS = 8000;
 
 export function say(text, tone = "") {
@@ -12,7 +12,7 @@ export function say(text, tone = "") {
 }
 
 function leaveLater(toast) {
-  if (toast.classList.contains("red")) return;
+  if (toast.matches(".red, .stays")) return;
   let timer = 0;
   const start = () => { timer = setTimeout(() => toast.remove(), STAYS); };
   toast.addEventListener("pointerenter", () => clearTimeout(timer));

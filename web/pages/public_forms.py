@@ -1,0 +1,287 @@
+"""Web forms for strangers: the page of a form, its part for other sites, and what is sent.
+
+Nobody is logged in here. The answer never says whether a client, a number or an address is known.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from http import HTTPStatus
+from zoneinfo import ZoneInfo
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from pbxcrm.fields.models import FieldDefinition, FieldEntity
+from pbxcrm.fields.queries import load_fields
+from pbxcrm.fields.rules import Checking
+from pbxcrm.files.rules import MB
+from pbxcrm.files.store import Kept, Store
+from pbxcrm.forms.actions import Arrival, Surroundings, check_rate, known_request, receive
+from pbxcrm.forms.models import FormKind, WebForm
+from pbxcrm.forms.proof_rules import make_task, used_by
+from pbxcrm.forms.queries import consent_of, load_forms, no_form
+from pbxcrm.forms.rules import TRAP, FormField, Sent, Target, content_hash, read_answers, source_of, utm_of
+from pbxcrm.people.directory import load_directory
+from pbxcrm.shared.errors import Conflict, Invalid, PbxcrmError, TooManyAttempts
+from pbxcrm.shared.reasons import reason
+from web.i18n import Here, Language, speaking
+from web.i18n import gettext as _
+from web.parts import now, parts
+from web.public_form import PublicForm, public_form
+from web.sent_forms import cors_of, preflight_headers, read_sent, sender_of, sent_files, wants_json
+from web.static_files import FOLDER
+
+SOON = "public, max-age=300"  # the script and the style stand on pages of others, under one address for all versions
+FAILED = HTTPStatus.UNPROCESSABLE_ENTITY
+Errors = Mapping[str, Invalid]
+
+
+async def page(request: Request) -> Response:
+    """``GET /f/KEY``: the form on a page of its own. UTM marks of the address go along with what is sent."""
+    form = await _form(request)
+    came = {
+        "page": str(request.url)[:500],
+        "referrer": request.headers.get("referer", "")[:500],
+        "key": secrets.token_urlsafe(12),
+    }
+    return await _page(request, form, came, Sent({}), {})
+
+
+async def part(request: Request) -> Response:
+    """``GET /f/KEY/part``: the form without a page, for the script on another site."""
+    form = await _form(request)
+    headers = cors_of(request, form)
+    with speaking(_place(request, form)):
+        html = parts(request).templates.text(
+            "forms/_form.html", f=await _shown(request, form, Sent({}), {}, {}), inert=False
+        )
+    return HTMLResponse(html, headers=headers)
+
+
+async def thanks(request: Request) -> Response:
+    """``GET /f/KEY/thanks``: what the form says when a request was sent."""
+    form = await _form(request)
+    with speaking(_place(request, form)):
+        html = parts(request).templates.text(
+            "forms/public.html", f=None, thanks=form.thanks, title=form.title or form.name
+        )
+    return HTMLResponse(html)
+
+
+async def script(_request: Request) -> Response:
+    """``GET /f/form.js``: the script that other sites load."""
+    return _file("js/web-form.js", "text/javascript")
+
+
+async def style(_request: Request) -> Response:
+    """``GET /f/form.css``: the style of a form on another site."""
+    return _file("css/web-form.css", "text/css")
+
+
+async def preflight(request: Request) -> Response:
+    """``OPTIONS /f/KEY``: what a page of a listed site may send."""
+    return Response(status_code=HTTPStatus.NO_CONTENT, headers=preflight_headers(request, await _form(request)))
+
+
+async def send(request: Request) -> Response:
+    """``POST /f/KEY``: a request, as JSON or as a form; the answer is JSON for scripts, else a page."""
+
+    async def take(form: WebForm) -> Response:
+        return await _receive(request, form, await read_sent(request), {})
+
+    return await _answering(request, take)
+
+
+async def send_with_files(request: Request) -> Response:
+    """``POST /f/KEY/files``: the same with files. Before the body is read it is asked whether the form takes any, and from here."""
+
+    async def take(form: WebForm) -> Response:
+        names = frozenset(each["name"] for each in form.fields if each["target"] == Target.FILE)
+        if not names:
+            raise Invalid("", "forms.no_files", "This form takes no files.")
+        async with parts(request).db.read() as session:
+            await check_rate(session, form, sender_of(request, form), now(request))
+        try:
+            return await _receive(request, form, await read_sent(request), await sent_files(request, names))
+        finally:
+            await request.close()  # deletes the temporary files of the parser
+
+    return await _answering(request, take)
+
+
+async def _answering(request: Request, take: Callable[[WebForm], Awaitable[Response]]) -> Response:
+    """The answer of ``take``; for a script also errors are JSON that its page may read."""
+    form = await _form(request)
+    headers = cors_of(request, form)
+    with speaking(_place(request, form)):
+        try:
+            response = await take(form)
+        except (PbxcrmError, HTTPException) as error:
+            if not wants_json(request):
+                raise
+            response = await _as_json(request, form, error)
+    response.headers.update(headers)
+    return response
+
+
+async def _as_json(request: Request, form: WebForm, error: PbxcrmError | HTTPException) -> Response:
+    if isinstance(error, HTTPException):
+        said = {"": _("Send less at once.")} if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else {}
+        return JSONResponse({"ok": False, "errors": said}, error.status_code)
+    field = error.field if isinstance(error, Invalid) else ""
+    body: dict[str, object] = {"ok": False, "code": error.code}
+    body["errors"] = {field: _(error.message).format(**error.params)}
+    if isinstance(error, Conflict) and form.asks_proof:
+        body["task"] = _task(request, form)
+    headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooManyAttempts) else {}
+    return JSONResponse(body, error.status, headers)
+
+
+async def _receive(request: Request, form: WebForm, sent: Sent, files: Mapping[str, Sequence[UploadFile]]) -> Response:
+    at = parts(request)
+    asked = [FormField.load(each) for each in form.fields]
+    names = {name: ", ".join(file.filename or "?" for file in some) for name, some in files.items()}
+    sent = Sent(sent.texts, sent.key, sent.page or request.headers.get("referer", ""), sent.referrer, names)
+    async with at.db.read() as session:
+        definitions = await _definitions(session)
+        checking = Checking(at.settings.region, await load_directory(session))
+        consent = await consent_of(session, form)
+    answers = read_answers(asked, definitions, sent, checking, consent=consent is not None)
+    trapped = bool(sent.first(TRAP))
+    if answers.errors and not trapped:
+        return await _refused(request, form, sent, answers.errors)
+    proof = _proof(request, form, sent)
+    if proof is None and not trapped:
+        error = Invalid(
+            "", "forms.proof", "The page was open for too long, or scripts are off. Reload it and send it again."
+        )
+        return await _refused(request, form, sent, {"": error})
+    kept = [] if trapped else await _keep(request, files)
+    utm = utm_of(sent)
+    arrival = Arrival(
+        answers,
+        content_hash(sent, [each.sha256 for _name, each in kept]),
+        key=sent.key,
+        source=source_of(utm, sent.page, sent.referrer, form.source),
+        page=sent.page,
+        referrer=sent.referrer,
+        utm=utm,
+        address=sender_of(request, form),
+        proof=proof or "",
+        consent_version=_agreed(form, sent),
+        aside=reason("form.trap") if trapped else None,
+        files=kept,
+    )
+    async with at.db.read() as session:  # most repetitions need no turn among the writers
+        known = await known_request(session, form, arrival, now(request))
+    if known is None:
+        around = Surroundings(at.settings.region, at.settings.currency, at.settings.files_total_gb)
+        async with at.db.write() as session:
+            await receive(session, form, arrival, around, now(request))
+    return _thanked(request, form)
+
+
+def _agreed(form: WebForm, sent: Sent) -> int:
+    """The version of the text that was shown: the text may have been changed while the page was open."""
+    if not form.consent_version or not sent.first("consent"):
+        return 0
+    shown = sent.first("consent_version")
+    version = int(shown) if shown.isascii() and shown.isdigit() and len(shown) < 9 else form.consent_version
+    return version if 1 <= version <= form.consent_version else form.consent_version
+
+
+def _proof(request: Request, form: WebForm, sent: Sent) -> str | None:
+    """The proof that is used up; empty where the form asks for none, None where it is missing or wrong."""
+    if not form.asks_proof:
+        return ""
+    return used_by(form.secret, sent.first("proof"), sent.first("proof_answer"), now(request))
+
+
+def _task(request: Request, form: WebForm) -> str:
+    return make_task(form.secret, secrets.token_hex(8), now(request)) if form.asks_proof else ""
+
+
+async def _keep(request: Request, files: Mapping[str, Sequence[UploadFile]]) -> list[tuple[str, Kept]]:
+    at = parts(request)
+    store, most = Store(at.settings.data_dir), at.settings.files_max_mb * MB
+    kept = []
+    for name, some in files.items():
+        for file in some:
+            try:
+                kept.append((file.filename or "", await run_in_threadpool(store.keep, file.file, most)))
+            except Invalid as error:
+                raise Invalid(name, error.code, error.message, **error.params) from error
+    return kept
+
+
+def _thanked(request: Request, form: WebForm) -> Response:
+    if wants_json(request):
+        html = parts(request).templates.text("forms/_thanks.html", thanks=form.thanks)
+        return JSONResponse({"ok": True, "thanks": form.thanks, "url": form.thanks_url, "html": html})
+    return RedirectResponse(form.thanks_url or f"/f/{form.key}/thanks", HTTPStatus.SEE_OTHER)
+
+
+async def _refused(request: Request, form: WebForm, sent: Sent, errors: Errors) -> Response:
+    if wants_json(request):
+        said = {name: _(error.message).format(**error.params) for name, error in errors.items()}
+        body: dict[str, object] = {"ok": False, "code": "forms.invalid", "errors": said}
+        return JSONResponse(body, FAILED)
+    hidden = {name: sent.first(name) for name in ("page", "referrer", "key")}
+    return await _page(request, form, hidden, sent, errors, FAILED)
+
+
+async def _page(
+    request: Request, form: WebForm, hidden: Mapping[str, str], sent: Sent, errors: Errors, status: int = 200
+) -> Response:
+    with speaking(_place(request, form)):
+        shown = await _shown(request, form, sent, errors, hidden)
+        html = parts(request).templates.text("forms/public.html", f=shown, title=form.title or form.name)
+    return HTMLResponse(html, status)
+
+
+async def _shown(request: Request, form: WebForm, sent: Sent, errors: Errors, hidden: Mapping[str, str]) -> PublicForm:
+    async with parts(request).db.read() as session:
+        definitions, consent = await _definitions(session), await consent_of(session, form)
+    version = {"consent_version": str(consent.version)} if consent is not None else {}
+    return public_form(
+        form,
+        definitions,
+        consent=consent.text if consent is not None else "",
+        action=f"/f/{form.key}",
+        typed=sent.texts,
+        errors=errors,
+        task=_task(request, form),
+        hidden=dict(hidden) | version,
+    )
+
+
+async def _form(request: Request) -> WebForm:
+    async with parts(request).db.read() as session:
+        form = (await load_forms(session)).by_key.get(request.path_params["form_key"])
+    if form is None or form.kind != FormKind.WEB:
+        raise no_form()
+    return form
+
+
+async def _definitions(session: AsyncSession) -> Mapping[str, FieldDefinition]:
+    return (await load_fields(session)).by_key(FieldEntity.DEAL)
+
+
+def _place(request: Request, form: WebForm) -> Here:
+    settings = parts(request).settings
+    language = Language.of(form.language) or Language(settings.language)
+    return Here(language, ZoneInfo(settings.timezone), now(request), settings.currency)
+
+
+def _file(name: str, kind: str) -> Response:
+    content = (FOLDER / name).read_bytes()
+    headers = {
+        "cache-control": SOON,
+        "cross-origin-resource-policy": "cross-origin",
+        "access-control-allow-origin": "*",
+    }
+    return Response(content, media_type=kind, headers=headers)
