@@ -413,7 +413,7 @@ async def test_no_filter_finds_what_is_not_one_s_own(walker: Walker) -> None:
                     tried += 1
                     if answer.status not in {200, 422} or tells_secrets(answer):
                         wrong.append(f"{told(route)}?{name}={value}: {answer.status} {answer.text[:200]}")
-                    elif answer.status == 200 and json.loads(answer.text)["items"]:
+                    elif answer.status == 200 and json.loads(answer.text).get("items"):  # a report has figures, no rows
                         wrong.append(f"{told(route)}?{name}={value} finds {answer.text[:200]}")
     assert tried > 50
     assert not wrong, "\n".join(wrong)
