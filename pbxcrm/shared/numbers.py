@@ -317,7 +317,9 @@ def _public_number(digits: str, region: str) -> PhoneNumber | None:
     """The first interpretation of ``digits`` that is a valid number; None without one."""
     readings: list[tuple[str, str | None]] = []
     if digits.startswith("+"):
-        readings = [(digits, None), (digits[1:], region)]
+        readings = [(digits, None)]
+        if not digits.startswith(f"+{phonenumbers.country_code_for_region(region)}"):
+            readings.append((digits[1:], region))  # a plus too much; behind one's own country code it is a number cut short
     else:
         readings = [(digits, region)]
         if digits.startswith("00"):
