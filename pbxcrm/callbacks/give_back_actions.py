@@ -63,9 +63,8 @@ async def give_back_callback(
     await give_back_deal(session, viewer, given, context, now)
     for kept in given.kept.get("tasks", ()):
         task = await session.get_one(Task, kept["id"])
-        new = {"assignee_id": kept["assignee_id"], "due_at": _time(kept["due_at"])}
+        new = {"assignee_id": kept["assignee_id"], **{name: _time(kept[name]) for name in _TASK_TIMES}}
         await do_set_task(session, task, now, context.people, new, actor=viewer)
-        task.first_due_at = _time(kept["first_due_at"])
     await settle_callback(session, episode, context, now, LampEnding(reason("lamp.out_undone")))
     await say_episode_changed(session, episode, now, context.people, owner_before=owner_before)
 

@@ -319,7 +319,9 @@ def _public_number(digits: str, region: str) -> PhoneNumber | None:
     if digits.startswith("+"):
         readings = [(digits, None)]
         if not digits.startswith(f"+{phonenumbers.country_code_for_region(region)}"):
-            readings.append((digits[1:], region))  # a plus too much; behind one's own country code it is a number cut short
+            readings.append(
+                (digits[1:], region)
+            )  # a plus too much; behind one's own country code it is a number cut short
     else:
         readings = [(digits, region)]
         if digits.startswith("00"):
