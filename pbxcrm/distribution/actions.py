@@ -4,10 +4,12 @@ A context that makes such a deal asks ``choose_owner`` first, makes the deal, an
 rule ever gets a deal here: without a rule that speaks for it the caller's own order holds.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import col, select
+from sqlalchemy import bindparam, insert, update
+from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
@@ -19,11 +21,11 @@ from pbxcrm.deals.hooks import StageEntry
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.rules import is_closing
 from pbxcrm.distribution.cases import DealCase, case_of
-from pbxcrm.distribution.models import DistributionChoice, DistributionRule, DistributionTurn
+from pbxcrm.distribution.models import DistributionChoice, DistributionRule
 from pbxcrm.distribution.queries import begin_of_day, count_for, load_rules, turns_of
 from pbxcrm.distribution.rules import Otherwise, Pick, people_of, pick, standings, who_acts
 from pbxcrm.people.directory import Directory, load_directory
-from pbxcrm.shared.core_sql import add_rows
+from pbxcrm.shared.core_sql import add_rows, execute
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.reasons import Reason, reason
@@ -66,9 +68,7 @@ async def choose_owner(session: AsyncSession, case: DealCase, now: datetime) -> 
     await lock(session, LOCK)
     await session.flush()
     if case.subject is not None:
-        known = (
-            await session.exec(select(DistributionChoice).where(DistributionChoice.subject == case.subject))
-        ).first()
+        known = (await session.exec(_KNOWN, params={"subject": case.subject})).first()
         if known is not None:
             return Choice(known.user_id, Reason.load(known.reason), known.rule_id, known.id)
     found, rule = await _ask_in_order(session, speaking, case, now)
@@ -77,6 +77,9 @@ async def choose_owner(session: AsyncSession, case: DealCase, now: datetime) -> 
     )
     await add_rows(session, row)
     return Choice(found.user_id, found.why, rule.id, row.id)
+
+
+_KNOWN = select(DistributionChoice).where(col(DistributionChoice.subject) == bindparam("subject"))
 
 
 async def _ask_in_order(
@@ -90,12 +93,11 @@ async def _ask_in_order(
         everybody = people_of(rule, people)
         acting = {user_id for user_id in who_acts(rule, everybody, calendars, now).values() if user_id is not None}
         turns = await turns_of(session, rule.id or 0)
-        had = {user_id: row.turn for user_id, row in turns.items()}
         began = begin_of_day(now, calendars.default.timezone)
-        counts = await count_for(session, rule, acting, had, began)
+        counts = await count_for(session, rule, acting, turns, began)
         found = pick(rule, standings(rule, people, calendars, now, counts, case.amount), people, counts)
         if found.turn_of is not None:
-            _take_turn(session, rule, found.turn_of, turns)
+            await _take_turn(session, rule, found.turn_of, turns)
         if found.user_id is not None or rule.otherwise != Otherwise.NEXT:
             break
         passed.append(found.why)
@@ -106,13 +108,19 @@ async def _ask_in_order(
     return Pick(found.user_id, found.turn_of, why), rule
 
 
-def _take_turn(session: AsyncSession, rule: DistributionRule, user_id: int, turns: dict[int, DistributionTurn]) -> None:
-    next_turn = max((row.turn for row in turns.values()), default=0) + 1
-    row = turns.get(user_id)
-    if row is None:
-        row = DistributionTurn(rule_id=rule.id or 0, user_id=user_id, turn=next_turn)
-    row.turn = next_turn
-    session.add(row)
+async def _take_turn(session: AsyncSession, rule: DistributionRule, user_id: int, turns: Mapping[int, int]) -> None:
+    """Through Core: a batch of facts must not flush its calls for it."""
+    row = {"of_rule": rule.id, "of_user": user_id, "next": max(turns.values(), default=0) + 1}
+    await execute(session, _NEXT_TURN if user_id in turns else _FIRST_TURN, [row])
+
+
+_TURN = SQLModel.metadata.tables["distribution_turns"]
+_NEXT_TURN = (
+    update(_TURN)
+    .where(_TURN.c.rule_id == bindparam("of_rule"), _TURN.c.user_id == bindparam("of_user"))
+    .values(turn=bindparam("next"))
+)
+_FIRST_TURN = insert(_TURN).values(rule_id=bindparam("of_rule"), user_id=bindparam("of_user"), turn=bindparam("next"))
 
 
 async def settle(session: AsyncSession, choice: Choice, deal: Deal, now: datetime, people: Directory) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func
+from sqlalchemy import bindparam, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -91,6 +91,16 @@ _OPEN_TASKS = (
     .group_by(col(Task.assignee_id))
 )
 
+_GOT = (
+    select(DistributionChoice.user_id, func.count())
+    .where(
+        col(DistributionChoice.rule_id) == bindparam("rule_id"),
+        col(DistributionChoice.at) >= bindparam("day_began"),
+        col(DistributionChoice.user_id).is_not(None),
+    )
+    .group_by(col(DistributionChoice.user_id))
+)
+
 
 async def count_open_deals(session: AsyncSession, people: Collection[int]) -> dict[int, int]:
     """Open deals by person."""
@@ -115,23 +125,18 @@ async def count_for(
     if rule.method == Method.LEAST_TASKS:
         tasks = await count_open_tasks(session, people)
     if rule.most_per_day is not None:
-        got = (
-            select(DistributionChoice.user_id, func.count())
-            .where(
-                DistributionChoice.rule_id == rule.id,
-                DistributionChoice.at >= day_began,
-                col(DistributionChoice.user_id).is_not(None),
-            )
-            .group_by(col(DistributionChoice.user_id))
-        )
-        today = dict(map(tuple, await fetch(session, got)))
+        today = dict(map(tuple, await fetch(session, _GOT, {"rule_id": rule.id, "day_began": day_began})))
     return Counts(turns, deals, tasks, today)
 
 
-async def turns_of(session: AsyncSession, rule_id: int) -> dict[int, DistributionTurn]:
-    """The last turns of a rule by person."""
-    rows = await session.exec(select(DistributionTurn).where(DistributionTurn.rule_id == rule_id))
-    return {row.user_id: row for row in rows.all()}
+_TURNS = select(DistributionTurn.user_id, DistributionTurn.turn).where(
+    col(DistributionTurn.rule_id) == bindparam("rule_id")
+)
+
+
+async def turns_of(session: AsyncSession, rule_id: int) -> dict[int, int]:
+    """The number of the last turn of each person in a rule, by user id."""
+    return dict(map(tuple, await fetch(session, _TURNS, {"rule_id": rule_id})))
 
 
 def begin_of_day(now: datetime, zone: ZoneInfo) -> datetime:
