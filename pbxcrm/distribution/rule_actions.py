@@ -175,7 +175,8 @@ async def switch_rule(session: AsyncSession, viewer: Viewer, rule_id: int, *, on
     if rule.is_on != on:
         rule.is_on = on
         rule.version += 1
-        record(session, now, "distribution.switched", "distribution_rule", rule_id, actor=viewer, name=rule.name, on=on)
+        act = "distribution.switched_on" if on else "distribution.switched_off"
+        record(session, now, act, "distribution_rule", rule_id, actor=viewer, name=rule.name)
 
 
 async def delete_rule(session: AsyncSession, viewer: Viewer, rule_id: int, now: datetime) -> DistributionRule:
