@@ -224,10 +224,15 @@ class Office:
                 return None
         elif rule.trigger == "silence":
             entry, since = self._last(deal, rule, deal.made_at, silence=True)
+            since = self._accepted_until(deal, rule, entry, since)
         else:
             entry, since = self._last(deal, rule, deal.entered_at, silence=False)
+            since = self._accepted_until(deal, rule, entry, since)
             entry = (deal.move, *entry)
         return entry, since if rule.begins_at is None else max(since, rule.begins_at)
+
+    def _accepted_until(self, deal: Deal, rule: Rule, entry: tuple[object, ...], since: int) -> int:
+        return deal.accepted[rule.id][1] if entry[0] == "accepted" else since
 
     def _works(
         self, deal: Deal, rule: Rule, *, silence: bool = False
@@ -247,8 +252,8 @@ class Office:
         if rule.trigger != "date":
             found += [(at, at, "given", ("given", at)) for at in deal.given.get(rule.id, ())]
             if rule.id in deal.accepted:
-                at, since, _ = deal.accepted[rule.id]
-                found.append((at, since, "accepted", ("accepted", at)))
+                at, _, _ = deal.accepted[rule.id]  # work after it counts, though the manager named a later time
+                found.append((at, at, "accepted", ("accepted", at)))
         return found
 
     def _last(self, deal: Deal, rule: Rule, entered: int, *, silence: bool) -> tuple[tuple[object, ...], int]:

@@ -7,7 +7,8 @@ from sqlmodel import col, select
 
 from pbxcrm.checkpoints.access import is_burning, visible_lamps
 from pbxcrm.checkpoints.burning_queries import burning_by_owner, rows_burning
-from pbxcrm.checkpoints.models import Lamp
+from pbxcrm.checkpoints.escalation_actions import make_joint
+from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.checkpoints.queries import (
     burning_counts,
     escalation_count,
@@ -17,11 +18,13 @@ from pbxcrm.checkpoints.queries import (
 from pbxcrm.deals.lamp_queries import lamp_rank
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import list_deals
+from pbxcrm.tasks.finish_actions import finish_task
 from pbxcrm.tasks.list_queries import TaskChoice
 from pbxcrm.tasks.models import Task
 from pbxcrm.tasks.queries import list_tasks, overdue_count
 from tests.calls import NOON, FactStory, batch, outbound
 from tests.integration.checkpoints.conftest import DealDesk
+from tests.integration.checkpoints.test_taken_back import DUE, LATER, set_norm, switch
 
 STEPS = 40
 NUMBERS = [f"+38067000000{n}" for n in range(6)]
@@ -85,3 +88,53 @@ async def check(desk: DealDesk, step: int) -> None:
         assert asked == {
             lamp.task_id for lamp in (await session.exec(select(Lamp).where(is_burning()))).all() if lamp.task_id
         }
+
+
+async def test_counters_equal_their_rows_while_rules_are_switched_off_and_on(desk: DealDesk) -> None:
+    """Checkpoints and norms that are off for a moment, next tasks that are cancelled and joint tasks, at random."""
+    dice, at, is_on, planned = random.Random(8), NOON, True, list[int]()
+    norm = (await desk.stage("Proposal sent")).norm_minutes
+    for number in NUMBERS:
+        await desk.deal(owner=dice.choice(["ivan", "olena"]), at=at, number=number)
+    await desk.sweep(DUE)
+    await desk.sweep(LATER)
+    at = LATER
+    acts = ["wait", "wait", "switch", "norm", "joint", "plan", "cancel", "talk"]
+    burnt = 0
+    for step in range(STEPS):
+        match dice.choice(acts):
+            case "switch":
+                is_on = not is_on
+                await switch(desk, at, on=is_on)
+            case "norm" if is_on:
+                await set_norm(desk, at, None)
+                await check(desk, step)
+                await set_norm(desk, at, norm)
+            case "joint":
+                reached = [lamp for lamp in await desk.lamps(LampState.BURNING) if lamp.is_escalation]
+                for lamp in reached[:1]:
+                    async with desk.database.write() as session:
+                        await make_joint(session, await desk.viewer("admin"), lamp.id or 0, now=at)
+            case "plan":
+                deal = dice.choice(await desk.rows(Deal))
+                planned.append(await desk.plan(deal.id or 0, at + timedelta(days=5), at, login="admin"))
+            case "cancel" if planned:
+                async with desk.database.write() as session:
+                    task_id = planned.pop()
+                    await finish_task(session, await desk.viewer("admin"), task_id, result="", now=at, cancelled=True)
+            case "talk":
+                await desk.talk(at, client=dice.choice(NUMBERS))
+            case _:
+                at += timedelta(minutes=dice.choice([70, 600]))
+                await desk.sweep(at)
+        at += timedelta(minutes=2)
+        burnt = max(burnt, len(await desk.lamps(LampState.BURNING)))
+        await check(desk, step)
+        for person in ("ivan", "olena", "maria"):  # nobody has two tasks for the lamps of one deal
+            theirs = [
+                task.deal_id
+                for task in await desk.rows(Task)
+                if task.status == "open" and task.assignee_id == desk.office.id(person) and "lamp:" in task.about
+            ]
+            assert len(theirs) == len(set(theirs)), (step, person)
+    assert burnt == 12

@@ -30,14 +30,14 @@ async def _checkpoint(desk: DealDesk) -> tuple[Checkpoint, CheckpointChange]:
     return row, CheckpointChange(row.name, row.trigger, said, row.work, stage_id=stage.id, talked_seconds=30)
 
 
-async def _switch(desk: DealDesk, at: datetime, *, on: bool, begin_now: bool = False) -> None:
+async def switch(desk: DealDesk, at: datetime, *, on: bool, begin_now: bool = False) -> None:
     row, change = await _checkpoint(desk)
     new, admin = replace(change, is_active=on, begin_now=begin_now), await desk.viewer("admin")
     async with desk.database.write() as session:
         await change_checkpoint(session, admin, row.id or 0, new, now=at)
 
 
-async def _norm(desk: DealDesk, at: datetime, minutes: int | None) -> None:
+async def set_norm(desk: DealDesk, at: datetime, minutes: int | None) -> None:
     stage, admin = await desk.stage("Proposal sent"), await desk.viewer("admin")
     async with desk.database.write() as session:
         change = StageChange(norm_minutes=minutes) if minutes else StageChange(unset=frozenset({"norm_minutes"}))
@@ -56,7 +56,7 @@ async def _burn(desk: DealDesk) -> int:
 async def test_a_checkpoint_that_was_off_watches_its_deals_as_before(desk: DealDesk) -> None:
     await _burn(desk)
     before = {lamp.id: (lamp.lit_at, lamp.asked_at, lamp.task_id) for lamp in await desk.lamps()}
-    await _switch(desk, LATER + MINUTE, on=False)
+    await switch(desk, LATER + MINUTE, on=False)
     out = await desk.lamps(LampState.OUT)
     assert len(out) == 2
     assert {lamp.out_by_id for lamp in out} == {None}
@@ -66,7 +66,7 @@ async def test_a_checkpoint_that_was_off_watches_its_deals_as_before(desk: DealD
     async with desk.database.read() as session:
         reacted = await paces(session, await desk.viewer("maria"), DUE)
     assert not [each for pace in reacted.values() for each in pace.reactions]
-    await _switch(desk, LATER + 5 * MINUTE, on=True)
+    await switch(desk, LATER + 5 * MINUTE, on=True)
     burning = await desk.lamps(LampState.BURNING)
     assert {lamp.id: (lamp.lit_at, lamp.asked_at, lamp.task_id) for lamp in burning} == before
     assert {lamp.out_at for lamp in burning} == {None}
@@ -78,14 +78,14 @@ async def test_a_checkpoint_that_was_off_watches_its_deals_as_before(desk: DealD
 async def test_a_checkpoint_that_begins_when_it_is_switched_on_keeps_what_burned_as_history(desk: DealDesk) -> None:
     await _burn(desk)
     for minute in (1, 20):  # twice: the history of both times has its own names
-        await _switch(desk, LATER + minute * MINUTE, on=False)
-        await _switch(desk, LATER + (minute + 1) * MINUTE, on=True, begin_now=True)
+        await switch(desk, LATER + minute * MINUTE, on=False)
+        await switch(desk, LATER + (minute + 1) * MINUTE, on=True, begin_now=True)
     assert len(await desk.lamps(LampState.OUT)) == 2
     armed = await desk.one_lamp(LampState.ARMED)
     assert armed.entered_at == LATER + 21 * MINUTE
     assert await desk.sweep(armed.due_at) == 1
-    await _switch(desk, armed.due_at + MINUTE, on=False)
-    await _switch(desk, armed.due_at + 2 * MINUTE, on=True, begin_now=True)
+    await switch(desk, armed.due_at + MINUTE, on=False)
+    await switch(desk, armed.due_at + 2 * MINUTE, on=True, begin_now=True)
     assert len(await desk.lamps(LampState.OUT)) == 3
     assert len(await desk.lamps(LampState.ARMED)) == 1
 
@@ -93,11 +93,11 @@ async def test_a_checkpoint_that_begins_when_it_is_switched_on_keeps_what_burned
 async def test_a_norm_that_was_gone_for_a_moment_forgets_nobody(desk: DealDesk) -> None:
     await _burn(desk)
     norm = (await desk.stage("Proposal sent")).norm_minutes
-    await _norm(desk, LATER + MINUTE, None)
+    await set_norm(desk, LATER + MINUTE, None)
     out = await desk.lamps(LampState.OUT)
     assert {lamp.out_by_id for lamp in out} == {None}
     assert {reasons.text(lamp.out_reason) for lamp in out} == {"Admin removed the norm of “Proposal sent”."}
-    await _norm(desk, LATER + 2 * MINUTE, norm)
+    await set_norm(desk, LATER + 2 * MINUTE, norm)
     assert len(await desk.lamps(LampState.BURNING)) == 2
 
 
@@ -113,17 +113,17 @@ async def test_a_deleted_checkpoint_says_who_deleted_it(desk: DealDesk) -> None:
 
 async def test_a_deal_that_moved_while_its_checkpoint_was_off_has_moved(desk: DealDesk) -> None:
     deal_id = await _burn(desk)
-    await _switch(desk, LATER + MINUTE, on=False)
+    await switch(desk, LATER + MINUTE, on=False)
     await desk.move(deal_id, "Invoice issued", LATER + 2 * MINUTE)
-    await _switch(desk, LATER + 3 * MINUTE, on=True)
+    await switch(desk, LATER + 3 * MINUTE, on=True)
     assert not await desk.lamps(LampState.BURNING)
 
 
 async def test_whoever_has_the_deal_meanwhile_is_asked_when_it_burns_again(desk: DealDesk) -> None:
     deal_id = await _burn(desk)
-    await _switch(desk, LATER + MINUTE, on=False)
+    await switch(desk, LATER + MINUTE, on=False)
     await desk.give(deal_id, "olena", LATER + 2 * MINUTE)
-    await _switch(desk, LATER + 3 * MINUTE, on=True)
+    await switch(desk, LATER + 3 * MINUTE, on=True)
     burning = await desk.one_lamp(LampState.BURNING)
     assert (burning.step, burning.addressee_id) == (0, desk.office.id("olena"))
     assert (await desk.tasks("lamp"))[0].assignee_id == desk.office.id("olena")
