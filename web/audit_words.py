@@ -215,6 +215,7 @@ FACTS: dict[str, str] = {
     "retry_minutes": N_("Next attempts after, working minutes"),
     "retry_outbound": N_("Our own calls plan the next attempt"),
     "attempt_schedule": N_("Next attempts"),
+    "longest_plan_days": N_("A next task counts as work for at most so many days"),
     "click_to_call_expiry_seconds": N_("A call by a click waits at most, seconds"),
     "claim_minutes": N_("A claim holds, minutes"),
     "added": N_("Added"),
