@@ -152,7 +152,11 @@ async def test_a_lamp_on_the_board_opens_by_a_key_and_says_why(at_screen: AtScre
     async with db.write() as session:
         stage = (await session.exec(select(Stage).where(Stage.name == "Call held"))).one()
         change = CheckpointChange(
-            name="At once", trigger="stage", steps=[StepChange(1, "responsible", "task")], stage_id=stage.id
+            name="At once",
+            trigger="stage",
+            steps=[StepChange(1, "responsible", "task")],
+            work=["talked"],
+            stage_id=stage.id,
         )
         await create_checkpoint(session, ADMIN, change, now=datetime.now(UTC))
     async with db.write() as session:
@@ -182,7 +186,7 @@ async def test_an_escalation_is_done_together_by_a_key_and_its_dialogs_begin_ins
     async with db.write() as session:
         stage = (await session.exec(select(Stage).where(Stage.name == "Call held"))).one()
         steps = [StepChange(1, "responsible", "task"), StepChange(0, "manager", "control")]
-        change = CheckpointChange(name="At once", trigger="stage", steps=steps, stage_id=stage.id)
+        change = CheckpointChange(name="At once", trigger="stage", steps=steps, work=["talked"], stage_id=stage.id)
         await create_checkpoint(session, ADMIN, change, now=datetime.now(UTC))
     async with db.write() as session:
         at = datetime.now(UTC) - 2 * MINUTE
