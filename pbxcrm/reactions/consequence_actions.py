@@ -87,7 +87,7 @@ async def _find_or_make_deal(case: Case, user: User | None) -> None:
         call.deal_id, call.responsible_id = deal.id, deal.responsible_id
         call.reason = reason("call.open_deal").stored()
         await _attempts_end(case, deal, user)
-        await _leave_didnt_reach(case, deal, user)
+        await _leave_didnt_reach(case, deal, user, user.name if user else case.talker)
         return
     if not _makes_deal(case):
         call.reason = reason("call.line_off", line=line.name).stored()
@@ -136,6 +136,9 @@ async def _inbound_over(case: Case) -> None:
     owner_id, why_owner = owner.user_id, owner.why
     deal = await _deal_of_miss(case, known, owner, why_missed)
     call.responsible_id = deal.responsible_id if deal is not None else owner_id
+    talk = await talk_after(case.session, case.client, call, case.context.write_down)
+    if talk is not None and deal is not None:
+        await _talked_already(case, deal, talk)
     if not line.makes_callbacks:
         return
     working = case.context.calendars.of_user(owner_id)
@@ -156,21 +159,24 @@ async def _inbound_over(case: Case) -> None:
     if case.client.deal is not None:  # what was planned for it is the callback's now
         called = reason("attempts.called")
         await _settle_attempts(case, case.client.deal, called, None)
-    await _close_if_through_already(case, episode)
+    if talk is not None:
+        user, who = _talker_of(case, talk)
+        status = EpisodeStatus.RECOVERED if talk.direction == Direction.INBOUND else EpisodeStatus.REACHED
+        why = reason(f"episode.{status.value}", who=who)
+        await do_close(case.session, episode, status, why, case.at, case.context, call_id=talk.id, by_id=_id(user))
 
 
-async def _close_if_through_already(case: Case, episode: Episode) -> None:
-    """Close the callback if the client called again and was answered before the first call got its verdict."""
-    call = await talk_after(case.session, case.client, case.call, case.context.write_down)
-    if call is None:
-        return
-    people = case.context.people
-    user = people.user_of(call.answered_by if call.direction == Direction.INBOUND else call.made_by)
-    who = user.name if user else call.answered_by or call.made_by or call.trunk or ""
-    status = EpisodeStatus.RECOVERED if call.direction == Direction.INBOUND else EpisodeStatus.REACHED
-    why = reason(f"episode.{status.value}", who=who)
-    by_id = user.id if user else None
-    await do_close(case.session, episode, status, why, case.at, case.context, call_id=call.id, by_id=by_id)
+async def _talked_already(case: Case, deal: Deal, talk: Call) -> None:
+    """The missed call got its verdict after ``talk`` with the client began, so the talk could not find the deal of the miss."""
+    if talk.deal_id is None:
+        talk.deal_id, talk.reason = deal.id, reason("call.open_deal").stored()
+    await _leave_didnt_reach(case, deal, *_talker_of(case, talk))
+
+
+def _talker_of(case: Case, talk: Call) -> tuple[User | None, str]:
+    """Who of us talked in an earlier stored call, and what to call them."""
+    user = case.context.people.user_of(talk.answered_by if talk.direction == Direction.INBOUND else talk.made_by)
+    return user, user.name if user else talk.answered_by or talk.made_by or talk.trunk or ""
 
 
 async def _deal_known(case: Case) -> Deal | None:
@@ -242,7 +248,7 @@ async def _outbound_talked(case: Case) -> None:
             call.deal_id = deal.id
             call.reason = reason("call.open_deal").stored()
             await _attempts_end(case, deal, user)
-            await _leave_didnt_reach(case, deal, user)
+            await _leave_didnt_reach(case, deal, user, user.name if user else case.talker)
         else:
             call.reason = reason("call.no_deal", number=case.number).stored()
     who = user.name if user else case.talker
@@ -340,8 +346,8 @@ async def _close_episodes(
         )
 
 
-async def _leave_didnt_reach(case: Case, deal: Deal, user: User | None) -> None:
-    """After a talk, move a deal out of "Didn't reach" to Unsorted and assign it to the person who talked."""
+async def _leave_didnt_reach(case: Case, deal: Deal, user: User | None, who: str) -> None:
+    """After a talk, move a deal out of "Didn't reach" to Unsorted and assign it to the person who talked, called ``who`` in texts."""
     stages = case.context.funnel.stages
 
     def left_out() -> Stage | None:
@@ -355,7 +361,7 @@ async def _leave_didnt_reach(case: Case, deal: Deal, user: User | None) -> None:
     if stage is None:  # somebody moved it meanwhile
         return
     to = case.context.funnel.stage_of_kind(deal.pipeline_id, StageKind.UNSORTED)
-    why = reason("deal.talked", stage=stage.name, who=user.name if user else case.talker)
+    why = reason("deal.talked", stage=stage.name, who=who)
     people = case.context.people
     if to is not None:
         await do_move_by_itself(case.session, deal, to, case.at, people=people, why=why)

@@ -127,6 +127,27 @@ async def test_who_called_again_at_once_and_got_through_leaves_nothing_to_do(
     assert "talked to Olena Hryhorenko" in task.result
 
 
+@pytest.mark.parametrize("ended", [True, False])
+async def test_who_was_called_back_at_once_leaves_no_deal_in_didnt_reach(
+    database: Database, office: Office, intake: Intake, *, ended: bool
+) -> None:
+    """We call back within the two seconds in which the verdict on the missed call is not there yet, or talk already meanwhile."""
+    missed = FactStory("17.1").ring("101").wait(9)
+    await intake.apply(batch(missed))
+    back = outbound("17.2", "102", at=NOON + timedelta(seconds=10 if ended else 2)).wait(0.5).answer("102")
+    await intake.apply(batch(back.wait(0.5).end() if ended else back))
+    missed.facts.clear()
+    await intake.apply(batch(missed.end()))
+    if not ended:
+        back.facts.clear()
+        await intake.apply(batch(back.wait(60).end()))
+    episode, deal = await one(database, Episode), await one(database, Deal)
+    assert episode.status == "reached"
+    assert (await stage_name(database, deal), deal.responsible_id) == ("Unsorted", office.id("olena"))
+    assert {call.deal_id for call in await rows(database, Call)} == {deal.id}
+    assert [task.status for task in await rows(database, Task)] == ["done"]
+
+
 async def test_episode_is_reached_when_we_get_through(database: Database, office: Office, intake: Intake) -> None:
     await intake.apply(batch(FactStory("17.1").ring("101").wait(9).end()))
     await intake.apply(batch(outbound("17.2", "101", at=NOON + timedelta(minutes=1)).wait(20).end()))
