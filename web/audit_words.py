@@ -240,6 +240,7 @@ FACTS: dict[str, str] = {
     "up": N_("Further up"),
     "waits": N_("Waits for the manager"),
     "why": N_("Reason"),
+    "on": N_("Switched on"),
 }
 _PEOPLE = {"assignee_id", "responsible_id", "owner_id", "manager_id", "deputy", "by"}
 _STAGES = {"from_stage", "to_stage", "moved_to", "stage_id"}
