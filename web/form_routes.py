@@ -26,7 +26,7 @@ def public_form_routes() -> list[Route]:
 
 def form_routes() -> list[Route]:
     """The settings of forms, and the list of requests."""
-    edit, read, work = Permission.SETTINGS_EDIT, Permission.DEALS_READ, Permission.DEALS_EDIT
+    edit, read = Permission.SETTINGS_EDIT, Permission.DEALS_READ
     form = "/settings/forms/{form_id:int}"
     return [
         page("/settings/forms", form_builder.listed, needs=edit, name="forms"),
@@ -38,5 +38,11 @@ def form_routes() -> list[Route]:
         page("/requests", requests.listed, needs=read, name="requests"),
         page("/requests/{request_id:int}/consent", requests.consent, needs=read, name="request_consent"),
         page("/requests/{request_id:int}/bell", requests.bell, needs=read, name="request_bell"),
-        page("/requests/{request_id:int}/accept", requests.accept, needs=work, methods=POST, name="accept_request"),
+        page(
+            "/requests/{request_id:int}/accept",
+            requests.accept,
+            needs=Permission.STATUS_READ,
+            methods=POST,
+            name="accept_request",
+        ),
     ]

@@ -267,7 +267,7 @@ async def _form_page(request: Request, typed: Form, form: WebForm | None, status
         moved="",
         pipelines=[(pipeline.id, _(pipeline.name)) for pipeline, _stages in pipelines],
         people=choices(people, _("by the rules of distribution")),
-        languages=[(language.value, language.own_name) for language in Language],
+        form_languages=[(language.value, language.own_name) for language in Language],
         mailboxes=[(each.name, each.name) for each in at.settings.mailboxes],
         mailbox=mailbox,
         consents=consents,
