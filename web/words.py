@@ -15,6 +15,7 @@ from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER
 from pbxcrm.deals.models import Deal, Pipeline, Stage
 from pbxcrm.deals.rules import owes_next_task as owes_next_task  # noqa: PLC0414 - for templates
 from pbxcrm.flags.models import Flag
+from pbxcrm.forms.rules import LABELS
 from pbxcrm.shared import reasons
 from pbxcrm.shared.text_match import has_letters as has_letters  # noqa: PLC0414 - for templates
 from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskKind, TaskStatus
@@ -25,6 +26,7 @@ from web.formats import day_time, working_span
 from web.i18n import N_, ngettext, pgettext
 from web.i18n import gettext as _
 
+FORM_LABELS = frozenset(LABELS.values())
 _NUMBER = re.compile(r"\+?\d[\d ()-]{5,}\d")
 
 DIRECTIONS: dict[str, str] = {
@@ -263,6 +265,11 @@ def watched_again(at: datetime, days: int) -> str:
 def flag_reason(flag: Flag) -> str:
     """Why it is flagged: translated if the product raised it itself, else as it was typed."""
     return " ".join(because(flag.reason_code)) or flag.reason
+
+
+def form_label(label: str) -> str:
+    """The label of an answer: translated if it is a shipped one, else as it was typed."""
+    return _(label) if label in FORM_LABELS else label
 
 
 def lost_reason(deal: Deal) -> str:

@@ -208,15 +208,10 @@ class Answers:
     company: str = ""
     message: str = ""
     custom: dict[str, Any] = field(default_factory=dict)
-    told: list[list[str]] = field(default_factory=list)  # [label, text] as a person reads it
+    told: list[list[str]] = field(
+        default_factory=list
+    )  # [label, text] as a person reads it; a shipped label in English
     errors: dict[str, Invalid] = field(default_factory=dict)
-
-
-def label_of(each: FormField, definitions: Mapping[str, FieldDefinition]) -> str:
-    """The English label of a field that was given none, for pages to translate; else the given one."""
-    if each.label:
-        return each.label
-    return definitions[each.key].name if each.key in definitions else LABELS.get(each.target, each.target)
 
 
 def read_answers(
@@ -278,7 +273,8 @@ def _read(each: FormField, definition: FieldDefinition | None, sent: Sent, check
             raise Invalid(each.name, error.code, error.message, **error.params) from error
         found.custom[each.key] = entered
         told = _as_read(definition, texts) or told
-    found.told.append([each.label or (definition.name if definition else each.name), told[: 10 * LONGEST_EXTRA]])
+    label = each.label or (definition.name if definition is not None else LABELS.get(each.target, each.name))
+    found.told.append([label, told[: 10 * LONGEST_EXTRA]])
 
 
 def _as_read(definition: FieldDefinition, texts: Sequence[str]) -> str:

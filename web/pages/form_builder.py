@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from html import escape
 from http import HTTPStatus
 from typing import Any
 
@@ -241,8 +242,14 @@ def _looked(
     language = Language.of(typed["language"]) or Language(settings.language)
     with speaking(Here(language, here().timezone, now(request), settings.currency)):
         shown = public_form(form, definitions, consent=typed["consent"], action="", typed={}, errors={})
-        html = parts(request).templates.text("forms/_form.html", f=shown, inert=True)
+        html = parts(request).templates.text("forms/_form.html", f=shown, inert=True, whole_page=False)
     return {"looks": html, "wrong": wrong, "language": language}
+
+
+def _snippet(home: str, form: WebForm) -> str:
+    """The two lines that put the form on a site: its place, with a link for where the script does not run, and the script."""
+    link = f'<a href="{home}/f/{form.key}">{escape(form.title or form.name)}</a>'
+    return f'<div data-pbxcrm-form="{form.key}">{link}</div>\n<script src="{home}/f/form.js" defer></script>'
 
 
 async def _form_page(request: Request, typed: Form, form: WebForm | None, status: int = 200) -> HTMLResponse:
@@ -255,6 +262,7 @@ async def _form_page(request: Request, typed: Form, form: WebForm | None, status
         mailbox = (await load_mailboxes(session)).get(form.mailbox) if form is not None else None
     rows = _rows(typed, definitions)
     is_mail = typed["kind"] == FormKind.MAIL
+    home = at.settings.public_url or str(request.base_url).rstrip("/")
     return show(
         request,
         "forms/edit.html",
@@ -271,6 +279,7 @@ async def _form_page(request: Request, typed: Form, form: WebForm | None, status
         mailboxes=[(each.name, each.name) for each in at.settings.mailboxes],
         mailbox=mailbox,
         consents=consents,
-        home=at.settings.public_url or str(request.base_url).rstrip("/"),
+        home=home,
+        snippet=_snippet(home, form) if form is not None else "",
         **({} if is_mail else _looked(request, typed, rows, definitions)),
     )

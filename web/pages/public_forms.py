@@ -57,7 +57,7 @@ async def part(request: Request) -> Response:
     headers = cors_of(request, form)
     with speaking(_place(request, form)):
         html = parts(request).templates.text(
-            "forms/_form.html", f=await _shown(request, form, Sent({}), {}, {}), inert=False
+            "forms/_form.html", f=await _shown(request, form, Sent({}), {}, {}), inert=False, whole_page=False
         )
     return HTMLResponse(html, headers=headers)
 
@@ -220,7 +220,7 @@ async def _keep(request: Request, files: Mapping[str, Sequence[UploadFile]]) -> 
 
 def _thanked(request: Request, form: WebForm) -> Response:
     if wants_json(request):
-        html = parts(request).templates.text("forms/_thanks.html", thanks=form.thanks)
+        html = parts(request).templates.text("forms/_thanks.html", thanks=form.thanks, whole_page=False)
         return JSONResponse({"ok": True, "thanks": form.thanks, "url": form.thanks_url, "html": html})
     return RedirectResponse(form.thanks_url or f"/f/{form.key}/thanks", HTTPStatus.SEE_OTHER)
 
