@@ -242,7 +242,7 @@ async def relight_callback(
     viewer: Viewer,
     now: datetime,
 ) -> None:
-    """Light these lamps again (stored by ``standing_of_lamp``) because the work that put them out was undone."""
+    """Light these lamps again (stored by ``lighting.undo_state_of_lamp``) because the work that put them out was undone."""
     for standing in lamps:
         await relight(session, context, standing, viewer, now)
     await settle_callback(session, episode, context, now, LampEnding(reason("lamp.out_undone")))

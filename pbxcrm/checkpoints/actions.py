@@ -90,7 +90,7 @@ async def delete_checkpoint(
 async def watch_pipeline(
     session: AsyncSession, viewer: Viewer, pipeline_id: int, *, begin_now: bool, now: datetime
 ) -> tuple[int, BackgroundJob]:
-    """Create the default checkpoint (two steps, article 000) for each unwatched key stage of a pipeline; returns how many.
+    """Create the default checkpoint (two steps: the responsible, then the manager) for each unwatched key stage of a pipeline; returns how many.
 
     ``begin_now``: the clocks of deals that are in these stages start now. Raises NotFound, and Conflict if all are watched.
     """

@@ -1,4 +1,4 @@
-"""The default checkpoints: one for each stage where one side waits for the other, as article 000 asks.
+"""The default checkpoints: one for each stage where one side waits for the other.
 
 After the norm of the stage the responsible person gets a task; after a reaction pause the manager gets a control task. A conversation
 with the client, a dated next task or a move counts as work.

@@ -265,6 +265,28 @@ async def edit_deal(
     return deal
 
 
+async def do_edit_deal(
+    session: AsyncSession,
+    deal: Deal,
+    at: datetime,
+    *,
+    actor: Viewer,
+    people: Directory,
+    values: Mapping[str, Value] = MappingProxyType({}),
+    contact_id: int | None = None,
+) -> None:
+    """Change what another act brings with it: ``values`` by key, and the client if one is given. The caller has checked access."""
+    changed = apply_values(deal, values)
+    if contact_id is not None and contact_id != deal.contact_id:
+        changed["contact_id"] = {"before": deal.contact_id, "after": contact_id}
+        deal.contact_id = contact_id
+    if changed:
+        record(session, at, "deal.edited", "deal", deal.id, actor=actor, changed=changed)
+        deal.version += 1
+        say_deal_changed(session, deal, at, people)
+        await deal_changed(session, deal, at)
+
+
 async def access_deal_for_change(session: AsyncSession, viewer: Viewer, deal_id: int, version: int | None) -> Deal:
     """The deal, locked for this transaction. Raises NotFound, and Conflict when its version is not the given ``version``.
 

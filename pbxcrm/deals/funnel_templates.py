@@ -1,7 +1,7 @@
-"""Templates of pipelines, as the articles describe them. The names are English and translated when shown, until somebody renames them.
+"""Templates of pipelines for usual ways of selling: B2B with six key stages, leads that become deals, cold and repeat sales, a short
+sale of six stages with its deviations, a complaint and a marketing event.
 
-Sources: B2B with its six key stages, article 000; leads that become deals, cold and repeat sales, article 003; the short
-sale of six stages with its deviations, a complaint and a marketing event, article 002.
+The names are English and translated when shown, until somebody renames them.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The first data of a new installation: one pipeline, as the articles describe it, and a calendar with a working week.
+"""The first data of a new installation: one pipeline (``funnel_templates``), and a calendar with a working week.
 
 The stage names are English and translated when shown, until an administrator renames them.
 """

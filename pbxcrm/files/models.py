@@ -15,7 +15,9 @@ class AttachedFile(SQLModel, table=True):
     id: int | None = row_id()
     deal_id: int | None = maybe_link("deals.id")
     task_id: int | None = maybe_link("tasks.id")
-    name: str = Field(max_length=200)  # as it was called, without folders and invisible letters (``rules.clean_name``)
+    name: str = Field(
+        max_length=200
+    )  # as it was called, without folders and invisible letters (``rules.clean_file_name``)
     size: int = Field(sa_type=ID)  # bytes
     content_type: str = Field(max_length=100)  # found in its content (``kinds.kind_of``)
     sha256: str = Field(max_length=64, index=True)  # lower-case hex

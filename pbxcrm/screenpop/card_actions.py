@@ -17,7 +17,7 @@ from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.number_owners import do_accept
 from pbxcrm.contacts.queries import contacts_of_number
 from pbxcrm.deals.access import edits_deal
-from pbxcrm.deals.actions import access_deal_for_change, say_deal_changed
+from pbxcrm.deals.actions import access_deal_for_change, do_edit_deal, say_deal_changed
 from pbxcrm.deals.creation_actions import Completed, create_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.notes.actions import do_attach_notes, do_save_note_of_call
@@ -69,10 +69,8 @@ async def choose_contact(session: AsyncSession, viewer: Viewer, call_id: int, co
     if call.deal_id is not None:
         deal, people = await lock_row(session, Deal, call.deal_id), await load_directory(session)
         if deal.contact_id is None and (deal.responsible_id is None or edits_deal(viewer, deal, people)):
-            deal.contact_id = contact_id
-            deal.version += 1
+            await do_edit_deal(session, deal, now, actor=viewer, people=people, contact_id=contact_id)
             await do_accept(session, contact_id, deal.client_number, deal.number_since or deal.created_at)
-            say_deal_changed(session, deal, now, people)
     record(session, now, "call.contact_chosen", "call", call_id, actor=viewer, contact_id=contact_id)
     say_dock_changed(session, now, viewer.user_id)
 
@@ -120,7 +118,7 @@ async def make_client(
     client = await create_contact(session, viewer, name=name, phones=numbers, region=region, now=now)
     await session.flush()
     await choose_contact(session, viewer, call_id, client.id or 0, now)
-    await _name_deals(session, call, client, now)
+    await _name_deals(session, viewer, call, client, now)
     if deal_currency is not None and call.deal_id is None:
         deal = await create_deal(
             session,
@@ -137,7 +135,7 @@ async def make_client(
     return client
 
 
-async def _name_deals(session: AsyncSession, call: Call, client: Contact, now: datetime) -> None:
+async def _name_deals(session: AsyncSession, viewer: Viewer, call: Call, client: Contact, now: datetime) -> None:
     """Give the client's name to open deals whose title is still the number or the caller name of the call."""
     unnamed = {
         title_of_new_deal(None, None, call.client_number),
@@ -151,9 +149,7 @@ async def _name_deals(session: AsyncSession, call: Call, client: Contact, now: d
     people = await load_directory(session)
     for deal in found.all():
         await session.refresh(deal)
-        deal.title = client.name
-        deal.version += 1
-        say_deal_changed(session, deal, now, people)
+        await do_edit_deal(session, deal, now, actor=viewer, people=people, values={"title": client.name})
 
 
 async def attach_deal(session: AsyncSession, viewer: Viewer, call_id: int, deal_id: int, now: datetime) -> None:

@@ -111,7 +111,7 @@ class Task(SQLModel, table=True):
     created_by_id: int | None = maybe_link("users.id", index=False)  # None: the product itself
     created_at: datetime = utc_column()
     instruction: str = Field(default="", max_length=4000)  # how it is to be done
-    checklist: list[dict[str, Any]] = json_list()  # {"text", "required", "done"} each, see ``checklists``
+    checklist: list[dict[str, Any]] = json_list()  # {"text", "required", "done"} each, see ``checklist_rules``
     repeat: str = Field(default=Repeat.NEVER.value, max_length=10)
     repeat_day: int | None = None  # for monthly: the day of the month of the first one
     follows_id: int | None = maybe_link("tasks.id", index=False)  # the previous one of a repeated task

@@ -60,5 +60,5 @@ class Witness:
 
 
 def comparable(call: CallState) -> dict[str, Any]:
-    """The same data of a call as ``product.comparable``."""
+    """The same data of a call as ``stored.comparable``."""
     return as_object(call, "UA") | {"channels": sorted(call.channel_ids)}

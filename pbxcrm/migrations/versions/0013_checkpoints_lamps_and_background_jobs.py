@@ -208,7 +208,7 @@ def upgrade() -> None:
 
 
 def _watch_key_stages() -> None:
-    """The six key stages of article 000 wait for the client, where they are still called as shipped. Each with a norm gets its
+    """The six key stages of the shipped pipeline wait for the client, where they are still called as shipped. Each with a norm gets its
     checkpoint; for the deals that stand there the clock begins now, so that an upgrade lights nothing at once.
     """
     bind, now = op.get_bind(), datetime.now(UTC)

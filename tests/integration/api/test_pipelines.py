@@ -57,7 +57,7 @@ async def test_every_template_makes_a_pipeline_that_works(programs: Programs) ->
             await client.post("/api/v1/pipelines", json={"template": "leads"}), 422, "pipelines.name_taken", "name"
         )
         b2b = await make(client, name="Second", template="b2b")
-        assert len([stage for stage in b2b["stages"] if stage["waits_for_client"]]) == 6  # article 000
+        assert len([stage for stage in b2b["stages"] if stage["waits_for_client"]]) == 6
         empty = await make(client, name="Empty")
         assert sorted(stage["kind"] for stage in empty["stages"]) == ["didnt_reach", "lost", "open", "unsorted", "won"]
 

@@ -294,7 +294,7 @@ def test_only_one_module_builds_deals() -> None:
 
 @pytest.mark.parametrize("path", list(dict.fromkeys(PATHS.values())))
 async def test_no_path_passes_beside_the_gate(desk: CallbackDesk, path: Path_, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a rule that asks for a field on every stage, as stages will from the next issue on."""
+    """With a rule that asks for a field on every stage."""
     stood: list[Deal] = []
 
     def refuse() -> None:

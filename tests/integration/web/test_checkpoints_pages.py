@@ -251,7 +251,10 @@ async def test_the_key_stages_are_switched_on_with_one_click(browser: Browsers, 
     assert (await admin.post("/settings/pipelines/1/watch")).status_code == 303
     watched = [row.stage_id for row in await rows(database, Checkpoint) if row.archived_at is None and row.stage_id]
     assert sorted(watched) == sorted(stage.id or 0 for stage in keys)
-    assert (len(waiting), len(keys)) == (6, 5)  # of article 000; a client who was not reached is watched as a callback
+    assert (len(waiting), len(keys)) == (
+        6,
+        5,
+    )  # of the shipped pipeline; a client who was not reached is watched as a callback
     assert "that no checkpoint watches" not in (await admin.get("/settings/pipelines/1")).text
     assert (await admin.post("/settings/pipelines/1/watch")).status_code == 409
 
