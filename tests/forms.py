@@ -7,10 +7,12 @@ from sqlmodel import select
 
 from pbxcrm.access import Role, Viewer
 from pbxcrm.deals.models import Pipeline
+from pbxcrm.forms.actions import Arrival, Surroundings, receive
 from pbxcrm.forms.form_actions import FormDraft, save_form
-from pbxcrm.forms.models import FormKind, WebForm
-from pbxcrm.forms.rules import FormField
+from pbxcrm.forms.models import FormKind, FormRequest, WebForm
+from pbxcrm.forms.rules import Answers, FormField
 from pbxcrm.shared.db import Database
+from pbxcrm.shared.numbers import Written
 
 ASKED = (
     FormField("name", "name", ""),
@@ -38,3 +40,11 @@ async def make_form(database: Database, by: Viewer, now: datetime, **values: Any
         assert pipeline is not None
         drafted = {"kind": FormKind.WEB, "name": "Site", "pipeline_id": pipeline.id, "language": "en", "fields": ASKED}
         return await save_form(session, by, None, FormDraft(**(drafted | values)), now, mailboxes=("office",))
+
+
+async def send(database: Database, form: WebForm, now: datetime, **custom: Any) -> FormRequest:
+    """A request of somebody new, as it comes in once it has been read and checked; ``custom`` are custom fields by key."""
+    answers = Answers(name="Роберт Ткач", numbers=[Written(ROBERTS_NUMBER)], custom=custom)
+    async with database.write() as session:
+        kept = await session.get_one(WebForm, form.id)
+        return await receive(session, kept, Arrival(answers, "any content"), Surroundings("UA", "UAH", 1), now)

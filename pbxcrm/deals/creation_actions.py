@@ -90,16 +90,24 @@ async def do_create_deal(
     return deal
 
 
-async def do_create_by_itself(session: AsyncSession, new: DealDraft, at: datetime, people: Directory) -> Deal:
-    """Create a deal that nobody is asked about. When the gate of its stage refuses it, it begins where its pipeline begins: in
-    Unsorted, else in the first open stage. Then the responsible person gets a task that says what is missing.
+async def do_create_by_itself(
+    session: AsyncSession, new: DealDraft, at: datetime, people: Directory, completing: Completing | None = None
+) -> Deal:
+    """Create a deal that nobody is asked about. ``completing`` fills in more of it before the gate is asked.
+
+    When the gate of its stage refuses it, it begins where its pipeline begins: in Unsorted, else in the first open stage. Then the
+    responsible person gets a task that says what is missing.
     """
-    stage, refused = new.stage, None
+    stage, refused, deal = new.stage, None, _built(new, at, new.stage)
+    if completing is not None:
+        await completing(await _insert(session, deal, at, None, new.reason))
     try:
-        await check_may_enter(session, _built(new, at, stage), stage)
+        await check_may_enter(session, deal, stage)
     except GateRefused as error:
         stage, refused = await _first_stage(session, new.stage), error
-    deal = await _insert(session, _built(new, at, stage), at, None, new.reason)
+        deal.stage_id, deal.closed_at = stage.id or 0, at if is_closing(stage) else None
+    if completing is None:
+        await _insert(session, deal, at, None, new.reason)
     await _enter(session, deal, new, stage, at, None, people)
     if refused is not None:
         code = "gate.incomplete" if stage.id == new.stage.id else "gate.not_begun"

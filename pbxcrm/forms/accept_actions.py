@@ -8,9 +8,11 @@ from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.forms.access import access_request, manages_requests
 from pbxcrm.forms.actions import Arrival, Surroundings, do_take_in
+from pbxcrm.forms.audience import say_request_changed
 from pbxcrm.forms.models import FormRequest, RequestState
 from pbxcrm.forms.queries import access_form
 from pbxcrm.forms.rules import Answers
+from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, NotAllowed
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.numbers import Written
@@ -36,6 +38,7 @@ async def accept_request(
         told=request.answers,
     )
     arrival = Arrival(answers, request.content_hash, subject=request.subject, source=request.source)
+    await say_request_changed(session, request, now, await load_directory(session))  # those who saw it aside
     await do_take_in(session, form, request, arrival, around, now, by=viewer)
     record(session, now, "request.accepted", "request", request.id, actor=viewer, deal_id=request.deal_id)
     await session.flush()

@@ -20,6 +20,7 @@ from pbxcrm.contacts.models import Contact, NumberKind
 from pbxcrm.contacts.queries import special_number
 from pbxcrm.deals.actions import say_deal_changed
 from pbxcrm.deals.creation_actions import DealDraft, do_create_by_itself
+from pbxcrm.deals.hooks import deal_changed
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.distribution.actions import NO_RULE, Choice, choose_owner, settle
@@ -29,6 +30,7 @@ from pbxcrm.fields.value_actions import do_set_values
 from pbxcrm.files.actions import do_attach
 from pbxcrm.files.store import Kept
 from pbxcrm.flags.actions import do_raise_flag
+from pbxcrm.forms.audience import say_request_changed
 from pbxcrm.forms.models import FormKind, FormRequest, RequestState, WebForm
 from pbxcrm.forms.queries import (
     contact_of,
@@ -136,7 +138,7 @@ async def receive(
     if aside is not None:
         request.state, request.reason = RequestState.ASIDE.value, aside.stored()
         record(session, now, "request.aside", "request", request.id, actor=None, reason=aside, form_id=form.id)
-        emit(session, "request", request.id, now, roles=("manager", "admin"))
+        await say_request_changed(session, request, now, await load_directory(session))
     else:
         await do_take_in(session, form, request, arrival, around, now)
     await session.flush()
@@ -228,16 +230,21 @@ async def do_take_in(
             client_number=request.number,
             values={"source": request.source or form.name},
         )
-        deal = await do_create_by_itself(session, new, now, people)
+        deal = await do_create_by_itself(
+            session, new, now, people, lambda made: _fill_in(session, made, answers, around.region, now, why)
+        )
         await settle(session, choice, deal, now, people)
         request.state, request.reason = RequestState.DEAL.value, why.stored()
     else:
         why = reason(came.code, accepted, reason("form.joined", title=deal.title), **came.params)
         request.state, request.reason = RequestState.JOINED.value, why.stored()
         record(session, now, "deal.request", "deal", deal.id, actor=None, reason=why, request_id=request.id)
+        if await _fill_in(session, deal, answers, around.region, now, why):
+            deal.version += 1
+            await deal_changed(session, deal, now)
         say_deal_changed(session, deal, now, people)
     request.deal_id, request.contact_id = deal.id, contact.id
-    await _fill_in(session, request, deal, answers, around.region, now, why)
+    await say_request_changed(session, request, now, people)
     for name, kept in arrival.files:
         try:
             async with savepoint(session):
@@ -314,9 +321,9 @@ async def _stage(session: AsyncSession, form: WebForm) -> Stage:
 
 
 async def _fill_in(
-    session: AsyncSession, request: FormRequest, deal: Deal, answers: Answers, region: str, now: datetime, why: Reason
-) -> None:
-    """Set the custom fields. A value that cannot be stored (taken already, or its field was archived) stays among the answers."""
+    session: AsyncSession, deal: Deal, answers: Answers, region: str, now: datetime, why: Reason
+) -> dict[str, Any]:
+    """Set the custom fields and return what changed. A value that cannot be stored (taken already, or its field was archived) stays among the answers."""
     changed: dict[str, Any] = {}
     for key, entered in answers.custom.items():
         try:
@@ -326,8 +333,7 @@ async def _fill_in(
             continue
     if changed:
         record(session, now, "deal.edited", "deal", deal.id, actor=None, reason=why, changed=changed)
-    if request.state == RequestState.JOINED and changed:
-        deal.version += 1
+    return changed
 
 
 async def _ring(

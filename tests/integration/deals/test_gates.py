@@ -38,6 +38,7 @@ from pbxcrm.shared.timers import Timer
 from pbxcrm.tasks.actions import create_task
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch, outbound
+from tests.forms import make_form, send
 from tests.integration.callbacks.conftest import CallbackDesk
 from tests.integration.callbacks.conftest import desk as desk  # noqa: PLC0414 - a fixture of theirs
 from tests.source import builders, callers
@@ -362,6 +363,10 @@ async def by_won(desk: CallbackDesk, asks: Requirements | None = None) -> None:
         await do_move_deal(session, made, stage, SOON, actor=ivan, people=people)
 
 
+async def by_form(desk: CallbackDesk) -> None:
+    await send(desk.database, await make_form(desk.database, await desk.viewer("admin"), NOON), SOON)
+
+
 CREATED: dict[str, Callable[[CallbackDesk], Awaitable[None]]] = {
     "web.pages.deals:create": by_hand,  # its HTTP in test_deals_pages.py
     "web.api.v1.deals:add_deal": by_hand,  # its HTTP in test_writing.py
@@ -369,6 +374,7 @@ CREATED: dict[str, Callable[[CallbackDesk], Awaitable[None]]] = {
     "pbxcrm.screenpop.card_actions:make_client": by_named_caller,
     "pbxcrm.reactions.consequence_actions:_make_deal": by_call,
     "pbxcrm.deals.after_closing:_go_on": by_won,
+    "pbxcrm.forms.actions:do_take_in": by_form,
 }
 
 

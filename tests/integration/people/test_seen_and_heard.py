@@ -42,6 +42,9 @@ from pbxcrm.files.models import AttachedFile
 from pbxcrm.flags.access import visible_flags
 from pbxcrm.flags.actions import say_flag_changed
 from pbxcrm.flags.models import Flag
+from pbxcrm.forms.access import manages_requests, visible_requests
+from pbxcrm.forms.audience import say_request_changed
+from pbxcrm.forms.models import FormRequest, RequestState, WebForm
 from pbxcrm.notes.access import editable_notes, visible_notes
 from pbxcrm.notes.actions import say_note_changed
 from pbxcrm.people.access import visible_users
@@ -119,6 +122,10 @@ async def say_field(session: AsyncSession, row: FieldDefinition, people: Directo
     say_fields_changed(session, NOON)
 
 
+async def say_request(session: AsyncSession, row: FormRequest, people: Directory) -> None:
+    await say_request_changed(session, row, NOON, people)
+
+
 async def remove_by_admin(session: AsyncSession, row: AttachedFile, people: Directory) -> None:
     await remove_file(session, _admin(people), row.id or 0, NOON)
 
@@ -162,6 +169,7 @@ KINDS = (
     Kind("flag", Flag, visible_flags, lambda viewer: visible_flags(viewer) & _can(viewer, Permission.FLAGS_RESOLVE), say_flag),
     Kind("view", DealView, visible_views, editable_views, say_view),
     Kind("field", FieldDefinition, lambda _: true(), lambda viewer: _can(viewer, Permission.SETTINGS_EDIT), say_field, lambda _: ("field", None)),
+    Kind("request", FormRequest, visible_requests, lambda viewer: visible_requests(viewer) & (true() if manages_requests(viewer) else false()), say_request),
     Kind("file", AttachedFile, visible_files, _editable_files, remove_by_admin, _as_its_subject),
 )  # fmt: skip
 #: Topics of hints without a walk, and why.
@@ -173,6 +181,7 @@ OTHERS = {
     "dock": "a person's own call cards",
     "phone": "a person's own orders to the telephone",
     "session": "a person's own logins",
+    "bell": "rings for the one person who gets a request",
 }
 #: Rows that are heard and not seen, and why.
 HEARD_ONLY = {
@@ -297,6 +306,20 @@ async def beside_them(session: AsyncSession, office: Office) -> None:
         for team_id in teams
     ]
     more.append(FieldDefinition(entity="deal", kind="text", key="colour", name="Colour", position=1))
+    form = WebForm(kind="web", key="walk", secret="walk", name="Site", pipeline_id=deals[0].pipeline_id, language="en")
+    session.add(form)
+    await session.flush()
+    more += [
+        FormRequest(
+            form_id=form.id or 0,
+            dedup_key=f"walk {n}",
+            content_hash=f"walk {n}",
+            at=NOON,
+            deal_id=deal_id,
+            state=(RequestState.ASIDE if deal_id is None else RequestState.DEAL).value,
+        )
+        for n, deal_id in enumerate([None, *(deal.id for deal in deals)])
+    ]
     session.add_all(more)
 
 
