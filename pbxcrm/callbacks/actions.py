@@ -311,7 +311,7 @@ async def do_give(
         await do_assign_deal(session, deal, to.id, now, actor=viewer, people=people, why=why)
 
 
-async def adopt_callbacks(session: AsyncSession, viewer: Viewer, contact_id: int, number: str) -> None:
+async def adopt_callbacks(session: AsyncSession, viewer: Viewer, contact_id: int, number: str, _now: datetime) -> None:
     """Link the open callback of the number to the contact. If the contact has one already, both stay until a talk closes them.
 
     A callback that the viewer may not change is left alone.

@@ -1,5 +1,7 @@
 """Changes rows of calls. The effects of calls on deals, callbacks and tasks are in ``pbxcrm.reactions``."""
 
+from datetime import datetime
+
 from sqlalchemy import or_, update
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -9,7 +11,7 @@ from pbxcrm.calls.access import audible_calls
 from pbxcrm.calls.models import Call
 
 
-async def adopt_calls(session: AsyncSession, viewer: Viewer, contact_id: int, number: str) -> None:
+async def adopt_calls(session: AsyncSession, viewer: Viewer, contact_id: int, number: str, _now: datetime) -> None:
     """Assign the calls of ``number`` without a contact to this contact, except colleagues' calls that the viewer may not hear.
 
     Whoever is responsible for a client hears the client's calls, so a contact must not collect those of others. Seeing a call is not

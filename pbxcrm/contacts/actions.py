@@ -37,7 +37,7 @@ from pbxcrm.shared.search_keys import folded, search_key
 KNOWN_COMPANY = "companies.known_name"
 #: The viewer gave the number to this contact, and no other counts: its rows without a contact become theirs, except what is in
 #: the hands of others and the viewer may not change.
-number_linked = Hook[Viewer, int, str]("contacts.number_linked")
+number_linked = Hook[Viewer, int, str, datetime]("contacts.number_linked")
 #: A viewer put a number on the list of own and spam numbers, at this time.
 number_marked = Hook[Viewer, str, NumberKind, datetime]("contacts.number_marked")
 #: A viewer took a number off the list, so what the mark had closed opens again; with the removed row and the time.
@@ -417,7 +417,7 @@ async def _link(session: AsyncSession, viewer: Viewer, contact: Contact, written
         phone.since = min(phone.since or contact.created_at, since)
     if others:  # ambiguous: earlier rows may belong to any of them
         return
-    await number_linked(session, viewer, contact.id, number)
+    await number_linked(session, viewer, contact.id, number, now)
 
 
 async def _company(

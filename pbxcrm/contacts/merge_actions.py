@@ -79,7 +79,7 @@ async def merge_contacts(
     this.merged_into_id = into_id
     this.version += 1
     into.version += 1
-    merge.adopted, merge.parts = await _adopt(session, viewer, into_id, alone), kept
+    merge.adopted, merge.parts = await _adopt(session, viewer, into_id, alone, now), kept
     session.add(merge)
     await session.flush()
     await set_timer(session, SETTLE, f"{SETTLE}:{merge.id}", now + SETTLE_AFTER, {"merge": merge.id})
@@ -204,14 +204,14 @@ def set_way(row: Phone | Email, way: ContactPoint) -> None:
         row.extension = way.extension
 
 
-async def _adopt(session: AsyncSession, viewer: Viewer, into_id: int, numbers: Sequence[str]) -> Moved:
+async def _adopt(session: AsyncSession, viewer: Viewer, into_id: int, numbers: Sequence[str], now: datetime) -> Moved:
     """Give the survivor the rows of these numbers that had no client because the number was ambiguous."""
     if not numbers:
         return {}
     await session.flush()
     before = await CLIENTS.ids_of(session, into_id)
     for number in numbers:
-        await number_linked(session, viewer, into_id, number)
+        await number_linked(session, viewer, into_id, number, now)
     await session.flush()
     after = await CLIENTS.ids_of(session, into_id)
     return {

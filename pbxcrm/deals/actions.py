@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from sqlalchemy import or_, update
+from sqlalchemy import or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -319,14 +319,14 @@ async def say_deals_relinked(session: AsyncSession, relinked: Relinked) -> None:
         say_deal_changed(session, deal, relinked.at, people)
 
 
-async def adopt_deals(session: AsyncSession, viewer: Viewer, contact_id: int, number: str) -> None:
+async def adopt_deals(session: AsyncSession, viewer: Viewer, contact_id: int, number: str, now: datetime) -> None:
     """Give deals of ``number`` without a contact to this contact, except a later one of somebody else that was made by hand.
 
     Deals that somebody has and the viewer may not change are left alone.
     """
     whose = select(Contact.responsible_id).where(Contact.id == contact_id).scalar_subquery()
-    await session.exec(
-        update(Deal)
+    found = await session.exec(
+        select(Deal)
         .where(
             col(Deal.client_number) == number,
             col(Deal.contact_id).is_(None),
@@ -334,6 +334,10 @@ async def adopt_deals(session: AsyncSession, viewer: Viewer, contact_id: int, nu
             or_(col(Deal.made_by_call_id).is_not(None), col(Deal.responsible_id) == whose, has_number_first()),
             or_(col(Deal.responsible_id).is_(None), editable_deals(viewer)),
         )
-        .values(contact_id=contact_id)
-        .execution_options(synchronize_session=False)
+        .order_by(col(Deal.id))
+        .with_for_update(of=Deal)
+        .execution_options(populate_existing=True)
     )
+    people = await load_directory(session)
+    for deal in found.all():
+        await do_edit_deal(session, deal, now, actor=viewer, people=people, contact_id=contact_id)
