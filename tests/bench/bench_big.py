@@ -49,7 +49,7 @@ LOGINS = ("seller1", "maria", "admin", "ivan")  # Ivan has nothing yet; Maria le
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class MeasuredPage:
     """One page as one person: milliseconds at the median and the 95th percentile, bytes, and queries of the last request.
 
     ``cpu``: milliseconds of processor time, the median of ours plus the mean of PostgreSQL's; other work on the machine changes it less.
@@ -64,9 +64,9 @@ class Asked:
 
 async def measure(
     db: Database, settings: Settings, redis_url: str, paths: tuple[str, ...] = LISTS, server: int | None = None
-) -> dict[tuple[str, str], Asked]:
+) -> dict[tuple[str, str], MeasuredPage]:
     """Ask every page as everybody; the first two requests of each are not counted."""
-    found: dict[tuple[str, str], Asked] = {}
+    found: dict[tuple[str, str], MeasuredPage] = {}
     async with Redis.from_url(redis_url) as redis:
         inside = httpx2.ASGITransport(create_app(settings, db, redis))
         async with httpx2.AsyncClient(transport=inside, base_url=HERE, headers={"origin": HERE}, timeout=120) as client:
@@ -81,7 +81,7 @@ async def measure(
     return found
 
 
-async def _ask(client: httpx2.AsyncClient, db: Database, path: str, server: int | None) -> Asked | None:
+async def _ask(client: httpx2.AsyncClient, db: Database, path: str, server: int | None) -> MeasuredPage | None:
     took: list[float] = []
     computed: list[float] = []
     size = queries = 0
@@ -103,7 +103,7 @@ async def _ask(client: httpx2.AsyncClient, db: Database, path: str, server: int 
         if n >= 4 and spent > 20 * GOAL:
             break  # no need to measure it more exactly
     of_server = (processor_time(server) - before) * 1000 / len(took)
-    return Asked(percentile(took, 50), percentile(took, 95), size, queries, percentile(computed, 50) + of_server)
+    return MeasuredPage(percentile(took, 50), percentile(took, 95), size, queries, percentile(computed, 50) + of_server)
 
 
 @contextmanager
@@ -122,7 +122,7 @@ def _counted(db: Database) -> Iterator[list[str]]:
 
 async def filled_and_measured(
     url: str, size: Size, redis_url: str, server: int | None = None
-) -> dict[tuple[str, str], Asked]:
+) -> dict[tuple[str, str], MeasuredPage]:
     """Fill the empty database at ``url`` and measure it."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder), redis_url=redis_url, database_url=url)
@@ -136,7 +136,9 @@ async def filled_and_measured(
             await db.close()
 
 
-def figures(on: str, tenth: dict[tuple[str, str], Asked], full: dict[tuple[str, str], Asked]) -> list[Figure]:
+def figures(
+    on: str, tenth: dict[tuple[str, str], MeasuredPage], full: dict[tuple[str, str], MeasuredPage]
+) -> list[Figure]:
     """One row for each page and person: at a tenth of the rows, at all of them, and the ratio of the medians."""
     rows = []
     for (login, path), big in full.items():

@@ -78,7 +78,7 @@ async def test_the_past_holds_together(company: Database) -> None:
 
 
 async def test_its_tasks_can_be_searched(company: Database) -> None:
-    """They are inserted past the ORM, whose events make the search keys of other tasks."""
+    """They are inserted without the ORM, whose events make the search keys of other tasks."""
     async with company.read() as session:
         rows = (await session.exec(select(Task.title, Task.title_folded))).all()
     assert len(rows) > DEALS

@@ -35,7 +35,7 @@ from pbxcrm.shared.lengths import check_optional_text
 from pbxcrm.timeline.entries import EntryKind
 from pbxcrm.timeline.queries import timeline
 from web.answers import redirect, toast
-from web.cursors import read_entry
+from web.cursors import next_of_id, read_entry, read_id
 from web.custom_values import entered, shown_fields
 from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
@@ -52,11 +52,11 @@ async def contacts(request: Request) -> Response:
     """``GET /contacts?q=``: newest first."""
     text = asked_text(request)
     async with parts(request).db.read() as session:
-        before = asked_number(request, "cursor")
+        before = read_id(request.query_params.get("cursor", ""))
         found = await list_contacts(session, viewer(request), text=text, before=before, limit=LISTED + 1)
         people = await load_directory(session)
     rows = found.rows
-    more = str(rows[LISTED - 1].contact.id) if len(rows) > LISTED else str(found.resume or "")
+    more = _more(rows[LISTED - 1].contact.id if len(rows) > LISTED else found.resume)
     return show(
         request,
         "contacts/list.html",
@@ -67,6 +67,11 @@ async def contacts(request: Request) -> Response:
         text=text,
         people=people,
     )
+
+
+def _more(row_id: int | None) -> str:
+    """The cursor behind the row with this id; empty where the list ends."""
+    return next_of_id(row_id) if row_id is not None else ""
 
 
 async def find(request: Request) -> Response:
@@ -336,11 +341,11 @@ async def companies(request: Request) -> Response:
     """``GET /companies?q=``."""
     text = asked_text(request)
     async with parts(request).db.read() as session:
-        before = asked_number(request, "cursor")
+        before = read_id(request.query_params.get("cursor", ""))
         found = await list_companies(session, viewer(request), *company_matches(text), before=before, limit=LISTED + 1)
         people = await load_directory(session)
     rows = found.rows
-    more = str(rows[LISTED - 1].id) if len(rows) > LISTED else str(found.resume or "")
+    more = _more(rows[LISTED - 1].id if len(rows) > LISTED else found.resume)
     return show(
         request,
         "contacts/companies.html",

@@ -26,7 +26,7 @@ DESK, KITCHEN, CHAIRS, FOREIGN = "Reception desk", "Kitchen for Marta", "School 
 LATER = NOON + timedelta(hours=1)
 
 
-class Desk:
+class BulkDesk:
     """What the tests need at hand."""
 
     def __init__(self, database: Database, office: Office, busy: Busy) -> None:
@@ -64,11 +64,11 @@ class Desk:
 
 
 @pytest.fixture
-def desk(database: Database, begins_with_busy_office: Filled[tuple[Office, Busy]]) -> Desk:
-    return Desk(database, *begins_with_busy_office.found(database))
+def desk(database: Database, begins_with_busy_office: Filled[tuple[Office, Busy]]) -> BulkDesk:
+    return BulkDesk(database, *begins_with_busy_office.found(database))
 
 
-async def test_a_move_of_many_names_what_it_could_not_do(desk: Desk) -> None:
+async def test_a_move_of_many_names_what_it_could_not_do(desk: BulkDesk) -> None:
     async with desk.database.write() as session:
         stage = await session.get_one(Stage, desk.stage("Invoice issued"))
         stage.requires = {"fields": ["source"]}
@@ -83,7 +83,7 @@ async def test_a_move_of_many_names_what_it_could_not_do(desk: Desk) -> None:
     assert (await desk.deal(DESK)).stage_id == desk.stage("Invoice issued")
 
 
-async def test_nobody_moves_what_they_may_not(desk: Desk) -> None:
+async def test_nobody_moves_what_they_may_not(desk: BulkDesk) -> None:
     job = await desk.start("ivan", BulkAct(Act.MOVE, stage_id=desk.stage("Invoice issued")), DESK, FOREIGN)
     assert [each["code"] for each in job.refused] == ["deals.not_found"]
     assert (await desk.deal(FOREIGN)).stage_id == desk.stage("Call held")
@@ -91,7 +91,7 @@ async def test_nobody_moves_what_they_may_not(desk: Desk) -> None:
         await desk.start("kira", BulkAct(Act.TAG, text="x"), DESK)
 
 
-async def test_a_newer_change_is_not_overwritten(desk: Desk) -> None:
+async def test_a_newer_change_is_not_overwritten(desk: BulkDesk) -> None:
     old = await desk.deal(DESK)
     async with desk.database.write() as session:
         maria = await desk.office.viewer(session, "maria")
@@ -114,12 +114,12 @@ async def test_a_newer_change_is_not_overwritten(desk: Desk) -> None:
         {"act": Act.LOSE},
     ],
 )
-async def test_an_act_that_is_impossible_is_refused_at_once(desk: Desk, wrong: dict[str, Any]) -> None:
+async def test_an_act_that_is_impossible_is_refused_at_once(desk: BulkDesk, wrong: dict[str, Any]) -> None:
     with pytest.raises(Invalid):
         await desk.start("maria", BulkAct(**wrong), DESK)
 
 
-async def test_each_act_and_its_undo(desk: Desk) -> None:
+async def test_each_act_and_its_undo(desk: BulkDesk) -> None:
     before = [await desk.deal(title) for title in (DESK, KITCHEN)]
     acts = [
         BulkAct(Act.MOVE, stage_id=desk.stage("Invoice issued")),
@@ -159,7 +159,7 @@ async def test_each_act_and_its_undo(desk: Desk) -> None:
             assert set(tasks) <= {"cancelled"}
 
 
-async def test_what_somebody_changed_since_is_not_taken_back(desk: Desk) -> None:
+async def test_what_somebody_changed_since_is_not_taken_back(desk: BulkDesk) -> None:
     job = await desk.start("maria", BulkAct(Act.ASSIGN, user_id=desk.office.id("maria")), DESK, KITCHEN)
     async with desk.database.write() as session:
         maria = await desk.office.viewer(session, "maria")
@@ -171,7 +171,7 @@ async def test_what_somebody_changed_since_is_not_taken_back(desk: Desk) -> None
     assert (await desk.deal(KITCHEN)).responsible_id == olena
 
 
-async def many(desk: Desk, number: int) -> list[tuple[int, int]]:
+async def many(desk: BulkDesk, number: int) -> list[tuple[int, int]]:
     found = await desk.deal(DESK)
     async with desk.database.write() as session:
         deals = [
@@ -191,7 +191,7 @@ async def many(desk: Desk, number: int) -> list[tuple[int, int]]:
         return [(deal.id or 0, deal.version) for deal in deals]
 
 
-async def test_many_are_a_job_that_survives_a_worker_that_died(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_are_a_job_that_survives_a_worker_that_died(desk: BulkDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk_jobs, "BATCH", 10)
     chosen = await many(desk, 35)
     async with desk.database.write() as session:
@@ -232,7 +232,7 @@ async def test_many_are_a_job_that_survives_a_worker_that_died(desk: Desk, monke
     assert set(stages) == {desk.stage("Proposal sent")}
 
 
-async def test_the_rights_are_those_of_the_moment(desk: Desk) -> None:
+async def test_the_rights_are_those_of_the_moment(desk: BulkDesk) -> None:
     """Whoever started it has become quality control meanwhile, which changes nothing."""
     chosen = await many(desk, 12)
     async with desk.database.write() as session:
