@@ -149,7 +149,9 @@ async def _store(session: AsyncSession, form: WebForm, arrival: Arrival, now: da
     answers = arrival.answers
     request = FormRequest(
         form_id=form.id or 0,
-        dedup_key=_key(arrival) if arrival.key else f"{arrival.content[:40]}-{now:%y%m%d%H%M%S%f}",
+        dedup_key=_key(arrival)
+        if arrival.key
+        else hashlib.sha256(f"{arrival.content} {now.isoformat()}".encode("utf-8", "replace")).hexdigest(),
         content_hash=arrival.content,
         address_hash=arrival.address,
         proof=arrival.proof,

@@ -23,7 +23,7 @@ from pbxcrm.files.store import Kept, Store
 from pbxcrm.forms.actions import Arrival, Surroundings, receive
 from pbxcrm.forms.imap import FolderState, MailboxAway, MailboxServer, OpenMailbox, opened
 from pbxcrm.forms.mail_rules import MailError, ReadMail, attachments, parse_mail
-from pbxcrm.forms.models import Mailbox, WebForm
+from pbxcrm.forms.models import FormRequest, Mailbox, WebForm
 from pbxcrm.forms.queries import load_forms
 from pbxcrm.forms.rules import Answers
 from pbxcrm.shared.db import Database
@@ -169,7 +169,13 @@ class MailPoll:
         mail = taken.mail
         if mail is None:
             aside = reason("mail.unreadable", why=taken.error)
-            return Arrival(Answers(), taken.error[:64], key=f"uid:{uid}", aside=aside, message_id=f"uid:{uid}")
+            return Arrival(
+                Answers(),
+                cut(taken.error, FormRequest.content_hash),
+                key=f"uid:{uid}",
+                aside=aside,
+                message_id=f"uid:{uid}",
+            )
         answers = Answers(
             name=mail.name,
             emails=[mail.address] if mail.address else [],

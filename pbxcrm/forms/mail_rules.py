@@ -13,6 +13,8 @@ from html.parser import HTMLParser
 from typing import IO
 
 from pbxcrm.contacts.rules import EMAIL
+from pbxcrm.forms.models import FormRequest
+from pbxcrm.shared.lengths import LONGEST_REPEATED, cut
 from pbxcrm.shared.texts import one_line
 
 LONGEST_TEXT = 10_000  # characters of the body that are kept
@@ -45,7 +47,7 @@ def parse_mail(source: IO[bytes]) -> ReadMail:
     try:
         message = BytesParser(policy=compat32).parse(source)
         name, address = _sender(message)
-        message_id = one_line(str(message.get("Message-ID", "")))[:300]
+        message_id = cut(one_line(str(message.get("Message-ID", ""))), FormRequest.message_id)
         subject = one_line(_decoded(message.get("Subject", "")))
         text = _text(message)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, IndexError) as error:
@@ -59,7 +61,7 @@ def sign_of_robot(message: Message) -> str:
     """The header by which a program, not a person, sent the message (RFC 3834, RFC 2076, RFC 2919, RFC 3464); empty for a person's."""
     submitted = str(message.get("Auto-Submitted", "no")).partition(";")[0].strip().lower()
     if submitted not in {"no", ""}:
-        return f"Auto-Submitted: {one_line(submitted)[:40]}"
+        return f"Auto-Submitted: {one_line(submitted)[:LONGEST_REPEATED]}"
     precedence = str(message.get("Precedence", "")).strip().lower()
     if precedence in _BULK:
         return f"Precedence: {precedence}"
@@ -104,7 +106,7 @@ def _sender(message: Message) -> tuple[str, str]:
     name = ""
     for header in ("Reply-To", "From"):
         for written, address in getaddresses([_decoded(value) for value in message.get_all(header, [])]):
-            name = one_line(written)[:200] or name
+            name = cut(one_line(written), FormRequest.name) or name
             if EMAIL.fullmatch(address.strip()):
                 return name, address.strip()
     return name, ""

@@ -13,9 +13,9 @@ from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.rules import check_emails, check_numbers
 from pbxcrm.fields.models import FieldDefinition, LinkTarget, ValueKind
 from pbxcrm.fields.rules import Checking, check_value
-from pbxcrm.forms.models import FormRequest
+from pbxcrm.forms.models import FormRequest, WebForm
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.lengths import cut, longest
+from pbxcrm.shared.lengths import LONGEST_REPEATED, check_optional_text, cut, longest
 from pbxcrm.shared.numbers import Written
 from pbxcrm.shared.reasons import N_
 from pbxcrm.shared.texts import one_line
@@ -111,7 +111,10 @@ def check_fields(asked: Sequence[FormField], definitions: Mapping[str, FieldDefi
         known = each.target in set(Target) or (each.key in definitions and is_askable(definitions[each.key]))
         if not known:
             raise Invalid(
-                "fields", "forms.field", "“{name}” is no field that a form can ask for.", name=each.target[:60]
+                "fields",
+                "forms.field",
+                "“{name}” is no field that a form can ask for.",
+                name=each.target[:LONGEST_REPEATED],
             )
         name = each.name.strip() or each.key or each.target
         if not _NAME.fullmatch(name) or name in RESERVED or name.startswith("utm_"):
@@ -119,10 +122,11 @@ def check_fields(asked: Sequence[FormField], definitions: Mapping[str, FieldDefi
                 "fields",
                 "forms.field_name",
                 "“{name}” cannot be the name of a field. Use letters, digits, - and _, and no name that has a meaning of its own.",
-                name=name[:60],
+                name=name[:LONGEST_REPEATED],
             )
-        if len(each.label) > LONGEST_LABEL or len(each.hint) > LONGEST_HINT:
-            raise Invalid("fields", "form.too_long", "Write at most {most} characters.", most=LONGEST_LABEL)
+        for text, most in ((each.label, LONGEST_LABEL), (each.hint, LONGEST_HINT)):
+            if len(text) > most:
+                raise Invalid("fields", "form.too_long", "Write at most {most} characters.", most=most)
         found.append(FormField(each.target, name, one_line(each.label), each.required, one_line(each.hint)))
     for what in ("target", "name"):
         values = [getattr(each, what) for each in found]
@@ -146,7 +150,7 @@ def check_origins(typed: str) -> list[str]:
                 "origins",
                 "forms.origin",
                 "“{text}” is no address of a site. Write it as https://example.com.",
-                text=line[:60],
+                text=line[:LONGEST_REPEATED],
             )
         found.append(origin)
     if len(found) > MOST_ORIGINS:
@@ -174,8 +178,8 @@ def origin_of(address: str) -> str | None:
 
 def check_thanks_url(typed: str) -> str:
     """The address of a page of thanks; empty for ours. Raises Invalid at ``thanks_url``."""
-    address = typed.strip()
-    if address and (origin_of(address) is None or one_line(address) != address or " " in address or len(address) > 500):
+    address = check_optional_text(typed, WebForm.thanks_url, "thanks_url")
+    if address and (origin_of(address) is None or one_line(address) != address or " " in address):
         raise Invalid(
             "thanks_url", "forms.address", "Write the address of a page, for example https://example.com/thanks."
         )
@@ -309,7 +313,7 @@ def content_hash(sent: Sent, files: Sequence[str] = ()) -> str:
 
 def utm_of(sent: Sent) -> dict[str, str]:
     """The UTM marks: as fields, or in the address of the page."""
-    found = {name: one_line(sent.first(name))[:100] for name in UTM if sent.first(name)}
+    found = {name: cut(one_line(sent.first(name)), FormRequest.source) for name in UTM if sent.first(name)}
     return {**_utm_in(sent.page), **found}
 
 
@@ -318,7 +322,7 @@ def _utm_in(page: str) -> dict[str, str]:
         pairs = parse_qsl(urlsplit(page).query, max_num_fields=200)
     except ValueError:
         return {}
-    return {name: one_line(value)[:100] for name, value in pairs if name in UTM and one_line(value)}
+    return {name: cut(one_line(value), FormRequest.source) for name, value in pairs if name in UTM and one_line(value)}
 
 
 def source_of(utm: Mapping[str, str], page: str, referrer: str, default: str) -> str:

@@ -16,7 +16,17 @@ from pbxcrm.fields.queries import load_fields
 from pbxcrm.forms.form_actions import FormDraft, archive_form, save_form
 from pbxcrm.forms.models import FormKind, WebForm
 from pbxcrm.forms.queries import access_form, consent_of, consents_of, counts_of_forms, load_forms, load_mailboxes
-from pbxcrm.forms.rules import CUSTOM, LABELS, FormField, Target, check_fields, is_askable
+from pbxcrm.forms.rules import (
+    CUSTOM,
+    LABELS,
+    LONGEST_HINT,
+    LONGEST_LABEL,
+    LONGEST_NAME,
+    FormField,
+    Target,
+    check_fields,
+    is_askable,
+)
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid
 from web.answers import redirect
@@ -29,6 +39,7 @@ from web.public_form import public_form
 
 PATH = "/settings/forms"
 COUNTED = timedelta(days=30)
+MOST = {"label": LONGEST_LABEL, "hint": LONGEST_HINT, "name": LONGEST_NAME}  # characters
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
@@ -157,7 +168,7 @@ async def preview(request: Request) -> Response:
         other = place + (-1 if act == "up" else 1)
         if 0 <= other < len(rows):
             rows[place], rows[other] = rows[other], rows[place]
-        return show(request, "forms/_fields.html", rows=rows, form=typed, moved=target)
+        return show(request, "forms/_fields.html", rows=rows, form=typed, moved=target, most=MOST)
     return show(request, "forms/_preview.html", **_looked(request, typed, rows, definitions))
 
 
@@ -272,6 +283,7 @@ async def _form_page(request: Request, typed: Form, form: WebForm | None, status
         f=form,
         is_mail=is_mail,
         rows=rows,
+        most=MOST,
         moved="",
         pipelines=[(pipeline.id, _(pipeline.name)) for pipeline, _stages in pipelines],
         people=choices(people, _("by the rules of distribution")),

@@ -21,12 +21,13 @@ from pbxcrm.fields.rules import Checking
 from pbxcrm.files.rules import MB
 from pbxcrm.files.store import Kept, Store
 from pbxcrm.forms.actions import Arrival, Surroundings, check_rate, known_request, receive
-from pbxcrm.forms.models import FormKind, WebForm
+from pbxcrm.forms.models import FormKind, FormRequest, WebForm
 from pbxcrm.forms.proof_rules import make_task, used_by
 from pbxcrm.forms.queries import consent_of, load_forms, no_form
 from pbxcrm.forms.rules import TRAP, FormField, Sent, Target, content_hash, read_answers, source_of, utm_of
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid, PbxcrmError, TooManyAttempts
+from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.reasons import reason
 from web.i18n import Here, Language, speaking
 from web.i18n import gettext as _
@@ -44,8 +45,8 @@ async def page(request: Request) -> Response:
     """``GET /f/KEY``: the form on a page of its own. UTM marks of the address go along with what is sent."""
     form = await _form(request)
     came = {
-        "page": str(request.url)[:500],
-        "referrer": request.headers.get("referer", "")[:500],
+        "page": cut(str(request.url), FormRequest.page),
+        "referrer": cut(request.headers.get("referer", ""), FormRequest.referrer),
         "key": secrets.token_urlsafe(12),
     }
     return await _page(request, form, came, Sent({}), {})
