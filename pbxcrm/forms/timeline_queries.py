@@ -4,7 +4,6 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.deals.merge_queries import with_merged
 from pbxcrm.forms.access import visible_requests
 from pbxcrm.forms.models import FormRequest
 from pbxcrm.timeline.entries import Entry, EntryKind, TimelineQuery
@@ -15,7 +14,7 @@ async def read_requests(session: AsyncSession, asked: TimelineQuery) -> list[Ent
     """Requests of the deal and of deals merged into it; or of the client, as far as the viewer sees their deals."""
     own: ColumnElement[bool]
     if asked.deal_id is not None:
-        own = col(FormRequest.deal_id).in_(await with_merged(session, asked.deal_id))
+        own = col(FormRequest.deal_id).in_(asked.with_merged)
     else:
         own = col(FormRequest.contact_id) == asked.contact_id
     query = select(FormRequest).where(own)

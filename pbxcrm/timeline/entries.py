@@ -1,5 +1,6 @@
 """The data of a timeline: entries of several kinds, and the cursor for paging."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -41,13 +42,17 @@ class TimelineCursor:
 
 @dataclass(frozen=True, slots=True)
 class TimelineQuery:
-    """The request to a reader: at most ``limit`` entries of a deal, or of a client, that are older than ``after``."""
+    """The request to a reader: at most ``limit`` entries of a deal, or of a client, that are older than ``after``.
+
+    ``with_merged``: the ids of the deal and of all deals that are merged into it; empty for a client.
+    """
 
     viewer: Viewer
     deal_id: int | None
     contact_id: int | None
     after: TimelineCursor | None
     limit: int
+    with_merged: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.calls.access import audible_of
+from pbxcrm.deals.merge_queries import with_merged
 from pbxcrm.deals.models import Stage
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import FieldSet, load_fields, load_named
@@ -39,7 +40,8 @@ async def timeline(
     """A page of what happened to a deal, or with a client. The caller must have checked access to the deal or client; calls, notes,
     flags and tasks that the viewer may not see are left out.
     """
-    asked = TimelineQuery(viewer, deal_id, contact_id, after, limit + 1)
+    merged = await with_merged(session, deal_id) if deal_id is not None else ()
+    asked = TimelineQuery(viewer, deal_id, contact_id, after, limit + 1, merged)
     entries: list[Entry] = []
     for kind in kinds:
         entries += await _readers[kind](session, asked)

@@ -12,7 +12,6 @@ from pbxcrm.calls.access import visible_calls
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import Contact, Merge
 from pbxcrm.deals.access import visible_deals
-from pbxcrm.deals.merge_queries import with_merged
 from pbxcrm.deals.models import Deal, Note, StageMove
 from pbxcrm.files.access import visible_files
 from pbxcrm.files.models import AttachedFile
@@ -60,7 +59,7 @@ async def read_moves(session: AsyncSession, asked: TimelineQuery) -> list[Entry]
     if asked.deal_id is None:
         return []
     at = col(StageMove.at)
-    query = select(StageMove).where(col(StageMove.deal_id).in_(await with_merged(session, asked.deal_id)))
+    query = select(StageMove).where(col(StageMove.deal_id).in_(asked.with_merged))
     found = await session.exec(page_of(query, EntryKind.MOVE, at, col(StageMove.id), asked))
     return [
         Entry(
@@ -81,7 +80,7 @@ async def read_changes(session: AsyncSession, asked: TimelineQuery) -> list[Entr
     if asked.deal_id is None:
         return []
     at = col(AuditEntry.at)
-    of_it = [str(one) for one in await with_merged(session, asked.deal_id)]
+    of_it = [str(one) for one in asked.with_merged]
     query = select(AuditEntry).where(
         AuditEntry.entity == "deal",
         or_(

@@ -360,9 +360,12 @@ class Simulation:
             await getattr(self, name)(lamp, subject)
 
     async def accept(self, lamp: Lamp, subject: Subject) -> None:
-        """Until the same time tomorrow, or until the norm has passed again. A callback waits for the client, or its norm runs again."""
+        """Until the same time tomorrow, or until the norm has passed again. A callback waits for the client, or its norm runs again.
+        All that has reached a manager for one deal is accepted together.
+        """
+        reached = await self.checkpoints_that_reached_a_manager(lamp)
         is_named = self.dice.random() < 0.5 or (
-            subject[0] == "deal" and not self.office.norm_of(self.office.rules[lamp.checkpoint_id])
+            subject[0] == "deal" and not all(self.office.norm_of(self.office.rules[each]) for each in reached)
         )
         since = self.now + 1440 if is_named else self.now
         until = self.at + timedelta(days=1) if is_named else None
@@ -373,9 +376,17 @@ class Simulation:
         if subject[0] == "callback":
             self.office.callbacks[subject[1]].clock_from = since if is_named else None
         else:
-            self.office.decide(subject, lamp.checkpoint_id, self.now, "accepted")
-            self.office.deals[subject[1]].accepted[lamp.checkpoint_id] = self.now, since, is_named
+            for each in reached:
+                self.office.decide(subject, each, self.now, "accepted")
+                self.office.deals[subject[1]].accepted[each] = self.now, since, is_named
         self.office.look(subject, self.now)
+
+    async def checkpoints_that_reached_a_manager(self, lamp: Lamp) -> list[int]:
+        query = select(Lamp.checkpoint_id).where(
+            Lamp.deal_id == lamp.deal_id, Lamp.state == LampState.BURNING.value, col(Lamp.is_escalation)
+        )
+        async with self.database.read() as session:
+            return sorted(set((await session.exec(query)).all()))
 
     async def reassign(self, lamp: Lamp, subject: Subject) -> None:
         to = self.dice.choice(self.world.sellers()).id
