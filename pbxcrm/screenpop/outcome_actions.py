@@ -274,5 +274,5 @@ def _ask_again(session: AsyncSession, row: WrapUp, now: datetime) -> None:
 
 
 def _say_owed(session: AsyncSession, user_id: int, call_id: int, now: datetime) -> None:
-    emit(session, "callback", f"call-{call_id}", now, users=[user_id])  # updates the callback queue
+    emit(session, "owed", call_id, now, users=[user_id])  # the callback queue asks for results that one owes
     say_dock_changed(session, now, user_id)

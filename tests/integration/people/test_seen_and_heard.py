@@ -179,6 +179,7 @@ OTHERS = {
     "pipeline": "everybody sees the pipelines",
     "pbx": "everybody is told whether the telephone system is heard",
     "dock": "a person's own call cards",
+    "owed": "a person's own results of calls",
     "phone": "a person's own orders to the telephone",
     "session": "a person's own logins",
     "bell": "rings for the one person who gets a request",
