@@ -311,7 +311,7 @@ async def do_give(
         await do_assign_deal(session, deal, to.id, now, actor=viewer, people=people, why=why)
 
 
-async def adopt_callbacks(session: AsyncSession, viewer: Viewer, contact_id: int, number: str, _now: datetime) -> None:
+async def adopt_callbacks(session: AsyncSession, viewer: Viewer, contact_id: int, number: str, now: datetime) -> None:
     """Link the open callback of the number to the contact. If the contact has one already, both stay until a talk closes them.
 
     A callback that the viewer may not change is left alone.
@@ -324,6 +324,7 @@ async def adopt_callbacks(session: AsyncSession, viewer: Viewer, contact_id: int
         if not await open_episodes(session, [key]):
             mine.client_key = key
         mine.version += 1
+        await say_episode_changed(session, mine, now, people)
 
 
 async def dismiss_callbacks(

@@ -18,7 +18,8 @@ from pbxcrm.contacts.actions import link_number, unmark_number
 from pbxcrm.contacts.merge_queries import CLIENTS
 from pbxcrm.contacts.models import NumberKind, Phone
 from pbxcrm.contacts.queries import access_contact, contacts_of_number, edits_contact, special_number
-from pbxcrm.deals.actions import UNDO_WITHIN, access_deal_for_change, do_move_back, edit_deal
+from pbxcrm.deals.actions import UNDO_WITHIN, access_deal_for_change, do_move_back, edit_deal, say_deal_changed
+from pbxcrm.deals.hooks import deal_changed
 from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.queries import latest_move, load_funnel
@@ -115,6 +116,8 @@ async def detach(session: AsyncSession, viewer: Viewer, deal_id: int, *, now: da
         await edit_deal(session, viewer, deal_id, version=None, now=now, contact_id=told["before"], keep_contact=False)
     else:
         deal.version += 1
+        say_deal_changed(session, deal, now, await load_directory(session))
+        await deal_changed(session, deal, now)
     record(session, now, "deal.detached", "deal", deal_id, actor=viewer, contact_id=told["contact_id"])
     return deal
 
