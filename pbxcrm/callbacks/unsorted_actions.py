@@ -13,6 +13,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.audit.models import AuditEntry
+from pbxcrm.callbacks.actions import say_episode_changed
+from pbxcrm.callbacks.models import Episode
+from pbxcrm.callbacks.queries import open_episodes
+from pbxcrm.callbacks.rules import client_keys
 from pbxcrm.callbacks.special_numbers import put_on_list
 from pbxcrm.contacts.actions import link_number, unmark_number
 from pbxcrm.contacts.merge_queries import CLIENTS
@@ -25,6 +29,7 @@ from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.queries import latest_move, load_funnel
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import N_
 from pbxcrm.shared.typed_reasons import check_why
 
@@ -106,6 +111,7 @@ async def detach(session: AsyncSession, viewer: Viewer, deal_id: int, *, now: da
         raise _too_late()
     await CLIENTS.give_back(session, told["adopted"], told["contact_id"], None)
     await session.refresh(deal)
+    await _give_back_callbacks(session, told, now)
     if told["number"] is not None:
         phones = await session.exec(
             select(Phone).where(Phone.contact_id == told["contact_id"], Phone.number == told["number"])
@@ -120,6 +126,20 @@ async def detach(session: AsyncSession, viewer: Viewer, deal_id: int, *, now: da
         await deal_changed(session, deal, now)
     record(session, now, "deal.detached", "deal", deal_id, actor=viewer, contact_id=told["contact_id"])
     return deal
+
+
+async def _give_back_callbacks(session: AsyncSession, told: Mapping[str, Any], now: datetime) -> None:
+    """The open callbacks that went along to the client are the number's again, so that its next missed call finds them."""
+    people = await load_directory(session)
+    for episode_id, _version in told["adopted"].get("episodes.contact_id", ()):
+        episode = await lock_row(session, Episode, episode_id)
+        if episode.client_key != f"contact:{told['contact_id']}" or episode.contact_id is not None:
+            continue
+        (key,) = client_keys(episode.client_number, (), "")
+        if not await open_episodes(session, [key]):
+            episode.client_key = key
+        episode.version += 1
+        await say_episode_changed(session, episode, now, people)
 
 
 async def refuse(

@@ -161,9 +161,12 @@ async def move_deal(
     to = await get_kept_stage(session, stage_id)
     if to is None:
         raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
-    if answers:
-        await do_fill_in(session, viewer, deal, answers, now, region)
     people = await load_directory(session)
+    filled = bool(answers) and await do_fill_in(session, viewer, deal, answers or {}, now, region)
+    if filled and deal.stage_id == to.id:  # nothing moves
+        deal.version += 1
+        say_deal_changed(session, deal, now, people)
+        await deal_changed(session, deal, now)
     last = await latest_move(session, deal_id) if undo else None
     if last is not None and _is_own(last, viewer, to, now):
         await do_move_back(session, deal, last, now, actor=viewer, people=people)
@@ -190,8 +193,8 @@ async def fill_in(
 
 async def do_fill_in(
     session: AsyncSession, viewer: Viewer, deal: Deal, answers: Mapping[str, Entered], now: datetime, region: str
-) -> None:
-    """Set required fields of a deal that the viewer may change. ``answers``: as in ``move_deal``."""
+) -> bool:
+    """Set required fields of a deal that the viewer may change. ``answers``: as in ``move_deal``. Returns whether anything changed."""
     custom = {key: value for key, value in answers.items() if key not in BY_KEY and key != "contact_id"}
     changed = await do_set_values(session, viewer, FieldEntity.DEAL, deal, custom, region=region)
     changed |= apply_values(deal, {key: value for key, value in answers.items() if key in BY_KEY})
@@ -203,6 +206,7 @@ async def do_fill_in(
         deal.company_id = company_id
     if changed:
         record(session, now, "deal.edited", "deal", deal.id, actor=viewer, changed=changed)
+    return bool(changed)
 
 
 async def _link(session: AsyncSession, viewer: Viewer, deal: Deal, contact: Contact | None, now: datetime) -> None:

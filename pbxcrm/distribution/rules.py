@@ -69,7 +69,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class MemberWork:
     """How somebody of a rule stands at a moment. ``gets_id``: they themselves, or the deputy who stands in; ``why_not``: the code of
     the reason why neither can get a deal, empty if they can.
     """
@@ -132,12 +132,12 @@ def standings(
     at: datetime,
     counts: Counts,
     amount: Decimal | None,
-) -> list[Standing]:
+) -> list[MemberWork]:
     """How each of a rule stands, in its order."""
     everybody = people_of(rule, people)
     acting = who_acts(rule, everybody, calendars, at)
     return [
-        Standing(
+        MemberWork(
             user_id,
             acting[user_id] or user_id,
             _why_not(rule, user_id, acting[user_id], people, calendars, at, counts, since, amount),
@@ -178,7 +178,7 @@ def _why_not(
     return ""
 
 
-def pick(rule: DistributionRule, standing: Sequence[Standing], people: Directory, counts: Counts) -> Pick:
+def pick(rule: DistributionRule, standing: Sequence[MemberWork], people: Directory, counts: Counts) -> Pick:
     """Who of a rule gets the next deal, with the reason, including who was passed over and why."""
     could = [each for each in standing if not each.why_not]
     over = _passed_over(rule, standing, people)
@@ -189,7 +189,7 @@ def pick(rule: DistributionRule, standing: Sequence[Standing], people: Directory
     return Pick(chosen.gets_id, chosen.user_id, _why(rule, chosen, people, counts, over))
 
 
-def _orders(counts: Counts) -> Mapping[Method, Callable[[Standing], tuple[Any, ...]]]:
+def _orders(counts: Counts) -> Mapping[Method, Callable[[MemberWork], tuple[Any, ...]]]:
     """The sort key of each method: the first one gets it."""
     return {
         Method.TURNS: lambda each: (each.turn, each.place),
@@ -199,7 +199,9 @@ def _orders(counts: Counts) -> Mapping[Method, Callable[[Standing], tuple[Any, .
     }
 
 
-def _why(rule: DistributionRule, chosen: Standing, people: Directory, counts: Counts, over: Sequence[Reason]) -> Reason:
+def _why(
+    rule: DistributionRule, chosen: MemberWork, people: Directory, counts: Counts, over: Sequence[Reason]
+) -> Reason:
     deputy = None
     if chosen.gets_id != chosen.user_id:
         deputy = reason("distribution.deputy", who=people.name(chosen.user_id), deputy=people.name(chosen.gets_id))
@@ -218,7 +220,7 @@ def _why(rule: DistributionRule, chosen: Standing, people: Directory, counts: Co
     return reason(code, deputy, *over, **facts)
 
 
-def _passed_over(rule: DistributionRule, standing: Sequence[Standing], people: Directory) -> list[Reason]:
+def _passed_over(rule: DistributionRule, standing: Sequence[MemberWork], people: Directory) -> list[Reason]:
     """Who could not get it, gathered by why: with fifty people a sentence for each would be no answer."""
     by_code: dict[str, list[str]] = {}
     for each in standing:

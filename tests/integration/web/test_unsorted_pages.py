@@ -9,6 +9,7 @@ import pytest
 from httpx2 import AsyncClient, Response
 from sqlmodel import col, select
 
+from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.models import Phone, SpecialNumber
@@ -16,7 +17,7 @@ from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.notes.actions import add_note
 from pbxcrm.reactions.intake import Intake
-from tests.calls import FactStory, batch
+from tests.calls import NOON, FactStory, batch
 from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
 
 __all__ = ["browsers", "desk"]
@@ -137,6 +138,10 @@ async def test_a_deal_is_attached_to_a_known_client_with_its_number_and_calls(
     browsers: Browsers, desk: BrowserDesk, unsorted: int
 ) -> None:
     contact, other = await client_with_deal(desk, ["+380501110000"])
+    async with desk.database.write() as session:
+        session.add(
+            Episode(client_key=f"number:{NUMBER}", client_number=NUMBER, first_missed_at=NOON, last_missed_at=NOON)
+        )
     client = await browsers("ivan")
     answer = await act(client, desk, unsorted, "attach", contact_id=str(contact))
     assert unsorted in listed(answer.text), "it is still to be sorted"
@@ -144,6 +149,9 @@ async def test_a_deal_is_attached_to_a_known_client_with_its_number_and_calls(
 
     async def whose() -> tuple[int | None, list[int | None], list[str]]:
         async with desk.database.read() as session:
+            key = (await session.exec(select(Episode.client_key).where(Episode.client_number == NUMBER))).one()
+            given = (await session.get_one(Deal, unsorted)).contact_id
+            assert key == (f"contact:{contact}" if given == contact else f"number:{NUMBER}"), "the next miss finds it"
             calls = await session.exec(select(Call.contact_id).where(Call.client_number == NUMBER))
             phones = await session.exec(select(Phone.number).where(Phone.contact_id == contact).order_by(Phone.number))
             return (await session.get_one(Deal, unsorted)).contact_id, list(calls.all()), list(phones.all())
