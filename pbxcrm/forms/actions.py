@@ -17,7 +17,7 @@ from pbxcrm.audit.actions import record
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.contacts.actions import do_create_contact
 from pbxcrm.contacts.models import Contact, NumberKind
-from pbxcrm.contacts.queries import special_number
+from pbxcrm.contacts.queries import load_numbers
 from pbxcrm.deals.actions import say_deal_changed
 from pbxcrm.deals.creation_actions import DealDraft, do_create_by_itself
 from pbxcrm.deals.hooks import deal_changed
@@ -180,10 +180,10 @@ def _key(arrival: Arrival) -> str:
 
 
 async def _on_the_list(session: AsyncSession, request: FormRequest) -> Reason | None:
-    special = await special_number(session, request.number)
-    if special is None or special.kind != NumberKind.SPAM:
+    number = request.number
+    if number is None or (await load_numbers(session, [number])).special.get(number) is not NumberKind.SPAM:
         return None
-    return reason("form.spam", number=request.number)
+    return reason("form.spam", number=number)
 
 
 async def do_take_in(

@@ -17,8 +17,7 @@ from pbxcrm.callbacks.rules import client_keys
 from pbxcrm.calls.facts import Direction, LegResult
 from pbxcrm.calls.queries import access_call
 from pbxcrm.contacts.models import NumberKind
-from pbxcrm.contacts.queries import access_contact, contacts_of_number, special_number
-from pbxcrm.contacts.range_queries import kind_by_range
+from pbxcrm.contacts.queries import access_contact, contacts_of_number, load_numbers
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.people.directory import load_directory
@@ -137,9 +136,7 @@ async def do_expire(session: AsyncSession, command: PhoneCommand, now: datetime)
 
 
 async def _check_whom(session: AsyncSession, number: str) -> None:
-    special = await special_number(session, number)
-    kind = special.kind if special is not None else await kind_by_range(session, number)
-    if kind == NumberKind.OWN:
+    if (await load_numbers(session, [number])).special.get(number) is NumberKind.OWN:
         raise Invalid("number", "phone.own", "That is one of our own numbers, not a client's.")
     people = await load_directory(session)
     who = whose_extension(number, people.by_extension, {u.id: u.name for u in people.users.values() if u.id})

@@ -1,5 +1,7 @@
 """Ranges of own and spam numbers: calls from them make no deals, whoever may say so, and what a range may not be."""
 
+from datetime import timedelta
+
 import pytest
 from sqlmodel import select
 
@@ -9,12 +11,14 @@ from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.models import NumberKind, SpecialRange
 from pbxcrm.contacts.range_actions import add_range, remove_range
 from pbxcrm.deals.models import Deal
+from pbxcrm.forms.models import RequestState
 from pbxcrm.phone.actions import call_client
 from pbxcrm.reactions.call_context import load_call_context
 from pbxcrm.reactions.caller_lookup import NOBODY, look_up
 from pbxcrm.shared.errors import Invalid, NotAllowed
 from pbxcrm.shared.settings import Settings
 from tests.calls import NOON, FactStory, batch
+from tests.forms import ROBERTS_NUMBER, make_form, send
 from tests.integration.callbacks.conftest import CallbackDesk
 from tests.integration.callbacks.conftest import desk as desk  # noqa: PLC0414 - a fixture of theirs
 
@@ -104,3 +108,14 @@ async def test_only_administrators_change_ranges(desk: CallbackDesk, who: str) -
             await remove_range(session, viewer, range_id, now=NOON)
     async with desk.database.read() as session:
         assert (await session.exec(select(SpecialRange.id))).all() == [range_id]
+
+
+async def test_a_request_with_a_number_of_a_range_is_set_aside_unless_a_client_has_it(desk: CallbackDesk) -> None:
+    """``send`` sends the number 067 111 22 33."""
+    await put(desk, NumberKind.SPAM, "067 111 22 00", "067 111 22 99")
+    form = await make_form(desk.database, await desk.viewer("admin"), NOON)
+    assert (await send(desk.database, form, NOON)).state == RequestState.ASIDE
+    async with desk.database.write() as session:
+        ivan = await desk.viewer("ivan")
+        await create_contact(session, ivan, name="Client", phones=[ROBERTS_NUMBER], now=NOON, region="UA")
+    assert (await send(desk.database, form, NOON + timedelta(hours=1))).state == RequestState.DEAL
