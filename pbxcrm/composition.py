@@ -78,12 +78,14 @@ from pbxcrm.deals.timers import HANDLERS as DEAL_TIMERS
 from pbxcrm.distribution import actions as distribution
 from pbxcrm.distribution import bulk_actions
 from pbxcrm.distribution import reasons as distribution_reasons
+from pbxcrm.distribution.hooks import register_forms
 from pbxcrm.fields.hooks import register_reserved, register_targets
 from pbxcrm.fields.models import LinkTarget, ValueKind
 from pbxcrm.fields.timers import BEFORE as BEFORE_FIELD_WORK
 from pbxcrm.fields.timers import WORK as FIELD_WORK
 from pbxcrm.files import queries as files
 from pbxcrm.forms import reasons as forms
+from pbxcrm.forms.queries import load_form_names
 from pbxcrm.forms.timeline_queries import read_requests
 from pbxcrm.notes.actions import copy_notes
 from pbxcrm.people import reasons as people
@@ -214,6 +216,7 @@ def compose() -> None:
     )
     register_work(BULK_WORK, BULK_UNDO)
     register_distribution(bulk_actions.distribute, bulk_actions.undistribute)
+    register_forms(load_form_names)
     register_reports(
         FUNNEL,
         FUNNEL_SNAPSHOT,

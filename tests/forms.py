@@ -42,9 +42,11 @@ async def make_form(database: Database, by: Viewer, now: datetime, **values: Any
         return await save_form(session, by, None, FormDraft(**(drafted | values)), now, mailboxes=("office",))
 
 
-async def send(database: Database, form: WebForm, now: datetime, **custom: Any) -> FormRequest:
+async def send(
+    database: Database, form: WebForm, now: datetime, number: str = ROBERTS_NUMBER, **custom: Any
+) -> FormRequest:
     """A request of somebody new, as it comes in once it has been read and checked; ``custom`` are custom fields by key."""
-    answers = Answers(name="Роберт Ткач", numbers=[Written(ROBERTS_NUMBER)], custom=custom)
+    answers = Answers(name="Роберт Ткач", numbers=[Written(number)], custom=custom)
     async with database.write() as session:
         kept = await session.get_one(WebForm, form.id)
         return await receive(session, kept, Arrival(answers, "any content"), Surroundings("UA", "UAH", 1), now)

@@ -55,6 +55,11 @@ async def _read_forms(session: AsyncSession) -> Forms:
     return Forms(tuple((await session.exec(select(WebForm).order_by(col(WebForm.name), col(WebForm.id)))).all()))
 
 
+async def load_form_names(session: AsyncSession) -> dict[int, str]:
+    """The names of all forms by id, also of those that take no requests any more."""
+    return {form.id or 0: form.name for form in (await load_forms(session)).all}
+
+
 async def access_form(session: AsyncSession, form_id: int) -> WebForm:
     """The form, also an archived one. Raises NotFound."""
     found = await session.get(WebForm, form_id)

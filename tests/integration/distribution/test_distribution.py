@@ -16,6 +16,7 @@ from pbxcrm.contacts.models import Contact, Phone
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind
 from pbxcrm.distribution.actions import NO_RULE, choose_owner, hand_out
 from pbxcrm.distribution.cases import DealCase
+from pbxcrm.distribution.hooks import names_of_forms
 from pbxcrm.distribution.models import DistributionChoice, DistributionRule, DistributionTurn
 from pbxcrm.distribution.rules import Kind, Member, Method, Otherwise
 from pbxcrm.reactions.intake import Intake
@@ -24,6 +25,7 @@ from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Conflict
 from pbxcrm.tasks.models import Task, TaskStatus
 from tests.calls import NOON, FactStory, batch
+from tests.forms import make_form, send
 from tests.office import Office
 
 Row = TypeVar("Row", bound=SQLModel)
@@ -83,6 +85,21 @@ async def test_a_fact_again_is_no_second_choice_and_no_second_turn(
         again = await choose_owner(session, case, NOON)
     assert again.user_id == office.id("olena")
     assert len(await rows(database, DistributionChoice)) == 1
+
+
+async def test_a_rule_speaks_for_the_requests_of_one_web_form(database: Database, office: Office) -> None:
+    async with database.read() as session:
+        admin = await office.viewer(session, "admin")
+        assert not await names_of_forms(session)
+    shop, fair = [await make_form(database, admin, NOON, name=name) for name in ("Shop", "Fair")]
+    async with database.read() as session:
+        assert await names_of_forms(session) == {shop.id: "Shop", fair.id: "Fair"}
+    await add_rule(database, office.id("petro"), query=f"form={shop.id}")
+    await send(database, shop, NOON)
+    (deal,) = await rows(database, Deal)
+    assert (deal.responsible_id, (await rows(database, DistributionChoice))[0].deal_id) == (office.id("petro"), deal.id)
+    await send(database, fair, NOON, number="+380671112299")
+    assert [deal.responsible_id for deal in await rows(database, Deal)] == [office.id("petro"), None]
 
 
 async def test_where_no_rule_speaks_the_order_of_today_holds(
