@@ -14,6 +14,7 @@ from pbxcrm.callbacks.actions import (
     dismiss_callbacks,
     forget_line,
     reassign_callback,
+    release_callbacks,
 )
 from pbxcrm.callbacks.give_back_actions import give_back_callback, remember_callback
 from pbxcrm.callbacks.merge_actions import merge_callbacks, unmerge_callbacks
@@ -23,7 +24,7 @@ from pbxcrm.callbacks.special_numbers import reopen_callbacks
 from pbxcrm.callbacks.timers import HANDLERS as CALLBACK_TIMERS
 from pbxcrm.callbacks.timers import light_callbacks, recompute_callbacks
 from pbxcrm.calls.access import CLIENT_OF_CALL
-from pbxcrm.calls.actions import adopt_calls
+from pbxcrm.calls.actions import adopt_calls, release_calls
 from pbxcrm.calls.lines import line_deleted
 from pbxcrm.calls.lines import stage_archived as line_stage_archived
 from pbxcrm.checkpoints import handlers
@@ -42,14 +43,14 @@ from pbxcrm.checkpoints.undo_actions import give_back_deal, register_table, reme
 from pbxcrm.checkpoints.work_queries import ending_work
 from pbxcrm.contacts import reasons as contacts
 from pbxcrm.contacts.access import ways_to_see_contacts
-from pbxcrm.contacts.actions import number_linked, number_marked, number_unmarked
+from pbxcrm.contacts.actions import number_linked, number_marked, number_unlinked, number_unmarked
 from pbxcrm.contacts.hooks import contacts_merging, contacts_unmerging, rows_relinked
 from pbxcrm.contacts.number_owners import register_work_on_numbers
 from pbxcrm.contacts.queries import names_of_companies, names_of_contacts
 from pbxcrm.contacts.timers import HANDLERS as CONTACT_TIMERS
 from pbxcrm.deals import reasons as deals
 from pbxcrm.deals.access import CLIENT_OF_DEAL, DEAL_OF_NUMBER
-from pbxcrm.deals.actions import adopt_deals, say_deals_relinked
+from pbxcrm.deals.actions import adopt_deals, release_deals, say_deals_relinked
 from pbxcrm.deals.after_closing import follow_closing
 from pbxcrm.deals.bulk_jobs import UNDO as BULK_UNDO
 from pbxcrm.deals.bulk_jobs import WORK as BULK_WORK
@@ -138,6 +139,7 @@ def compose() -> None:
     access_ended.register(end_feed_with_password)
     register_work_on_numbers(DEAL_OF_NUMBER, CALLBACK_OF_NUMBER)
     number_linked.register(adopt_callbacks, adopt_calls, adopt_deals)
+    number_unlinked.register(release_callbacks, release_calls, release_deals)
     contacts_merging.register(merge_callbacks)
     contacts_unmerging.register(unmerge_callbacks)
     rows_relinked.register(say_deals_relinked, say_tasks_relinked)

@@ -74,6 +74,7 @@ ACTIONS: dict[str, str] = {
     "contact.not_same": N_("Said that two clients are not the same"),
     "contact.may_be_same": N_("Said that two clients may be the same after all"),
     "contact.number_linked": N_("Number linked to a client"),
+    "contact.number_unlinked": N_("Number taken from a client again"),
     "company.created": N_("Company added"),
     "company.edited": N_("Company changed"),
     "number.marked": N_("Number put on the list of those that are not clients"),

@@ -25,7 +25,7 @@ from pbxcrm.callbacks.queries import (
     open_episodes,
     open_episodes_of_number,
 )
-from pbxcrm.callbacks.rules import about_episode, clock_of_callback
+from pbxcrm.callbacks.rules import about_episode, client_keys, clock_of_callback
 from pbxcrm.calls.models import Call
 from pbxcrm.checkpoints.context import EngineContext
 from pbxcrm.checkpoints.deal_facts import NEXT_ATTEMPT
@@ -325,6 +325,28 @@ async def adopt_callbacks(session: AsyncSession, viewer: Viewer, contact_id: int
             mine.client_key = key
         mine.version += 1
         await say_episode_changed(session, mine, now, people)
+
+
+async def release_callbacks(
+    session: AsyncSession,
+    _viewer: Viewer,
+    contact_id: int,
+    number: str,
+    given: Mapping[str, Sequence[int]],
+    now: datetime,
+) -> None:
+    """Undo ``adopt_callbacks`` for those of ``given`` that this contact still has: the number's next missed call finds an open one."""
+    people = await load_directory(session)
+    (key,) = client_keys(number, (), "")
+    for episode_id in given.get("episodes.contact_id", ()):
+        episode = await lock_row(session, Episode, episode_id)
+        if episode.contact_id != contact_id:
+            continue
+        episode.contact_id = None
+        if episode.client_key == f"contact:{contact_id}" and not await open_episodes(session, [key]):
+            episode.client_key = key
+        episode.version += 1
+        await say_episode_changed(session, episode, now, people)
 
 
 async def dismiss_callbacks(

@@ -13,23 +13,17 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.audit.models import AuditEntry
-from pbxcrm.callbacks.actions import say_episode_changed
-from pbxcrm.callbacks.models import Episode
-from pbxcrm.callbacks.queries import open_episodes
-from pbxcrm.callbacks.rules import client_keys
 from pbxcrm.callbacks.special_numbers import put_on_list
-from pbxcrm.contacts.actions import link_number, unmark_number
+from pbxcrm.contacts.actions import do_unlink_number, link_number, unmark_number
 from pbxcrm.contacts.merge_queries import CLIENTS
-from pbxcrm.contacts.models import NumberKind, Phone
+from pbxcrm.contacts.models import NumberKind
 from pbxcrm.contacts.queries import access_contact, contacts_of_number, edits_contact, special_number
-from pbxcrm.deals.actions import UNDO_WITHIN, access_deal_for_change, do_move_back, edit_deal, say_deal_changed
-from pbxcrm.deals.hooks import deal_changed
+from pbxcrm.deals.actions import UNDO_WITHIN, access_deal_for_change, do_move_back, do_set_client, edit_deal
 from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.queries import latest_move, load_funnel
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid
-from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import N_
 from pbxcrm.shared.typed_reasons import check_why
 
@@ -83,9 +77,8 @@ async def attach(
         )
     await session.flush()
     now_has = await CLIENTS.ids_of(session, contact_id)
-    adopted = {
-        name: [[one, None] for one in sorted(ids - had[name])] for name, ids in now_has.items() if ids - had[name]
-    }
+    now_has["deals.contact_id"].discard(deal_id)
+    adopted = {name: sorted(ids - had[name]) for name, ids in now_has.items() if ids - had[name]}
     record(
         session, now, ATTACHED, "deal", deal_id, actor=viewer,
         contact_id=contact_id, before=before, number=number if links else None, adopted=adopted, version=deal.version,
@@ -109,37 +102,14 @@ async def detach(session: AsyncSession, viewer: Viewer, deal_id: int, *, now: da
     told: dict[str, Any] = done.data
     if deal.version != told["version"] or deal.contact_id != told["contact_id"]:
         raise _too_late()
-    await CLIENTS.give_back(session, told["adopted"], told["contact_id"], None)
-    await session.refresh(deal)
-    await _give_back_callbacks(session, told, now)
     if told["number"] is not None:
-        phones = await session.exec(
-            select(Phone).where(Phone.contact_id == told["contact_id"], Phone.number == told["number"])
-        )
-        for phone in phones.all():
-            await session.delete(phone)
-    if deal.contact_id != told["before"]:
-        await edit_deal(session, viewer, deal_id, version=None, now=now, contact_id=told["before"], keep_contact=False)
-    else:
-        deal.version += 1
-        say_deal_changed(session, deal, now, await load_directory(session))
-        await deal_changed(session, deal, now)
+        await do_unlink_number(session, viewer, told["contact_id"], told["number"], told["adopted"], now)
+    if told["before"] is not None:
+        await access_contact(session, viewer, told["before"])
+    people = await load_directory(session)
+    await do_set_client(session, deal, told["before"], now, actor=viewer, people=people)
     record(session, now, "deal.detached", "deal", deal_id, actor=viewer, contact_id=told["contact_id"])
     return deal
-
-
-async def _give_back_callbacks(session: AsyncSession, told: Mapping[str, Any], now: datetime) -> None:
-    """The open callbacks that went along to the client are the number's again, so that its next missed call finds them."""
-    people = await load_directory(session)
-    for episode_id, _version in told["adopted"].get("episodes.contact_id", ()):
-        episode = await lock_row(session, Episode, episode_id)
-        if episode.client_key != f"contact:{told['contact_id']}" or episode.contact_id is not None:
-            continue
-        (key,) = client_keys(episode.client_number, (), "")
-        if not await open_episodes(session, [key]):
-            episode.client_key = key
-        episode.version += 1
-        await say_episode_changed(session, episode, now, people)
 
 
 async def refuse(

@@ -1,5 +1,6 @@
 """Changes rows of calls. The effects of calls on deals, callbacks and tasks are in ``pbxcrm.reactions``."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import or_, update
@@ -9,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.calls.access import audible_calls
 from pbxcrm.calls.models import Call
+from pbxcrm.shared.relinking import AT_ONCE
 
 
 async def adopt_calls(session: AsyncSession, viewer: Viewer, contact_id: int, number: str, _now: datetime) -> None:
@@ -27,3 +29,22 @@ async def adopt_calls(session: AsyncSession, viewer: Viewer, contact_id: int, nu
         .values(contact_id=contact_id)
         .execution_options(synchronize_session=False)
     )
+
+
+async def release_calls(
+    session: AsyncSession,
+    _viewer: Viewer,
+    contact_id: int,
+    _number: str,
+    given: Mapping[str, Sequence[int]],
+    _now: datetime,
+) -> None:
+    """Undo ``adopt_calls`` for those of ``given`` that this contact still has: they have no contact again."""
+    ids = given.get("calls.contact_id", ())
+    for start in range(0, len(ids), AT_ONCE):
+        await session.exec(
+            update(Call)
+            .where(col(Call.id).in_(ids[start : start + AT_ONCE]), col(Call.contact_id) == contact_id)
+            .values(contact_id=None)
+            .execution_options(synchronize_session=False)
+        )

@@ -1,6 +1,6 @@
 """Changes clients, companies, their numbers, and the list of own and spam numbers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -38,6 +38,8 @@ KNOWN_COMPANY = "companies.known_name"
 #: The viewer gave the number to this contact, and no other counts: its rows without a contact become theirs, except what is in
 #: the hands of others and the viewer may not change.
 number_linked = Hook[Viewer, int, str, datetime]("contacts.number_linked")
+#: The viewer takes that back: what the link gave to the contact goes back, as far as they still have it. Ids by ``table.column``.
+number_unlinked = Hook[Viewer, int, str, Mapping[str, Sequence[int]], datetime]("contacts.number_unlinked")
 #: A viewer put a number on the list of own and spam numbers, at this time.
 number_marked = Hook[Viewer, str, NumberKind, datetime]("contacts.number_marked")
 #: A viewer took a number off the list, so what the mark had closed opens again; with the removed row and the time.
@@ -178,6 +180,25 @@ async def link_number(
     record(session, now, "contact.number_linked", "contact", contact_id, actor=viewer, number=number)
     await say_contact_changed(session, contact, now)
     return contact
+
+
+async def do_unlink_number(
+    session: AsyncSession,
+    viewer: Viewer,
+    contact_id: int,
+    number: str,
+    given: Mapping[str, Sequence[int]],
+    now: datetime,
+) -> None:
+    """Undo the viewer's ``link_number``, which gave the client the rows ``given``: ids by ``table.column``."""
+    contact = await lock_row(session, Contact, contact_id)
+    phones = await session.exec(select(Phone).where(Phone.contact_id == contact_id, Phone.number == number))
+    for phone in phones.all():
+        await session.delete(phone)
+    await number_unlinked(session, viewer, contact_id, number, given, now)
+    contact.version += 1
+    record(session, now, "contact.number_unlinked", "contact", contact_id, actor=viewer, number=number)
+    await say_contact_changed(session, contact, now)
 
 
 async def add_to_contact(

@@ -1,8 +1,9 @@
 """Changing deals. The ``do_…`` functions do not check access; the others check it first."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import or_
 from sqlmodel import col, select
@@ -35,7 +36,7 @@ from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.queries import access_worker
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
-from pbxcrm.shared.locking import lock_found
+from pbxcrm.shared.locking import lock_found, lock_row
 from pbxcrm.shared.reasons import Reason, reason
 
 UNDO_WITHIN = timedelta(minutes=10)  # how long a move, or a result that made one, can be undone
@@ -164,9 +165,7 @@ async def move_deal(
     people = await load_directory(session)
     filled = bool(answers) and await do_fill_in(session, viewer, deal, answers or {}, now, region)
     if filled and deal.stage_id == to.id:  # nothing moves
-        deal.version += 1
-        say_deal_changed(session, deal, now, people)
-        await deal_changed(session, deal, now)
+        await do_count_change(session, deal, now, people)
     last = await latest_move(session, deal_id) if undo else None
     if last is not None and _is_own(last, viewer, to, now):
         await do_move_back(session, deal, last, now, actor=viewer, people=people)
@@ -200,25 +199,43 @@ async def do_fill_in(
     changed |= apply_values(deal, {key: value for key, value in answers.items() if key in BY_KEY})
     if answers.get("contact_id"):
         contact = await access_contact(session, viewer, int(answers["contact_id"]))
-        changed["contact_id"] = {"before": deal.contact_id, "after": contact.id}
-        company_id = contact.company_id or deal.company_id
-        await _link(session, viewer, deal, contact, now)
-        deal.company_id = company_id
+        changed |= await _set_client(session, deal, contact, now, viewer, await load_directory(session))
     if changed:
         record(session, now, "deal.edited", "deal", deal.id, actor=viewer, changed=changed)
     return bool(changed)
 
 
-async def _link(session: AsyncSession, viewer: Viewer, deal: Deal, contact: Contact | None, now: datetime) -> None:
-    """Set the client of the deal and notify the owner of the client."""
-    if contact is None or contact.id == deal.contact_id:
-        deal.contact_id = contact.id if contact is not None else None
-        return
-    owner_id = await owner_of_client(session, viewer, contact)
-    deal.contact_id = contact.id
-    if deal.closed_at is None and owner_id is None:
-        await do_accept(session, contact.id, deal.client_number, deal.number_since or deal.created_at)
-    await do_say_with(session, viewer, deal, contact, owner_id, now, await load_directory(session))
+async def _set_client(
+    session: AsyncSession,
+    deal: Deal,
+    contact: Contact | None,
+    at: datetime,
+    actor: Viewer,
+    people: Directory,
+    *,
+    keeps_company: bool = False,
+) -> dict[str, Any]:
+    """Set the client of a deal. No other function changes the client of a deal that exists.
+
+    The new client's company comes with them. The former client's goes with them unless the deal ``keeps_company``. Whoever had the
+    number with the deal gives it to the client. If the client is somebody else's, they are told, and the deal is marked
+    (``WITH_ANOTHERS_CLIENT``). Returns the change for the audit log.
+    """
+    before, after = deal.contact_id, contact.id if contact is not None else None
+    if before == after:
+        return {}
+    left = await session.get(Contact, before) if before is not None and not keeps_company else None
+    if left is not None and left.company_id == deal.company_id:
+        deal.company_id = None
+    if contact is None:
+        deal.contact_id = None
+    else:
+        owner_id = await owner_of_client(session, actor, contact)  # asked before the deal itself opens the client
+        deal.contact_id, deal.company_id = contact.id, contact.company_id or deal.company_id
+        if deal.closed_at is None and deal.responsible_id is not None and owner_id is None:
+            await do_accept(session, contact.id, deal.client_number, deal.number_since or deal.created_at)
+        await do_say_with(session, actor, deal, contact, owner_id, at, people)
+    return {"contact_id": {"before": before, "after": after}}
 
 
 def _is_own(last: StageMove, viewer: Viewer, left: Stage, now: datetime) -> bool:
@@ -252,10 +269,9 @@ async def edit_deal(
     changed |= await do_set_values(session, viewer, FieldEntity.DEAL, deal, custom, region=region, seen=seen)
     if not keep_contact and contact_id != deal.contact_id:
         contact = await access_contact(session, viewer, contact_id) if contact_id is not None else None
-        changed["contact_id"] = {"before": deal.contact_id, "after": contact.id if contact is not None else None}
-        await _link(session, viewer, deal, contact, now)
-        if contact is not None and contact.company_id is not None:
-            deal.company_id = contact.company_id
+        changed |= await _set_client(
+            session, deal, contact, now, viewer, await load_directory(session), keeps_company=contact is None
+        )
     given, before = responsible_id is not None and responsible_id != deal.responsible_id, deal.responsible_id
     if given and responsible_id is not None:
         owner = await access_worker(session, viewer, responsible_id, field="responsible_id")
@@ -276,19 +292,40 @@ async def do_edit_deal(
     *,
     actor: Viewer,
     people: Directory,
-    values: Mapping[str, Value] = MappingProxyType({}),
-    contact_id: int | None = None,
+    values: Mapping[str, Value],
 ) -> None:
-    """Change what another act brings with it: ``values`` by key, and the client if one is given. The caller has checked access."""
-    changed = apply_values(deal, values)
-    if contact_id is not None and contact_id != deal.contact_id:
-        changed["contact_id"] = {"before": deal.contact_id, "after": contact_id}
-        deal.contact_id = contact_id
-    if changed:
-        record(session, at, "deal.edited", "deal", deal.id, actor=actor, changed=changed)
-        deal.version += 1
-        say_deal_changed(session, deal, at, people)
-        await deal_changed(session, deal, at)
+    """Change ``values`` by key, which another act brings with it. The caller has checked access."""
+    await _do_record_edit(session, deal, apply_values(deal, values), at, actor, people)
+
+
+async def do_set_client(
+    session: AsyncSession, deal: Deal, contact_id: int | None, at: datetime, *, actor: Viewer, people: Directory
+) -> None:
+    """Give a deal the client that another act brings with it, or none. The caller has checked access."""
+    contact = await session.get_one(Contact, contact_id) if contact_id is not None else None
+    changed = await _set_client(session, deal, contact, at, actor, people)
+    await _do_record_edit(session, deal, changed, at, actor, people)
+
+
+async def _do_record_edit(
+    session: AsyncSession, deal: Deal, changed: Mapping[str, Any], at: datetime, actor: Viewer, people: Directory
+) -> None:
+    if not changed:
+        return
+    record(session, at, "deal.edited", "deal", deal.id, actor=actor, changed=changed)
+    await do_count_change(session, deal, at, people)
+
+
+def do_explain_deal(deal: Deal, why: Reason) -> None:
+    """Set the reason of a deal that was created in the same transaction."""
+    deal.reason = why.stored()
+
+
+async def do_count_change(session: AsyncSession, deal: Deal, at: datetime, people: Directory) -> None:
+    """A deal has changed: it gets a new version, and everybody who sees it or watches it is told."""
+    deal.version += 1
+    say_deal_changed(session, deal, at, people)
+    await deal_changed(session, deal, at)
 
 
 async def access_deal_for_change(session: AsyncSession, viewer: Viewer, deal_id: int, version: int | None) -> Deal:
@@ -344,4 +381,20 @@ async def adopt_deals(session: AsyncSession, viewer: Viewer, contact_id: int, nu
     )
     people = await load_directory(session)
     for deal in found.all():
-        await do_edit_deal(session, deal, now, actor=viewer, people=people, contact_id=contact_id)
+        await do_set_client(session, deal, contact_id, now, actor=viewer, people=people)
+
+
+async def release_deals(
+    session: AsyncSession,
+    viewer: Viewer,
+    contact_id: int,
+    _number: str,
+    given: Mapping[str, Sequence[int]],
+    now: datetime,
+) -> None:
+    """Undo ``adopt_deals`` for those of ``given`` that this contact still has: they have no client again."""
+    people = await load_directory(session)
+    for deal_id in given.get("deals.contact_id", ()):
+        deal = await lock_row(session, Deal, deal_id)
+        if deal.contact_id == contact_id:
+            await do_set_client(session, deal, None, now, actor=viewer, people=people)

@@ -16,7 +16,7 @@ from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import Contact
-from pbxcrm.deals.actions import access_deal_for_change, do_assign_deal
+from pbxcrm.deals.actions import access_deal_for_change, do_assign_deal, do_explain_deal
 from pbxcrm.deals.hooks import StageEntry
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.rules import is_closing
@@ -215,7 +215,7 @@ async def distribute_new(session: AsyncSession, viewer: Viewer, deal: Deal, now:
             field, "distribution.no_rule_here", "No rule of distribution speaks for this deal. Choose a person."
         )
     people = await load_directory(session)
-    deal.reason = reason("distribution.made", choice.reason, by=viewer.name).stored()
+    do_explain_deal(deal, reason("distribution.made", choice.reason, by=viewer.name))
     if choice.user_id is not None:
         await do_assign_deal(session, deal, choice.user_id, now, actor=viewer, people=people, why=choice.reason)
     await settle(session, choice, deal, now, people)

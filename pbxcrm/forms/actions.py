@@ -18,9 +18,8 @@ from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.contacts.actions import do_create_contact
 from pbxcrm.contacts.models import Contact, NumberKind
 from pbxcrm.contacts.queries import load_numbers
-from pbxcrm.deals.actions import say_deal_changed
+from pbxcrm.deals.actions import do_count_change, say_deal_changed
 from pbxcrm.deals.creation_actions import DealDraft, do_create_by_itself
-from pbxcrm.deals.hooks import deal_changed
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.distribution.actions import NO_RULE, Choice, choose_owner, settle
@@ -242,9 +241,9 @@ async def do_take_in(
         request.state, request.reason = RequestState.JOINED.value, why.stored()
         record(session, now, "deal.request", "deal", deal.id, actor=None, reason=why, request_id=request.id)
         if await _fill_in(session, deal, answers, around.region, now, why):
-            deal.version += 1
-            await deal_changed(session, deal, now)
-        say_deal_changed(session, deal, now, people)
+            await do_count_change(session, deal, now, people)
+        else:
+            say_deal_changed(session, deal, now, people)
     request.deal_id, request.contact_id = deal.id, contact.id
     await say_request_changed(session, request, now, people)
     for name, kept in arrival.files:

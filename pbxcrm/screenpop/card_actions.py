@@ -14,10 +14,9 @@ from pbxcrm.calls.models import Call
 from pbxcrm.calls.rules import title_of_new_deal
 from pbxcrm.contacts.actions import create_contact, link_number
 from pbxcrm.contacts.models import Contact
-from pbxcrm.contacts.number_owners import do_accept
 from pbxcrm.contacts.queries import contacts_of_number
 from pbxcrm.deals.access import edits_deal
-from pbxcrm.deals.actions import access_deal_for_change, do_edit_deal, say_deal_changed
+from pbxcrm.deals.actions import access_deal_for_change, do_edit_deal, do_set_client, say_deal_changed
 from pbxcrm.deals.creation_actions import Completed, create_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.notes.actions import do_attach_notes, do_save_note_of_call
@@ -69,8 +68,7 @@ async def choose_contact(session: AsyncSession, viewer: Viewer, call_id: int, co
     if call.deal_id is not None:
         deal, people = await lock_row(session, Deal, call.deal_id), await load_directory(session)
         if deal.contact_id is None and (deal.responsible_id is None or edits_deal(viewer, deal, people)):
-            await do_edit_deal(session, deal, now, actor=viewer, people=people, contact_id=contact_id)
-            await do_accept(session, contact_id, deal.client_number, deal.number_since or deal.created_at)
+            await do_set_client(session, deal, contact_id, now, actor=viewer, people=people)
     record(session, now, "call.contact_chosen", "call", call_id, actor=viewer, contact_id=contact_id)
     say_dock_changed(session, now, viewer.user_id)
 

@@ -1,45 +1,93 @@
 """Each kind of row is written by one module or context; the writers are found from the code.
 
 ``pbxcrm.shared.relinking`` is the exception of every rule here: it gives rows of one client or deal to another by their foreign keys
-when these are merged, records what moved with the merge, and knows no model.
+when these are merged, records what moved with the merge, and knows no model. ``pbxcrm.fields.value_actions`` writes the custom fields
+of whatever row a context hands to it.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
 
+import pytest
 from sqlalchemy import inspect
+from sqlmodel import SQLModel
 
+from pbxcrm.callbacks.models import Attempt, Episode
+from pbxcrm.checkpoints.models import Checkpoint, Lamp, Pause
+from pbxcrm.contacts.models import Company, Contact, Email, Phone, SpecialNumber
+from pbxcrm.deals.models import Deal, Pipeline, Stage, StageMove
+from pbxcrm.forms.models import FormRequest
 from pbxcrm.tasks.models import Task
 from tests.source import builders, calls_of, modules, name_of
 
 #: The sample company is put into the database in bulk before anybody uses it.
-BULK = "pbxcrm.demo.history"
-COLUMNS = frozenset(inspect(Task).columns.keys()) - {"id"}
+BULK = "pbxcrm.demo."
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Rows of ``model`` are changed in the modules that begin with ``home`` only. ``called``: what variables of them are called."""
+
+    model: type[SQLModel]
+    home: str
+    called: str
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        return frozenset(inspect(self.model).columns.keys()) - {"id"}
+
+    @property
+    def name(self) -> str:
+        return self.model.__name__
+
+
+TASK = Kept(Task, "pbxcrm.tasks.", "task")
+KEPT = (
+    TASK,
+    Kept(Deal, "pbxcrm.deals.", "deal"),
+    Kept(StageMove, "pbxcrm.deals.", "move"),
+    Kept(Stage, "pbxcrm.deals.", "stage"),
+    Kept(Pipeline, "pbxcrm.deals.", "pipeline"),
+    Kept(Contact, "pbxcrm.contacts.", "contact"),
+    Kept(Company, "pbxcrm.contacts.", "company"),
+    Kept(Phone, "pbxcrm.contacts.", "phone"),
+    Kept(Email, "pbxcrm.contacts.", "email"),
+    Kept(SpecialNumber, "pbxcrm.contacts.", "special"),
+    Kept(Episode, "pbxcrm.callbacks.", "episode"),
+    Kept(Attempt, "pbxcrm.callbacks.", "attempt"),
+    Kept(Lamp, "pbxcrm.checkpoints.", "lamp"),
+    Kept(Pause, "pbxcrm.checkpoints.", "pause"),
+    Kept(Checkpoint, "pbxcrm.checkpoints.", "checkpoint"),
+    Kept(FormRequest, "pbxcrm.forms.", "request"),
+)
 
 
 def test_notes_are_written_in_one_module() -> None:
-    assert builders("Note") == {"pbxcrm.notes.actions", BULK}
+    assert builders("Note") == {"pbxcrm.notes.actions", "pbxcrm.demo.history"}
 
 
 def test_tasks_are_built_in_their_context() -> None:
     found = {module for module in builders("Task") if not module.startswith("pbxcrm.tasks.")}
-    assert found <= {BULK}
+    assert found <= {"pbxcrm.demo.history"}
 
 
-def test_only_tasks_change_tasks() -> None:
+@pytest.mark.parametrize("kept", KEPT, ids=lambda kept: kept.name)
+def test_only_its_own_context_changes_a_row(kept: Kept) -> None:
     """Neither by an attribute nor in bulk."""
-    public = {name for _module, tree in modules() for name in _answering_tasks(tree) if not name.startswith("_")}
+    public = {name for _module, tree in modules() for name in _answering(tree, kept) if not name.startswith("_")}
     found = [
         f"{module}:{node.lineno}"
         for module, tree in modules()
-        if not module.startswith(("pbxcrm.tasks.", "pbxcrm.migrations.", BULK))
-        for node in [*_attributes_set(tree, frozenset({*public, *_answering_tasks(tree)})), *_in_bulk(tree)]
+        if not module.startswith((kept.home, "pbxcrm.migrations.", BULK))
+        for node in [*_attributes_set(tree, {*public, *_answering(tree, kept)}, kept), *_in_bulk(tree, kept)]
     ]
-    assert found == [], "tasks.actions changes tasks, records it and says it"
+    assert found == [], f"{kept.home}… changes a {kept.name}, records the change and notifies who sees it"
 
 
-def test_a_change_of_a_task_would_be_found() -> None:
-    """Whatever the variable is called: by its annotation, or by what the function that found it answers."""
+def test_a_change_would_be_found() -> None:
+    """Whatever the variable is called: by its annotation, or by what the function that found it returns."""
     tree = ast.parse(
         "def change(row: Task | None) -> None:\n"
         "    row.reason = {}\n"
@@ -49,58 +97,85 @@ def test_a_change_of_a_task_would_be_found() -> None:
         "    other, it.note = 1, ''\n"
         "    deal = await get_deal(session)\n"
         "    deal.reason = {}\n"
+        "    await session.exec(update(Task).values(reason={}))\n"
     )
-    assert [node.lineno for node in _attributes_set(tree, frozenset({"open_task_about"}))] == [2, 5, 6]
+    assert [node.lineno for node in _attributes_set(tree, {"open_task_about"}, TASK)] == [2, 5, 6]
+    assert [node.lineno for node in _attributes_set(tree, set(), KEPT[1])] == [8]
+    assert [node.lineno for node in _in_bulk(tree, TASK)] == [9]
 
 
-def _answering_tasks(tree: ast.AST) -> Iterator[str]:
-    """The functions of a module whose annotation says that they return a task or several."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _says_task(node.returns):
-            yield node.name
+def _answering(tree: ast.AST, kept: Kept) -> Iterator[str]:
+    """The functions of a module whose annotation says that they return a row or several."""
+    yield from (name for name, returned in _returned(tree) if kept.name in returned)
 
 
-def _says_task(annotation: ast.AST | None) -> bool:
-    return annotation is not None and any(name_of(node) == "Task" for node in ast.walk(annotation))
+@cache
+def _returned(tree: ast.AST) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Every function of a module with the names in the annotation of what it returns; no methods, whose names are short."""
+    body = tree.body if isinstance(tree, ast.Module) else []
+    functions = [node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return tuple(
+        (each.name, frozenset(name_of(node) for node in ast.walk(each.returns)))
+        for each in functions
+        if each.returns is not None
+    )
 
 
-def _attributes_set(tree: ast.AST, answering: frozenset[str]) -> Iterator[ast.Attribute]:
+def _says(annotation: ast.AST | None, kept: Kept) -> bool:
+    return annotation is not None and any(name_of(node) == kept.name for node in ast.walk(annotation))
+
+
+def _attributes_set(tree: ast.AST, answering: Collection[str], kept: Kept) -> Iterator[ast.Attribute]:
     for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
-        tasks = set(_tasks_in(function, answering))
-        for node in ast.walk(function):
-            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node.attr in COLUMNS:
-                base = node.value
-                if name_of(base) in tasks or (isinstance(base, ast.Attribute) and base.attr == "task"):
-                    yield node
+        stored = [node for node in _stores(function) if node.attr in kept.columns]
+        rows = set(_rows_in(function, answering, kept)) if stored else set()
+        for node in stored:
+            base = node.value
+            if name_of(base) in rows or (isinstance(base, ast.Attribute) and base.attr == kept.called):
+                yield node
 
 
-def _tasks_in(function: ast.FunctionDef | ast.AsyncFunctionDef, answering: frozenset[str]) -> Iterator[str]:
-    """The names that hold a task there."""
+@cache
+def _stores(function: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[ast.Attribute, ...]:
+    """The attributes that are set there."""
+    every = (node for node in ast.walk(function) if isinstance(node, ast.Attribute))
+    return tuple(node for node in every if isinstance(node.ctx, ast.Store))
+
+
+def _rows_in(function: ast.FunctionDef | ast.AsyncFunctionDef, answering: Collection[str], kept: Kept) -> Iterator[str]:
+    """The names that hold a row there."""
     arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
-    yield from (each.arg for each in arguments if each.arg == "task" or _says_task(each.annotation))
+    yield from (each.arg for each in arguments if each.arg == kept.called or _says(each.annotation, kept))
     for node in ast.walk(function):
-        if isinstance(node, ast.AnnAssign) and _says_task(node.annotation):
+        if isinstance(node, ast.AnnAssign) and _says(node.annotation, kept):
             yield name_of(node.target)
         elif isinstance(node, ast.Assign | ast.For | ast.AsyncFor | ast.NamedExpr | ast.comprehension):
             value = node.value if isinstance(node, ast.Assign | ast.NamedExpr) else node.iter
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names = [name_of(each) for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)]
-            if any(_finds_task(each, answering) for each in ast.walk(value)):
+            if any(_finds(each, answering, kept) for each in ast.walk(value)):
                 yield from names
-            yield from (name for name in names if name == "task" or name.endswith("_task"))
+            yield from (name for name in names if name == kept.called or name.endswith(f"_{kept.called}"))
 
 
-def _finds_task(node: ast.AST, answering: frozenset[str]) -> bool:
-    """A call of a function that answers tasks, or ``session.get(Task, …)``, ``lock_row(session, Task, …)``, ``select(Task)``."""
+def _finds(node: ast.AST, answering: Collection[str], kept: Kept) -> bool:
+    """A call of a function that returns rows, or ``session.get(Task, …)``, ``lock_row(session, Task, …)``, ``select(Task)``."""
     if not isinstance(node, ast.Call):
         return False
-    takes = any(isinstance(each, ast.Name) and each.id == "Task" for each in node.args)
-    return name_of(node.func) in answering or (takes and name_of(node.func) in {"get", "get_one", "lock_row", "select"})
+    takes = any(isinstance(each, ast.Name) and each.id == kept.name for each in node.args)
+    return name_of(node.func) in answering or (
+        takes and name_of(node.func) in {"get", "get_one", "lock_row", "lock_found", "select"}
+    )
 
 
-def _in_bulk(tree: ast.AST) -> Iterator[ast.Call]:
-    for call in calls_of(tree, "update", "insert", "delete", "execute"):
-        if any(isinstance(each, ast.Name) and each.id == "Task" for each in call.args):
+def _in_bulk(tree: ast.AST, kept: Kept) -> Iterator[ast.Call]:
+    for call in _bulk_calls(tree):
+        if any(isinstance(each, ast.Name) and each.id == kept.name for each in call.args):
             yield call
+
+
+@cache
+def _bulk_calls(tree: ast.AST) -> tuple[ast.Call, ...]:
+    return tuple(calls_of(tree, "update", "insert", "delete", "execute"))

@@ -7,16 +7,19 @@ from typing import Any
 
 import pytest
 from httpx2 import AsyncClient, Response
+from sqlalchemy import func
 from sqlmodel import col, select
 
+from pbxcrm.audit.models import AuditEntry
 from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import create_contact
-from pbxcrm.contacts.models import Phone, SpecialNumber
+from pbxcrm.contacts.models import Company, Contact, Phone, SpecialNumber
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.notes.actions import add_note
 from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.events import Outbox
 from tests.calls import NOON, FactStory, batch
 from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
 
@@ -164,6 +167,43 @@ async def test_a_deal_is_attached_to_a_known_client_with_its_number_and_calls(
     deal, _ = await get(desk, unsorted)
     nobody = await client.post(f"/unsorted/{unsorted}/attach", data={"version": str(deal.version)}, headers=HTMX)
     assert (nobody.status_code, "Choose a client from the list." in nobody.text) == (422, True)
+
+
+async def test_what_went_along_with_an_attached_number_goes_back_with_version_entry_and_hint(
+    browsers: Browsers, desk: BrowserDesk, unsorted: int
+) -> None:
+    contact, _other = await client_with_deal(desk, ["+380501110000"])
+    async with desk.database.write() as session:
+        company = Company(name="Tiles Ltd", created_at=desk.now)
+        session.add(company)
+        await session.flush()
+        (await session.get_one(Contact, contact)).company_id = company.id
+        ivan = await desk.office.viewer(session, "ivan")
+        made = await create_deal(
+            session, ivan, title="Bath", client_number=NUMBER, now=desk.now, currency="UAH", region="UA"
+        )
+        along = made.id or 0
+    client = await browsers("ivan")
+    answer = await act(client, desk, unsorted, "attach", contact_id=str(contact))
+    (given, _), (deal, _) = await get(desk, along), await get(desk, unsorted)
+    assert (given.contact_id, given.company_id, deal.company_id) == (contact, company.id, company.id)
+    async with desk.database.read() as session:
+        seen = (await session.exec(select(func.max(AuditEntry.id)))).one()
+        heard = (await session.exec(select(func.max(Outbox.id)))).one() or 0
+    await undo(client, answer)
+    async with desk.database.read() as session:
+        entries = await session.exec(select(AuditEntry).where(col(AuditEntry.id) > seen).order_by(col(AuditEntry.id)))
+        said = [(entry.action, entry.entity_id, entry.data.get("changed")) for entry in entries.all()]
+        hints = await session.exec(select(Outbox.topic, Outbox.ref).where(col(Outbox.id) > heard))
+        told = {(topic, str(ref)) for topic, ref in hints.all()}
+    taken = {"contact_id": {"before": contact, "after": None}}
+    assert ("deal.edited", str(along), taken) in said
+    assert ("deal.edited", str(unsorted), taken) in said
+    assert ("contact.number_unlinked", str(contact), None) in said
+    assert told >= {("deal", str(along)), ("deal", str(unsorted)), ("contact", str(contact))}
+    (back, _), (left, _) = await get(desk, along), await get(desk, unsorted)
+    assert (back.contact_id, back.company_id, left.company_id) == (None, None, None), "the company went with the client"
+    assert (back.version, left.version) == (given.version + 1, deal.version + 1)
 
 
 @pytest.mark.parametrize("why", ["spam", "wrong_number", "supplier", "other"])
