@@ -8,7 +8,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-CODE := pbxcrm ami web workers tests scripts/migration
+CODE := pbxcrm ami web workers tests scripts/migration scripts/commit-message
 
 .PHONY: run test lint types format bench bench-big week chaos screenshots i18n lock migration clean help
 .DEFAULT_GOAL := help
