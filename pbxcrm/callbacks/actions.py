@@ -40,7 +40,7 @@ from pbxcrm.checkpoints.rules import settle
 from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.actions import do_assign_deal
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.passed_decisions import do_settle_passed
+from pbxcrm.deals.passed_decisions import about_callback, do_settle_passed
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.models import User
 from pbxcrm.shared.core_sql import add_new, add_rows
@@ -168,7 +168,7 @@ async def do_close(
 
 def asked_to_close(episode: Episode) -> ColumnElement[bool]:
     """Tasks by which somebody was asked to close this callback: both are done once it is closed."""
-    return col(Task.about).in_([f"passed:{what}:callback-{episode.id}" for what in ("close", "spam")])
+    return col(Task.about).in_([about_callback(what, episode.id) for what in ("close", "spam")])
 
 
 async def settle_callback(

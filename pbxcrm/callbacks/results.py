@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, can, decides_for
 from pbxcrm.audit.actions import record
-from pbxcrm.callbacks.actions import do_close, say_episode_changed
+from pbxcrm.callbacks.actions import asked_to_close, do_close, say_episode_changed
 from pbxcrm.callbacks.attempts import call_behind, do_attempt, do_failed_attempt
 from pbxcrm.callbacks.claims import access_for_work, check_free, closed
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
@@ -23,7 +24,7 @@ from pbxcrm.contacts.queries import special_number
 from pbxcrm.deals.access import edits_deal
 from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.passed_decisions import active_or_manager, do_pass_on, owner_to_ask
+from pbxcrm.deals.passed_decisions import active_or_manager, do_pass_on, open_passed, owner_to_ask
 from pbxcrm.screenpop.models import Disposition
 from pbxcrm.screenpop.outcome_actions import do_say_ended
 from pbxcrm.shared.errors import Conflict, Incomplete, Invalid, Missing
@@ -33,6 +34,7 @@ from pbxcrm.shared.typed_reasons import SAY_WHY, check_why
 from pbxcrm.tasks.actions import do_change_task
 from pbxcrm.tasks.models import Task, TaskStatus
 from pbxcrm.tasks.queries import open_task_about
+from pbxcrm.tasks.rules import ABOUT_DIGEST
 
 # Results that close the callback, with the new status and the reason after a talk; other reasons after a call or without one.
 _CLOSING = {
@@ -247,7 +249,7 @@ async def decider_of(
     """Who decides about the whole result instead of the viewer; None: the viewer does. ``result`` None: closing without a call.
 
     Marking a colleague's client as spam is theirs to decide; without a call (``called``) also anything about a colleague's callback,
-    and the manager decides while its lamp burns. ``deal``: the open one of the callback.
+    and while its lamp burns the manager decides: whoever has the escalation already. ``deal``: the open one of the callback.
     """
     people = context.people
     if result is AttemptResult.SPAM:
@@ -256,9 +258,11 @@ async def decider_of(
             return ResultDecider(active_or_manager(owner_id, people), "client")
     if called or result is AttemptResult.NO_NUMBER:
         return None
-    if not can(viewer, Permission.ESCALATIONS_WORK) and await burning_lamps(session, [episode.id]):
+    burning = () if can(viewer, Permission.ESCALATIONS_WORK) else await burning_lamps(session, [episode.id])
+    if burning:
+        asked = [lamp.addressee_id for lamp in burning if lamp.is_escalation and people.active(lamp.addressee_id)]
         manager = people.manager_of(episode.owner_id if episode.owner_id is not None else viewer.user_id)
-        return ResultDecider(manager.id if manager is not None else None, "lamp")
+        return ResultDecider(asked[-1] if asked else manager.id if manager is not None else None, "lamp")
     if deal is not None:
         theirs, owner_id = not edits_deal(viewer, deal, people), deal.responsible_id
     else:
@@ -298,9 +302,9 @@ async def _pass(
     client = await client_of(session, episode)
     task = await _own_task(session, episode, decider)
     if task is not None:  # they have the callback already: it is asked there, so that one miss stays one thing to do
-        missed = task.reason["because"][-1] if task.reason.get("code", "").startswith("passed.") else task.reason
         title = reason(f"task.passed_{asked or what}", who=viewer.name, client=client)
-        explained = {**why.stored(), "because": [*(each.stored() for each in why.because), missed]}
+        behind = [*(each.stored() for each in why.because), *_why_made(task)]
+        explained = {**why.stored(), "because": behind}
         await do_change_task(
             session, task, now, context.people, actor=viewer, why=why, title=title, explained=explained
         )
@@ -326,12 +330,27 @@ async def _pass(
 
 
 async def _own_task(session: AsyncSession, episode: Episode, decider: ResultDecider) -> Task | None:
-    """The open task of the callback itself, if it is the decider's."""
-    if episode.status != EpisodeStatus.OPEN or episode.task_id is None:
+    """The open task that the decider has about this callback: its own, else of its latest burning lamp, else what was passed on before."""
+    if episode.status != EpisodeStatus.OPEN or episode.id is None:
         return None
-    task = await session.get(Task, episode.task_id)
-    is_theirs = task is not None and task.status == TaskStatus.OPEN and task.assignee_id == decider.user_id
-    return task if is_theirs else None
+    lamps = await burning_lamps(session, [episode.id])
+    ids = [episode.task_id, *(lamp.task_id for lamp in reversed(lamps))]
+    tasks = [await session.get(Task, each) for each in ids if each is not None]
+    for task in [*tasks, *await open_passed(session, asked_to_close(episode))]:
+        is_theirs = task is not None and task.status == TaskStatus.OPEN and task.assignee_id == decider.user_id
+        if (
+            task is not None and is_theirs and not task.about.startswith(ABOUT_DIGEST)
+        ):  # that one is about many callbacks
+            return task
+    return None
+
+
+def _why_made(task: Task) -> list[dict[str, Any]]:
+    """Why the task was made, without what was said of the client since; stored reasons."""
+    if task.about.startswith("passed:"):
+        return []
+    was_said = str(task.reason.get("code", "")).startswith("passed.")
+    return [task.reason["because"][-1] if was_said else task.reason]
 
 
 async def _didnt_reach(

@@ -22,6 +22,7 @@ from pbxcrm.checkpoints.counting import with_arithmetic
 from pbxcrm.checkpoints.joint_actions import Half, do_make_joint, title_with
 from pbxcrm.checkpoints.models import CheckpointStep, Decision, Lamp, LampState, StepKind, Subject
 from pbxcrm.checkpoints.rules import JOINT_SUFFIX, Rest, about_of, pieces
+from pbxcrm.deals.passed_decisions import passed_about_callbacks
 from pbxcrm.people.directory import Directory
 from pbxcrm.people.whom import JOINT, RESPONSIBLE
 from pbxcrm.shared.db import lock
@@ -37,6 +38,7 @@ from pbxcrm.tasks.actions import (
     do_create_tasks,
     do_open_task,
     do_restore_task,
+    do_set_task,
     say_task_changed,
     undo_state_of,
 )
@@ -152,7 +154,13 @@ def say_lamp_changed(session: AsyncSession, lamp: Lamp, at: datetime, people: Di
 
 async def _give_tasks(session: AsyncSession, context: EngineContext, lit: Sequence[DueLamp], now: datetime) -> None:
     """Create the tasks of all lit lamps in one call, then the joint tasks."""
-    tasks = await do_create_tasks(session, [_task_of(each, now) for each in lit], now, context.people)
+    drafts = [_task_of(each, now) for each in lit]
+    ids = {each.subject.id for each in lit if each.subject.kind is Subject.CALLBACK}
+    passed = await passed_about_callbacks(session, ids)
+    for each, draft in zip(lit, drafts, strict=True):
+        if each.subject.kind is Subject.CALLBACK:
+            await _take_up(session, context, passed.get(each.subject.id, ()), draft, now)
+    tasks = await do_create_tasks(session, drafts, now, context.people)
     halves: list[Half] = []
     for each, task in zip(lit, tasks, strict=True):
         each.lamp.task_id = task.id
@@ -160,6 +168,25 @@ async def _give_tasks(session: AsyncSession, context: EngineContext, lit: Sequen
             title = each.subject.title(each.step, for_worker=True)
             halves.append(Half(each.lamp, task, each.subject.owner_id, title))
     await do_make_joint(session, context, halves, now)
+
+
+async def _take_up(
+    session: AsyncSession, context: EngineContext, passed: Sequence[Task], draft: TaskDraft, now: datetime
+) -> None:
+    """Who is to decide about the callback already keeps that task: it becomes the lamp's, so that one miss stays one thing to do."""
+    task = next((each for each in passed if each.assignee_id == draft.assignee_id), None)
+    if task is None:
+        return
+    new = {
+        "kind": draft.kind.value,
+        "about": draft.about,
+        "due_at": draft.due_at,
+        "part_of_id": draft.part_of_id,
+        "checklist": [*task.checklist, *(dict(each) for each in draft.checklist)],
+        "reason": {**task.reason, "because": [*task.reason.get("because", ()), draft.why.stored()]},
+    }
+    await do_set_task(session, task, now, context.people, new, actor=None, why=draft.why)
+    await session.flush()  # creating looks for it
 
 
 def _task_of(each: DueLamp, now: datetime) -> TaskDraft:

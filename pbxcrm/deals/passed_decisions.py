@@ -1,5 +1,6 @@
 """A decision about a colleague's deal or client is passed to that colleague as a task with the reason."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, or_
@@ -105,6 +106,28 @@ async def open_passed(session: AsyncSession, of: ColumnElement[bool]) -> list[Ta
         select(Task).where(of, passed, Task.status == TaskStatus.OPEN.value).order_by(col(Task.id))
     )
     return list(found.all())
+
+
+async def passed_about_callbacks(session: AsyncSession, callback_ids: Collection[int]) -> dict[int, list[Task]]:
+    """Open tasks by which somebody was asked to decide about these callbacks, by callback. Those that another transaction changes are left out."""
+    keys = {about_callback(what, each): each for each in callback_ids for what in ("close", "spam")}
+    if not keys:
+        return {}
+    found = await session.exec(
+        select(Task)
+        .where(col(Task.about).in_(keys), Task.status == TaskStatus.OPEN.value)
+        .order_by(col(Task.id))
+        .with_for_update(skip_locked=True)
+    )
+    passed: dict[int, list[Task]] = {}
+    for task in found.all():
+        passed.setdefault(keys[task.about], []).append(task)
+    return passed
+
+
+def about_callback(what: str, callback_id: int | None) -> str:
+    """The key (``Task.about``) of the task that asks to decide about a callback; ``what`` as for ``do_pass_on``."""
+    return f"passed:{what}:callback-{callback_id}"
 
 
 async def settle_lost(session: AsyncSession, entry: StageEntry) -> None:

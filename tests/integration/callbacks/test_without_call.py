@@ -254,6 +254,39 @@ async def test_a_lamp_goes_out_by_work_only(desk: CallbackDesk, result: R) -> No
     assert not await burns(desk)
 
 
+@pytest.mark.parametrize("escalated_first", [True, False])
+@pytest.mark.parametrize("result", [R.REACHED, R.DIDNT_REACH, R.WRONG_NUMBER, R.NOT_INTERESTED])
+async def test_what_is_passed_on_while_a_lamp_burns_leaves_the_manager_one_thing_to_do(
+    desk: CallbackDesk, result: R, escalated_first: bool
+) -> None:
+    """The task of the escalation says what the seller said, whichever of the two came first, and ends with the lamp."""
+    episode = await desk.miss()
+    await sweep(desk.database, LIT)
+    later = LIT + timedelta(minutes=25)
+    for escalates in (escalated_first, not escalated_first):
+        if escalates:
+            await sweep(desk.database, later)
+        else:
+            await say(desk, episode, result, at=later, without_call="wrote a message")
+            await say(desk, episode, result, at=later, without_call="they said it again")
+    (task,) = [each for each in await desk.rows(Task) if each.assignee_id == desk.office.id("maria")]
+    escalation = next(lamp for lamp in await desk.rows(Lamp) if lamp.is_escalation)
+    assert (task.kind, task.status, task.id) == ("control", "open", escalation.task_id)
+    assert (SAID[result] in task.title, "they said it again" in reasons.text(task.reason)) == (True, True)
+    assert [each["code"].split(".")[0] for each in task.reason["because"]][-1] == "escalation"
+    await say(desk, episode, result, "maria", at=later + timedelta(minutes=1), without_call="I know")
+    assert [each.status for each in await desk.rows(Task) if each.id == task.id] == ["done"]
+
+
+async def test_two_results_passed_on_before_the_escalation_are_one_task(desk: CallbackDesk) -> None:
+    episode = await desk.miss()
+    await sweep(desk.database, LIT)
+    await say(desk, episode, R.REACHED, at=LIT, without_call="wrote a message")
+    await say(desk, episode, R.WRONG_NUMBER, at=LIT, without_call="a fax")
+    (task,) = [each for each in await desk.rows(Task) if each.assignee_id == desk.office.id("maria")]
+    assert SAID[R.WRONG_NUMBER] in task.title
+
+
 async def test_a_call_puts_the_lamp_out(desk: CallbackDesk) -> None:
     await desk.miss()
     await sweep(desk.database, LIT)
