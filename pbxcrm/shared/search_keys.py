@@ -96,10 +96,15 @@ def _ways(words: Iterable[str]) -> list[list[str]]:
     After these readings stand those with other spellings of the words.
     """
     once = dict.fromkeys(words)
-    known = [(key, _key(f"{word}h")[:-1]) if word.endswith("c") else (key,) for word in once if (key := _key(word))]
+    known = [(key, _key(f"{word}h")[:-1]) if may_be_ch(word) else (key,) for word in once if (key := _key(word))]
     spelled = [ends if len(ends) > 1 else _spellings(ends[0]) for ends in known]
     ways = [*islice(product(*known), WAYS), *islice(product(*spelled), WAYS)]
     return [[key[:LONGEST_WORD] for key in way] for way in ways]
+
+
+def may_be_ch(word: str) -> bool:
+    """Whether the next letter that is typed may make a ``ch`` of the word's end; letters without a sound, as in ``cь``, stand between."""
+    return word.translate(_LATIN).endswith("c")
 
 
 def _spellings(key: str) -> tuple[str, ...]:
