@@ -14,7 +14,7 @@ from arq.worker import Worker
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from pbxcrm.checkpoints.sweep import sweep_lamps
+from pbxcrm.checkpoints.sweep import say_stopped, sweep_lamps
 from pbxcrm.files.queries import needed_hashes
 from pbxcrm.files.store import Store
 from pbxcrm.forms.mail_actions import MailPoll
@@ -33,6 +33,7 @@ CHECKPOINT_SECONDS = 1.0
 TIDY_SECONDS = 3600.0
 DIGEST_SECONDS = 10.0
 MAIL_SECONDS = 5.0
+GOODBYE_SECONDS = 2.0  # a database that is away must not keep a worker from stopping
 REDIS_REST = (0.5, 1.0, 2.0, 5.0)  # seconds of pause before arq is started again
 
 
@@ -63,15 +64,26 @@ class WorkLoop:
 
     async def run(self) -> None:
         """Run all tasks until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.relay.run())
-            tasks.create_task(self.relay.carry_leftovers())
-            tasks.create_task(self._each_second())
-            tasks.create_task(self._checkpoint())
-            tasks.create_task(self._tidy_each_hour())
-            tasks.create_task(self._send_digests())
-            tasks.create_task(self._read_mailboxes())
-            tasks.create_task(self._arq())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.relay.run())
+                tasks.create_task(self.relay.carry_leftovers())
+                tasks.create_task(self._each_second())
+                tasks.create_task(self._checkpoint())
+                tasks.create_task(self._tidy_each_hour())
+                tasks.create_task(self._send_digests())
+                tasks.create_task(self._read_mailboxes())
+                tasks.create_task(self._arq())
+        finally:
+            await self._say_goodbye()
+
+    async def _say_goodbye(self) -> None:
+        """So that doctor and status page need not wait for the canary to be late."""
+        try:
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await say_stopped(self.db, datetime.now(UTC))
+        except (SQLAlchemyError, PbxcrmError, OSError) as error:  # TimeoutError is one
+            log.debug("goodbye.failed", why=str(error))
 
     async def sweep(self) -> int:
         """Do what is due now; return how many jobs and lamps were done."""

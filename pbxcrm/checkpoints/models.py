@@ -198,6 +198,9 @@ class Pause(SQLModel, table=True):
     waits_for_approval: bool = False  # a pause longer than the limit does not count until a manager approves it
 
 
+STOPPED = "stopped"  # the beat of a worker that was stopped; the next sweep of any worker removes it
+
+
 class EngineBeat(SQLModel, table=True):
     """The last time when the engine was alive; the sweep updates it each minute."""
 

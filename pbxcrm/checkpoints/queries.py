@@ -18,7 +18,7 @@ from pbxcrm.checkpoints.access import (
     visible_escalations,
     visible_lamps,
 )
-from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, EngineBeat, Lamp, LampState, Subject
+from pbxcrm.checkpoints.models import STOPPED, Checkpoint, CheckpointStep, EngineBeat, Lamp, LampState, Subject
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.filters import of_login
 from pbxcrm.shared.conditions import equal
@@ -174,6 +174,11 @@ async def parked_count(session: AsyncSession, viewer: Viewer) -> int:
 async def last_beat(session: AsyncSession, name: str = "canary") -> datetime | None:
     """When the engine last updated its beat; None before the first time."""
     return (await session.exec(select(EngineBeat.beat_at).where(EngineBeat.name == name))).first()
+
+
+async def workers_stopped_at(session: AsyncSession) -> datetime | None:
+    """When the last worker was stopped; None while one runs, and where none has said good-bye."""
+    return await last_beat(session, STOPPED)
 
 
 def lamp_rank_of_deal() -> ColumnElement[int]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from traceback import format_tb
 
 import structlog
+from sqlalchemy import delete
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -17,7 +18,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from pbxcrm.checkpoints.context import EngineContext, load_engine
 from pbxcrm.checkpoints.lighting import say_lamp_changed
-from pbxcrm.checkpoints.models import EngineBeat, Lamp, LampState, Subject
+from pbxcrm.checkpoints.models import STOPPED, EngineBeat, Lamp, LampState, Subject
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.savepoints import savepoint
@@ -57,13 +58,22 @@ async def sweep_lamps(db: Database, now: datetime) -> int:
 
 
 async def beat(db: Database, now: datetime) -> None:
-    """Store each minute that the engine is alive."""
+    """Store each minute that the engine is alive; at once after a worker was stopped."""
     async with db.read() as session:
-        last = await session.get(EngineBeat, CANARY)
-    if last is not None and 0 <= (now - last.beat_at).total_seconds() < BEAT_SECONDS:
+        beats = {each.name: each.beat_at for each in (await session.exec(select(EngineBeat))).all()}
+    last = beats.get(CANARY)
+    if STOPPED not in beats and last is not None and 0 <= (now - last).total_seconds() < BEAT_SECONDS:
         return
     async with db.write() as session:
         await session.merge(EngineBeat(name=CANARY, beat_at=now))
+        if STOPPED in beats:
+            await session.exec(delete(EngineBeat).where(col(EngineBeat.name) == STOPPED))
+
+
+async def say_stopped(db: Database, now: datetime) -> None:
+    """Store that a worker stops: unless another one sweeps, no lamp lights from now on."""
+    async with db.write() as session:
+        await session.merge(EngineBeat(name=STOPPED, beat_at=now))
 
 
 async def _anything_due(db: Database, now: datetime) -> bool:

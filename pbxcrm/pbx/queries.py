@@ -18,6 +18,10 @@ async def pbx_statuses(session: AsyncSession) -> list[PbxStatus]:
 
 
 async def is_listened_to_here(session: AsyncSession, now: datetime) -> bool:
-    """Whether a listener runs on this machine."""
-    here = col(PbxJournal.host) == cut(socket.gethostname(), PbxJournal.host), col(PbxJournal.seen_at) > now - ALIVE
+    """Whether a listener runs on this machine; one that was stopped has given up its journal."""
+    here = (
+        col(PbxJournal.owner) != "",
+        col(PbxJournal.host) == cut(socket.gethostname(), PbxJournal.host),
+        col(PbxJournal.seen_at) > now - ALIVE,
+    )
     return (await session.exec(select(PbxJournal.journal).where(*here).limit(1))).first() is not None

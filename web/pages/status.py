@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.calls.unmapped_phones import UnmappedEndpoint, unmapped_endpoints
-from pbxcrm.checkpoints.queries import last_beat, parked_count
+from pbxcrm.checkpoints.queries import last_beat, parked_count, workers_stopped_at
 from pbxcrm.forms.queries import load_forms, load_mailboxes
 from pbxcrm.notices.queries import troubled_digests
 from pbxcrm.pbx.models import PbxStatus
@@ -74,10 +74,11 @@ async def _lamps(request: Request) -> list[StatusFinding]:
     try:
         async with parts(request).db.read() as session:
             beat, count = await last_beat(session), await parked_count(session, viewer(request))
+            stopped = await workers_stopped_at(session)
     except SQLAlchemyError:
         return []  # the check of the database reports this
     name = _("Lamps")
-    if beat is None or now(request) - beat > BEAT_LATE:
+    if beat is None or stopped is not None or now(request) - beat > BEAT_LATE:
         text = _("None has been looked at since {time}: is a worker running?").format(
             time=day_time(beat) if beat is not None else _("the first start")
         )

@@ -14,7 +14,7 @@ from pbxcrm.calls.models import Call
 from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.calls.unmapped_phones import unmapped_endpoints
 from pbxcrm.checkpoints.models import Lamp, Subject
-from pbxcrm.checkpoints.queries import last_beat, parked_lamps
+from pbxcrm.checkpoints.queries import last_beat, parked_lamps, workers_stopped_at
 from pbxcrm.files.queries import missing_files
 from pbxcrm.files.store import Store
 from pbxcrm.notices.queries import troubled_digests
@@ -100,11 +100,15 @@ async def check_checkpoints(db: Database, now: datetime) -> list[Finding]:
     """Check that lamps light: when the canary last fired, and which lamps are parked."""
     async with db.read() as session:
         beat, parked = await last_beat(session), await parked_lamps(session)
+        stopped = await workers_stopped_at(session)
         calendars = await load_calendars(session, await load_directory(session))
     if beat is None:
         found = [
             odd("The canary checkpoint has never fired.", "Start pbxcrm (or a worker): no lamp lights without it.")
         ]
+    elif stopped is not None:
+        todo = "Start pbxcrm run (or pbxcrm work)."
+        found = [bad(f"No lamp lights: no worker runs; it was stopped {_words(now - stopped)} ago.", todo)]
     elif now - beat > timedelta(minutes=BEAT_MINUTES):
         minutes = round((now - beat).total_seconds() / 60)
         todo = "Look whether a worker runs, and into its log: no lamp lights meanwhile."

@@ -67,7 +67,7 @@ async def check_lookups(settings: Settings) -> list[Finding]:
         todo = "Stop it, or set PBXCRM_AGI_BIND to a free port, here and in the dialplan."
         return [bad(f"Another program has the port {place}: the dialplan is not answered who calls.", todo)]
     if found is WhoAnswers.NOBODY:
-        todo = "Check PBXCRM_AGI_BIND: the listener's log says agi.port_taken with the reason."
+        todo = "If a listener runs, check PBXCRM_AGI_BIND: its log says agi.port_taken with the reason."
         return [bad(f"Nobody answers the dialplan at {place}.", todo)]
     return []  # this machine may not ask
 

@@ -13,6 +13,7 @@ from sqlmodel import col, select
 from pbxcrm.calendars.actions import CalendarChange, change_calendar, create_calendar
 from pbxcrm.calendars.models import CalendarDay, CalendarSpan
 from pbxcrm.checkpoints.models import LampState
+from pbxcrm.checkpoints.sweep import say_stopped
 from pbxcrm.people.models import Team
 from pbxcrm.shared.settings import Settings
 from pbxcrm.upkeep.doctor.data import check_checkpoints
@@ -106,6 +107,8 @@ async def test_doctor_readiness_and_metrics_say_when_the_canary_last_fired(
     doctor, _, gauge = await said()
     assert "fired 20 min ago" in doctor
     assert gauge.endswith(" 1200.0")
+    await say_stopped(desk.database, DUE + 20 * MINUTE)
+    assert (await said())[0] == "No lamp lights: no worker runs; it was stopped 1 min ago."
     await desk.sweep(DUE - 39 * MINUTE)  # the clock was set back an hour: it beats by the new time at once
     now = DUE - 39 * MINUTE
     assert "fired 0 s ago" in (await said())[0]

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from ami.simulator import Simulator
 from pbxcrm.calls.models import Call, CallLeg
-from pbxcrm.cli.doctor import check_pbx
+from pbxcrm.cli.doctor import check_dialplan, check_pbx
+from pbxcrm.pbx import leases
 from pbxcrm.pbx.models import PbxJournal, PbxStatus
 from pbxcrm.people.actions import add_user
 from pbxcrm.people.passwords import hash_password
@@ -26,6 +28,7 @@ from pbxcrm.shared.timers import set_timer
 from pbxcrm.upkeep import health
 from pbxcrm.upkeep.doctor import data, machine
 from pbxcrm.upkeep.doctor.findings import Finding, Mark
+from tests.asterisk.server import free_port
 from tests.fakes.ami_server import Action, FakeAmiServer, error, success
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -137,6 +140,19 @@ async def test_what_the_listener_said_is_put_into_words(
     await status(database, **values)
     with_pbx = settings.model_copy(update={"pbxs": (Pbx(ami_url="ami://u:p@h"),)})
     assert says in the_only(await data.check_listeners(database, with_pbx, NOW), mark)
+
+
+async def test_a_listener_that_was_stopped_is_not_asked_for_the_dialplan(
+    database: Database, settings: Settings
+) -> None:
+    """That nobody answers follows from that nobody listens, which is said; the port is not the reason."""
+    async with database.write() as session:
+        await leases.open_journal(session, "default", "j", "me", is_new=True)
+    unheard = settings.model_copy(update={"agi_bind": f"127.0.0.1:{free_port(socket.SOCK_STREAM)}"})
+    assert "Nobody answers" in the_only(await check_dialplan(database, unheard, datetime.now(UTC)), Mark.BAD)
+    async with database.write() as session:
+        await leases.release_lease(session, "default", "me")
+    assert await check_dialplan(database, unheard, datetime.now(UTC)) == []
 
 
 async def test_no_listener_and_no_pbx_are_said(database: Database, settings: Settings) -> None:

@@ -14,6 +14,7 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from structlog.testing import capture_logs
 
+from pbxcrm.checkpoints.queries import workers_stopped_at
 from pbxcrm.people.models import FailedLogin
 from pbxcrm.shared import events, redis_server, relay, timers
 from pbxcrm.shared.db import Database
@@ -117,6 +118,25 @@ async def test_deadlines_fire_while_redis_is_killed_and_hints_come_when_it_is_ba
         await until(lambda: outbox_empty(database))
         await fire(database, "again")
         await until(lambda: all_done(database))
+
+
+async def test_a_worker_that_is_stopped_says_so_and_another_takes_it_back(database: Database, redis_url: str) -> None:
+    async def stopped() -> datetime | None:
+        async with database.read() as session:
+            return await workers_stopped_at(session)
+
+    async def runs() -> bool:
+        return await stopped() is None
+
+    began = datetime.now(UTC)
+    async with Redis.from_url(redis_url) as redis:
+        async with working(WorkLoop(database, relay_of(database, redis), redis_url)):
+            async with working(WorkLoop(database, relay_of(database, redis), redis_url)):
+                assert await runs()
+            await until(runs)
+        at = await stopped()
+    assert at is not None
+    assert at >= began
 
 
 @pytest.mark.usefixtures("_counts")

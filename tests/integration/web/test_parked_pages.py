@@ -8,7 +8,7 @@ from sqlmodel import col, select
 
 from pbxcrm.calendars.models import Calendar
 from pbxcrm.checkpoints.models import EngineBeat, Lamp
-from pbxcrm.checkpoints.sweep import sweep_lamps
+from pbxcrm.checkpoints.sweep import say_stopped, sweep_lamps
 from pbxcrm.deals.seed import seed
 from pbxcrm.shared.db import Database
 from tests.integration.web.conftest import Browsers, Clock
@@ -94,6 +94,10 @@ async def test_the_status_page_says_when_no_lamp_has_been_looked_at(
     assert "None has been looked at since the first start" in (await admin.get("/status")).text
     async with database.write() as session:
         session.add(EngineBeat(name="canary", beat_at=clock()))
+    assert "They light" in (await admin.get("/status")).text
+    await say_stopped(database, clock())
+    assert "None has been looked at since" in (await admin.get("/status")).text
+    await sweep_lamps(database, clock())
     assert "They light" in (await admin.get("/status")).text
     clock.forward(minutes=4)
     assert "None has been looked at since" in (await admin.get("/status")).text
