@@ -10,15 +10,14 @@ from pbxcrm.callbacks import reasons as callbacks
 from pbxcrm.callbacks.access import CALLBACK_OF_NUMBER
 from pbxcrm.callbacks.actions import (
     accept_callback,
-    adopt_callbacks,
     dismiss_callbacks,
     forget_line,
     reassign_callback,
-    release_callbacks,
 )
 from pbxcrm.callbacks.give_back_actions import give_back_callback, remember_callback
 from pbxcrm.callbacks.merge_actions import merge_callbacks, unmerge_callbacks
 from pbxcrm.callbacks.models import Episode
+from pbxcrm.callbacks.number_actions import adopt_callbacks, release_callbacks
 from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.callbacks.special_numbers import reopen_callbacks
 from pbxcrm.callbacks.timers import HANDLERS as CALLBACK_TIMERS

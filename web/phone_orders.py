@@ -11,6 +11,7 @@ from pbxcrm.phone.models import CommandStatus, PhoneCommand
 from pbxcrm.phone.order_source import wake
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.numbers import format_for_people
+from pbxcrm.shared.reasons import filled
 from web.forms import Form
 from web.i18n import gettext as _
 from web.parts import now, parts, viewer
@@ -50,7 +51,7 @@ def said_of(command: PhoneCommand) -> str:
     """The state of a command, in words."""
     number = format_for_people(command.client_number or command.target)
     if is_trouble(command):
-        return _(REPORTS.get(command.error_code, "{why}")).format_map(_Blank(command.error_params))
+        return filled(_(REPORTS.get(command.error_code, "{why}")), command.error_params)
     if command.status == CommandStatus.ASKED:
         text = _("Calling {number}: your phone {extension} rings first, pick it up.")
         return text.format(number=number, extension=command.extension)
@@ -62,8 +63,3 @@ def said_of(command: PhoneCommand) -> str:
 def is_trouble(command: PhoneCommand) -> bool:
     """Whether the command failed so that the person must be told why."""
     return command.status in {CommandStatus.FAILED, CommandStatus.EXPIRED}
-
-
-class _Blank(dict[str, str]):
-    def __missing__(self, key: str) -> str:
-        return ""

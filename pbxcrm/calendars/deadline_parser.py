@@ -53,7 +53,7 @@ _GLUED = re.compile(r"([0-9]+(?:[.,][0-9]{1,2})?)([^\W\d_]+)")
 _YEAR = re.compile(r"20[0-9]{2}")
 
 
-class _Words:
+class _DeadlineWords:
     """The words of a deadline. A place outside is an empty word."""
 
     def __init__(self, words: Sequence[str]) -> None:
@@ -71,7 +71,7 @@ def read_deadline(text: str, now: datetime, working: WorkingTime, zone: tzinfo |
 
     ``zone``: time zone of the person who types, for clock times; None: the calendar's.
     """
-    words = _Words(_split(text))
+    words = _DeadlineWords(_split(text))
     if not len(words) or len(text) > LONGEST:
         return None
     of_typist = zone or working.timezone
@@ -109,7 +109,7 @@ def _unit(word: str) -> str:
     return UNITS.get(word, "hours" if word == HOUR_OR_YEAR else "")
 
 
-def _read(words: _Words, said: SaidDeadline) -> SaidDeadline | None:
+def _read(words: _DeadlineWords, said: SaidDeadline) -> SaidDeadline | None:
     at = 0
     while at < len(words):
         step = next((step for reader in _READERS if (step := reader(said, words, at))), 0)
@@ -122,7 +122,7 @@ def _read(words: _Words, said: SaidDeadline) -> SaidDeadline | None:
 # Each reader returns how many words it has understood at this place, 0 for none.
 
 
-def _within(said: SaidDeadline, words: _Words, at: int) -> int:
+def _within(said: SaidDeadline, words: _DeadlineWords, at: int) -> int:
     if words[at] in DURING and _unit(words[day_at := at + 1 + (words[at + 1] == "the")]) == "days":
         said.day = said.today
         return day_at - at + 1
@@ -132,7 +132,7 @@ def _within(said: SaidDeadline, words: _Words, at: int) -> int:
     return 0
 
 
-def _half(said: SaidDeadline, words: _Words, at: int) -> int:
+def _half(said: SaidDeadline, words: _DeadlineWords, at: int) -> int:
     word, following = words[at], words[at + 1]
     if word in HALF:
         after = at + 2 if following in AT | AFTERWARDS else at + 1
@@ -157,7 +157,7 @@ def _half(said: SaidDeadline, words: _Words, at: int) -> int:
     return 0
 
 
-def _number(said: SaidDeadline, words: _Words, at: int) -> int:
+def _number(said: SaidDeadline, words: _DeadlineWords, at: int) -> int:
     word, following = words[at], words[at + 1]
     if word in ONE:
         if _is_unit(following):
@@ -176,7 +176,7 @@ def _number(said: SaidDeadline, words: _Words, at: int) -> int:
     return unit_at - at + 1
 
 
-def _one_unit(said: SaidDeadline, words: _Words, at: int) -> int:
+def _one_unit(said: SaidDeadline, words: _DeadlineWords, at: int) -> int:
     """``через неделю``; ``в час`` is a time of day."""
     if said.shift is not None and not said.ahead and _is_unit(words[at]):
         _add(said, 1, "years" if words[at] == HOUR_OR_YEAR else words[at])
@@ -193,7 +193,7 @@ def _add(said: SaidDeadline, number: float, unit: str) -> None:
     said.shift[meaning] = said.shift.get(meaning, 0) + number
 
 
-def _end(said: SaidDeadline, words: _Words, at: int) -> int:
+def _end(said: SaidDeadline, words: _DeadlineWords, at: int) -> int:
     """``end of the week``, ``до кінця наступного місяця``, ``by the end of Friday``."""
     if words[at] not in END:
         return 0
@@ -209,7 +209,7 @@ def _end(said: SaidDeadline, words: _Words, at: int) -> int:
     return after - at + 1 if unit == "days" and not ahead else 1
 
 
-def _next(said: SaidDeadline, words: _Words, at: int) -> int:
+def _next(said: SaidDeadline, words: _DeadlineWords, at: int) -> int:
     word, unit = words[at], _unit(words[at])
     if word in NEXT:
         said.ahead = True
@@ -240,7 +240,7 @@ def _next(said: SaidDeadline, words: _Words, at: int) -> int:
     return 1
 
 
-def _day(said: SaidDeadline, words: _Words, at: int) -> int:
+def _day(said: SaidDeadline, words: _DeadlineWords, at: int) -> int:
     word, following = words[at], words[at + 1]
     if word in NOW:
         said.is_now = True
@@ -268,7 +268,7 @@ def _day(said: SaidDeadline, words: _Words, at: int) -> int:
     return 0
 
 
-def _date(said: SaidDeadline, words: _Words, at: int) -> int:
+def _date(said: SaidDeadline, words: _DeadlineWords, at: int) -> int:
     word, following = words[at], words[at + 1]
     if iso := _ISO.fullmatch(word):
         said.day = date(int(iso[1]), int(iso[2]), int(iso[3]))
@@ -299,7 +299,7 @@ def _date(said: SaidDeadline, words: _Words, at: int) -> int:
     return 0
 
 
-def _part(said: SaidDeadline, words: _Words, at: int) -> int:
+def _part(said: SaidDeadline, words: _DeadlineWords, at: int) -> int:
     meaning = PARTS.get(words[at])
     if meaning is None:
         return 0
@@ -308,7 +308,7 @@ def _part(said: SaidDeadline, words: _Words, at: int) -> int:
     return 1
 
 
-def _clock(said: SaidDeadline, words: _Words, at: int) -> int:
+def _clock(said: SaidDeadline, words: _DeadlineWords, at: int) -> int:
     found = _TIME.fullmatch(words[at])
     if found is None or said.minute is not None:
         return 0
@@ -328,7 +328,7 @@ def _clock(said: SaidDeadline, words: _Words, at: int) -> int:
     return step + _half_of_day(said, words, at + step)
 
 
-def _half_of_day(said: SaidDeadline, words: _Words, at: int) -> int:
+def _half_of_day(said: SaidDeadline, words: _DeadlineWords, at: int) -> int:
     """``дня`` or ``ночи`` after a time."""
     if words[at] in BY_DAY:
         said.part = "afternoon"
@@ -339,11 +339,11 @@ def _half_of_day(said: SaidDeadline, words: _Words, at: int) -> int:
     return 0
 
 
-def _filler(said: SaidDeadline, words: _Words, at: int) -> int:
+def _filler(said: SaidDeadline, words: _DeadlineWords, at: int) -> int:
     return 1 if words[at] in FILLERS else 0
 
 
-_READERS: tuple[Callable[[SaidDeadline, _Words, int], int], ...] = (
+_READERS: tuple[Callable[[SaidDeadline, _DeadlineWords, int], int], ...] = (
     _within,
     _half,
     _number,

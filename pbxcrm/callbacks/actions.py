@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, and_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, check, decides_for
+from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.audience import audience_of_asked, audience_of_episode
 from pbxcrm.callbacks.models import Episode, EpisodeCall, EpisodeStatus
@@ -25,7 +25,7 @@ from pbxcrm.callbacks.queries import (
     open_episodes,
     open_episodes_of_number,
 )
-from pbxcrm.callbacks.rules import about_episode, client_keys, clock_of_callback
+from pbxcrm.callbacks.rules import about_episode, clock_of_callback
 from pbxcrm.calls.models import Call
 from pbxcrm.checkpoints.context import EngineContext
 from pbxcrm.checkpoints.deal_facts import NEXT_ATTEMPT
@@ -41,7 +41,7 @@ from pbxcrm.contacts.models import NumberKind
 from pbxcrm.deals.actions import do_assign_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.passed_decisions import about_callback, do_settle_passed
-from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.people.directory import Directory
 from pbxcrm.people.models import User
 from pbxcrm.shared.core_sql import add_new, add_rows
 from pbxcrm.shared.errors import Invalid
@@ -309,44 +309,6 @@ async def do_give(
     deal = await lock_row(session, Deal, episode.deal_id) if episode.deal_id is not None else None
     if deal is not None and deal.closed_at is None and deal.responsible_id in {before, None}:
         await do_assign_deal(session, deal, to.id, now, actor=viewer, people=people, why=why)
-
-
-async def adopt_callbacks(session: AsyncSession, viewer: Viewer, contact_id: int, number: str, now: datetime) -> None:
-    """Link the open callback of the number to the contact. If the contact has one already, both stay until a talk closes them.
-
-    A callback that the viewer may not change is left alone.
-    """
-    key, people = f"contact:{contact_id}", await load_directory(session)
-    for mine in await open_episodes(session, [f"number:{number}"]):
-        if not decides_for(viewer, mine.owner_id, people):
-            continue
-        mine.contact_id = contact_id
-        if not await open_episodes(session, [key]):
-            mine.client_key = key
-        mine.version += 1
-        await say_episode_changed(session, mine, now, people)
-
-
-async def release_callbacks(
-    session: AsyncSession,
-    _viewer: Viewer,
-    contact_id: int,
-    number: str,
-    given: Mapping[str, Sequence[int]],
-    now: datetime,
-) -> None:
-    """Undo ``adopt_callbacks`` for those of ``given`` that this contact still has: the number's next missed call finds an open one."""
-    people = await load_directory(session)
-    (key,) = client_keys(number, (), "")
-    for episode_id in given.get("episodes.contact_id", ()):
-        episode = await lock_row(session, Episode, episode_id)
-        if episode.contact_id != contact_id:
-            continue
-        episode.contact_id = None
-        if episode.client_key == f"contact:{contact_id}" and not await open_episodes(session, [key]):
-            episode.client_key = key
-        episode.version += 1
-        await say_episode_changed(session, episode, now, people)
 
 
 async def dismiss_callbacks(

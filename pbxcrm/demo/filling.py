@@ -25,8 +25,8 @@ from pbxcrm.deals.funnel_templates import DAY
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind
 from pbxcrm.deals.pipeline_actions import change_stage, create_pipeline
 from pbxcrm.deals.pipeline_drafts import PipelineChange, StageChange
-from pbxcrm.demo.history import History, Office
-from pbxcrm.demo.people import COLLEAGUES, MANAGERS, PEOPLE, Person
+from pbxcrm.demo.history import DemoOffice, History
+from pbxcrm.demo.people import COLLEAGUES, MANAGERS, PEOPLE, DemoPerson
 from pbxcrm.demo.samples import SAMPLES, Sample
 from pbxcrm.demo.stories import DEALS, GOES_ON, PipelineShape, StageShape, Storyteller
 from pbxcrm.notes.actions import add_note
@@ -92,7 +92,7 @@ async def _light(db: Database, at: datetime) -> None:
     await sweep_lamps(db, at)
 
 
-async def _add(session: AsyncSession, person: Person, password_hash: str, at: datetime) -> Viewer:
+async def _add(session: AsyncSession, person: DemoPerson, password_hash: str, at: datetime) -> Viewer:
     user = await add_user(
         session,
         login=person.login,
@@ -131,7 +131,7 @@ async def _pipelines(session: AsyncSession, admin: Viewer, at: datetime) -> dict
     return shapes
 
 
-async def _office(session: AsyncSession, viewers: dict[str, Viewer], settings: Settings, at: datetime) -> Office:
+async def _office(session: AsyncSession, viewers: dict[str, Viewer], settings: Settings, at: datetime) -> DemoOffice:
     checkpoints = await session.exec(
         select(Checkpoint.stage_id, Checkpoint.id).where(
             Checkpoint.trigger == TriggerKind.STAGE.value, col(Checkpoint.stage_id).is_not(None)
@@ -139,7 +139,7 @@ async def _office(session: AsyncSession, viewers: dict[str, Viewer], settings: S
     )
     stages = (await session.exec(select(Stage))).all()
     calendars = await load_calendars(session, await load_directory(session))
-    return Office(
+    return DemoOffice(
         ids={login: viewer.user_id for login, viewer in viewers.items()},
         names={login: viewer.name for login, viewer in viewers.items()},
         stage_names={stage.id or 0: stage.name for stage in stages},

@@ -42,7 +42,7 @@ TRUNK, DID = "operator", "+380443330100"  # the line and the number by which the
 
 
 @dataclass(frozen=True, slots=True)
-class Office:
+class DemoOffice:
     """What the rows refer to. ``checkpoints``: stage id -> the id of its checkpoint."""
 
     ids: Mapping[str, int]  # user ids by login
@@ -65,7 +65,7 @@ class _ToldCall:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lit:
+class _OldLamp:
     """A lamp that is out. ``minutes``: working minutes from the start of its clock."""
 
     story: DealStory
@@ -90,7 +90,7 @@ _OF_EPISODE = insert(_EPISODE_CALLS)
 class History:
     """Writes stories in batches, each in the order in which its tables refer to each other."""
 
-    def __init__(self, session: AsyncSession, office: Office) -> None:
+    def __init__(self, session: AsyncSession, office: DemoOffice) -> None:
         self._session = session
         self._office = office
         self._contacts: dict[str, int] = {}  # id by number
@@ -327,14 +327,14 @@ class History:
 
     async def _lamps(self, stories: Sequence[DealStory], deals: Sequence[int], moves: Sequence[Sequence[int]]) -> None:
         """The lamps of stays that are over, as the engine's own rule says that they lit; each with the task that it gave."""
-        lamps: list[_Lit] = []
+        lamps: list[_OldLamp] = []
         for story, deal_id, into in zip(stories, deals, moves, strict=True):
             for stay, move_id in zip(story.stays, into, strict=False):  # the last move goes to the end
                 lamps += self._lit(story, stay, deal_id, move_id)
         tasks = await self._insert(Task, [self._lamp_task(lamp) for lamp in lamps])
         await self._insert(Lamp, [self._lamp(lamp, task_id) for lamp, task_id in zip(lamps, tasks, strict=True)])
 
-    def _lit(self, story: DealStory, stay: StayStory, deal_id: int, move_id: int) -> list["_Lit"]:
+    def _lit(self, story: DealStory, stay: StayStory, deal_id: int, move_id: int) -> list["_OldLamp"]:
         norm = stay.stage.norm
         if norm is None or stay.left_at is None or stay.stage.id not in self._office.checkpoints:
             return []
@@ -344,15 +344,15 @@ class History:
             if call.talk >= TALK_COUNTS and stay.entered_at <= call.at < stay.left_at
         ]
         lit = would_light(Stay(stay.entered_at, stay.left_at, works), self._office.working, (norm, PAUSE))
-        found: list[_Lit] = []
+        found: list[_OldLamp] = []
         for nth, each in enumerate(lit):
             clock, minutes = f"m{move_id}:history{nth}", norm
             if each.step:  # as ``checkpoints.rules`` names the steps that follow
                 clock, minutes = f"{found[-1].entry}/{int(found[-1].lamp.lit_at.timestamp())}", PAUSE
-            found.append(_Lit(story, deal_id, stay.stage, clock, each, minutes, stay.left_at))
+            found.append(_OldLamp(story, deal_id, stay.stage, clock, each, minutes, stay.left_at))
         return found
 
-    def _lamp(self, lit: "_Lit", task_id: int) -> dict[str, object]:
+    def _lamp(self, lit: "_OldLamp", task_id: int) -> dict[str, object]:
         at, owner = lit.lamp.lit_at, self._office.ids[lit.story.seller]
         return {
             "checkpoint_id": self._office.checkpoints[lit.stage.id],
@@ -377,21 +377,21 @@ class History:
             "is_escalation": bool(lit.lamp.step),
         }
 
-    def _asked(self, lit: "_Lit") -> int:
+    def _asked(self, lit: "_OldLamp") -> int:
         seller = lit.story.seller
         return self._office.ids[MANAGERS[TEAM_OF_SELLER[seller]] if lit.lamp.step else seller]
 
-    def _why_lit(self, lit: "_Lit") -> Reason:
+    def _why_lit(self, lit: "_OldLamp") -> Reason:
         if lit.lamp.step:
             return reason("lamp.later", norm=lit.minutes)
         return reason("lamp.stage", norm=lit.minutes, stage=self._office.stage_names[lit.stage.id])
 
-    def _why_out(self, lit: "_Lit") -> Reason:
+    def _why_out(self, lit: "_OldLamp") -> Reason:
         if lit.lamp.out_at is None:
             return reason("lamp.out_moved")
         return reason("lamp.out_talked", who=self._office.names[lit.story.seller])
 
-    def _lamp_task(self, lit: "_Lit") -> dict[str, object]:
+    def _lamp_task(self, lit: "_OldLamp") -> dict[str, object]:
         """The task of a lamp that is out."""
         stage, title, why = self._office.stage_names[lit.stage.id], lit.story.title, self._why_out(lit)
         said = reason("task.lamp_stage", title=title, stage=stage)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class DemoPerson:
     """A member of the sample company."""
 
     login: str
@@ -18,27 +18,27 @@ SALES, WHOLESALE, SERVICE = "Sales", "Wholesale", "Service"
 
 #: Who can log in; their passwords are shown at the first start. The phones of ``SALES`` are those of the simulated PBX.
 PEOPLE = (
-    Person("olena", "Olena Kovalenko", "seller", ("101",), SALES),
-    Person("taras", "Taras Shevchuk", "seller", ("102",), SALES),
-    Person("iryna", "Iryna Bondar", "seller", ("103",), SALES),  # answers at the front desk
-    Person("maksym", "Maksym Lysenko", "manager", ("104",), SALES),
-    Person("daria", "Daria Melnyk", "qc"),
-    Person("admin", "Administrator", "admin"),
+    DemoPerson("olena", "Olena Kovalenko", "seller", ("101",), SALES),
+    DemoPerson("taras", "Taras Shevchuk", "seller", ("102",), SALES),
+    DemoPerson("iryna", "Iryna Bondar", "seller", ("103",), SALES),  # answers at the front desk
+    DemoPerson("maksym", "Maksym Lysenko", "manager", ("104",), SALES),
+    DemoPerson("daria", "Daria Melnyk", "qc"),
+    DemoPerson("admin", "Administrator", "admin"),
 )
 
 #: Their colleagues, whose password nobody knows until an administrator sets one.
 COLLEAGUES = (
-    Person("bohdan", "Bohdan Tkachuk", "seller", ("111",), SALES),
-    Person("sofia", "Sofia Marchenko", "seller", ("112",), WHOLESALE),
-    Person("roman", "Roman Hnatiuk", "seller", ("113",), WHOLESALE),
-    Person("kateryna", "Kateryna Polishchuk", "seller", ("114",), WHOLESALE),
-    Person("dmytro", "Dmytro Kravets", "seller", ("115",), WHOLESALE),
-    Person("yulia", "Yulia Moroz", "seller", ("116",), SERVICE),
-    Person("petro", "Petro Zaichenko", "seller", ("117",), SERVICE),
-    Person("nadia", "Nadia Romanenko", "seller", ("118",), SERVICE),
-    Person("vasyl", "Vasyl Dziuba", "seller", ("119",), SERVICE),
-    Person("larysa", "Larysa Savchuk", "manager", ("121",), WHOLESALE),
-    Person("viktor", "Viktor Yarema", "manager", ("122",), SERVICE),
+    DemoPerson("bohdan", "Bohdan Tkachuk", "seller", ("111",), SALES),
+    DemoPerson("sofia", "Sofia Marchenko", "seller", ("112",), WHOLESALE),
+    DemoPerson("roman", "Roman Hnatiuk", "seller", ("113",), WHOLESALE),
+    DemoPerson("kateryna", "Kateryna Polishchuk", "seller", ("114",), WHOLESALE),
+    DemoPerson("dmytro", "Dmytro Kravets", "seller", ("115",), WHOLESALE),
+    DemoPerson("yulia", "Yulia Moroz", "seller", ("116",), SERVICE),
+    DemoPerson("petro", "Petro Zaichenko", "seller", ("117",), SERVICE),
+    DemoPerson("nadia", "Nadia Romanenko", "seller", ("118",), SERVICE),
+    DemoPerson("vasyl", "Vasyl Dziuba", "seller", ("119",), SERVICE),
+    DemoPerson("larysa", "Larysa Savchuk", "manager", ("121",), WHOLESALE),
+    DemoPerson("viktor", "Viktor Yarema", "manager", ("122",), SERVICE),
 )
 MANAGERS = {person.team: person.login for person in (*PEOPLE, *COLLEAGUES) if person.role == "manager" and person.team}
 

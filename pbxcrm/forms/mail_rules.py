@@ -152,7 +152,7 @@ def _lines(text: str) -> str:
     return kept[:LONGEST_TEXT]
 
 
-class _Words(HTMLParser):
+class _MailWords(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.parts: list[str] = []
@@ -175,7 +175,7 @@ class _Words(HTMLParser):
 
 def words_of_html(html: str) -> str:
     """The words that a reader of the page would see, a line per block."""
-    words = _Words()
+    words = _MailWords()
     words.feed(html)
     words.close()
     return "".join(words.parts)

@@ -30,7 +30,7 @@ NOBODY, CALLBACKS, NO_STAGE = N_("Nobody"), N_("Callbacks"), N_("No stage")
 
 
 @dataclass(frozen=True, slots=True)
-class _Lit:
+class _LitLamp:
     """A lamp that lit in the period. ``went_on``: a later step of the same wait asked a manager. ``minutes``: working minutes until it
     was put out.
     """
@@ -61,7 +61,7 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
         until = lamp.out_at if lamp.state == LampState.OUT and is_reaction(lamp.out_reason) else None
         working = calendars.of_user(lamp.owner_id)
         lit.append(
-            _Lit(
+            _LitLamp(
                 lamp.owner_id,
                 lamp.stage_id,
                 lamp.callback_id,
@@ -77,7 +77,7 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
             )
         )
 
-    def key_of(each: _Lit) -> tuple[str, str]:
+    def key_of(each: _LitLamp) -> tuple[str, str]:
         if asked.by == "owner":
             return of_person(each.owner_id, people.name(each.owner_id), NOBODY)
         stage = funnel.stages.get(each.stage_id)
@@ -121,7 +121,7 @@ def _lit_then(viewer: Viewer, asked: Asked) -> Select[*tuple[Any, ...]]:
     return query.where(col(Deal.pipeline_id) == asked.pipeline_id) if asked.pipeline_id is not None else query
 
 
-def _line(key: str, name: str, lamps: Sequence[_Lit]) -> ReportLine:
+def _line(key: str, name: str, lamps: Sequence[_LitLamp]) -> ReportLine:
     first = [each for each in lamps if each.is_first]
     judged = [each for each in first if not each.is_out_by_rules]
     reactions = [each for each in first if each.minutes is not None]
@@ -144,7 +144,7 @@ def _line(key: str, name: str, lamps: Sequence[_Lit]) -> ReportLine:
     return ReportLine(key, name, values, behind)
 
 
-def _behind(each: _Lit) -> Behind:
+def _behind(each: _LitLamp) -> Behind:
     if each.callback_id is not None:
         return Behind("callback", each.callback_id, format_for_people(each.about) if each.about else "—", each.lit_at)
     return Behind("deal", each.deal_id or 0, each.about or "—", each.lit_at)

@@ -100,7 +100,7 @@ def sentences(
         sentence = ngettext(message.one, message.many, int(told) if told.isdecimal() else 0)
     else:
         sentence = _(message)
-    said = [sentence.format_map(_Blank(found.params))]
+    said = [filled(sentence, found.params)]
     for behind in found.because:
         said += sentences(behind, _, ngettext)
     return said
@@ -113,6 +113,11 @@ def text(
 ) -> str:
     """The ``sentences`` joined by spaces."""
     return " ".join(sentences(stored, _, ngettext))
+
+
+def filled(sentence: str, facts: Mapping[str, str]) -> str:
+    """The sentence with its facts; one that is missing leaves an empty place."""
+    return sentence.format_map(_Blank(facts))
 
 
 class _Blank(dict[str, str]):

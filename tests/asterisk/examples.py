@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.asterisk.leg import Leg
+from tests.asterisk.leg import PhoneLeg
 from tests.asterisk.manager import ManagerTap
-from tests.asterisk.phone import Phone, Trunk
+from tests.asterisk.phone import SipPhone, Trunk
 from tests.asterisk.server import AsteriskServer, explained, free_port
 
 EXAMPLES = Path(__file__).parent.parent.parent / "dialplan_examples"
@@ -22,11 +22,11 @@ class ExampleOffice:
     """The example office with its telephones registered, and our manager user logged in."""
 
     server: AsteriskServer
-    phones: dict[str, Phone]
+    phones: dict[str, SipPhone]
     trunk: Trunk
     manager: ManagerTap
 
-    async def ring(self, *numbers: str) -> list[Leg]:
+    async def ring(self, *numbers: str) -> list[PhoneLeg]:
         """Those phones are called and ring, one after the other, and everybody at the manager has been told so.
 
         Asterisk reads what several phones send in any order: an answer may overtake the ringing of another phone.
@@ -49,7 +49,7 @@ class ExampleOffice:
         """Every channel has gone."""
         await self.manager.settled()
 
-    async def _ring(self, number: str, leg: Leg) -> None:
+    async def _ring(self, number: str, leg: PhoneLeg) -> None:
         rung = self._rung(number)
         leg.ring()
         await self.manager.condition(lambda: self._rung(number) > rung)
@@ -95,7 +95,7 @@ async def example_office(
         files = example_files(version, sip=sip, ami=ami, trunk=trunk, crm=crm, agi=agi)
         server = await stack.enter_async_context(AsteriskServer(version, files, ami_port=ami, over_installed=True))
         stack.enter_context(explained(server))
-        phones = {n: Phone(n, f"127.0.0.{n}", pbx, f"change-me-{n}") for n in PHONES}
+        phones = {n: SipPhone(n, f"127.0.0.{n}", pbx, f"change-me-{n}") for n in PHONES}
         for phone in phones.values():
             await stack.enter_async_context(phone)
         await asyncio.gather(*(phone.register() for phone in phones.values()))

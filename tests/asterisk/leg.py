@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.asterisk.sip import Message, address, authorization, media_address, media_description, parameter
 
 if TYPE_CHECKING:
-    from tests.asterisk.phone import Phone
+    from tests.asterisk.phone import SipPhone
 
 PATIENCE = 30.0  # seconds that a condition may take before the test fails
 REASONS = {100: "Trying", 180: "Ringing", 200: "OK", 302: "Moved Temporarily", 480: "Temporarily Unavailable"}
@@ -16,10 +16,10 @@ REASONS |= {486: "Busy Here", 487: "Request Terminated", 603: "Decline"}
 SILENCE = b"\xff" * 160  # 20 ms of G.711 µ-law
 
 
-class Leg:
+class PhoneLeg:
     """A call as the phone sees it. ``status`` is the last answer the other side gave to our INVITE."""
 
-    def __init__(self, phone: "Phone", call_id: str, local: str, remote: str, target: str) -> None:
+    def __init__(self, phone: "SipPhone", call_id: str, local: str, remote: str, target: str) -> None:
         self.phone = phone
         self.call_id = call_id
         self.local = local
@@ -109,7 +109,7 @@ class Leg:
         """Blind transfer by REFER; returns when the PBX has accepted it."""
         await self._refer(f"<sip:{number}@{self.phone.pbx[0]}:{self.phone.pbx[1]}>")
 
-    async def transfer_to(self, consultation: "Leg") -> None:
+    async def transfer_to(self, consultation: "PhoneLeg") -> None:
         """Attended transfer: REFER with Replaces joins the other side of this leg with that of ``consultation``."""
         tags = (
             f"%3Bto-tag%3D{parameter(consultation.remote, 'tag')}%3Bfrom-tag%3D{parameter(consultation.local, 'tag')}"

@@ -9,9 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from tests.asterisk.leg import Leg
+from tests.asterisk.leg import PhoneLeg
 from tests.asterisk.manager import ManagerTap
-from tests.asterisk.phone import Phone, Trunk
+from tests.asterisk.phone import SipPhone, Trunk
 from tests.asterisk.server import AsteriskServer, free_port
 
 PHONES = ("101", "102", "103", "104", "106")  # 105 exists, but no telephone is registered there
@@ -54,11 +54,11 @@ type=aor
 
 
 @dataclass
-class Office:
+class AsteriskOffice:
     """What a scenario has to hand."""
 
     server: AsteriskServer
-    phones: dict[str, Phone]
+    phones: dict[str, SipPhone]
     trunk: Trunk
     boss: ManagerTap  # a connection that hears everything and gives orders
     technology: str = "PJSIP"
@@ -68,7 +68,7 @@ class Office:
         """People talk that long."""
         await asyncio.sleep(seconds)
 
-    async def answered(self, did: str, number: str, *others: str) -> tuple[Leg, Leg]:
+    async def answered(self, did: str, number: str, *others: str) -> tuple[PhoneLeg, PhoneLeg]:
         """A client calls that line and one phone answers; the two legs: the client's and the phone's."""
         client = await self.trunk.call_in(did)
         legs = await self.ringing(number, *others)
@@ -76,7 +76,7 @@ class Office:
         await client.wait_answered()
         return client, legs[0]
 
-    async def ringing(self, *numbers: str) -> list[Leg]:
+    async def ringing(self, *numbers: str) -> list[PhoneLeg]:
         """Those phones are called and ring, one after the other as far as the manager can tell."""
         legs = [await self.phones[number].incoming() for number in numbers]
         for number, leg in zip(numbers, legs, strict=True):
@@ -100,7 +100,7 @@ class Office:
         return [channel for channel in channels if channel.startswith(f"{self.technology}/{name}-")]
 
 
-def pjsip(sip_port: int, phones: dict[str, Phone], trunk: Trunk) -> str:
+def pjsip(sip_port: int, phones: dict[str, SipPhone], trunk: Trunk) -> str:
     """Endpoints whose contacts are the phones as they are bound now."""
     parts = [f"[udp]\ntype=transport\nprotocol=udp\nbind=127.0.0.1:{sip_port}\n"]
     for number in (*PHONES, ABSENT):
@@ -130,7 +130,7 @@ qualify=no
 """
 
 
-def chan_sip(sip_port: int, phones: dict[str, Phone], trunk: Trunk) -> str:
+def chan_sip(sip_port: int, phones: dict[str, SipPhone], trunk: Trunk) -> str:
     """The same for the old driver, which knows one address for a peer."""
     parts = [f"[general]\nudpbindaddr=127.0.0.1:{sip_port}\nallowguest=no\n"]
     for number in (*PHONES, ABSENT):
@@ -159,12 +159,12 @@ def manager(port: int, version: str) -> str:
 @asynccontextmanager
 async def running_office(
     version: str, technology: str = "PJSIP"
-) -> AsyncIterator[tuple[AsteriskServer, dict[str, Phone], Trunk]]:
+) -> AsyncIterator[tuple[AsteriskServer, dict[str, SipPhone], Trunk]]:
     """Phones first, then the Asterisk that knows where they are."""
     async with AsyncExitStack() as stack:
         pbx = ("127.0.0.1", free_port(socket.SOCK_DGRAM))
-        phones = {n: await stack.enter_async_context(Phone(n, f"127.0.0.{n}", pbx)) for n in PHONES}
-        phones[SOFTPHONE] = await stack.enter_async_context(Phone("106", "127.0.0.107", pbx))
+        phones = {n: await stack.enter_async_context(SipPhone(n, f"127.0.0.{n}", pbx)) for n in PHONES}
+        phones[SOFTPHONE] = await stack.enter_async_context(SipPhone("106", "127.0.0.107", pbx))
         trunk = await stack.enter_async_context(Trunk("trunk", "127.0.0.200", pbx))
         ami_port = free_port(socket.SOCK_STREAM)
         folder = files("tests.asterisk") / "office"

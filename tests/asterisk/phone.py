@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-from tests.asterisk.leg import Leg
+from tests.asterisk.leg import PhoneLeg
 from tests.asterisk.sip import Message, authorization, parameter
 
 PATIENCE = 60.0  # seconds that a condition may take before the test fails
 
 
-class Phone(asyncio.DatagramProtocol):
+class SipPhone(asyncio.DatagramProtocol):
     """One extension's telephone, or (see ``Trunk``) the world outside."""
 
     def __init__(self, number: str, ip: str, pbx: tuple[str, int], password: str = "") -> None:
@@ -25,8 +25,8 @@ class Phone(asyncio.DatagramProtocol):
         self.pbx = pbx
         self.password = password
         self.port = 0
-        self.legs: dict[str, Leg] = {}
-        self._incoming: asyncio.Queue[Leg] = asyncio.Queue()
+        self.legs: dict[str, PhoneLeg] = {}
+        self._incoming: asyncio.Queue[PhoneLeg] = asyncio.Queue()
         self._registering: asyncio.Queue[Message] = asyncio.Queue()
         self._transport: asyncio.DatagramTransport | None = None
 
@@ -74,7 +74,7 @@ class Phone(asyncio.DatagramProtocol):
         if answer.status != 200:
             raise AssertionError(f"phone {self.number} could not register: {answer.start}")
 
-    async def incoming(self, patience: float = PATIENCE) -> Leg:
+    async def incoming(self, patience: float = PATIENCE) -> PhoneLeg:
         """The next call that reaches this phone. It does not ring until it is told to."""
         async with asyncio.timeout(patience):
             return await self._incoming.get()
@@ -86,13 +86,13 @@ class Phone(asyncio.DatagramProtocol):
 
     async def call(
         self, number: str, *, caller: str | None = None, name: str = "", headers: Mapping[str, str] | None = None
-    ) -> Leg:
+    ) -> PhoneLeg:
         """Dial a number; returns as soon as the INVITE is out. ``caller`` and ``name`` are what the From says."""
         user = self.number if caller is None else caller
         shown = f'"{name}" ' if name else ""
         local = f"{shown}<sip:{user}@{self.ip}>;tag={secrets.token_hex(6)}"
         target = f"sip:{number}@{self.pbx[0]}:{self.pbx[1]}"
-        leg = Leg(self, f"{secrets.token_hex(12)}@{self.ip}", local, f"<{target}>", target)
+        leg = PhoneLeg(self, f"{secrets.token_hex(12)}@{self.ip}", local, f"<{target}>", target)
         self.legs[leg.call_id] = leg
         leg.invite(headers or {})
         return leg
@@ -122,7 +122,7 @@ class Phone(asyncio.DatagramProtocol):
 
     def _arrive(self, invite: Message) -> None:
         local = f"{invite.get('To')};tag={secrets.token_hex(6)}"
-        leg = Leg(self, invite.get("Call-ID"), local, invite.get("From"), invite.get("Contact"))
+        leg = PhoneLeg(self, invite.get("Call-ID"), local, invite.get("From"), invite.get("Contact"))
         self.legs[leg.call_id] = leg
         leg.receive(invite)
         self._incoming.put_nowait(leg)
@@ -137,11 +137,11 @@ def reply(request: Message, status: int, reason: str, to: str | None = None) -> 
     return Message(f"SIP/2.0 {status} {reason}", headers)
 
 
-class Trunk(Phone):
+class Trunk(SipPhone):
     """The telephone network: calls in with any number and name, answers what we dial out."""
 
     async def call_in(
         self, did: str, *, caller: str = "+380671112233", name: str = "", headers: Mapping[str, str] | None = None
-    ) -> Leg:
+    ) -> PhoneLeg:
         """A client dials one of our numbers."""
         return await self.call(did, caller=caller, name=name, headers=headers)

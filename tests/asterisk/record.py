@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.asterisk.manager import ManagerTap
-from tests.asterisk.office import SECRET, Office, running_office
-from tests.asterisk.phone import Phone, Trunk
+from tests.asterisk.office import SECRET, AsteriskOffice, running_office
+from tests.asterisk.phone import SipPhone, Trunk
 from tests.asterisk.server import AsteriskServer, explained
 from tests.asterisk.stories import calls_in, calls_out, harder, outside, programs, queues, together, transfers
 from tests.asterisk.stories.story import STORIES, Story
@@ -26,7 +26,7 @@ SCENARIOS = Path(__file__).parent.parent / "scenarios"
 
 
 @dataclass(frozen=True)
-class Recording:
+class StoryRecording:
     """One story, told to one manager user."""
 
     story: Story
@@ -39,7 +39,7 @@ class Recording:
 
 
 async def record(
-    recording: Recording, server: AsteriskServer, phones: dict[str, Phone], trunk: Trunk, technology: str
+    recording: StoryRecording, server: AsteriskServer, phones: dict[str, SipPhone], trunk: Trunk, technology: str
 ) -> bytes:
     """Drive the story once and return the stream; the PBX is at rest before and after."""
     async with (
@@ -47,7 +47,7 @@ async def record(
         ManagerTap(server.ami_port, recording.user, SECRET) as tap,
     ):
         try:
-            await recording.story.drive(Office(server, phones, trunk, boss, technology))
+            await recording.story.drive(AsteriskOffice(server, phones, trunk, boss, technology))
             await (tap.closed.wait() if recording.story.restarts else tap.settled())
         finally:
             for phone in (*phones.values(), trunk):
@@ -55,7 +55,7 @@ async def record(
         return bytes(tap.raw)
 
 
-def save(folder: Path, recording: Recording, stream: bytes, cel: str) -> None:
+def save(folder: Path, recording: StoryRecording, stream: bytes, cel: str) -> None:
     """Write the files; the truth comes from the story alone."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{recording.name}.ami").write_bytes(stream)
@@ -75,10 +75,13 @@ async def run(version: str, technology: str, names: list[str], *, with_cel: bool
     """Make those recordings (all without names); returns the names of those that failed."""
     stories = [story for story in STORIES.values() if technology in story.technologies]
     every = [
-        Recording(story, user) for story in stories for user in ("full", "least") if user == "full" or story.filtered
+        StoryRecording(story, user)
+        for story in stories
+        for user in ("full", "least")
+        if user == "full" or story.filtered
     ]
     if with_cel:
-        every = [Recording(story, "least", with_cel=True) for story in stories]
+        every = [StoryRecording(story, "least", with_cel=True) for story in stories]
     folder = f"cel-{version}" if with_cel else f"asterisk-{version}{'-chan_sip' if technology == 'SIP' else ''}"
     recordings = [one for one in every if not names or one.name in names or one.story.name in names]
     failed = []

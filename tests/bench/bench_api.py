@@ -9,7 +9,7 @@ import random
 from contextlib import suppress
 from time import perf_counter
 
-from tests.bench.full_house import CONTACTS, House, full_house, number, running, times
+from tests.bench.full_house import CONTACTS, FullHouse, full_house, number, running, times
 from tests.bench.table import Figure, percentile
 from tests.databases import running_redis
 
@@ -59,7 +59,7 @@ async def look_ups(port: int, a_second: int, seconds: int) -> tuple[list[float],
     return found, given_up
 
 
-async def measure(house: House) -> list[Figure]:
+async def measure(house: FullHouse) -> list[Figure]:
     async with running(house.settings) as port:
         await look_ups(port, 50, 2)
         found, given_up = await look_ups(port, PACE, SECONDS)

@@ -24,7 +24,7 @@ from pbxcrm.cli.parts import set_aside
 from pbxcrm.migrations import upgrade
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
-from tests.bench.big_years import BIG, SMALL, TENTH_OF_SMALL, Size, TenYears
+from tests.bench.big_years import BIG, SMALL, TENTH_OF_SMALL, TenYears, YearsSize
 from tests.bench.full_house import HERE, processor_time
 from tests.bench.table import Figure, percentile
 from tests.databases import fresh_name, postgres_programs, running_postgres, running_redis
@@ -121,7 +121,7 @@ def _counted(db: Database) -> Iterator[list[str]]:
 
 
 async def filled_and_measured(
-    url: str, size: Size, redis_url: str, server: int | None = None
+    url: str, size: YearsSize, redis_url: str, server: int | None = None
 ) -> dict[tuple[str, str], MeasuredPage]:
     """Fill the empty database at ``url`` and measure it."""
     with tempfile.TemporaryDirectory() as folder:

@@ -51,7 +51,7 @@ class WebTime(OwnTime):
         return super().time() - self.others
 
 
-class Crowd:
+class StreamCrowd:
     """People with an open stream. ``late``: milliseconds from each hint of a ring to its card."""
 
     def __init__(self, hub: Hub) -> None:
@@ -90,7 +90,7 @@ class Crowd:
 class Calls:
     """Calls at a constant rate on the average. Each rings at two people; the first answers, and later says how it ended."""
 
-    def __init__(self, db: Database, settings: Settings, crowd: Crowd) -> None:
+    def __init__(self, db: Database, settings: Settings, crowd: StreamCrowd) -> None:
         self._db = db
         self._intake = Intake(db, settings)
         self._crowd = crowd
@@ -156,7 +156,7 @@ async def measure(folder: Path) -> list[Figure]:
     try:
         await bench_popup.people(db)
         hub = create_app(settings, db, redis).state.parts.hub
-        crowd = Crowd(hub)
+        crowd = StreamCrowd(hub)
 
         async def hear(hints: Sequence[Any]) -> None:
             crowd.told += hints

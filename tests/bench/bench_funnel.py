@@ -27,7 +27,7 @@ from pbxcrm.reports.report import all_reports
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
 from tests.bench.big_funnel import Filler, Years, fill_years
-from tests.bench.full_house import HERE, House, times
+from tests.bench.full_house import HERE, FullHouse, times
 from tests.bench.table import Figure, percentile
 from tests.databases import Postgres, fresh_name, postgres_programs, running_postgres, running_redis
 from tests.office import PASSWORD, Office, open_office
@@ -61,7 +61,7 @@ async def measure(settings: Settings, redis_url: str, on: str, deals: int, serve
             inside = httpx2.ASGITransport(create_app(settings, db, redis))
             async with httpx2.AsyncClient(transport=inside, base_url=HERE, headers={"origin": HERE}) as client:
                 set_aside()
-                house = House(settings, client, tokens, server)
+                house = FullHouse(settings, client, tokens, server)
                 return [
                     *await _pages(house, on, stage_id),
                     *[await _counters(db, office, login, on, now) for login in ("ivan", "maria", "admin")],
@@ -106,7 +106,7 @@ async def fill(db: Database, deals: int) -> tuple[Office, int, datetime]:
     return office, watched.stage_id or 0, now
 
 
-async def _pages(house: House, on: str, stage_id: int) -> list[Figure]:
+async def _pages(house: FullHouse, on: str, stage_id: int) -> list[Figure]:
     figures: list[Figure] = []
     for login, pages in PAGES.items():
         await _enter(house, login)
@@ -130,7 +130,7 @@ async def _pages(house: House, on: str, stage_id: int) -> list[Figure]:
     return figures
 
 
-async def _enter(house: House, login: str) -> None:
+async def _enter(house: FullHouse, login: str) -> None:
     house.client.cookies.clear()
     answer = await house.client.post("/login", data={"login": login, "password": PASSWORD})
     assert answer.status_code == 303, answer.text

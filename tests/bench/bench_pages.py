@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 
 import httpx2
 
-from tests.bench.full_house import CALLS, House, full_house, times
+from tests.bench.full_house import CALLS, FullHouse, full_house, times
 from tests.bench.table import Figure
 from tests.databases import Postgres, fresh_name, postgres_programs, running_postgres, running_redis
 from tests.office import PASSWORD
@@ -32,7 +32,7 @@ _PARTS = re.compile(r'(?:href|src|data-worker)="(/static/[^"#]+)')
 _IMPORTS = re.compile(r"""(?:from|import)\s*\(?\s*["'](\.[^"']+)""")
 
 
-async def measure(house: House, on: str) -> list[Figure]:
+async def measure(house: FullHouse, on: str) -> list[Figure]:
     figures: list[Figure] = []
     client = house.client
     for login, pages in PAGES.items():

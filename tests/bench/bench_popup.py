@@ -125,7 +125,7 @@ async def people(db: Database) -> None:
         )  # fmt: skip
 
 
-class Reader(asyncio.Protocol):
+class StreamReader(asyncio.Protocol):
     """An open live stream whose content is discarded: a browser at the least cost for this machine."""
 
     def __init__(self, host: str, person: int) -> None:
@@ -153,12 +153,14 @@ class Streams:
 
     def __init__(self, address: str) -> None:
         self.host, _, self.port = address.removeprefix("http://").rstrip("/").rpartition(":")
-        self.open: list[Reader] = []
+        self.open: list[StreamReader] = []
 
     async def grow(self, count: int) -> None:
         loop = asyncio.get_running_loop()
         while len(self.open) < count:
-            more = [Reader(self.host, DESKS + len(self.open) + n + 1) for n in range(min(25, count - len(self.open)))]
+            more = [
+                StreamReader(self.host, DESKS + len(self.open) + n + 1) for n in range(min(25, count - len(self.open)))
+            ]
             self.open += more
             for reader in more:
                 await loop.create_connection(lambda reader=reader: reader, self.host, int(self.port))  # type: ignore[misc]

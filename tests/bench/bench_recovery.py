@@ -40,7 +40,7 @@ AWAY_SECONDS = 6.0  # how long the cable is out: long enough that the page says 
 
 
 @dataclass
-class Office:
+class RecoveryOffice:
     """The product, the PBX, and the browser of a desk behind a proxy that can be cut."""
 
     run: Running
@@ -79,7 +79,7 @@ class Office:
 
 
 @asynccontextmanager
-async def office(folder: Path) -> AsyncIterator[Office]:
+async def office(folder: Path) -> AsyncIterator[RecoveryOffice]:
     async with AsyncExitStack() as stack:
         pbx = await stack.enter_async_context(WatchedPbx())
         run = await stack.enter_async_context(product(folder, pbx))
@@ -91,16 +91,16 @@ async def office(folder: Path) -> AsyncIterator[Office]:
         page = await context.new_page()
         await page.goto(f"{between.address}/tasks")
         await live(page)
-        yield Office(run, pbx, page, between, Settings(data_dir=folder))
+        yield RecoveryOffice(run, pbx, page, between, Settings(data_dir=folder))
 
 
-async def kill(of: Office, part: str) -> None:
+async def kill(of: RecoveryOffice, part: str) -> None:
     pid = of.run.parts()[part]
     os.kill(pid, signal.SIGKILL)
     await until(lambda: of.run.parts().get(part, pid) != pid, 60)
 
 
-async def answers(of: Office) -> None:
+async def answers(of: RecoveryOffice) -> None:
     """Wait until the web process answers at its own socket, not through the proxy."""
     at = urlsplit(of.run.address)
     reader, writer = await asyncio.open_connection(at.hostname, at.port)  # the supervisor keeps the socket open
@@ -109,7 +109,7 @@ async def answers(of: Office) -> None:
     writer.close()
 
 
-async def redis_answers(of: Office) -> None:
+async def redis_answers(of: RecoveryOffice) -> None:
     async with Redis.from_url(redis_url(of.settings)) as redis:
 
         async def ping() -> bool:
@@ -121,21 +121,21 @@ async def redis_answers(of: Office) -> None:
         await until(ping, 60)
 
 
-async def web_is_killed(of: Office) -> float:
+async def web_is_killed(of: RecoveryOffice) -> float:
     await kill(of, "web")
     of.ring()
     await answers(of)
     return time.time()
 
 
-async def redis_is_killed(of: Office) -> float:
+async def redis_is_killed(of: RecoveryOffice) -> float:
     await kill(of, "redis")
     of.ring()
     await redis_answers(of)
     return time.time()
 
 
-async def cable_is_pulled(of: Office) -> float:
+async def cable_is_pulled(of: RecoveryOffice) -> float:
     of.cable.pull()
     of.ring()
     await asyncio.sleep(AWAY_SECONDS)  # the duration itself is the test condition
@@ -143,7 +143,7 @@ async def cable_is_pulled(of: Office) -> float:
     return time.time()
 
 
-async def machine_sleeps(of: Office) -> float:
+async def machine_sleeps(of: RecoveryOffice) -> float:
     """The laptop sleeps, and the network drops its connections without notice."""
     with asleep():
         of.cable.forget()
@@ -152,7 +152,7 @@ async def machine_sleeps(of: Office) -> float:
     return time.time()
 
 
-async def listener_is_killed(of: Office) -> float:
+async def listener_is_killed(of: RecoveryOffice) -> float:
     """The part counts as back when the call is in the database."""
     before = await of.legs()
     await kill(of, "listen")
@@ -165,7 +165,9 @@ async def listener_is_killed(of: Office) -> float:
     return time.time()
 
 
-async def times(of: Office, away: Callable[[Office], Awaitable[float]]) -> tuple[list[float], list[float]]:
+async def times(
+    of: RecoveryOffice, away: Callable[[RecoveryOffice], Awaitable[float]]
+) -> tuple[list[float], list[float]]:
     """Milliseconds to the card in each round, from the part's return and from its death."""
     after_return, after_death = [], []
     for _ in range(ROUNDS):

@@ -54,7 +54,7 @@ class OwnTime(asyncio.SelectorEventLoop):
         return time.process_time() + self._jumping.skipped
 
 
-class Pbx(bench_popup.WatchedPbx):
+class RingPbx(bench_popup.WatchedPbx):
     """The simulated PBX that records when it reported a ringing phone, and whose."""
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ async def measure(folder: Path) -> list[Figure]:
         await bench_popup.people(db)
         intake, base = Timed(db, settings), datetime.now(UTC) - timedelta(seconds=clock())
         intake.took = []
-        async with Pbx() as pbx:
+        async with RingPbx() as pbx:
             url = AmiUrl.parse(pbx.url)
             tracker = TrackerSettings()
             listener = Listener(

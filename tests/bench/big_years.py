@@ -178,7 +178,7 @@ _SAID = [
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class YearsSize:
     """How many rows."""
 
     contacts: int
@@ -193,17 +193,17 @@ class Size:
         return max(1, self.contacts // 20)
 
 
-BIG = Size(contacts=1_000_000, deals=3_000_000, calls=10_000_000, tasks=1_000_000, notes=500_000)
-SMALL = Size(
+BIG = YearsSize(contacts=1_000_000, deals=3_000_000, calls=10_000_000, tasks=1_000_000, notes=500_000)
+SMALL = YearsSize(
     contacts=100_000, deals=300_000, calls=1_000_000, tasks=100_000, notes=50_000
 )  # a tenth, and SQLite's size
-TENTH_OF_SMALL = Size(contacts=10_000, deals=30_000, calls=100_000, tasks=10_000, notes=5_000)
+TENTH_OF_SMALL = YearsSize(contacts=10_000, deals=30_000, calls=100_000, tasks=10_000, notes=5_000)
 
 
 class TenYears:
     """Fills one database. The people of ``tests.office`` must be there."""
 
-    def __init__(self, db: Database, size: Size, until: datetime) -> None:
+    def __init__(self, db: Database, size: YearsSize, until: datetime) -> None:
         self._db, self._size, self._until = db, size, until
         self._fill = Filler(db)
         self._first_owner = 0

@@ -49,7 +49,7 @@ HERE = "http://127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class FullHouse:
     """``client`` sends requests to the product in this process; ``tokens`` are by login; ``server`` is PostgreSQL's process id, if any."""
 
     settings: Settings
@@ -63,7 +63,7 @@ def number(n: int) -> str:
 
 
 @asynccontextmanager
-async def full_house(redis_url: str, database_url: str = "", server: int | None = None) -> AsyncIterator[House]:
+async def full_house(redis_url: str, database_url: str = "", server: int | None = None) -> AsyncIterator[FullHouse]:
     """Fill the empty database at ``database_url``, else a temporary SQLite file."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder), redis_url=redis_url, database_url=database_url)
@@ -82,7 +82,7 @@ async def full_house(redis_url: str, database_url: str = "", server: int | None 
                 async with httpx2.AsyncClient(transport=inside, base_url=HERE, headers={"origin": HERE}) as client:
                     set_aside()  # as the product's own processes do
                     try:
-                        yield House(settings, client, tokens, server)
+                        yield FullHouse(settings, client, tokens, server)
                     finally:
                         gc.unfreeze()
         finally:
@@ -257,7 +257,7 @@ class Times:
         return Figure(f"{name}, p95", measured, f"under {goal:.0f} ms", p95 < goal)
 
 
-async def times(house: House, path: str, rounds: int) -> Times:
+async def times(house: FullHouse, path: str, rounds: int) -> Times:
     """Send requests one after the other; the first two are not counted."""
     clock: list[float] = []
     cpu: list[float] = []

@@ -22,7 +22,7 @@ _ONE_MOMENT = 0.02  # seconds between phones of which one may ring before the ot
 ASKED_ONLY = {"followme_not_confirmed", "followme_confirmed", "followed_to_the_mobile"}
 
 
-class Told(Protocol):
+class CallToCompare(Protocol):
     """A call as the product tells it: a row of the database, or what its tracker says."""
 
     @property
@@ -113,7 +113,7 @@ class Record:
         swapped = [(a, b) for a, b in combinations(one, 2) if other.index(a) > other.index(b)]
         return all(abs(began.get(a, 0.0) - began.get(b, math.inf)) <= _ONE_MOMENT for a, b in swapped)
 
-    def differences(self, rows: Iterable[Told], channels: Set[str], *, asked_only: bool = False) -> list[str]:
+    def differences(self, rows: Iterable[CallToCompare], channels: Set[str], *, asked_only: bool = False) -> list[str]:
         """What the ``rows`` tell otherwise about these channels. ``asked_only``: being in a bridge need not be a conversation."""
         known, rows = self.names.keys() & channels, list(rows)
         calls = {channel: [row for row in rows if channel in row.channel_ids] for channel in known}
@@ -129,7 +129,7 @@ class Record:
                 found += self._unlike_talk(row, {channel for pair in mine for channel in pair})
         return [f"{what} (CEL)" for what in sorted(found)]
 
-    def _unlike_talk(self, row: Told, talked: set[str]) -> list[str]:
+    def _unlike_talk(self, row: CallToCompare, talked: set[str]) -> list[str]:
         if bool(talked) != (row.outcome == "answered"):
             return [f"{row.linkedid} is {row.outcome}, and {len(talked)} of its channels were in a bridge"]
         ends = (self.names[channel].partition("/") for channel in talked)

@@ -58,7 +58,7 @@ class HonestPbx(Simulator):
 
 
 @dataclass
-class Verdict:
+class FailoverVerdict:
     """The result of a run; ``wrong`` are sentences, one per difference."""
 
     calls: int = 0
@@ -104,13 +104,13 @@ class SimulatedRun:
             await until(self.machines.is_well, SETTLED)
             await asyncio.sleep(self._dice.uniform(0.2, 2.0))
 
-    async def verdict(self) -> Verdict:
+    async def verdict(self) -> FailoverVerdict:
         """Wait until all calls end, and compare each with what the PBX really did."""
         self._ringing.cancel()
         await until(lambda: not self.pbx.going_on, 120)
         await asyncio.sleep(3)  # a verdict of missed is held for two seconds
         truth = self.pbx.truth()
-        found = Verdict(
+        found = FailoverVerdict(
             calls=len(truth),
             blows=self.blows,
             takeovers=await self.machines.epoch() - 1,
@@ -163,7 +163,7 @@ async def _nothing() -> None:
     """The simulated PBX goes on."""
 
 
-async def run(postgres: Postgres, blows: int, seed: int, rate: float) -> Verdict:
+async def run(postgres: Postgres, blows: int, seed: int, rate: float) -> FailoverVerdict:
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         async with SimulatedRun(postgres, Path(folder), seed=seed, rate=rate) as running:
             await running.go(blows)

@@ -20,8 +20,8 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from pbxcrm.calls.rules import clean_caller_name
 from pbxcrm.shared.db import Database
 from tests.asterisk.manager import ManagerTap
-from tests.asterisk.office import SECRET, Office, running_office
-from tests.asterisk.phone import Phone
+from tests.asterisk.office import SECRET, AsteriskOffice, running_office
+from tests.asterisk.phone import SipPhone
 from tests.asterisk.record import BOOKS
 from tests.asterisk.server import AsteriskServer
 from tests.asterisk.stories.story import STORIES, Story
@@ -150,7 +150,7 @@ class Run(Generic[Thing]):
         """Play one story with one blow, and compare the calls."""
         self._plays += 1
         async with ManagerTap(self.pbx.ami_port, "full", SECRET) as boss:
-            office = Office(self.pbx, self._phones, self._trunk, boss, "PJSIP", self._plays)
+            office = AsteriskOffice(self.pbx, self._phones, self._trunk, boss, "PJSIP", self._plays)
             was_cut = await self._drive(kind, story, office)
             channels = {event["Uniqueid"] for event in boss.events("Newchannel")}
         await until(lambda: self.witness.hears, WELL)
@@ -172,7 +172,7 @@ class Run(Generic[Thing]):
         mark += "".join(f" ({what}: no record holds it)" for what in self._untold)
         print(f"{datetime.now(UTC):%H:%M:%S} {self._plays} {kind}, {story.name}: {mark}", flush=True)
 
-    async def _drive(self, kind: str, story: Story, office: Office) -> bool | None:
+    async def _drive(self, kind: str, story: Story, office: AsteriskOffice) -> bool | None:
         """Play the story and inject the blow. Returns whether the end of the PBX cut it short; None if the phones failed to play it."""
         driving = asyncio.ensure_future(self._told_to_the_end(story, office))
         cut: list[bool] = []
@@ -197,13 +197,13 @@ class Run(Generic[Thing]):
             self._forget()
         return any(cut)
 
-    async def _told_to_the_end(self, story: Story, office: Office) -> None:
+    async def _told_to_the_end(self, story: Story, office: AsteriskOffice) -> None:
         await story.drive(office)
         if not story.restarts:
             await office.boss.settled()
 
     def _forget(self) -> None:
-        phones: list[Phone] = [*self._phones.values(), self._trunk]
+        phones: list[SipPhone] = [*self._phones.values(), self._trunk]
         for phone in phones:
             phone.forget()
 

@@ -54,7 +54,7 @@ async def app(settings: Settings, db: Database, redis: Redis) -> Starlette:
     return create_app(settings, db, redis)
 
 
-class Phones:
+class ListenedPhones:
     """Calls as a listener would tell of them."""
 
     def __init__(self, db: Database, settings: Settings) -> None:
@@ -72,8 +72,8 @@ class Phones:
 
 
 @pytest.fixture
-def phones(db: Database, settings: Settings) -> Phones:
-    return Phones(db, settings)
+def phones(db: Database, settings: Settings) -> ListenedPhones:
+    return ListenedPhones(db, settings)
 
 
 def row(page: Page, number: str) -> Any:
@@ -86,7 +86,7 @@ async def at_queue(page: Page, person: Person) -> Page:
     return page
 
 
-async def test_worked_from_top_to_bottom_by_keys_alone(at_screen: AtScreen, phones: Phones) -> None:
+async def test_worked_from_top_to_bottom_by_keys_alone(at_screen: AtScreen, phones: ListenedPhones) -> None:
     for n in (1, 2, 3):
         await phones.miss(f"+38050111000{n}", ago=10 - n)
     person, page = await at_screen("olena")
@@ -128,7 +128,7 @@ async def test_worked_from_top_to_bottom_by_keys_alone(at_screen: AtScreen, phon
     await expect(page.locator("#keys")).to_contain_text("not interested")
 
 
-async def test_what_happens_elsewhere_is_seen_at_once(at_screen: AtScreen, phones: Phones) -> None:
+async def test_what_happens_elsewhere_is_seen_at_once(at_screen: AtScreen, phones: ListenedPhones) -> None:
     await phones.miss("+380501110001")
     await phones.miss("+380501110002")
     ivan, page = await at_screen("olena")
@@ -145,7 +145,7 @@ async def test_what_happens_elsewhere_is_seen_at_once(at_screen: AtScreen, phone
 
 
 async def test_a_long_queue_goes_on_below_the_last_row_by_the_same_key(
-    at_screen: AtScreen, phones: Phones, db: Database
+    at_screen: AtScreen, phones: ListenedPhones, db: Database
 ) -> None:
     first = datetime.now(UTC) - timedelta(hours=2)
     async with db.write() as session:
@@ -180,7 +180,7 @@ async def test_a_long_queue_goes_on_below_the_last_row_by_the_same_key(
     ("theme", "locale", "width"), [("light", "en-GB", 1440), ("dark", "uk-UA", 360), ("light", "ru-RU", 1024)]
 )
 async def test_queue_and_escalations_pass_axe_and_their_words_fit(
-    at_screen: AtScreen, phones: Phones, theme: str, locale: str, width: int
+    at_screen: AtScreen, phones: ListenedPhones, theme: str, locale: str, width: int
 ) -> None:
     await phones.miss("+380501110001")
     await phones.tell(phones.story("").ring("101").wait(5).end())
@@ -209,7 +209,7 @@ async def lines(page: Page) -> set[int]:
 
 
 @pytest.mark.parametrize("locale", ["en-GB", "uk-UA", "ru-RU"])
-async def test_the_queue_has_room_beside_the_dock(at_screen: AtScreen, phones: Phones, locale: str) -> None:
+async def test_the_queue_has_room_beside_the_dock(at_screen: AtScreen, phones: ListenedPhones, locale: str) -> None:
     """At 1280 px, while a call goes on: nothing is cut, one who waits, one in hand, and one without a number.
 
     A row takes two lines, who it is above why; a wide window has room for columns.
@@ -261,7 +261,7 @@ CUT = """(list) => [...list.querySelectorAll('td, .btn, .at-it, .wait, .mark')].
 
 @pytest.mark.parametrize("locale", ["en-GB", "uk-UA", "ru-RU"])
 async def test_rows_take_two_lines_with_and_without_the_dock_and_fit_a_phone(
-    at_screen: AtScreen, phones: Phones, db: Database, locale: str
+    at_screen: AtScreen, phones: ListenedPhones, db: Database, locale: str
 ) -> None:
     """The queue and the escalations at 1280 px: a long name, one in hand, one planned, one without a number, one to control."""
     await phones.miss("+380501110001", ago=90)
@@ -404,7 +404,7 @@ async def test_one_left_alone_reaches_the_manager_who_gives_it_to_somebody(tmp_p
 
 
 async def test_a_deal_is_not_left_after_a_failed_attempt_until_its_next_task_is_set(
-    at_screen: AtScreen, phones: Phones, db: Database
+    at_screen: AtScreen, phones: ListenedPhones, db: Database
 ) -> None:
     async with db.write() as session:  # else the next attempt plans itself
         await save_option(session, await load_options(session), "retry_outbound", False)

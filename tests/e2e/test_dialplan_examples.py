@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.asterisk.examples import ExampleOffice, example_office
-from tests.asterisk.leg import Leg
+from tests.asterisk.leg import PhoneLeg
 from tests.asterisk.office import NOISE
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.timeout(900)]  # the first run installs Asterisk
@@ -67,7 +67,7 @@ async def asked_for(office: ExampleOffice) -> float:
     return float(after["Timestamp"]) - float(arrived["Timestamp"])
 
 
-async def hang_up(office: ExampleOffice, leg: Leg) -> None:
+async def hang_up(office: ExampleOffice, leg: PhoneLeg) -> None:
     await leg.hang_up()
     await office.over()
 

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from tests.asterisk.examples import ExampleOffice, example_office
-from tests.asterisk.leg import Leg
+from tests.asterisk.leg import PhoneLeg
 from tests.e2e.crm import PASSWORD, Crm, crm
 from tests.waiting import until
 
@@ -23,7 +23,7 @@ SOON = 60.0  # seconds; the machine may be busy with other tests
 
 
 @dataclass
-class House:
+class PhoneHouse:
     office: ExampleOffice
     crm: Crm
     stack: AsyncExitStack
@@ -54,7 +54,7 @@ class House:
             raise AssertionError(f"the call with {number} stays like this: {seen[:1]}") from None
         return seen[0]
 
-    async def talk(self, caller: str) -> tuple[Leg, Leg, int]:
+    async def talk(self, caller: str) -> tuple[PhoneLeg, PhoneLeg, int]:
         """A client calls everybody and 101 answers: both legs, and the call's id."""
         client = await self.office.trunk.call_in(GROUP, caller=caller)
         ours, *others = await self.office.ring("101", "102", "103")
@@ -73,12 +73,12 @@ def is_back(office: ExampleOffice, number: str) -> bool:
 
 
 @asynccontextmanager
-async def open_house(folder: Path, version: str = "22") -> AsyncIterator[House]:
+async def open_house(folder: Path, version: str = "22") -> AsyncIterator[PhoneHouse]:
     async with AsyncExitStack() as stack:
         office = await stack.enter_async_context(example_office(version))
         url = f"ami://pbxcrm:change-me-manager@127.0.0.1:{office.server.ami_port}"
         house = await stack.enter_async_context(crm(folder, PBXCRM_AMI_URL=url, PBXCRM_DIAL_CONTEXT="pbxcrm-dial"))
-        yield House(office, house, stack)
+        yield PhoneHouse(office, house, stack)
 
 
 @pytest.mark.parametrize("version", ["22", "16"])

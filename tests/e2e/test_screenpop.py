@@ -35,7 +35,7 @@ SLEEP_SECONDS = 6  # longer than a page takes for a blink (SLEPT in stream.js)
 
 
 @dataclass
-class House:
+class DockHouse:
     office: ExampleOffice
     crm: Crm
     cable: Cable
@@ -78,14 +78,14 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(folder: Path, chromium: Browser) -> AsyncIterator[House]:
+async def open_house(folder: Path, chromium: Browser) -> AsyncIterator[DockHouse]:
     async with AsyncExitStack() as stack:
         browser = await stack.enter_async_context(forgetful(chromium))
         office = await stack.enter_async_context(example_office("22"))
         url = f"ami://pbxcrm:change-me-manager@127.0.0.1:{office.server.ami_port}"
         house = await stack.enter_async_context(crm(folder, PBXCRM_AMI_URL=url, PBXCRM_DIAL_CONTEXT="pbxcrm-dial"))
         between = await stack.enter_async_context(cable(int(house.address.rpartition(":")[2])))
-        yield House(office, house, between, browser, stack)
+        yield DockHouse(office, house, between, browser, stack)
 
 
 def card(page: Page, text: str = "") -> Locator:

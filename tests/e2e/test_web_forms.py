@@ -26,7 +26,7 @@ from tests.integration.web.serving import serving
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
-class Site:
+class ForeignSite:
     """A shop's own site, on another port: another origin. Its policy names our address and allows nothing inline and no eval."""
 
     def __init__(self) -> None:
@@ -45,8 +45,8 @@ class Site:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def site(address: str, app: Starlette) -> AsyncIterator[tuple[Site, str]]:
-    shop = Site()
+async def site(address: str, app: Starlette) -> AsyncIterator[tuple[ForeignSite, str]]:
+    shop = ForeignSite()
     shop.form_address = address
     shop.app.state.parts = app.state.parts  # whose settings say how it is served
     async with serving(shop.app) as url:
@@ -75,7 +75,7 @@ async def requests_of(db: Database) -> list[FormRequest]:
 
 
 async def test_a_form_inside_another_site(
-    db: Database, redis: Redis, at_screen: AtScreen, site: tuple[Site, str], chromium: Browser
+    db: Database, redis: Redis, at_screen: AtScreen, site: tuple[ForeignSite, str], chromium: Browser
 ) -> None:
     shop, url = site
     form = await form_of(db, origins=url, asks_proof=True)
@@ -112,7 +112,7 @@ async def test_a_form_inside_another_site(
 
 
 async def test_a_site_that_is_not_listed_keeps_its_link(
-    db: Database, site: tuple[Site, str], chromium: Browser
+    db: Database, site: tuple[ForeignSite, str], chromium: Browser
 ) -> None:
     shop, url = site
     shop.key = (await form_of(db, origins="https://other.example")).key

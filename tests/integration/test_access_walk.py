@@ -28,7 +28,7 @@ from tests.integration.walking import (
     SHARED,
     SHOW_EVERYTHING,
     STREAMS,
-    Answer,
+    RawResponse,
     Walker,
     address,
     ask,
@@ -55,7 +55,7 @@ async def test_doors_open_for_those_they_are_for(walker: Walker) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def misfit(route: Route, role: Role | None, answer: Answer) -> str:
+def misfit(route: Route, role: Role | None, answer: RawResponse) -> str:
     """What the answer should have been; empty when it is as the route declares."""
     rule, status = rule_of(route), answer.status
     if status >= 500 and told(route) not in MAY_BE_UNREADY:

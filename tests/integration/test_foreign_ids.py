@@ -29,7 +29,7 @@ from tests.integration.walking import (
     GONE,
     PEOPLE,
     ROUTES,
-    Answer,
+    RawResponse,
     Seeded,
     Walker,
     address,
@@ -227,22 +227,22 @@ def bad_values(seeded: Seeded, name: str, role: Role, *, as_login: bool = False)
     yield from (str(MISSING), *NO_ID, next(RARELY))
 
 
-def said(answer: Answer) -> str:
+def said(answer: RawResponse) -> str:
     """The words of the page, for the message of a failed test."""
     return " ".join(
         re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", answer.text.partition("<main")[2] or answer.text).split()
     )[:200]
 
 
-async def post(app: Starlette, seeded: Seeded, route: Route, role: Role, fields: dict[str, str]) -> Answer:
+async def post(app: Starlette, seeded: Seeded, route: Route, role: Role, fields: dict[str, str]) -> RawResponse:
     headers = {**seeded.headers(route, PEOPLE[role]), "content-type": "application/x-www-form-urlencoded"}
     return await ask(app, "POST", address(route, seeded.mine), headers, urlencode(fields).encode())
 
 
-async def fields_of(walker: Walker, reading: Reading, route: Route, role: Role) -> tuple[dict[str, str], Answer]:
+async def fields_of(walker: Walker, reading: Reading, route: Route, role: Role) -> tuple[dict[str, str], RawResponse]:
     """What the handler reads, filled in with what is one's own, and the answer to that."""
     filled: dict[str, str] = {}
-    answer = Answer()
+    answer = RawResponse()
     for _ in range(8):  # a handler may read on once it is content with what it read first
         reading.clear()
         async with walker.app() as app:

@@ -136,7 +136,7 @@ ROUTES = list(all_routes(StaticTree()))
 
 
 @dataclass
-class Answer:
+class RawResponse:
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -146,9 +146,9 @@ class Answer:
         return self.body.decode("utf-8", "replace")
 
 
-async def ask(app: Starlette, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Answer:
+async def ask(app: Starlette, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> RawResponse:
     """One request to the application itself; a stream is left as soon as its answer begins."""
-    answer, begun = Answer(), asyncio.Event()
+    answer, begun = RawResponse(), asyncio.Event()
     sent = False
 
     async def receive() -> dict[str, object]:
@@ -178,7 +178,7 @@ async def ask(app: Starlette, method: str, path: str, headers: dict[str, str], b
         async with asyncio.timeout(30):
             await app(scope, receive, send)  # type: ignore[arg-type]  # ASGI messages are untyped
     except Exception as error:  # noqa: BLE001  # a server answers 500 and writes it into its log
-        return Answer(500, body=repr(error).encode())
+        return RawResponse(500, body=repr(error).encode())
     return answer
 
 
@@ -425,5 +425,5 @@ def lets_in(route: Route, role: Role) -> bool:
     return needs is None or needs in GRANTS[role]
 
 
-def tells_secrets(answer: Answer) -> bool:
+def tells_secrets(answer: RawResponse) -> bool:
     return SECRET in answer.text or any(number in answer.text for number in SECRET_NUMBERS)

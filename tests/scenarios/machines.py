@@ -27,7 +27,7 @@ PBX = "main"
 _LAST = {FactKind.ENDED, FactKind.ABSORBED}
 
 
-class Recorded:
+class RecordedPbx:
     """The PBX at the time ``now``: it answers what ``Shown`` shows. ``booted_at`` is its last start."""
 
     def __init__(self, now: datetime, booted_at: datetime) -> None:
@@ -109,10 +109,10 @@ class Stored(MemorySink):
         return calls
 
 
-class Machine:
+class ListenerMachine:
     """A listener whose clock is ``ahead`` of the PBX's. ``restart`` begins a new term, as after a start or a lost lease."""
 
-    def __init__(self, folder: Path, pbx: Recorded, sink: Stored, cel_csv: Path, ahead: float = 0.0) -> None:
+    def __init__(self, folder: Path, pbx: RecordedPbx, sink: Stored, cel_csv: Path, ahead: float = 0.0) -> None:
         self._folder = folder
         self._pbx = pbx
         self._sink = sink

@@ -43,7 +43,7 @@ def time_of(message: Message) -> datetime:
     return datetime.fromtimestamp(float(message["Timestamp"]), UTC)
 
 
-class Listener:
+class CutListener:
     """As ``ami.follower`` feeds its tracker."""
 
     def __init__(self) -> None:
@@ -115,14 +115,14 @@ def differences(told: list[dict[str, Any]], true: list[dict[str, Any]], name: st
 @pytest.mark.parametrize("file", STREAMS, ids=lambda path: str(path.relative_to(HERE)))
 def test_cut_anywhere_the_calls_are_told_as_heard(file: Path) -> None:
     messages = messages_of(file.with_name(f"{name_of(file)}.ami"))
-    whole = Listener()
+    whole = CutListener()
     for message in messages:
         whole.hear(message)
     whole.close()
     now = time_of(messages[-1]) + timedelta(seconds=60)
     wrong = []
     for cut in range(len(messages)):
-        killed = Listener()
+        killed = CutListener()
         for message in messages[:cut]:
             killed.hear(message)
         slept_from = time_of(messages[max(0, cut - 1)])
@@ -160,13 +160,13 @@ def written_until(file: Path, moment: datetime, pieces: Path) -> Path:
 def test_back_before_the_call_is_over_it_is_told_as_heard(file: Path, tmp_path: Path) -> None:
     """Every second time the listener logs in a moment before the snapshot, and is told twice what happens between."""
     messages = messages_of(file.with_name(f"{name_of(file)}.ami"))
-    whole = Listener()
+    whole = CutListener()
     for message in messages:
         whole.hear(message)
     whole.close()
     wrong = []
     for died, came in cuts(messages, 12, name_of(file)):
-        killed, shown = Listener(), Shown()
+        killed, shown = CutListener(), Shown()
         for message in messages[:died]:
             killed.hear(message)
         for message in messages[:came]:
@@ -197,7 +197,7 @@ def test_the_pbx_was_started_anew_meanwhile(file: Path, tmp_path: Path) -> None:
         there = written_until(file, last + _QUIET, tmp_path / "Master.csv")
         told = []
         for heard in (went, died):
-            listener = Listener()
+            listener = CutListener()
             listener.take(listener.tracker.reconcile(first, time_of(messages[0])))
             for message in messages[:heard]:
                 listener.hear(message)
@@ -220,12 +220,12 @@ def test_a_stop_of_long_ago_ends_no_call_of_today(tmp_path: Path) -> None:
     both = tmp_path / "Master.csv"
     both.write_text(stopped.read_text() + _later(file.read_text(), later))
     messages = [{name: _later(value, later) for name, value in message.items()} for message in messages]
-    whole = Listener()
+    whole = CutListener()
     for message in messages:
         whole.hear(message)
     whole.close()
     for cut in range(1, len(messages)):
-        killed = Listener()
+        killed = CutListener()
         for message in messages[:cut]:
             killed.hear(message)
         killed.wake_up(both, time_of(messages[cut - 1]), time_of(messages[-1]) + timedelta(seconds=60))
@@ -238,7 +238,7 @@ def test_a_call_after_the_stop_that_was_over_before_anybody_looked_is_told_as_it
     later = int(cel.read(stopped)[-1].at.timestamp()) + 20 - int(cel.read(file)[0].at.timestamp())
     both = tmp_path / "Master.csv"
     both.write_text(stopped.read_text() + _later(file.read_text(), later))
-    listener, began = Listener(), cel.read(stopped)[0].at
+    listener, began = CutListener(), cel.read(stopped)[0].at
     listener.take(listener.tracker.reconcile(Snapshot((), booted_at=began - timedelta(days=1)), began))
     ends = cel.read(both)[-1].at
     listener.wake_up(both, began, ends, Snapshot((), booted_at=ends - timedelta(seconds=5), asked_at=ends))
@@ -248,7 +248,7 @@ def test_a_call_after_the_stop_that_was_over_before_anybody_looked_is_told_as_it
 
 def test_who_hung_up_a_moment_before_the_stop_was_not_interrupted() -> None:
     stream = HERE / "cel-22/neither_phone_nor_mobile.ami"
-    listener = Listener()
+    listener = CutListener()
     messages = messages_of(stream)
     assert any(message["Event"] == "HangupRequest" for message in messages)
     for message in messages:
@@ -265,7 +265,7 @@ def test_an_earlier_restart_in_the_file_is_not_the_one_that_cut_the_call_off(tmp
     both = tmp_path / "Master.csv"
     both.write_text(first.read_text() + _later(second.read_text(), later))
     messages = [{name: _later(value, later) for name, value in message.items()} for message in messages]
-    listener, began = Listener(), time_of(messages[0])
+    listener, began = CutListener(), time_of(messages[0])
     listener.take(listener.tracker.reconcile(Snapshot((), booted_at=began - timedelta(seconds=5)), began))
     for message in messages[:3]:
         listener.hear(message)

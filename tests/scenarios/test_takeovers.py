@@ -13,9 +13,9 @@ import pytest
 
 from ami.messages import Framer, is_wanted, parse
 from ami.replay import as_object
-from tests.scenarios.machines import Machine, Recorded, Stored, told_once
+from tests.scenarios.machines import ListenerMachine, RecordedPbx, Stored, told_once
 from tests.scenarios.test_cel import name_of
-from tests.scenarios.test_cut_streams import STREAMS, Listener, differences, time_of, written_until
+from tests.scenarios.test_cut_streams import STREAMS, CutListener, differences, time_of, written_until
 
 _MOMENT = timedelta(milliseconds=20)
 _SETTLED = timedelta(seconds=1)
@@ -44,11 +44,11 @@ class Play:
         self.messages = [parse(raw) for raw in self.raw]
         self.times = [time_of(message) for message in self.messages]
         began = self.times[0]
-        self.pbx = Recorded(began - timedelta(seconds=5), began - timedelta(hours=1))
+        self.pbx = RecordedPbx(began - timedelta(seconds=5), began - timedelta(hours=1))
         self.sink = Stored(lambda: self.pbx.now)
         self.cel = folder / "Master.csv"
-        self.one = Machine(folder / "one", self.pbx, self.sink, self.cel)
-        self.two = Machine(folder / "two", self.pbx, self.sink, self.cel, ahead)
+        self.one = ListenerMachine(folder / "one", self.pbx, self.sink, self.cel)
+        self.two = ListenerMachine(folder / "two", self.pbx, self.sink, self.cel, ahead)
         self._sent: Sequence[bytes] = ()
 
     def until(self, place: int) -> None:
@@ -61,7 +61,7 @@ class Play:
         written_until(self._file, self.pbx.now, self.cel)
 
     def right(self) -> list[str]:
-        heard = Listener()
+        heard = CutListener()
         for message in self.messages:
             heard.hear(message)
         heard.close()

@@ -106,13 +106,14 @@ def test_modules_are_short() -> None:
 
 
 def test_a_class_name_means_one_thing() -> None:
-    """No two classes of the product share a name; a page's model of the API is called after what it is in the API."""
+    """No two classes of product and tests share a name, wherever they stand; an API model is called after what it is in the API."""
     found: defaultdict[str, list[str]] = defaultdict(list)
-    for name, path in modules().items():
+    tests = {str(path.relative_to(ROOT)): path for path in (ROOT / "tests").rglob("*.py")}
+    for name, path in {**modules(), **tests}.items():
         if "migrations" in path.parts:
             continue
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
                 found[node.name].append(name)
     assert {each: places for each, places in found.items() if len(places) > 1} == {}
 

@@ -27,7 +27,7 @@ BULK = "pbxcrm.demo."
 
 
 @dataclass(frozen=True)
-class Kept:
+class OwnRows:
     """Rows of ``model`` are changed in the modules that begin with ``home`` only. ``called``: what variables of them are called."""
 
     model: type[SQLModel]
@@ -43,24 +43,24 @@ class Kept:
         return self.model.__name__
 
 
-TASK = Kept(Task, "pbxcrm.tasks.", "task")
+TASK = OwnRows(Task, "pbxcrm.tasks.", "task")
 KEPT = (
     TASK,
-    Kept(Deal, "pbxcrm.deals.", "deal"),
-    Kept(StageMove, "pbxcrm.deals.", "move"),
-    Kept(Stage, "pbxcrm.deals.", "stage"),
-    Kept(Pipeline, "pbxcrm.deals.", "pipeline"),
-    Kept(Contact, "pbxcrm.contacts.", "contact"),
-    Kept(Company, "pbxcrm.contacts.", "company"),
-    Kept(Phone, "pbxcrm.contacts.", "phone"),
-    Kept(Email, "pbxcrm.contacts.", "email"),
-    Kept(SpecialNumber, "pbxcrm.contacts.", "special"),
-    Kept(Episode, "pbxcrm.callbacks.", "episode"),
-    Kept(Attempt, "pbxcrm.callbacks.", "attempt"),
-    Kept(Lamp, "pbxcrm.checkpoints.", "lamp"),
-    Kept(Pause, "pbxcrm.checkpoints.", "pause"),
-    Kept(Checkpoint, "pbxcrm.checkpoints.", "checkpoint"),
-    Kept(FormRequest, "pbxcrm.forms.", "request"),
+    OwnRows(Deal, "pbxcrm.deals.", "deal"),
+    OwnRows(StageMove, "pbxcrm.deals.", "move"),
+    OwnRows(Stage, "pbxcrm.deals.", "stage"),
+    OwnRows(Pipeline, "pbxcrm.deals.", "pipeline"),
+    OwnRows(Contact, "pbxcrm.contacts.", "contact"),
+    OwnRows(Company, "pbxcrm.contacts.", "company"),
+    OwnRows(Phone, "pbxcrm.contacts.", "phone"),
+    OwnRows(Email, "pbxcrm.contacts.", "email"),
+    OwnRows(SpecialNumber, "pbxcrm.contacts.", "special"),
+    OwnRows(Episode, "pbxcrm.callbacks.", "episode"),
+    OwnRows(Attempt, "pbxcrm.callbacks.", "attempt"),
+    OwnRows(Lamp, "pbxcrm.checkpoints.", "lamp"),
+    OwnRows(Pause, "pbxcrm.checkpoints.", "pause"),
+    OwnRows(Checkpoint, "pbxcrm.checkpoints.", "checkpoint"),
+    OwnRows(FormRequest, "pbxcrm.forms.", "request"),
 )
 
 
@@ -74,7 +74,7 @@ def test_tasks_are_built_in_their_context() -> None:
 
 
 @pytest.mark.parametrize("kept", KEPT, ids=lambda kept: kept.name)
-def test_only_its_own_context_changes_a_row(kept: Kept) -> None:
+def test_only_its_own_context_changes_a_row(kept: OwnRows) -> None:
     """Neither by an attribute nor in bulk."""
     public = {name for _module, tree in modules() for name in _answering(tree, kept) if not name.startswith("_")}
     found = [
@@ -104,7 +104,7 @@ def test_a_change_would_be_found() -> None:
     assert [node.lineno for node in _in_bulk(tree, TASK)] == [9]
 
 
-def _answering(tree: ast.AST, kept: Kept) -> Iterator[str]:
+def _answering(tree: ast.AST, kept: OwnRows) -> Iterator[str]:
     """The functions of a module whose annotation says that they return a row or several."""
     yield from (name for name, returned in _returned(tree) if kept.name in returned)
 
@@ -121,11 +121,11 @@ def _returned(tree: ast.AST) -> tuple[tuple[str, frozenset[str]], ...]:
     )
 
 
-def _says(annotation: ast.AST | None, kept: Kept) -> bool:
+def _says(annotation: ast.AST | None, kept: OwnRows) -> bool:
     return annotation is not None and any(name_of(node) == kept.name for node in ast.walk(annotation))
 
 
-def _attributes_set(tree: ast.AST, answering: Collection[str], kept: Kept) -> Iterator[ast.Attribute]:
+def _attributes_set(tree: ast.AST, answering: Collection[str], kept: OwnRows) -> Iterator[ast.Attribute]:
     for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -144,7 +144,9 @@ def _stores(function: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[ast.Attri
     return tuple(node for node in every if isinstance(node.ctx, ast.Store))
 
 
-def _rows_in(function: ast.FunctionDef | ast.AsyncFunctionDef, answering: Collection[str], kept: Kept) -> Iterator[str]:
+def _rows_in(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, answering: Collection[str], kept: OwnRows
+) -> Iterator[str]:
     """The names that hold a row there."""
     arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
     yield from (each.arg for each in arguments if each.arg == kept.called or _says(each.annotation, kept))
@@ -160,7 +162,7 @@ def _rows_in(function: ast.FunctionDef | ast.AsyncFunctionDef, answering: Collec
             yield from (name for name in names if name == kept.called or name.endswith(f"_{kept.called}"))
 
 
-def _finds(node: ast.AST, answering: Collection[str], kept: Kept) -> bool:
+def _finds(node: ast.AST, answering: Collection[str], kept: OwnRows) -> bool:
     """A call of a function that returns rows, or ``session.get(Task, …)``, ``lock_row(session, Task, …)``, ``select(Task)``."""
     if not isinstance(node, ast.Call):
         return False
@@ -170,7 +172,7 @@ def _finds(node: ast.AST, answering: Collection[str], kept: Kept) -> bool:
     )
 
 
-def _in_bulk(tree: ast.AST, kept: Kept) -> Iterator[ast.Call]:
+def _in_bulk(tree: ast.AST, kept: OwnRows) -> Iterator[ast.Call]:
     for call in _bulk_calls(tree):
         if any(isinstance(each, ast.Name) and each.id == kept.name for each in call.args):
             yield call

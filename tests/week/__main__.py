@@ -12,12 +12,12 @@ from pbxcrm.shared.db import Database
 from tests.databases import fresh_name, postgres_programs, running_postgres
 from tests.week.comparing import Played
 from tests.week.diary import play_week
-from tests.week.world import Size
+from tests.week.world import WeekSize
 
 FULL = "20,2300,2000,7000"
 
 
-async def _play(url: str, size: Size, seed: int) -> Played:
+async def _play(url: str, size: WeekSize, seed: int) -> Played:
     database = Database(url)
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -26,14 +26,14 @@ async def _play(url: str, size: Size, seed: int) -> Played:
         await database.close()
 
 
-async def _on_sqlite(size: Size, seed: int) -> Played:
+async def _on_sqlite(size: WeekSize, seed: int) -> Played:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/week.db"
         await migrations.upgrade(url)
         return await _play(url, size, seed)
 
 
-def _on_postgres(size: Size, seed: int) -> Played:
+def _on_postgres(size: WeekSize, seed: int) -> Played:
     programs = postgres_programs()
     assert programs is not None, "PostgreSQL is missing (apt-get install postgresql)"
     with running_postgres(programs) as server:
@@ -44,7 +44,7 @@ def _on_postgres(size: Size, seed: int) -> Played:
         return asyncio.run(run())
 
 
-def main(seed: int, size: Size, only: str) -> int:
+def main(seed: int, size: WeekSize, only: str) -> int:
     """Play on both databases or the one of ``only``. Returns the exit code: 1 if anything differs."""
     compose()
     wrong = 0
@@ -67,4 +67,4 @@ def main(seed: int, size: Size, only: str) -> int:
 
 if __name__ == "__main__":
     seed_, size_, only_ = (*sys.argv[1:], *("1", FULL, "")[len(sys.argv) - 1 :])
-    sys.exit(main(int(seed_), Size(*(int(each) for each in size_.split(","))), only_))
+    sys.exit(main(int(seed_), WeekSize(*(int(each) for each in size_.split(","))), only_))

@@ -15,8 +15,8 @@ from tests.week.comparing import Played, compare
 from tests.week.rule_changes import Rules
 from tests.week.simulation import Simulation
 from tests.week.world import (
-    Client,
-    Size,
+    WeekClient,
+    WeekSize,
     admin_of,
     build,
 )
@@ -27,7 +27,7 @@ ACTS = {
 }  # fmt: skip
 
 
-async def play_week(database: Database, folder: Path, size: Size, seed: int) -> Played:
+async def play_week(database: Database, folder: Path, size: WeekSize, seed: int) -> Played:
     """Play it all and compare. ``folder`` is for the settings of the intake."""
     dice = random.Random(seed)
     world = await build(database, size, dice)
@@ -37,7 +37,7 @@ async def play_week(database: Database, folder: Path, size: Size, seed: int) -> 
     return await compare(play)
 
 
-def _fill_diary(play: Simulation, size: Size) -> None:
+def _fill_diary(play: Simulation, size: WeekSize) -> None:
     dice, world = play.dice, play.world
     fresh = iter(dice.sample(range(size.clients), size.deals))
     for number in range(size.deals):
@@ -80,7 +80,7 @@ def _fill_diary(play: Simulation, size: Size) -> None:
         )  # the worker is down over the Sunday's night until Monday noon
 
 
-def _some_minute(dice: random.Random, size: Size) -> int:
+def _some_minute(dice: random.Random, size: WeekSize) -> int:
     """Mostly by day in Kyiv, more rarely by night and at the weekend."""
     while True:
         minute = dice.randrange(1, size.minutes)
@@ -90,7 +90,7 @@ def _some_minute(dice: random.Random, size: Size) -> int:
             return minute
 
 
-async def _first_deal(play: Simulation, client: Client) -> None:
+async def _first_deal(play: Simulation, client: WeekClient) -> None:
     stage, owner = play.dice.choice(play.world.open_stages()), play.dice.choice(play.world.sellers())
 
     async def act(session: AsyncSession) -> None:

@@ -6,10 +6,21 @@ with the minute that completes its norm. Whatever changes a fact lets the clocks
 
 from collections.abc import Iterable
 
-from tests.week.reference_facts import LONG_AGO, Away, Callback, Deal, Hours, Lamp, Person, Rule, Running, Subject
+from tests.week.reference_facts import (
+    LONG_AGO,
+    Away,
+    Callback,
+    Hours,
+    ReferenceDeal,
+    ReferenceLamp,
+    ReferencePerson,
+    ReferenceRule,
+    RunningClock,
+    Subject,
+)
 
 
-class Office:
+class ReferenceOffice:
     """The state of the office at a minute, and all lamps until then."""
 
     def __init__(self) -> None:
@@ -17,15 +28,15 @@ class Office:
         self.default_calendar = 0
         self.calendar_of_team: dict[int, int] = {}
         self.manager_of_team: dict[int, int] = {}
-        self.people: dict[int, Person] = {}
+        self.people: dict[int, ReferencePerson] = {}
         self.away: list[Away] = []
         self.norms: dict[int, int | None] = {}
-        self.rules: dict[int, Rule] = {}
-        self.deals: dict[int, Deal] = {}
+        self.rules: dict[int, ReferenceRule] = {}
+        self.deals: dict[int, ReferenceDeal] = {}
         self.callbacks: dict[int, Callback] = {}
-        self.lamps: list[Lamp] = []
-        self.burning: dict[tuple[Subject, int], list[Lamp]] = {}
-        self.running: dict[tuple[Subject, int], Running] = {}
+        self.lamps: list[ReferenceLamp] = []
+        self.burning: dict[tuple[Subject, int], list[ReferenceLamp]] = {}
+        self.running: dict[tuple[Subject, int], RunningClock] = {}
         self.fired: set[tuple[object, ...]] = set()
 
     # Time
@@ -37,7 +48,7 @@ class Office:
             owner_id = self._owner(each.subject)
             whom = each.rule.steps[each.step][1]
             addressee = self.asked(whom, owner_id, now)
-            lamp = Lamp(each.subject, each.rule.id, each.step, each.entry, now, now, owner_id, addressee)
+            lamp = ReferenceLamp(each.subject, each.rule.id, each.step, each.entry, now, now, owner_id, addressee)
             self.lamps.append(lamp)
             self.burning.setdefault((each.subject, each.rule.id), []).append(lamp)
             self.fired.add((each.rule.id, each.subject, each.entry, each.step, each.since if each.step else 0))
@@ -49,7 +60,7 @@ class Office:
             if now >= each.since and each.hours.open[now - LONG_AGO] and (not each.rests or each.counts(now)):
                 each.passed += 1
 
-    def _is_ripe(self, each: Running, now: int) -> bool:
+    def _is_ripe(self, each: RunningClock, now: int) -> bool:
         if each.passed < each.needed or now < each.since:
             return False
         return each.needed > 0 or each.passed > 0 or each.counts(now)  # no norm: at the first working minute
@@ -78,7 +89,7 @@ class Office:
         for callback_id in self.callbacks:
             self.look(("callback", callback_id), now)
 
-    def put_out(self, lamp: Lamp, now: int, why: str) -> None:
+    def put_out(self, lamp: ReferenceLamp, now: int, why: str) -> None:
         lamp.out_at, lamp.why = now, why
         self.burning[lamp.subject, lamp.rule_id].remove(lamp)
 
@@ -127,7 +138,7 @@ class Office:
         standing_in = self._standing_in(wanted.id, now) if wanted.is_active else None
         return standing_in if standing_in is not None else self._manager_for(wanted.id, now)
 
-    def _may_work(self, person: Person, owner_id: int | None) -> bool:
+    def _may_work(self, person: ReferencePerson, owner_id: int | None) -> bool:
         if person.id == owner_id or person.role == "admin":
             return True
         if person.role != "manager":
@@ -177,11 +188,11 @@ class Office:
             calendar = person.calendar
         return self.hours[calendar if calendar is not None else self.default_calendar]
 
-    def norm_of(self, rule: Rule) -> int | None:
+    def norm_of(self, rule: ReferenceRule) -> int | None:
         """The working minutes of its first step."""
         return self._needed(rule, 0)
 
-    def _needed(self, rule: Rule, step: int) -> int | None:
+    def _needed(self, rule: ReferenceRule, step: int) -> int | None:
         minutes = rule.steps[step][0]
         if step == 0 and minutes is None:
             minutes = self.norms.get(rule.stage_id) if rule.stage_id is not None else None
@@ -189,7 +200,7 @@ class Office:
                 minutes = 0
         return minutes
 
-    def _clock(self, subject: Subject, rule: Rule) -> tuple[tuple[object, ...], int] | None:
+    def _clock(self, subject: Subject, rule: ReferenceRule) -> tuple[tuple[object, ...], int] | None:
         """The entry and the start of the clock; None: it does not run."""
         if (subject[0] == "callback") != (rule.trigger == "callback"):
             return None
@@ -231,11 +242,11 @@ class Office:
             entry = (deal.move, *entry)
         return entry, since if rule.begins_at is None else max(since, rule.begins_at)
 
-    def _accepted_until(self, deal: Deal, rule: Rule, entry: tuple[object, ...], since: int) -> int:
+    def _accepted_until(self, deal: ReferenceDeal, rule: ReferenceRule, entry: tuple[object, ...], since: int) -> int:
         return deal.accepted[rule.id][1] if entry[0] == "accepted" else since
 
     def _works(
-        self, deal: Deal, rule: Rule, *, silence: bool = False
+        self, deal: ReferenceDeal, rule: ReferenceRule, *, silence: bool = False
     ) -> list[tuple[int, int, str, tuple[object, ...]]]:
         """(when, since when the clock runs, kind, which) of all that counts as work."""
         found: list[tuple[int, int, str, tuple[object, ...]]] = []
@@ -256,7 +267,9 @@ class Office:
                 found.append((at, at, "accepted", ("accepted", at)))
         return found
 
-    def _last(self, deal: Deal, rule: Rule, entered: int, *, silence: bool) -> tuple[tuple[object, ...], int]:
+    def _last(
+        self, deal: ReferenceDeal, rule: ReferenceRule, entered: int, *, silence: bool
+    ) -> tuple[tuple[object, ...], int]:
         since = entered
         which: tuple[object, ...] = ("entered", entered)
         for at, runs_from, _, named in self._works(deal, rule, silence=silence):
@@ -264,7 +277,7 @@ class Office:
                 since, which = runs_from, named
         return which, since
 
-    def _why(self, subject: Subject, rule: Rule) -> str:
+    def _why(self, subject: Subject, rule: ReferenceRule) -> str:
         if subject[0] == "callback":
             return ""
         deal = self.deals[subject[1]]
@@ -279,7 +292,7 @@ class Office:
             return "moved"
         return max(works, key=lambda work: work[0])[2]
 
-    def _arm(self, subject: Subject, rule: Rule, entry: tuple[object, ...], now: int) -> None:
+    def _arm(self, subject: Subject, rule: ReferenceRule, entry: tuple[object, ...], now: int) -> None:
         """Begin to count for the next lamp of this entry, unless it has lit before."""
         self.running.pop((subject, rule.id), None)
         last = max(self.burning.get((subject, rule.id), ()), key=lambda lamp: lamp.step, default=None)
@@ -294,7 +307,7 @@ class Office:
             needed = 0
         assert needed is not None
         rests = self.deals[subject[1]].rests if subject[0] == "deal" else []
-        running = Running(subject, rule, entry, step, since, needed, self._hours_of(subject), rests)
+        running = RunningClock(subject, rule, entry, step, since, needed, self._hours_of(subject), rests)
         if since < now:
             running.passed = (
                 running.hours.between(since, now)
@@ -305,7 +318,7 @@ class Office:
             return
         self.running[subject, rule.id] = running
 
-    def _again(self, running: Running, now: int) -> bool:
+    def _again(self, running: RunningClock, now: int) -> bool:
         """The clock runs again although it has lit: what ended that was taken back. What burned last burns again if the first step is
         late now. True: it is counted for the first step again.
         """
@@ -339,12 +352,12 @@ class Office:
         self._arm(subject, rule, entry, now)
         return False
 
-    def _rearm(self, subject: Subject, rule: Rule, now: int) -> None:
+    def _rearm(self, subject: Subject, rule: ReferenceRule, now: int) -> None:
         clock = self._clock(subject, rule)
         if clock is not None:
             self._arm(subject, rule, clock[0], now)
 
-    def _hand_over(self, subject: Subject, rule: Rule, entry: tuple[object, ...], now: int) -> None:
+    def _hand_over(self, subject: Subject, rule: ReferenceRule, entry: tuple[object, ...], now: int) -> None:
         """A deal has another owner: they have the lamp and a pause of their own, and what a manager was asked is answered."""
         owner_id = self._owner(subject)
         burning = [lamp for lamp in self.burning.get((subject, rule.id), ()) if lamp.entry == entry]
@@ -358,7 +371,7 @@ class Office:
             else:
                 lamp.owner_id, lamp.addressee_id, lamp.asked_at = owner_id, self.asked(whom, owner_id, now), now
 
-    def _rules_with(self, subject: Subject) -> Iterable[Rule]:
+    def _rules_with(self, subject: Subject) -> Iterable[ReferenceRule]:
         """Rules that may have something running or burning for the subject."""
         return (
             rule

@@ -55,7 +55,7 @@ class Hours:
 
 
 @dataclass(slots=True)
-class Person:
+class ReferencePerson:
     id: int
     login: str
     role: str
@@ -73,7 +73,7 @@ class Away:
 
 
 @dataclass(slots=True)
-class Rule:
+class ReferenceRule:
     """A checkpoint. ``steps``: working minutes (None: the norm of the stage) and whom."""
 
     id: int
@@ -99,7 +99,7 @@ class Planned:
 
 
 @dataclass(slots=True)
-class Deal:
+class ReferenceDeal:
     id: int
     pipeline_id: int
     stage_id: int
@@ -130,7 +130,7 @@ class Callback:
 
 
 @dataclass(slots=True)
-class Lamp:
+class ReferenceLamp:
     subject: Subject
     rule_id: int
     step: int
@@ -144,11 +144,11 @@ class Lamp:
 
 
 @dataclass(slots=True)
-class Running:
+class RunningClock:
     """What is counted for the next lamp of a clock."""
 
     subject: Subject
-    rule: Rule
+    rule: ReferenceRule
     entry: tuple[object, ...]
     step: int
     since: int

@@ -110,7 +110,7 @@ class Rules:
         play = self.play
         for rule in [each for each in play.office.rules.values() if each.trigger == "stage"]:
 
-            async def act(session: AsyncSession, rule: reference_facts.Rule = rule) -> None:
+            async def act(session: AsyncSession, rule: reference_facts.ReferenceRule = rule) -> None:
                 row = await session.get_one(Checkpoint, rule.id)
                 query = select(CheckpointStep).where(CheckpointStep.checkpoint_id == rule.id)
                 steps = (await session.exec(query.order_by(col(CheckpointStep.position)))).all()
@@ -156,7 +156,7 @@ class Rules:
 
         assert await play.do(act)
 
-    def _person(self, login: str) -> reference_facts.Person:
+    def _person(self, login: str) -> reference_facts.ReferencePerson:
         return next(each for each in self.play.office.people.values() if each.login == login)
 
     async def fewer_stages(self) -> None:

@@ -28,7 +28,7 @@ from tests.calls import FactStory, batch, outbound
 from tests.week import reference, reference_facts
 from tests.week.reference_facts import Planned, Subject
 from tests.week.world import (
-    Client,
+    WeekClient,
     World,
     minute_of,
     moment,
@@ -47,13 +47,13 @@ class Simulation:
     last_move: int = 0
     calls: int = 0
     done: Counter[str] = field(default_factory=Counter)
-    clients_of_deals: dict[int, Client] = field(default_factory=dict)
-    clients_of_callbacks: dict[int, Client] = field(default_factory=dict)
+    clients_of_deals: dict[int, WeekClient] = field(default_factory=dict)
+    clients_of_callbacks: dict[int, WeekClient] = field(default_factory=dict)
     planned: int = 0
     later: list[tuple[int, int, Callable[[], Awaitable[None]]]] = field(default_factory=list)
 
     @property
-    def office(self) -> reference.Office:
+    def office(self) -> reference.ReferenceOffice:
         return self.world.office
 
     @property
@@ -98,7 +98,7 @@ class Simulation:
 
     # What follows from calls: facts for the reference, which does not care why they happened
 
-    async def look_around(self, client: Client, event: str) -> None:
+    async def look_around(self, client: WeekClient, event: str) -> None:
         async with self.database.read() as session:
             moves = (
                 await session.exec(
@@ -124,14 +124,14 @@ class Simulation:
             self.clients_of_callbacks[episode.id or 0] = client
             self._called(episode, event)
 
-    def _moved(self, move: StageMove, row: Deal, client: Client) -> None:
+    def _moved(self, move: StageMove, row: Deal, client: WeekClient) -> None:
         self.last_move = move.id or 0
         stage = self.world.stages[move.to_stage_id]
         closed, entered = stage.kind in {StageKind.WON, StageKind.LOST}, minute_of(move.at)
         assert entered is not None
         known = self.office.deals.get(move.deal_id)
         if known is None:
-            known = reference_facts.Deal(
+            known = reference_facts.ReferenceDeal(
                 move.deal_id,
                 stage.pipeline_id,
                 move.to_stage_id,
@@ -169,7 +169,7 @@ class Simulation:
 
     # Calls
 
-    def _story(self, client: Client, *, of_ours: bool, at: datetime) -> FactStory:
+    def _story(self, client: WeekClient, *, of_ours: bool, at: datetime) -> FactStory:
         self.calls += 1
         seller = self.dice.choice(self.world.sellers())
         extension, number = self.world.extensions[seller.id], self.dice.choice(client.numbers)
@@ -177,7 +177,7 @@ class Simulation:
             return outbound(f"week.{self.calls}", extension, number, at)
         return FactStory(f"week.{self.calls}", number, at=at).ring(extension)
 
-    async def talk(self, client: Client, *, of_ours: bool = False) -> None:
+    async def talk(self, client: WeekClient, *, of_ours: bool = False) -> None:
         """A call that is answered in this minute and over in a later one."""
         story = self._story(client, of_ours=of_ours, at=self.at)
         extension = story.state.made_by or story.state.rang[-1]
@@ -196,7 +196,7 @@ class Simulation:
 
         self.plan(until, end)
 
-    async def short(self, client: Client) -> None:
+    async def short(self, client: WeekClient) -> None:
         """Ten seconds are no conversation, except where nobody asks how long it was."""
         deals = [self.office.deals[deal_id] for deal_id, whose in self.clients_of_deals.items() if whose is client]
         stages = [self.world.stages[deal.stage_id] for deal in deals if not deal.is_closed]
@@ -207,28 +207,28 @@ class Simulation:
         self._talked(client, 10)
         await self.look_around(client, "answered")
 
-    def _talked(self, client: Client, seconds: int) -> None:
+    def _talked(self, client: WeekClient, seconds: int) -> None:
         for deal_id, whose in self.clients_of_deals.items():
             if whose is client:
                 self.office.deals[deal_id].talks.append((self.now, seconds))
                 self.office.look(("deal", deal_id), self.now)
 
-    async def miss(self, client: Client) -> None:
+    async def miss(self, client: WeekClient) -> None:
         story = self._story(client, of_ours=False, at=self.at - timedelta(seconds=25))
         await self.intake.apply(batch(story.wait(25).end()))
         await self.look_around(client, "missed")
 
-    async def call(self, client: Client) -> None:
+    async def call(self, client: WeekClient) -> None:
         await self.talk(client, of_ours=True)
 
-    async def no_answer(self, client: Client) -> None:
+    async def no_answer(self, client: WeekClient) -> None:
         story = self._story(client, of_ours=True, at=self.at - timedelta(seconds=25))
         await self.intake.apply(batch(story.wait(25).end()))
         await self.look_around(client, "tried")
 
     # Work on deals
 
-    def some_deal(self) -> reference_facts.Deal | None:
+    def some_deal(self) -> reference_facts.ReferenceDeal | None:
         open_ = [deal for deal in self.office.deals.values() if not deal.is_closed]
         return self.dice.choice(open_) if open_ else None
 
@@ -237,7 +237,7 @@ class Simulation:
         if deal is not None:
             await getattr(self, name)(deal)
 
-    async def plan_task(self, deal: reference_facts.Deal) -> None:
+    async def plan_task(self, deal: reference_facts.ReferenceDeal) -> None:
         due = self.now + self.dice.randrange(20, 3 * 1440)
         made: list[int] = []
 
@@ -251,7 +251,7 @@ class Simulation:
             deal.tasks[made[0]] = Planned(self.now, due, due)
             self.office.look(("deal", deal.id), self.now)
 
-    def _some_task(self) -> tuple[reference_facts.Deal, int] | None:
+    def _some_task(self) -> tuple[reference_facts.ReferenceDeal, int] | None:
         found = [
             (deal, number) for deal in self.office.deals.values() if not deal.is_closed
             for number, task in deal.tasks.items() if task.done_at is None
@@ -278,7 +278,7 @@ class Simulation:
             deal.tasks[number].done_at, deal.tasks[number].cancelled = self.now, cancelled
             self.office.look(("deal", deal.id), self.now)
 
-    async def move(self, deal: reference_facts.Deal, *, closes: bool = False) -> None:
+    async def move(self, deal: reference_facts.ReferenceDeal, *, closes: bool = False) -> None:
         if closes:
             kind = self.dice.choice([StageKind.WON, StageKind.LOST])
             stages = [s for s in self.world.stages.values() if s.kind == kind and s.pipeline_id == deal.pipeline_id]
@@ -294,33 +294,33 @@ class Simulation:
         if await self.do(act):
             await self.look_around(self.clients_of_deals[deal.id], "moved")
 
-    async def close(self, deal: reference_facts.Deal) -> None:
+    async def close(self, deal: reference_facts.ReferenceDeal) -> None:
         await self.move(deal, closes=True)
 
-    async def pause(self, deal: reference_facts.Deal) -> None:
+    async def pause(self, deal: reference_facts.ReferenceDeal) -> None:
         until = self.now + self.dice.randrange(30, 3 * 1440)
         if await self.do(lambda s: pause_deal(s, self.admin, deal.id, moment(until), "On holiday", now=self.at)):
             self._end_rests(deal)
             deal.rests.append([self.now, until])
             self.office.look(("deal", deal.id), self.now)
 
-    async def resume(self, deal: reference_facts.Deal) -> None:
+    async def resume(self, deal: reference_facts.ReferenceDeal) -> None:
         paused = [each for each in self.office.deals.values() if any(until > self.now for _, until in each.rests)]
         deal = self.dice.choice(paused) if paused else deal
         if await self.do(lambda s: end_pause(s, self.admin, deal.id, now=self.at)):
             self._end_rests(deal)
             self.office.look(("deal", deal.id), self.now)
 
-    def _end_rests(self, deal: reference_facts.Deal) -> None:
+    def _end_rests(self, deal: reference_facts.ReferenceDeal) -> None:
         for rest in deal.rests:
             rest[1] = min(rest[1], self.now)
 
-    async def give(self, deal: reference_facts.Deal) -> None:
+    async def give(self, deal: reference_facts.ReferenceDeal) -> None:
         to = self.dice.choice(self.world.sellers()).id
         if await self.do(lambda s: edit_deal(s, self.admin, deal.id, version=None, now=self.at, responsible_id=to)):
             await self.look_around(self.clients_of_deals[deal.id], "given")
 
-    async def amount(self, deal: reference_facts.Deal) -> None:
+    async def amount(self, deal: reference_facts.ReferenceDeal) -> None:
         self.done["amounts"] += 1
         new = self.dice.choice(["", "0", str(self.done["amounts"])])
         if await self.do(
@@ -332,12 +332,12 @@ class Simulation:
                 deal.filled.append((self.now, "amount"))
             self.office.look(("deal", deal.id), self.now)
 
-    async def title(self, deal: reference_facts.Deal) -> None:
+    async def title(self, deal: reference_facts.ReferenceDeal) -> None:
         await self.do(
             lambda s: edit_deal(s, self.admin, deal.id, version=None, now=self.at, values={"title": f"At {self.now}"})
         )
 
-    async def note(self, deal: reference_facts.Deal) -> None:
+    async def note(self, deal: reference_facts.ReferenceDeal) -> None:
         async def act(session: AsyncSession) -> None:
             await add_note(session, self.admin, "Nothing new", self.at, deal=await session.get(Deal, deal.id))
 

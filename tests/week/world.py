@@ -22,8 +22,8 @@ from pbxcrm.people.models import User
 from pbxcrm.people.passwords import hash_password
 from pbxcrm.people.queries import viewer_of
 from pbxcrm.shared.db import Database
-from tests.week.reference import Office
-from tests.week.reference_facts import MINUTE, Hours, Person, Rule, Week
+from tests.week.reference import ReferenceOffice
+from tests.week.reference_facts import MINUTE, Hours, ReferencePerson, ReferenceRule, Week
 
 BEGIN = datetime(2026, 10, 21, 5, tzinfo=UTC)  # a Wednesday, 8:00 in Kyiv; the clocks go back in the night to Sunday
 HIRED = BEGIN - timedelta(days=99)
@@ -41,7 +41,7 @@ HOLIDAY = date(2026, 10, 23)
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class WeekSize:
     """How much happens. ``events``: acts and calls of the week."""
 
     sellers: int
@@ -52,7 +52,7 @@ class Size:
 
 
 @dataclass(slots=True)
-class Client:
+class WeekClient:
     numbers: list[str]
     contact_id: int | None = None
     busy_until: int = -1
@@ -62,20 +62,20 @@ class Client:
 class World:
     """What the simulation knows of the database."""
 
-    office: Office
+    office: ReferenceOffice
     minutes: int
     calendars: dict[str, int] = field(default_factory=dict)
     days: dict[str, dict[date, list[tuple[int, int]]]] = field(default_factory=dict)
     weeks: dict[str, tuple[str, Week]] = field(default_factory=lambda: dict(WEEKS))
     extensions: dict[int, str] = field(default_factory=dict)
     stages: dict[int, Stage] = field(default_factory=dict)
-    clients: list[Client] = field(default_factory=list)
+    clients: list[WeekClient] = field(default_factory=list)
 
     def lay_out(self, name: str) -> None:
         zone, week = self.weeks[name]
         self.office.hours[self.calendars[name]] = Hours.of(BEGIN, self.minutes, zone, week, self.days.get(name, {}))
 
-    def sellers(self) -> list[Person]:
+    def sellers(self) -> list[ReferencePerson]:
         return [each for each in self.office.people.values() if each.role == "seller" and each.is_active]
 
     def open_stages(self, pipeline_id: int | None = None) -> list[Stage]:
@@ -106,8 +106,8 @@ async def admin_of(database: Database) -> Viewer:
         return await viewer_of(session, (await session.exec(select(User).where(User.login == "admin"))).one())
 
 
-async def build(database: Database, size: Size, dice: random.Random) -> World:
-    world = World(Office(), size.minutes)
+async def build(database: Database, size: WeekSize, dice: random.Random) -> World:
+    world = World(ReferenceOffice(), size.minutes)
     await _hire(database, world, size)
     admin = await admin_of(database)
     await _draw_pipelines(database, world, admin, dice)
@@ -116,7 +116,7 @@ async def build(database: Database, size: Size, dice: random.Random) -> World:
     return world
 
 
-async def _hire(database: Database, world: World, size: Size) -> None:
+async def _hire(database: Database, world: World, size: WeekSize) -> None:
     office, hashed = world.office, await hash_password("correct horse")
     staff: list[tuple[str, str, str | None]] = [("admin", "admin", None), ("kira", "qc", None)]
     staff += [(f"manager{n}", "manager", team) for n, team in enumerate(TEAMS, 1)]
@@ -130,7 +130,7 @@ async def _hire(database: Database, world: World, size: Size) -> None:
                 session, login=login, name=login.title(), role=role, password_hash=hashed, extensions=(extension,), team=team, now=HIRED
             )  # fmt: skip
             assert user.id is not None
-            office.people[user.id] = Person(user.id, login, role, user.team_id)
+            office.people[user.id] = ReferencePerson(user.id, login, role, user.team_id)
             world.extensions[user.id] = extension
             if team is not None:
                 teams[team] = user.team_id or 0
@@ -217,18 +217,18 @@ async def reload_rules(database: Database, world: World) -> None:
         steps = (await session.exec(select(CheckpointStep).order_by(col(CheckpointStep.position)))).all()
     for row in rows:
         of_it = [(step.after_minutes, step.whom) for step in steps if step.checkpoint_id == row.id]
-        world.office.rules[row.id or 0] = Rule(
+        world.office.rules[row.id or 0] = ReferenceRule(
             row.id or 0, row.trigger, of_it, set(row.work), row.pipeline_id, row.stage_id, row.field, row.offset_minutes,
             row.talked_seconds, minute_of(row.begins_at), row.is_active,
         )  # fmt: skip
 
 
-async def _meet_clients(database: Database, world: World, size: Size, dice: random.Random) -> None:
+async def _meet_clients(database: Database, world: World, size: WeekSize, dice: random.Random) -> None:
     """Two thirds are contacts, some with two numbers; the others are only numbers."""
     sellers = [each.id for each in world.sellers()]
     async with database.write() as session:
         for number in range(size.clients):
-            client = Client([f"+38067{number:07}"])
+            client = WeekClient([f"+38067{number:07}"])
             if number % 3:
                 contact = Contact(name=f"Client {number}", responsible_id=dice.choice(sellers), created_at=HIRED)
                 session.add(contact)

@@ -1,11 +1,11 @@
 """A client calls: hunting, forwarding, follow-me, voicemail, phones that behave oddly."""
 
-from tests.asterisk.office import Office
+from tests.asterisk.office import AsteriskOffice
 from tests.asterisk.stories.story import OUTSIDE, inbound, story, without
 
 
 @story(inbound("answered", rang=["101", "102"], answered_by="102", talked=["102"], did="301"), filtered=True)
-async def hunting_second_answers(office: Office) -> None:
+async def hunting_second_answers(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("301")
     await office.ringing("101")
     (second,) = await office.ringing("102")
@@ -16,7 +16,7 @@ async def hunting_second_answers(office: Office) -> None:
 
 
 @story(inbound("missed", missed_reason="timeout", rang=["101", "102", "103"], did="301"), filtered=True)
-async def hunting_nobody(office: Office) -> None:
+async def hunting_nobody(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("301")
     for number in ("101", "102", "103"):
         await office.ringing(number)
@@ -24,7 +24,7 @@ async def hunting_nobody(office: Office) -> None:
 
 
 @story(inbound("answered", rang=["103"], answered_by="103", talked=["103"], did="302"), filtered=True)
-async def forward_302_answered(office: Office) -> None:
+async def forward_302_answered(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("302")
     (await office.phones["101"].incoming()).redirect("103")
     (target,) = await office.ringing("103")
@@ -35,7 +35,7 @@ async def forward_302_answered(office: Office) -> None:
 
 
 @story(inbound("missed", missed_reason="timeout", rang=["103"], did="302"))
-async def forward_302_missed(office: Office) -> None:
+async def forward_302_missed(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("302")
     (await office.phones["101"].incoming()).redirect("103")
     await office.ringing("103")
@@ -43,7 +43,7 @@ async def forward_302_missed(office: Office) -> None:
 
 
 @story(without(inbound("answered", answered_by="101", rang=["101"], did="302"), "talked"))
-async def forward_302_outside_answered(office: Office) -> None:
+async def forward_302_outside_answered(office: AsteriskOffice) -> None:
     """101 answers for it, though the talk is with a mobile phone that the PBX does not know."""
     client = await office.trunk.call_in("302")
     phone = await office.phones["101"].incoming()
@@ -59,7 +59,7 @@ async def forward_302_outside_answered(office: Office) -> None:
 
 
 @story(inbound("missed", rang=["101"], did="303"), filtered=True)
-async def followme_not_confirmed(office: Office) -> None:
+async def followme_not_confirmed(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("303")
     (phone,) = await office.ringing("101")
     phone.answer()
@@ -71,7 +71,7 @@ async def followme_not_confirmed(office: Office) -> None:
 
 
 @story(inbound("answered", rang=["101"], answered_by="101", talked=["101"], did="303"))
-async def followme_confirmed(office: Office) -> None:
+async def followme_confirmed(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("303")
     (phone,) = await office.ringing("101")
     phone.answer()
@@ -86,7 +86,7 @@ async def followme_confirmed(office: Office) -> None:
 
 
 @story(inbound("missed", rang=["101"], did="304"))
-async def confirmation_by_dialplan_declined(office: Office) -> None:
+async def confirmation_by_dialplan_declined(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("304")
     (phone,) = await office.ringing("101")
     phone.answer()
@@ -99,7 +99,7 @@ async def confirmation_by_dialplan_declined(office: Office) -> None:
 
 # With chan_sip, Asterisk puts the phone that has just hung up into a bridge with the client for a fraction of a millisecond.
 @story(inbound("missed", rang=["101"], did="304"), technologies=("PJSIP",))
-async def confirmation_by_dialplan_not_given(office: Office) -> None:
+async def confirmation_by_dialplan_not_given(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("304")
     (phone,) = await office.ringing("101")
     phone.answer()
@@ -110,7 +110,7 @@ async def confirmation_by_dialplan_not_given(office: Office) -> None:
 
 
 @story(inbound("voicemail", rang=["101"], did="306"), filtered=True)
-async def voicemail_left(office: Office) -> None:
+async def voicemail_left(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("306")
     await office.ringing("101")
     await client.wait_answered()
@@ -123,7 +123,7 @@ async def voicemail_left(office: Office) -> None:
 
 
 @story(inbound("missed", rang=["101"], did="306"))
-async def voicemail_not_left(office: Office) -> None:
+async def voicemail_not_left(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("306")
     await office.ringing("101")
     await client.wait_answered()
@@ -132,7 +132,7 @@ async def voicemail_not_left(office: Office) -> None:
 
 
 @story(inbound("answered", rang=["101"], answered_by="101", talked=["101"], did="101"))
-async def answered_without_ringing(office: Office) -> None:
+async def answered_without_ringing(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("101")
     phone = await office.phones["101"].incoming()
     phone.answer()
@@ -142,13 +142,13 @@ async def answered_without_ringing(office: Office) -> None:
 
 
 @story(inbound("missed", missed_reason="unreachable", did="105"), filtered=True)
-async def phone_not_registered(office: Office) -> None:
+async def phone_not_registered(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("105")
     await client.wait_ended()
 
 
 @story(inbound("missed", rang=["101"], did="101"))
-async def refused_by_the_phone(office: Office) -> None:
+async def refused_by_the_phone(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("101")
     (phone,) = await office.ringing("101")
     phone.refuse(603)

@@ -1,6 +1,6 @@
 """Rarer turns: two phones of one person, consultation without transfer, transfers out and by the manager, a dead PBX."""
 
-from tests.asterisk.office import SOFTPHONE, Office
+from tests.asterisk.office import SOFTPHONE, AsteriskOffice
 from tests.asterisk.stories.calls_out import click
 from tests.asterisk.stories.story import CLIENT, OUTSIDE, inbound, internal, moved, outbound, story, without
 from tests.asterisk.stories.transfers import handed_over
@@ -13,7 +13,7 @@ HOSTILE = "<script>alert(1)</script> \u202eOlena\u202c 😀 ${SHELL(id)}; DROP T
     filtered=True,
     technologies=("PJSIP",),
 )
-async def two_phones_of_one_extension(office: Office) -> None:
+async def two_phones_of_one_extension(office: AsteriskOffice) -> None:
     """The desk telephone and the softphone ring; the softphone answers. It is one person."""
     client = await office.trunk.call_in("106")
     desk = await office.phones["106"].incoming()
@@ -29,7 +29,7 @@ async def two_phones_of_one_extension(office: Office) -> None:
 
 
 @story(handed_over(), internal("answered", rang=["103"], answered_by="103", talked=["101", "103"]))
-async def consultation_without_transfer(office: Office) -> None:
+async def consultation_without_transfer(office: AsteriskOffice) -> None:
     """101 asks 103 on a second line, and goes on alone with the client."""
     client, _ = await office.answered("101", "101")
     await office.talk()
@@ -44,7 +44,7 @@ async def consultation_without_transfer(office: Office) -> None:
 
 
 @story(without(handed_over("102", rang=["101", "102"], queue="sales", transfers=moved("101", "102", "blind")), "rang"))
-async def blind_transfer_into_a_queue(office: Office) -> None:
+async def blind_transfer_into_a_queue(office: AsteriskOffice) -> None:
     client, phone = await office.answered("101", "101")
     await office.talk()
     await phone.transfer("200")
@@ -57,7 +57,7 @@ async def blind_transfer_into_a_queue(office: Office) -> None:
 
 
 @story(handed_over())
-async def blind_transfer_to_a_mobile(office: Office) -> None:
+async def blind_transfer_to_a_mobile(office: AsteriskOffice) -> None:
     """What happens outside is nobody's talk here."""
     client, phone = await office.answered("101", "101")
     await office.talk()
@@ -71,7 +71,7 @@ async def blind_transfer_to_a_mobile(office: Office) -> None:
 
 
 @story(handed_over("103", rang=["101", "103"], transfers=moved("101", "103", "blind")), filtered=True)
-async def blind_transfer_by_manager(office: Office) -> None:
+async def blind_transfer_by_manager(office: AsteriskOffice) -> None:
     """Action BlindTransfer, as the button in the browser does it."""
     client, _ = await office.answered("101", "101")
     await office.talk()
@@ -84,7 +84,7 @@ async def blind_transfer_by_manager(office: Office) -> None:
 
 
 @story(handed_over("103", rang=["101", "103"], transfers=moved("101", "103", "attended")), filtered=True)
-async def attended_transfer_by_manager(office: Office) -> None:
+async def attended_transfer_by_manager(office: AsteriskOffice) -> None:
     """Action Atxfer: asks first; 101 hangs up to complete it."""
     client, phone = await office.answered("101", "101")
     client.speak()
@@ -102,7 +102,7 @@ async def attended_transfer_by_manager(office: Office) -> None:
 
 
 @story(outbound("answered", talked=["101", "103"], transfers=moved("101", "103", "blind")))
-async def outbound_then_transferred(office: Office) -> None:
+async def outbound_then_transferred(office: AsteriskOffice) -> None:
     seller = await office.phones["101"].call(OUTSIDE)
     client = await office.trunk.incoming()
     client.ring()
@@ -121,7 +121,7 @@ async def outbound_then_transferred(office: Office) -> None:
     inbound("answered", queue="optimised", rang=["101", "102"], answered_by="101", talked=["101"], did="211"),
     filtered=True,
 )
-async def queue_local_members_optimised(office: Office) -> None:
+async def queue_local_members_optimised(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("211")
     first, _ = await office.ringing("101", "102")
     first.answer()
@@ -131,7 +131,7 @@ async def queue_local_members_optimised(office: Office) -> None:
 
 
 @story(inbound("answered", rang=["101", "102"], answered_by="102", talked=["102"], did="308"))
-async def ring_group_over_local_channels(office: Office) -> None:
+async def ring_group_over_local_channels(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("308")
     _, second = await office.ringing("101", "102")
     second.answer()
@@ -141,7 +141,7 @@ async def ring_group_over_local_channels(office: Office) -> None:
 
 
 @story(inbound("voicemail", queue="sales", rang=["101", "102"], did="212"))
-async def queue_then_voicemail(office: Office) -> None:
+async def queue_then_voicemail(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("212")
     await client.wait_answered()
     client.speak()
@@ -156,7 +156,7 @@ async def queue_then_voicemail(office: Office) -> None:
 
 
 @story(outbound("answered", talked=["101"], click_to_call=True), filtered=True)
-async def click_to_call_through_local(office: Office) -> None:
+async def click_to_call_through_local(office: AsteriskOffice) -> None:
     """Originate to Local/101@…, as FreePBX wants it."""
     await office.boss.act("Originate", **click(office, "4", "Local/101@ring-long"))
     (seller,) = await office.ringing("101")
@@ -170,7 +170,7 @@ async def click_to_call_through_local(office: Office) -> None:
 
 
 @story(inbound("answered", rang=["101"], answered_by="101", talked=["101"], did="101", client_name=HOSTILE))
-async def hostile_name(office: Office) -> None:
+async def hostile_name(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("101", name=HOSTILE)
     (phone,) = await office.ringing("101")
     phone.answer()
@@ -180,7 +180,7 @@ async def hostile_name(office: Office) -> None:
 
 
 @story(inbound("answered", rang=["101"], answered_by="101", talked=["101"], did="101", client_number=None))
-async def withheld_number(office: Office) -> None:
+async def withheld_number(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("101", caller="anonymous", name="Anonymous")
     (phone,) = await office.ringing("101")
     phone.answer()
@@ -190,7 +190,7 @@ async def withheld_number(office: Office) -> None:
 
 
 @story({"direction": "inbound", "outcome": "open", "client_number": CLIENT, "rang": ["101"]}, restarts=True)
-async def pbx_killed(office: Office) -> None:
+async def pbx_killed(office: AsteriskOffice) -> None:
     """``kill -9`` while 101 rings: no goodbye, the stream just ends."""
     await office.trunk.call_in("101")
     await office.ringing("101")

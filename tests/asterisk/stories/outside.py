@@ -1,6 +1,6 @@
 """What the outside lines carry: colleagues' mobiles that answer, and the prefixes of carriers before a client's number."""
 
-from tests.asterisk.office import Office
+from tests.asterisk.office import AsteriskOffice
 from tests.asterisk.stories.programs import taken
 from tests.asterisk.stories.story import OUTSIDE, inbound, outbound, story
 
@@ -8,7 +8,7 @@ NATIONAL = "0" + OUTSIDE.removeprefix("+380")
 
 
 @story(inbound("answered", rang=["101", "102"], did="310"), filtered=True)
-async def mobile_in_the_ring_group_answers(office: Office) -> None:
+async def mobile_in_the_ring_group_answers(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("310")
     await office.ringing("101", "102")
     await taken(office, "trunk")
@@ -18,7 +18,7 @@ async def mobile_in_the_ring_group_answers(office: Office) -> None:
 
 
 @story(inbound("answered", rang=["101"], did="311"))
-async def mobile_over_the_trunk_answers(office: Office) -> None:
+async def mobile_over_the_trunk_answers(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("311")
     await office.ringing("101")
     await taken(office, "trunk")
@@ -28,7 +28,7 @@ async def mobile_over_the_trunk_answers(office: Office) -> None:
 
 
 @story(inbound("answered", rang=["101"], answered_by="101", talked=["101"], did="311"))
-async def phone_answers_before_the_mobile(office: Office) -> None:
+async def phone_answers_before_the_mobile(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("311")
     (phone,) = await office.ringing("101")
     (await office.trunk.incoming()).ring()
@@ -39,7 +39,7 @@ async def phone_answers_before_the_mobile(office: Office) -> None:
 
 
 @story(inbound("missed", rang=["101"], did="311", missed_reason="abandoned_ringing"))
-async def neither_phone_nor_mobile(office: Office) -> None:
+async def neither_phone_nor_mobile(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("311")
     await office.ringing("101")
     (await office.trunk.incoming()).ring()
@@ -48,7 +48,7 @@ async def neither_phone_nor_mobile(office: Office) -> None:
 
 
 @story(inbound("answered", did="312", answered_by="102", talked=["102"]), filtered=True)
-async def followed_to_the_mobile(office: Office) -> None:
+async def followed_to_the_mobile(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("312")
     mobile = await taken(office, "trunk")
     mobile.speak()
@@ -60,7 +60,7 @@ async def followed_to_the_mobile(office: Office) -> None:
 
 
 @story(inbound("answered", did="302", answered_by="101", talked=["101"]), filtered=True)
-async def forwarded_to_a_mobile(office: Office) -> None:
+async def forwarded_to_a_mobile(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("302")
     (await office.phones["101"].incoming()).redirect("+380509990001")
     await taken(office, "trunk")
@@ -69,7 +69,7 @@ async def forwarded_to_a_mobile(office: Office) -> None:
     await client.hang_up()
 
 
-async def called(office: Office, number: str) -> None:
+async def called(office: AsteriskOffice, number: str) -> None:
     """101 dials, and the client answers."""
     seller = await office.phones["101"].call(number)
     client = await taken(office, "trunk")
@@ -79,20 +79,20 @@ async def called(office: Office, number: str) -> None:
 
 
 @story(outbound("answered", talked=["101"]), filtered=True)
-async def carriers_prefix(office: Office) -> None:
+async def carriers_prefix(office: AsteriskOffice) -> None:
     await called(office, NATIONAL)
 
 
 @story(outbound("answered", talked=["101"]))
-async def nine_for_an_outside_line(office: Office) -> None:
+async def nine_for_an_outside_line(office: AsteriskOffice) -> None:
     await called(office, f"9{NATIONAL}")
 
 
 @story(outbound("answered", talked=["101"]))
-async def nine_and_carriers_prefix(office: Office) -> None:
+async def nine_and_carriers_prefix(office: AsteriskOffice) -> None:
     await called(office, f"99{NATIONAL}")
 
 
 @story(outbound("answered", talked=["101"]))
-async def without_ones_number(office: Office) -> None:
+async def without_ones_number(office: AsteriskOffice) -> None:
     await called(office, f"*31*{NATIONAL}")

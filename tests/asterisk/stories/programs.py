@@ -1,7 +1,7 @@
 """Calls that programs make and join: dialers, conferences, click-to-dial of other makers; programs that speak themselves."""
 
-from tests.asterisk.leg import Leg
-from tests.asterisk.office import Office
+from tests.asterisk.leg import PhoneLeg
+from tests.asterisk.office import AsteriskOffice
 from tests.asterisk.stories.story import CLIENT, OUTSIDE, inbound, internal, moved, outbound, story, without
 from tests.asterisk.stories.transfers import handed_over
 
@@ -14,23 +14,23 @@ def dialled(**more: object) -> dict[str, object]:
     return without(outbound("answered", talked=["101"]), "click_to_call") | more
 
 
-async def originate(office: Office, channel: str, name: str, **how: str) -> None:
+async def originate(office: AsteriskOffice, channel: str, name: str, **how: str) -> None:
     """Originate; ``name`` makes the call's id unique."""
     name = f"{name}-{office.play}" if office.play else name
     headers = {"Channel_": channel, "Timeout": "8000", "Async": "true", "ChannelId": f"dialer-{name}"} | how
     await office.boss.act("Originate", **headers)
 
 
-async def to_wait(office: Office, channel: str, name: str, **how: str) -> None:
+async def to_wait(office: AsteriskOffice, channel: str, name: str, **how: str) -> None:
     """The program calls somebody who shall wait until it joins them with another."""
     await originate(office, channel, name, Application="Wait", Data="20", **how)
 
 
-async def join(office: Office, one: str, other: str) -> None:
+async def join(office: AsteriskOffice, one: str, other: str) -> None:
     await office.boss.act("Bridge", Channel1=await office.channel(one), Channel2=await office.channel(other))
 
 
-async def taken(office: Office, number: str) -> Leg:
+async def taken(office: AsteriskOffice, number: str) -> PhoneLeg:
     """The call that reaches this phone, or the trunk, rings and is answered."""
     leg = await (office.trunk if number == "trunk" else office.phones[number]).incoming()
     leg.ring()
@@ -39,12 +39,12 @@ async def taken(office: Office, number: str) -> Leg:
     return leg
 
 
-def outside(office: Office, number: str = OUTSIDE) -> str:
+def outside(office: AsteriskOffice, number: str = OUTSIDE) -> str:
     return f"PJSIP/{number}@trunk" if office.technology == "PJSIP" else f"SIP/trunk/{number}"
 
 
 @story(dialled(rang=["101"]), filtered=True)
-async def dialer_bridges_agent_and_client(office: Office) -> None:
+async def dialer_bridges_agent_and_client(office: AsteriskOffice) -> None:
     await to_wait(office, f"{office.technology}/101", "1")
     await taken(office, "101")
     await to_wait(office, outside(office), "2")
@@ -55,7 +55,7 @@ async def dialer_bridges_agent_and_client(office: Office) -> None:
 
 
 @story(dialled(), filtered=True)
-async def dialer_calls_the_client_first(office: Office) -> None:
+async def dialer_calls_the_client_first(office: AsteriskOffice) -> None:
     """A predictive dialer: it shows the client the company's number, and the agent the client's."""
     await to_wait(office, outside(office), "3", CallerID="<+380441230000>")
     client = await taken(office, "trunk")
@@ -67,7 +67,7 @@ async def dialer_calls_the_client_first(office: Office) -> None:
 
 
 @story(dialled(), dialled(client_number=SECOND), filtered=True)
-async def agent_at_rest_in_a_conference(office: Office) -> None:
+async def agent_at_rest_in_a_conference(office: AsteriskOffice) -> None:
     """101 stays in the conference; the dialer sends one client after the other into it."""
     agent = await office.phones["101"].call("8000")
     await office.boss.event("BridgeEnter", Channel=await office.channel("101"))
@@ -82,7 +82,7 @@ async def agent_at_rest_in_a_conference(office: Office) -> None:
 
 
 @story(without(outbound("answered", talked=[], made_by=None), "click_to_call", "client_number"), filtered=True)
-async def two_outside_numbers_by_originate(office: Office) -> None:
+async def two_outside_numbers_by_originate(office: AsteriskOffice) -> None:
     how = {"Context": "click-to-call", "Exten": SECOND, "Priority": "1"}
     await originate(office, outside(office), "6", **how)
     await taken(office, "trunk")
@@ -93,7 +93,7 @@ async def two_outside_numbers_by_originate(office: Office) -> None:
 
 
 @story(without(outbound("answered", talked=[], made_by=None), "click_to_call", "client_number"))
-async def two_outside_numbers_bridged(office: Office) -> None:
+async def two_outside_numbers_bridged(office: AsteriskOffice) -> None:
     await to_wait(office, outside(office), "7")
     await taken(office, "trunk")
     first = await office.channel("trunk")
@@ -105,7 +105,7 @@ async def two_outside_numbers_bridged(office: Office) -> None:
 
 
 @story(without(outbound("answered", talked=[], made_by=None), "click_to_call"), filtered=True)
-async def two_outside_numbers_through_local(office: Office) -> None:
+async def two_outside_numbers_through_local(office: AsteriskOffice) -> None:
     """As programs should: the dialplan calls the first number, so that the PBX's own record holds it."""
     how = {"Context": "click-to-call", "Exten": SECOND, "Priority": "1"}
     await originate(office, f"Local/{OUTSIDE}@click-to-call/n", "15", **how)
@@ -117,7 +117,7 @@ async def two_outside_numbers_through_local(office: Office) -> None:
 
 
 @story(dialled(), filtered=True)
-async def dialer_through_local_joins_in_a_conference(office: Office) -> None:
+async def dialer_through_local_joins_in_a_conference(office: AsteriskOffice) -> None:
     agent = await office.phones["101"].call("8000")
     await office.boss.event("BridgeEnter", Channel=await office.channel("101"))
     await originate(office, f"Local/{OUTSIDE}@click-to-call", "16", Application="ConfBridge", Data="8000")
@@ -130,7 +130,7 @@ async def dialer_through_local_joins_in_a_conference(office: Office) -> None:
 
 
 @story(internal("answered", rang=["101", "102"], answered_by="102", talked=["101", "102"]), filtered=True)
-async def click_to_dial_a_colleague_through_local(office: Office) -> None:
+async def click_to_dial_a_colleague_through_local(office: AsteriskOffice) -> None:
     await originate(office, "Local/101@ring-long", "9", Context="ring-long", Exten="102", Priority="1")
     await taken(office, "101")
     colleague = await taken(office, "102")
@@ -140,7 +140,7 @@ async def click_to_dial_a_colleague_through_local(office: Office) -> None:
 
 
 @story(internal("answered", rang=["101", "102"], answered_by="102", talked=["101", "102"]))
-async def click_to_dial_a_colleague_with_the_companys_number(office: Office) -> None:
+async def click_to_dial_a_colleague_with_the_companys_number(office: AsteriskOffice) -> None:
     how = {"Context": "ring-long", "Exten": "102", "Priority": "1", "CallerID": "Office <+380441230000>"}
     await originate(office, "Local/101@ring-long/n", "10", **how)
     await taken(office, "101")
@@ -151,7 +151,7 @@ async def click_to_dial_a_colleague_with_the_companys_number(office: Office) -> 
 
 
 @story(inbound("answered", rang=["101"], answered_by="101", talked=["101"], did="322"), filtered=True)
-async def program_fetches_a_colleague_for_the_caller(office: Office) -> None:
+async def program_fetches_a_colleague_for_the_caller(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("322")
     await client.wait_answered()
     waiting = await office.channel("trunk")
@@ -163,7 +163,7 @@ async def program_fetches_a_colleague_for_the_caller(office: Office) -> None:
 
 
 @story(inbound("answered", did="322"))
-async def program_fetches_a_mobile_for_the_caller(office: Office) -> None:
+async def program_fetches_a_mobile_for_the_caller(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("322")
     await client.wait_answered()
     waiting = await office.channel("trunk")
@@ -175,7 +175,7 @@ async def program_fetches_a_mobile_for_the_caller(office: Office) -> None:
 
 
 @story(inbound("answered", rang=["101"], answered_by="101", talked=["101"], did="305"), filtered=True)
-async def colleague_is_called_into_the_conference(office: Office) -> None:
+async def colleague_is_called_into_the_conference(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("305")
     await office.boss.event("BridgeEnter", Channel=await office.channel("trunk"))
     await originate(office, f"{office.technology}/101", "13", Application="ConfBridge", Data="8000")
@@ -191,7 +191,7 @@ async def colleague_is_called_into_the_conference(office: Office) -> None:
     inbound("missed", did="305", missed_reason="abandoned_in_ivr"),
     {"direction": "outbound", "outcome": "not_dialled", "made_by": "101", "talked": []},
 )
-async def nobody_comes_into_the_conference(office: Office) -> None:
+async def nobody_comes_into_the_conference(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("305")
     await office.boss.event("BridgeEnter", Channel=await office.channel("trunk"))
     await originate(office, f"{office.technology}/101", "14", Application="ConfBridge", Data="8000")
@@ -201,7 +201,7 @@ async def nobody_comes_into_the_conference(office: Office) -> None:
 
 
 @story(handed_over("103", transfers=moved("101", "103", "attended")), filtered=True)
-async def attended_transfer_into_a_conference(office: Office) -> None:
+async def attended_transfer_into_a_conference(office: AsteriskOffice) -> None:
     """103 is in the conference; 101 asks there on a second line and sends the client in."""
     client, phone = await office.answered("101", "101")
     await office.talk()
@@ -220,7 +220,7 @@ async def attended_transfer_into_a_conference(office: Office) -> None:
 
 
 @story(handed_over("103", rang=["101", "103"], transfers=moved("101", "103", "blind")), filtered=True)
-async def redirect_of_both(office: Office) -> None:
+async def redirect_of_both(office: AsteriskOffice) -> None:
     """The client goes to 103, and 101 to the conference."""
     client, phone = await office.answered("101", "101")
     await office.talk()
@@ -236,7 +236,7 @@ async def redirect_of_both(office: Office) -> None:
 
 
 @story(outbound("answered", talked=["101", "103"], transfers=moved("101", "103", "blind")), filtered=True)
-async def redirect_of_the_client_we_called(office: Office) -> None:
+async def redirect_of_the_client_we_called(office: AsteriskOffice) -> None:
     seller = await office.phones["101"].call(OUTSIDE)
     client = await taken(office, "trunk")
     await seller.wait_answered()
@@ -250,7 +250,7 @@ async def redirect_of_the_client_we_called(office: Office) -> None:
 
 
 @story(handed_over("103", rang=["101", "103"], transfers=moved("101", "103", "blind")))
-async def redirect_to_a_phone_that_answers_at_once(office: Office) -> None:
+async def redirect_to_a_phone_that_answers_at_once(office: AsteriskOffice) -> None:
     client, _ = await office.answered("101", "101")
     await office.talk()
     how = {"Context": "internal", "Exten": "103", "Priority": "1"}
@@ -262,7 +262,7 @@ async def redirect_to_a_phone_that_answers_at_once(office: Office) -> None:
 
 
 @story(handed_over(rang=["101", "103"]))
-async def redirect_to_a_phone_that_does_not_answer(office: Office) -> None:
+async def redirect_to_a_phone_that_does_not_answer(office: AsteriskOffice) -> None:
     client, _ = await office.answered("101", "101")
     await office.talk()
     how = {"Context": "internal", "Exten": "103", "Priority": "1"}
@@ -272,14 +272,14 @@ async def redirect_to_a_phone_that_does_not_answer(office: Office) -> None:
 
 
 @story(without(inbound("missed", did="320"), "missed_reason"), filtered=True)
-async def only_a_program_speaks(office: Office) -> None:
+async def only_a_program_speaks(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("320")
     await client.wait_answered()
     await client.wait_ended()
 
 
 @story(inbound("answered", rang=["101"], answered_by="101", talked=["101"], did="321"), filtered=True)
-async def program_speaks_then_a_colleague(office: Office) -> None:
+async def program_speaks_then_a_colleague(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("321")
     await client.wait_answered()
     await taken(office, "101")
@@ -289,7 +289,7 @@ async def program_speaks_then_a_colleague(office: Office) -> None:
 
 
 @story(inbound("missed", rang=["101"], did="321", missed_reason="abandoned_ringing"))
-async def program_speaks_then_nobody_answers(office: Office) -> None:
+async def program_speaks_then_nobody_answers(office: AsteriskOffice) -> None:
     client = await office.trunk.call_in("321")
     await client.wait_answered()
     await office.ringing("101")

@@ -1,12 +1,12 @@
-"""How a story is written down: ``@story(inbound(…), …)`` before a coroutine that drives an ``Office``."""
+"""How a story is written down: ``@story(inbound(…), …)`` before a coroutine that drives an ``AsteriskOffice``."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tests.asterisk.office import Office
+from tests.asterisk.office import AsteriskOffice
 
 Call = dict[str, object]
-Drive = Callable[[Office], Awaitable[None]]
+Drive = Callable[[AsteriskOffice], Awaitable[None]]
 CLIENT = "+380671112233"
 OUTSIDE = "+380509998877"
 

@@ -1,6 +1,6 @@
 """Several calls in one stream, and a PBX that goes away in the middle."""
 
-from tests.asterisk.office import Office
+from tests.asterisk.office import AsteriskOffice
 from tests.asterisk.stories.story import inbound, story
 
 OTHER = "+380441234567"
@@ -13,7 +13,7 @@ OTHER = "+380441234567"
     ),
     filtered=True,
 )
-async def two_at_once(office: Office) -> None:
+async def two_at_once(office: AsteriskOffice) -> None:
     first, _ = await office.answered("101", "101")
     second = await office.trunk.call_in("102", caller=OTHER, name="Тарас")
     await office.ringing("102")
@@ -26,7 +26,7 @@ async def two_at_once(office: Office) -> None:
     inbound("missed", missed_reason="abandoned_ringing", rang=["101"], did="101"),
     inbound("answered", rang=["101"], answered_by="101", talked=["101"], did="101"),
 )
-async def same_client_twice(office: Office) -> None:
+async def same_client_twice(office: AsteriskOffice) -> None:
     first = await office.trunk.call_in("101")
     (phone,) = await office.ringing("101")
     await first.cancel()
@@ -40,7 +40,7 @@ async def same_client_twice(office: Office) -> None:
     inbound("answered", rang=["101"], answered_by="101", talked=["101"], did="101"),
     inbound("answered", rang=["102"], answered_by="102", talked=["102"], did="102"),
 )
-async def same_client_on_two_lines(office: Office) -> None:
+async def same_client_on_two_lines(office: AsteriskOffice) -> None:
     first, _ = await office.answered("101", "101")
     second, _ = await office.answered("102", "102")
     await office.talk()
@@ -54,7 +54,7 @@ async def same_client_on_two_lines(office: Office) -> None:
     restarts=True,
     filtered=True,
 )
-async def restart_of_the_pbx(office: Office) -> None:
+async def restart_of_the_pbx(office: AsteriskOffice) -> None:
     """One talks and one rings when ``core restart now`` comes."""
     await office.answered("101", "101")
     await office.trunk.call_in("102", caller=OTHER)
@@ -64,7 +64,7 @@ async def restart_of_the_pbx(office: Office) -> None:
 
 
 @story(inbound("interrupted", rang=["101"], did="101"), restarts=True)
-async def restart_while_ringing(office: Office) -> None:
+async def restart_while_ringing(office: AsteriskOffice) -> None:
     await office.trunk.call_in("101")
     await office.ringing("101")
     await office.server.restart()

@@ -1,6 +1,6 @@
 """A call goes from one colleague to another: transfers of every kind, parking, redirect, pickup."""
 
-from tests.asterisk.office import Office
+from tests.asterisk.office import AsteriskOffice
 from tests.asterisk.stories.story import Call, inbound, moved, story, without
 
 
@@ -10,7 +10,7 @@ def handed_over(*talked: str, **more: object) -> Call:
 
 
 @story(without(handed_over("102"), "transfers"), filtered=True)
-async def park_and_retrieve(office: Office) -> None:
+async def park_and_retrieve(office: AsteriskOffice) -> None:
     client, phone = await office.answered("101", "101")
     await office.talk()
     await phone.transfer("700")
@@ -24,7 +24,7 @@ async def park_and_retrieve(office: Office) -> None:
 
 
 @story(handed_over())
-async def park_comeback(office: Office) -> None:
+async def park_comeback(office: AsteriskOffice) -> None:
     client, phone = await office.answered("101", "101")
     await office.talk()
     await phone.transfer("700")
@@ -38,7 +38,7 @@ async def park_comeback(office: Office) -> None:
 
 
 @story(handed_over())
-async def park_then_client_hangs_up(office: Office) -> None:
+async def park_then_client_hangs_up(office: AsteriskOffice) -> None:
     client, phone = await office.answered("101", "101")
     await office.talk()
     await phone.transfer("700")
@@ -47,7 +47,7 @@ async def park_then_client_hangs_up(office: Office) -> None:
 
 
 @story(handed_over("103", rang=["101", "103"], transfers=moved("101", "103", "blind")), filtered=True)
-async def redirect_by_manager(office: Office) -> None:
+async def redirect_by_manager(office: AsteriskOffice) -> None:
     client, _ = await office.answered("101", "101")
     await office.talk()
     await office.boss.act(
@@ -61,7 +61,7 @@ async def redirect_by_manager(office: Office) -> None:
 
 
 @story(handed_over("103", rang=["101", "103"], transfers=moved("101", "103", "blind")))
-async def blind_transfer_answered(office: Office) -> None:
+async def blind_transfer_answered(office: AsteriskOffice) -> None:
     client, phone = await office.answered("101", "101")
     await office.talk()
     await phone.transfer("103")
@@ -73,7 +73,7 @@ async def blind_transfer_answered(office: Office) -> None:
 
 
 @story(handed_over(rang=["101", "103"]), filtered=True)
-async def blind_transfer_nobody(office: Office) -> None:
+async def blind_transfer_nobody(office: AsteriskOffice) -> None:
     client, phone = await office.answered("101", "101")
     await office.talk()
     await phone.transfer("103")
@@ -82,7 +82,7 @@ async def blind_transfer_nobody(office: Office) -> None:
 
 
 @story(handed_over("103", rang=["101", "103"], transfers=moved("101", "103", "attended")))
-async def blonde_transfer_answered(office: Office) -> None:
+async def blonde_transfer_answered(office: AsteriskOffice) -> None:
     client, phone = await office.answered("101", "101")
     await office.talk()
     consultation = await office.phones["101"].call("103")
@@ -97,7 +97,7 @@ async def blonde_transfer_answered(office: Office) -> None:
 
 
 @story(handed_over(rang=["101", "103"]))
-async def blonde_transfer_nobody(office: Office) -> None:
+async def blonde_transfer_nobody(office: AsteriskOffice) -> None:
     client, phone = await office.answered("101", "101")
     await office.talk()
     consultation = await office.phones["101"].call("103")
@@ -109,7 +109,7 @@ async def blonde_transfer_nobody(office: Office) -> None:
 
 
 @story(handed_over("103", rang=["101", "103"], transfers=moved("101", "103", "attended")))
-async def attended_transfer_by_phone(office: Office) -> None:
+async def attended_transfer_by_phone(office: AsteriskOffice) -> None:
     client, phone = await office.answered("101", "101")
     await office.talk()
     consultation = await office.phones["101"].call("103")
@@ -124,7 +124,7 @@ async def attended_transfer_by_phone(office: Office) -> None:
 
 
 @story(handed_over("103", rang=["101", "103"], transfers=moved("101", "103", "attended")))
-async def attended_transfer_by_feature_code(office: Office) -> None:
+async def attended_transfer_by_feature_code(office: AsteriskOffice) -> None:
     client, phone = await office.answered("101", "101")
     client.speak()
     phone.speak()
@@ -143,7 +143,7 @@ async def attended_transfer_by_feature_code(office: Office) -> None:
 
 
 @story(inbound("answered", rang=["101"], answered_by="104", talked=["104"], did="101"))
-async def pickup_from_another_group(office: Office) -> None:
+async def pickup_from_another_group(office: AsteriskOffice) -> None:
     """104 is in group 2 and may pick up group 1 as well."""
     client = await office.trunk.call_in("101")
     await office.ringing("101")

@@ -35,7 +35,7 @@ def a_hundred_calls(dice: random.Random, begin: float, *, again: float = 0.35) -
     return [one for _, one in said]
 
 
-class Pbx:
+class HundredCallsPbx:
     """Says the calls, and can be asked at any point what is going on then."""
 
     def __init__(self, server: FakeAmiServer, calls: list[Said]) -> None:

@@ -27,7 +27,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class Office:
+class PbxOffice:
     """The PBX remembers which channels live, as a real one does; ``listen`` starts a listener."""
 
     def __init__(self, pbx: FakeAmiServer, folder: Path) -> None:
@@ -111,9 +111,9 @@ def quick(**more: Any) -> ListenerSettings:  # fields of ListenerSettings
 
 
 @pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
+async def office(tmp_path: Path) -> AsyncIterator[PbxOffice]:
     async with FakeAmiServer() as pbx:
-        made = Office(pbx, tmp_path)
+        made = PbxOffice(pbx, tmp_path)
         yield made
         await made.kill()
         for report in made.sink.reports:

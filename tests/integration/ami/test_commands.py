@@ -11,7 +11,7 @@ from ami.command_executor import CommandRequest, CommandResult
 from pbxcrm.pbx.report_sentences import REPORTS
 from pbxcrm.pbx.state import PbxState
 from tests.fakes.ami_server import FakeAmiServer, error, success
-from tests.integration.ami.office import Office, now, quick
+from tests.integration.ami.office import PbxOffice, now, quick
 
 CALL = {"extension": "101", "number": "+380671234567", "call_id": "0b0f9d1e-3b50-4a1f-9d3c-0123456789ab"}
 
@@ -52,22 +52,22 @@ class CommandDesk:
 
 
 @pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
+async def office(tmp_path: Path) -> AsyncIterator[PbxOffice]:
     async with FakeAmiServer() as pbx:
-        made = Office(pbx, tmp_path)
+        made = PbxOffice(pbx, tmp_path)
         yield made
         await made.kill()
 
 
 @pytest.fixture
-async def desk(office: Office) -> CommandDesk:
+async def desk(office: PbxOffice) -> CommandDesk:
     desk = CommandDesk()
     office.listen(commands=desk)
     await office.sink.until_state(PbxState.LISTENING)
     return desk
 
 
-async def test_a_click_reaches_the_pbx(office: Office, desk: CommandDesk) -> None:
+async def test_a_click_reaches_the_pbx(office: PbxOffice, desk: CommandDesk) -> None:
     desk.give("one", "originate", CALL)
     assert await desk.result("one") == CommandResult("one", True, "done")
     sent = await office.pbx.asked("Originate")
@@ -78,7 +78,7 @@ async def test_a_click_reaches_the_pbx(office: Office, desk: CommandDesk) -> Non
     )
 
 
-async def test_given_twice_it_is_done_once(office: Office, desk: CommandDesk) -> None:
+async def test_given_twice_it_is_done_once(office: PbxOffice, desk: CommandDesk) -> None:
     desk.give("one", "originate", CALL)
     desk.give("one", "originate", CALL)
     desk.give("two", "hangup", {"channel": "PJSIP/101-1"})
@@ -86,13 +86,13 @@ async def test_given_twice_it_is_done_once(office: Office, desk: CommandDesk) ->
     assert office.pbx.names().count("Originate") == 1
 
 
-async def test_too_late_is_never(office: Office, desk: CommandDesk) -> None:
+async def test_too_late_is_never(office: PbxOffice, desk: CommandDesk) -> None:
     desk.give("late", "originate", CALL, seconds=-0.001)
     assert (await desk.result("late")).code == "command_expired"
     assert "Originate" not in office.pbx.names()
 
 
-async def test_a_click_while_the_pbx_is_away_never_dials_later(office: Office, desk: CommandDesk) -> None:
+async def test_a_click_while_the_pbx_is_away_never_dials_later(office: PbxOffice, desk: CommandDesk) -> None:
     await office.pbx.stop()
     await office.sink.until(lambda: any(report.state is PbxState.UNREACHABLE for report in office.sink.reports))
     desk.give("away", "originate", CALL)
@@ -104,7 +104,7 @@ async def test_a_click_while_the_pbx_is_away_never_dials_later(office: Office, d
     assert "Originate" not in office.pbx.names()
 
 
-async def test_refusals_and_nonsense_come_back_in_words(office: Office, desk: CommandDesk) -> None:
+async def test_refusals_and_nonsense_come_back_in_words(office: PbxOffice, desk: CommandDesk) -> None:
     office.pbx.responders["hangup"] = lambda action: error(action, "No such channel")
     desk.give("gone", "hangup", {"channel": "PJSIP/101-1"})
     assert (await desk.result("gone")).params == {"why": "No such channel", "action": "Hangup"}
@@ -118,7 +118,7 @@ async def test_refusals_and_nonsense_come_back_in_words(office: Office, desk: Co
     await desk.result("still")
 
 
-async def test_a_transfer_to_what_the_dialplan_does_not_have_is_not_sent(office: Office, desk: CommandDesk) -> None:
+async def test_a_transfer_to_what_the_dialplan_does_not_have_is_not_sent(office: PbxOffice, desk: CommandDesk) -> None:
     value = "0"
 
     office.pbx.responders["getvar"] = lambda action: success(action, Value=value)
@@ -138,7 +138,7 @@ async def test_a_transfer_to_what_the_dialplan_does_not_have_is_not_sent(office:
     assert office.pbx.names().count("BlindTransfer") == 2
 
 
-async def test_a_pbx_that_hangs_is_told_nothing_that_it_would_do_later(office: Office, desk: CommandDesk) -> None:
+async def test_a_pbx_that_hangs_is_told_nothing_that_it_would_do_later(office: PbxOffice, desk: CommandDesk) -> None:
     office.pbx.mute = True
     desk.give("hangs", "originate", CALL)
     assert (await desk.result("hangs")).code == "link_down"
@@ -146,7 +146,7 @@ async def test_a_pbx_that_hangs_is_told_nothing_that_it_would_do_later(office: O
     assert "Originate" not in office.pbx.names()
 
 
-async def test_a_pbx_that_does_not_answer_holds_up_nobody(office: Office) -> None:
+async def test_a_pbx_that_does_not_answer_holds_up_nobody(office: PbxOffice) -> None:
     desk = CommandDesk()
     timing = quick().timing
     office.pbx.responders["originate"] = lambda action: None
@@ -159,7 +159,7 @@ async def test_a_pbx_that_does_not_answer_holds_up_nobody(office: Office) -> Non
     assert (await desk.result("slow")).code == "command_silent"
 
 
-async def test_a_source_that_breaks_ends_neither_listening_nor_commands(office: Office, desk: CommandDesk) -> None:
+async def test_a_source_that_breaks_ends_neither_listening_nor_commands(office: PbxOffice, desk: CommandDesk) -> None:
     desk.give("break", "the source breaks", {})
     desk.give("after", "hangup", {"channel": "PJSIP/101-1"})
     await office.call("1.1")

@@ -20,7 +20,7 @@ QUICK = Timing(connect=2, answer=0.3, ping_after=0.2, ping_answer=0.2, retry_fir
 PATIENT = Timing(retry_first=0.05, retry_most=0.2)
 
 
-class Told:
+class LinkStates:
     """Hears the states, and can be waited on."""
 
     def __init__(self) -> None:
@@ -42,11 +42,11 @@ class Told:
         return self.params[code]
 
 
-class Client:
+class RunningConnection:
     """A connection with a task that takes its frames."""
 
     def __init__(self, url: str, timing: Timing) -> None:
-        self.told = Told()
+        self.told = LinkStates()
         self.connection = AmiConnection(
             AmiUrl.parse(url), self.told, lambda: datetime.now(UTC), timing=timing, dice=random.Random(3)
         )
@@ -80,8 +80,8 @@ async def pbx() -> AsyncIterator[FakeAmiServer]:
 
 
 @pytest.fixture
-async def clients() -> AsyncIterator[list[Client]]:
-    made: list[Client] = []
+async def clients() -> AsyncIterator[list[RunningConnection]]:
+    made: list[RunningConnection] = []
     yield made
     for client in made:
         client.connection.close()
@@ -93,8 +93,8 @@ def hangup(number: int, name: str = "x") -> bytes:
     return message(Event="Hangup", Uniqueid=str(number), CallerIDName=name)
 
 
-async def test_hears_every_event_in_order_once(pbx: FakeAmiServer, clients: list[Client]) -> None:
-    clients.append(client := Client(pbx.url, PATIENT))
+async def test_hears_every_event_in_order_once(pbx: FakeAmiServer, clients: list[RunningConnection]) -> None:
+    clients.append(client := RunningConnection(pbx.url, PATIENT))
     await client.until(links=1)
     stream = b"".join(hangup(n) for n in range(3000))
     for at in range(0, len(stream), 7919):
@@ -104,8 +104,8 @@ async def test_hears_every_event_in_order_once(pbx: FakeAmiServer, clients: list
     assert client.told.states == [(PbxState.CONNECTING, "connecting")]
 
 
-async def test_a_name_torn_at_any_byte_is_whole(pbx: FakeAmiServer, clients: list[Client]) -> None:
-    clients.append(client := Client(pbx.url, PATIENT))
+async def test_a_name_torn_at_any_byte_is_whole(pbx: FakeAmiServer, clients: list[RunningConnection]) -> None:
+    clients.append(client := RunningConnection(pbx.url, PATIENT))
     await client.until(links=1)
     for byte in hangup(1, "Олена Їжак 🙂"):
         await pbx.send(bytes([byte]))
@@ -113,10 +113,10 @@ async def test_a_name_torn_at_any_byte_is_whole(pbx: FakeAmiServer, clients: lis
     assert parse(client.frames[0][1])["CallerIDName"] == "Олена Їжак 🙂"
 
 
-async def test_a_torn_banner_is_a_banner(pbx: FakeAmiServer, clients: list[Client]) -> None:
+async def test_a_torn_banner_is_a_banner(pbx: FakeAmiServer, clients: list[RunningConnection]) -> None:
     pbx.banner = b"Asteri"
     pbx.responders["login"] = lambda action: b"sk Call Manager/11.0.0\r\n" + success(action)
-    clients.append(client := Client(pbx.url, PATIENT))
+    clients.append(client := RunningConnection(pbx.url, PATIENT))
     await client.until(links=1)
     assert len(client.links) == 1
 
@@ -124,8 +124,10 @@ async def test_a_torn_banner_is_a_banner(pbx: FakeAmiServer, clients: list[Clien
 @pytest.mark.parametrize(
     "garbage", [b"\xff\xfe\x00" * 1000 + b"\r\n\r\n", b"\r\n\r\n" * 50, b"Event\r\n\r\n: \r\n\r\n"]
 )
-async def test_garbage_between_events_harms_nothing(pbx: FakeAmiServer, clients: list[Client], garbage: bytes) -> None:
-    clients.append(client := Client(pbx.url, PATIENT))
+async def test_garbage_between_events_harms_nothing(
+    pbx: FakeAmiServer, clients: list[RunningConnection], garbage: bytes
+) -> None:
+    clients.append(client := RunningConnection(pbx.url, PATIENT))
     await client.until(links=1)
     await pbx.send(garbage + hangup(1) + garbage + hangup(2))
     await client.until(frames=2)
@@ -133,8 +135,8 @@ async def test_garbage_between_events_harms_nothing(pbx: FakeAmiServer, clients:
     assert not client.links[0].broken.done()
 
 
-async def test_a_wrong_secret_is_tried_once_and_said(pbx: FakeAmiServer, clients: list[Client]) -> None:
-    clients.append(client := Client(pbx.url.replace("s3cret", "wrong%40"), QUICK))
+async def test_a_wrong_secret_is_tried_once_and_said(pbx: FakeAmiServer, clients: list[RunningConnection]) -> None:
+    clients.append(client := RunningConnection(pbx.url.replace("s3cret", "wrong%40"), QUICK))
     with pytest.raises(LoginRefused):
         await asyncio.wait_for(client.task, 30)
     assert client.told.states[-1] == (PbxState.REFUSED, "login_refused")
@@ -143,46 +145,48 @@ async def test_a_wrong_secret_is_tried_once_and_said(pbx: FakeAmiServer, clients
     assert "wrong" not in str(client.told.params)
 
 
-async def test_a_pbx_that_is_about_to_end_is_tried_again(pbx: FakeAmiServer, clients: list[Client]) -> None:
+async def test_a_pbx_that_is_about_to_end_is_tried_again(pbx: FakeAmiServer, clients: list[RunningConnection]) -> None:
     """It refuses every login, also with the right secret."""
     accepts, pbx.responders["login"] = (
         pbx.responders["login"],
         lambda action: error(action, "Asterisk is shutting down"),
     )
-    clients.append(client := Client(pbx.url, QUICK))
+    clients.append(client := RunningConnection(pbx.url, QUICK))
     await client.told.heard("unreachable", 2)
     assert client.told.params["unreachable"]["why"] == "Asterisk is shutting down"
     pbx.responders["login"] = accepts
     await client.until(links=1)
 
 
-async def test_nobody_there_is_tried_again_with_growing_pauses(pbx: FakeAmiServer, clients: list[Client]) -> None:
+async def test_nobody_there_is_tried_again_with_growing_pauses(
+    pbx: FakeAmiServer, clients: list[RunningConnection]
+) -> None:
     await pbx.stop()
-    clients.append(client := Client(pbx.url, QUICK))
+    clients.append(client := RunningConnection(pbx.url, QUICK))
     await client.told.heard("unreachable", 3)
     assert (PbxState.UNREACHABLE, "unreachable") in client.told.states
     await pbx.start()
     await client.until(links=1)
 
 
-async def test_something_else_at_the_port(pbx: FakeAmiServer, clients: list[Client]) -> None:
+async def test_something_else_at_the_port(pbx: FakeAmiServer, clients: list[RunningConnection]) -> None:
     pbx.banner = b"SSH-2.0-OpenSSH_9.2\r\n"
-    clients.append(client := Client(pbx.url, QUICK))
+    clients.append(client := RunningConnection(pbx.url, QUICK))
     await client.told.heard("not_asterisk")
     assert not client.links
 
 
-async def test_a_login_nobody_answers(pbx: FakeAmiServer, clients: list[Client]) -> None:
+async def test_a_login_nobody_answers(pbx: FakeAmiServer, clients: list[RunningConnection]) -> None:
     pbx.mute = True
-    clients.append(client := Client(pbx.url, QUICK))
+    clients.append(client := RunningConnection(pbx.url, QUICK))
     await client.told.heard("login_silent")
     assert (PbxState.SILENT, "login_silent") in client.told.states
     pbx.mute = False
     await client.until(links=1)
 
 
-async def test_a_half_open_link_is_noticed_and_made_anew(pbx: FakeAmiServer, clients: list[Client]) -> None:
-    clients.append(client := Client(pbx.url, QUICK))
+async def test_a_half_open_link_is_noticed_and_made_anew(pbx: FakeAmiServer, clients: list[RunningConnection]) -> None:
+    clients.append(client := RunningConnection(pbx.url, QUICK))
     await client.until(links=1)
     pbx.mute = True  # TCP lives, the PBX does not
     await client.told.heard("silent")
@@ -192,8 +196,10 @@ async def test_a_half_open_link_is_noticed_and_made_anew(pbx: FakeAmiServer, cli
     await client.until(frames=1)
 
 
-async def test_a_quiet_pbx_that_answers_pings_is_left_alone(pbx: FakeAmiServer, clients: list[Client]) -> None:
-    clients.append(client := Client(pbx.url, QUICK))
+async def test_a_quiet_pbx_that_answers_pings_is_left_alone(
+    pbx: FakeAmiServer, clients: list[RunningConnection]
+) -> None:
+    clients.append(client := RunningConnection(pbx.url, QUICK))
     await asyncio.wait_for(pbx.asked("Ping", 2), 30)
     before = client.connection.last_contact_at
     await asyncio.wait_for(pbx.asked("Ping", 4), 30)
@@ -204,8 +210,10 @@ async def test_a_quiet_pbx_that_answers_pings_is_left_alone(pbx: FakeAmiServer, 
     assert before < (client.connection.last_contact_at or before)  # an answer is a contact, without any event
 
 
-async def test_when_the_pbx_was_last_heard_is_known_after_it_is_gone(pbx: FakeAmiServer, clients: list[Client]) -> None:
-    clients.append(client := Client(pbx.url, QUICK))
+async def test_when_the_pbx_was_last_heard_is_known_after_it_is_gone(
+    pbx: FakeAmiServer, clients: list[RunningConnection]
+) -> None:
+    clients.append(client := RunningConnection(pbx.url, QUICK))
     await client.until(links=1)
     pbx.mute = True
     await client.told.heard("silent")
@@ -215,9 +223,9 @@ async def test_when_the_pbx_was_last_heard_is_known_after_it_is_gone(pbx: FakeAm
     assert client.connection.last_contact_at == heard
 
 
-async def test_an_unanswered_originate_is_not_sent_again(pbx: FakeAmiServer, clients: list[Client]) -> None:
+async def test_an_unanswered_originate_is_not_sent_again(pbx: FakeAmiServer, clients: list[RunningConnection]) -> None:
     pbx.responders["originate"] = lambda action: None
-    clients.append(client := Client(pbx.url, PATIENT))
+    clients.append(client := RunningConnection(pbx.url, PATIENT))
     await client.until(links=1)
     call = asyncio.create_task(client.connection.send({"Action": "Originate", "Channel": "PJSIP/101"}))
     await pbx.asked("Originate")
@@ -230,8 +238,8 @@ async def test_an_unanswered_originate_is_not_sent_again(pbx: FakeAmiServer, cli
     assert pbx.names().count("Originate") == 1
 
 
-async def test_originate_is_always_asynchronous(pbx: FakeAmiServer, clients: list[Client]) -> None:
-    clients.append(client := Client(pbx.url, PATIENT))
+async def test_originate_is_always_asynchronous(pbx: FakeAmiServer, clients: list[RunningConnection]) -> None:
+    clients.append(client := RunningConnection(pbx.url, PATIENT))
     await client.until(links=1)
     pbx.responders["originate"] = lambda action: success(action, Message="Originate successfully queued")
     await client.connection.send({"Action": "Originate", "Channel": "PJSIP/101", "Async": "false"})
@@ -254,8 +262,10 @@ async def test_originate_is_always_asynchronous(pbx: FakeAmiServer, clients: lis
         ("CallerID", "\ud800"),
     ],
 )
-async def test_no_action_can_be_smuggled_in(pbx: FakeAmiServer, clients: list[Client], field: str, value: str) -> None:
-    clients.append(client := Client(pbx.url, PATIENT))
+async def test_no_action_can_be_smuggled_in(
+    pbx: FakeAmiServer, clients: list[RunningConnection], field: str, value: str
+) -> None:
+    clients.append(client := RunningConnection(pbx.url, PATIENT))
     await client.until(links=1)
     with pytest.raises(UnsafeValue):
         await client.connection.send({"Action": "Originate", field: value})
@@ -263,10 +273,12 @@ async def test_no_action_can_be_smuggled_in(pbx: FakeAmiServer, clients: list[Cl
     assert pbx.names() == ["Login", "Ping"]
 
 
-async def test_an_action_refused_not_answered_or_without_a_link(pbx: FakeAmiServer, clients: list[Client]) -> None:
+async def test_an_action_refused_not_answered_or_without_a_link(
+    pbx: FakeAmiServer, clients: list[RunningConnection]
+) -> None:
     pbx.responders["hangup"] = lambda action: error(action, "No such channel")
     pbx.responders["atxfer"] = lambda action: None
-    clients.append(client := Client(pbx.url, Timing(answer=0.2, retry_first=5)))
+    clients.append(client := RunningConnection(pbx.url, Timing(answer=0.2, retry_first=5)))
     with pytest.raises(LinkDown):
         await client.connection.send({"Action": "Ping"})
     await client.until(links=1)
@@ -284,11 +296,11 @@ async def test_an_action_refused_not_answered_or_without_a_link(pbx: FakeAmiServ
         await client.connection.send({"Action": "Ping"})
 
 
-async def test_lists_come_whole_while_events_go_on(pbx: FakeAmiServer, clients: list[Client]) -> None:
+async def test_lists_come_whole_while_events_go_on(pbx: FakeAmiServer, clients: list[RunningConnection]) -> None:
     rows = [{"Uniqueid": f"1.{n}", "Channel": f"PJSIP/10{n}-1", "CallerIDName": ""} for n in range(5)]
     answer = listing("CoreShowChannel", "CoreShowChannelsComplete", rows)
     pbx.responders["coreshowchannels"] = lambda action: hangup(1) + (answer(action) or b"") + hangup(2)
-    clients.append(client := Client(pbx.url, PATIENT))
+    clients.append(client := RunningConnection(pbx.url, PATIENT))
     await client.until(links=1)
     messages = await client.connection.send({"Action": "CoreShowChannels"}, as_list=True)
     assert [m["Uniqueid"] for m in messages if m.get("Event") == "CoreShowChannel"] == [row["Uniqueid"] for row in rows]
@@ -298,7 +310,7 @@ async def test_lists_come_whole_while_events_go_on(pbx: FakeAmiServer, clients: 
 
 
 async def test_a_listener_that_does_not_read_is_bounded_in_memory(pbx: FakeAmiServer) -> None:
-    told = Told()
+    told = LinkStates()
     timing = Timing(backlog=100_000)
     connection = AmiConnection(AmiUrl.parse(pbx.url), told, lambda: datetime.now(UTC), timing=timing)
     async for link in connection.links():
@@ -310,8 +322,8 @@ async def test_a_listener_that_does_not_read_is_bounded_in_memory(pbx: FakeAmiSe
     connection.close()
 
 
-async def test_a_lost_link_keeps_what_had_come(pbx: FakeAmiServer, clients: list[Client]) -> None:
-    clients.append(client := Client(pbx.url, PATIENT))
+async def test_a_lost_link_keeps_what_had_come(pbx: FakeAmiServer, clients: list[RunningConnection]) -> None:
+    clients.append(client := RunningConnection(pbx.url, PATIENT))
     await client.until(links=1)
     for writer in pbx.writers:
         writer.write(hangup(1) + hangup(2))
@@ -320,8 +332,10 @@ async def test_a_lost_link_keeps_what_had_come(pbx: FakeAmiServer, clients: list
     assert client.names() == ["1", "2"]
 
 
-async def test_a_pbx_that_says_goodbye_is_told_from_a_broken_link(pbx: FakeAmiServer, clients: list[Client]) -> None:
-    clients.append(client := Client(pbx.url, PATIENT))
+async def test_a_pbx_that_says_goodbye_is_told_from_a_broken_link(
+    pbx: FakeAmiServer, clients: list[RunningConnection]
+) -> None:
+    clients.append(client := RunningConnection(pbx.url, PATIENT))
     await client.until(links=1)
     await pbx.send(message(Event="Shutdown", Shutdown="Cleanly", Restart="True"))
     await client.until(frames=1)
@@ -333,7 +347,7 @@ async def test_a_pbx_that_says_goodbye_is_told_from_a_broken_link(pbx: FakeAmiSe
 
 
 async def test_closing_leaves_no_timer_and_no_reconnect(pbx: FakeAmiServer) -> None:
-    client = Client(pbx.url, QUICK)
+    client = RunningConnection(pbx.url, QUICK)
     await client.until(links=1)
     client.connection.close()
     await asyncio.wait_for(client.task, 30)
@@ -343,10 +357,10 @@ async def test_closing_leaves_no_timer_and_no_reconnect(pbx: FakeAmiServer) -> N
 
 
 async def test_the_secret_is_never_logged(
-    pbx: FakeAmiServer, clients: list[Client], caplog: pytest.LogCaptureFixture
+    pbx: FakeAmiServer, clients: list[RunningConnection], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    clients.append(client := Client(pbx.url, QUICK))
+    clients.append(client := RunningConnection(pbx.url, QUICK))
     await client.until(links=1)
     assert "s3cret" not in caplog.text
     assert "s3cret" not in repr(client.connection.url) + str(client.connection.url)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.fakes.ami_server import FakeAmiServer
 from tests.forks import ReadFork, start_read
-from tests.integration.ami.hundred_calls import Pbx, a_hundred_calls, as_if_nothing_had_happened, heard
+from tests.integration.ami.hundred_calls import HundredCallsPbx, a_hundred_calls, as_if_nothing_had_happened, heard
 
 KILLS = 10
 
@@ -39,7 +39,7 @@ async def test_killed_during_a_hundred_calls(tmp_path: Path) -> None:
     expected = as_if_nothing_had_happened(calls)
     assert len(expected) >= 100
     async with FakeAmiServer() as server:
-        pbx = Pbx(server, calls)
+        pbx = HundredCallsPbx(server, calls)
         for _ in range(KILLS):
             process = await start(server, tmp_path)
             for _ in range(dice.randint(1, 6)):

@@ -17,7 +17,13 @@ from pbxcrm.shared.db import Database
 from pbxcrm.tasks.models import Task
 from tests.fakes.ami_server import FakeAmiServer
 from tests.forks import ReadFork, start_read
-from tests.integration.ami.hundred_calls import Pbx, Said, a_hundred_calls, as_if_nothing_had_happened, heard
+from tests.integration.ami.hundred_calls import (
+    HundredCallsPbx,
+    Said,
+    a_hundred_calls,
+    as_if_nothing_had_happened,
+    heard,
+)
 from tests.office import open_office
 from tests.waiting import until
 
@@ -96,7 +102,7 @@ async def run(
     await open_office(database)
     journal = folder / "journal" / "default"
     async with FakeAmiServer() as server:
-        pbx = Pbx(server, calls)
+        pbx = HundredCallsPbx(server, calls)
         for _ in range(kills):
             process = await listen(server, folder, url)
             for _ in range(dice.randint(1, 6)):

@@ -9,12 +9,12 @@ from ami.journal import Journal
 from ami.tracker import Tracker
 from pbxcrm.pbx.state import JournalPosition, PbxState
 from tests.fakes.ami_server import error, listing, message, success
-from tests.integration.ami.office import Office, now, office
+from tests.integration.ami.office import PbxOffice, now, office
 
 __all__ = ["office"]
 
 
-async def test_a_call_goes_from_the_socket_to_the_database(office: Office) -> None:
+async def test_a_call_goes_from_the_socket_to_the_database(office: PbxOffice) -> None:
     office.listen()
     await office.sink.until_state(PbxState.LISTENING)
     before = now()
@@ -28,7 +28,7 @@ async def test_a_call_goes_from_the_socket_to_the_database(office: Office) -> No
     journal.close()
 
 
-async def test_reports_tell_version_clock_lag_and_last_event(office: Office) -> None:
+async def test_reports_tell_version_clock_lag_and_last_event(office: PbxOffice) -> None:
     ahead = datetime.now(UTC).timestamp() + 3600
     office.pbx.responders["ping"] = lambda action: success(action, Ping="Pong", Timestamp=f"{ahead:.6f}")
     office.listen()
@@ -46,7 +46,7 @@ async def test_reports_tell_version_clock_lag_and_last_event(office: Office) -> 
     assert 0 <= last.lag_seconds < 60
 
 
-async def test_what_happens_while_we_ask_comes_after_the_answer(office: Office) -> None:
+async def test_what_happens_while_we_ask_comes_after_the_answer(office: PbxOffice) -> None:
     def late(action: dict[str, str]) -> bytes:
         rows = listing("CoreShowChannel", "CoreShowChannelsComplete", [{"Uniqueid": "1.1"}, {"Uniqueid": "1.2"}])
         live = message(Event="Hangup", Uniqueid="1.1") + message(Event="Newchannel", Uniqueid="1.3")
@@ -63,7 +63,7 @@ async def test_what_happens_while_we_ask_comes_after_the_answer(office: Office) 
     ]  # what opens need not wait for what ends
 
 
-async def test_a_pbx_whose_clock_is_an_hour_off_gives_calls_our_time(office: Office) -> None:
+async def test_a_pbx_whose_clock_is_an_hour_off_gives_calls_our_time(office: PbxOffice) -> None:
     office.listen(make_tracker=Tracker)
     await office.listening()
     ahead = f"{now().timestamp() + 3600:.6f}"
@@ -77,7 +77,7 @@ async def test_a_pbx_whose_clock_is_an_hour_off_gives_calls_our_time(office: Off
     assert call.ended_at >= call.started_at
 
 
-async def test_a_user_who_may_not_ask_still_listens_and_is_told(office: Office) -> None:
+async def test_a_user_who_may_not_ask_still_listens_and_is_told(office: PbxOffice) -> None:
     for name in ("corestatus", "coresettings", "coreshowchannels", "status"):
         office.pbx.responders[name] = lambda action: error(action, "Permission denied")
     office.listen()
@@ -87,7 +87,7 @@ async def test_a_user_who_may_not_ask_still_listens_and_is_told(office: Office) 
     await office.heard("1.1 ended:#1")
 
 
-async def test_a_message_we_cannot_digest_silences_nothing(office: Office) -> None:
+async def test_a_message_we_cannot_digest_silences_nothing(office: PbxOffice) -> None:
     office.listen()
     await office.sink.until_state(PbxState.LISTENING)
     await office.pbx.send(message(Event="Newchannel", Uniqueid="bomb") + message(Event="Newchannel", Nothing="here"))
@@ -95,7 +95,7 @@ async def test_a_message_we_cannot_digest_silences_nothing(office: Office) -> No
     await office.heard("1.1 ended:#1")
 
 
-async def test_a_refused_login_is_told_and_not_repeated(office: Office) -> None:
+async def test_a_refused_login_is_told_and_not_repeated(office: PbxOffice) -> None:
     office.pbx.secret = "changed"
     office.listen(url=office.pbx.url.replace("changed", "old"))
     report = await office.sink.until_state(PbxState.REFUSED, "login_refused")
@@ -105,7 +105,7 @@ async def test_a_refused_login_is_told_and_not_repeated(office: Office) -> None:
     assert office.pbx.names().count("Login") == 1
 
 
-async def test_under_load_batches_grow_and_when_quiet_each_fact_goes_at_once(office: Office) -> None:
+async def test_under_load_batches_grow_and_when_quiet_each_fact_goes_at_once(office: PbxOffice) -> None:
     office.listen()
     await office.sink.until_state(PbxState.LISTENING)
     await office.call("0.0")
@@ -127,7 +127,7 @@ async def test_under_load_batches_grow_and_when_quiet_each_fact_goes_at_once(off
     assert [key for key in office.sink.applied() if "opened" in key][1:] == [f"1.{n} opened:#1" for n in range(400)]
 
 
-async def test_what_begins_goes_in_at_once_and_by_itself(office: Office) -> None:
+async def test_what_begins_goes_in_at_once_and_by_itself(office: PbxOffice) -> None:
     """What ends waits a moment; until it is in, the cursor stays, so that whoever dies reads it again."""
     office.listen()
     await office.sink.until_state(PbxState.LISTENING)
@@ -144,7 +144,7 @@ async def test_what_begins_goes_in_at_once_and_by_itself(office: Office) -> None
 
 
 async def test_far_behind_it_reads_from_the_journal_instead_of_memory(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    office: PbxOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ami.follower._LIVE_MOST", 50)  # a real 50,000 would take the test a minute
     monkeypatch.setattr("ami.follower._ROUND", 17)

@@ -7,7 +7,7 @@ from ami.cel_translation import Told
 from ami.snapshot import Snapshot
 from pbxcrm.calls.facts import CallFact, Outcome
 from pbxcrm.pbx.state import PbxState
-from tests.integration.ami.office import Office, now, office
+from tests.integration.ami.office import PbxOffice, now, office
 
 __all__ = ["office"]
 
@@ -32,7 +32,7 @@ class Files:
         return self.better(facts, since, until)
 
 
-async def test_calls_that_ended_while_the_link_was_down_are_unknown_not_missed(office: Office) -> None:
+async def test_calls_that_ended_while_the_link_was_down_are_unknown_not_missed(office: PbxOffice) -> None:
     office.listen()
     await office.sink.until_state(PbxState.LISTENING)
     await office.pbx.send(office.begin("1.1") + office.begin("1.2"))
@@ -46,7 +46,7 @@ async def test_calls_that_ended_while_the_link_was_down_are_unknown_not_missed(o
     assert office.sink.facts["1.2", "ended:#1"].call.outcome is Outcome.MISSED
 
 
-async def test_recovery_betters_what_a_snapshot_could_not_know(office: Office) -> None:
+async def test_recovery_betters_what_a_snapshot_could_not_know(office: PbxOffice) -> None:
     gaps: list[timedelta] = []
 
     def recover(_facts: Sequence[CallFact], since: datetime, until: datetime) -> list[CallFact]:
@@ -67,7 +67,7 @@ async def test_recovery_betters_what_a_snapshot_could_not_know(office: Office) -
     assert timedelta(0) < gaps[0] < timedelta(seconds=60)
 
 
-async def test_a_recovery_that_fails_leaves_endings_unknown(office: Office) -> None:
+async def test_a_recovery_that_fails_leaves_endings_unknown(office: PbxOffice) -> None:
     def recover(_facts: Sequence[CallFact], _since: datetime, _until: datetime) -> list[CallFact]:
         raise ZeroDivisionError
 
@@ -81,7 +81,7 @@ async def test_a_recovery_that_fails_leaves_endings_unknown(office: Office) -> N
     assert office.sink.facts["1.1", "ended:#1"].call.outcome is Outcome.UNKNOWN
 
 
-async def test_recovery_also_looks_back_after_a_quiet_restart(office: Office) -> None:
+async def test_recovery_also_looks_back_after_a_quiet_restart(office: PbxOffice) -> None:
     """No call was going on when the listener died: nothing is replayed, yet the gap begins at the last message."""
     gaps: list[tuple[datetime, datetime]] = []
 

@@ -5,12 +5,12 @@ import random
 from ami.journal import Journal
 from ami.snapshot import is_record
 from pbxcrm.calls.facts import Outcome
-from tests.integration.ami.office import Office, journalled, office
+from tests.integration.ami.office import PbxOffice, journalled, office
 
 __all__ = ["office"]
 
 
-async def test_killed_at_any_moment_it_ends_as_if_nothing_had_happened(office: Office) -> None:
+async def test_killed_at_any_moment_it_ends_as_if_nothing_had_happened(office: PbxOffice) -> None:
     """Random calls; the database stands still or not; the listener is killed and started again, many times."""
     dice = random.Random(11)
     begun: list[str] = []
@@ -44,7 +44,7 @@ async def test_killed_at_any_moment_it_ends_as_if_nothing_had_happened(office: O
         assert ended.started_at == office.sink.facts[call, "opened:#1"].at
 
 
-async def test_a_replay_meets_the_snapshot_where_it_was_taken(office: Office) -> None:
+async def test_a_replay_meets_the_snapshot_where_it_was_taken(office: PbxOffice) -> None:
     office.alive["9.9"] = None
     office.listen()
     await office.heard("9.9 opened:#1")

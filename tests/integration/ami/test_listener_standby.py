@@ -10,12 +10,12 @@ from ami.journal import Journal
 from pbxcrm.calls.facts import Outcome
 from pbxcrm.pbx.state import Lease, PbxState
 from tests.fakes.ami_server import FakeAmiServer
-from tests.integration.ami.office import Office, journalled, now, office
+from tests.integration.ami.office import PbxOffice, journalled, now, office
 
 __all__ = ["office"]
 
 
-async def test_a_standby_listens_and_tells_what_the_active_one_did_not(office: Office, tmp_path: Path) -> None:
+async def test_a_standby_listens_and_tells_what_the_active_one_did_not(office: PbxOffice, tmp_path: Path) -> None:
     office.listen()
     await office.sink.until_state(PbxState.LISTENING)
     await office.pbx.send(office.begin("1.1") + office.begin("1.2"))
@@ -44,7 +44,7 @@ async def test_a_standby_listens_and_tells_what_the_active_one_did_not(office: O
     assert standby.report.code == "listening"
 
 
-async def test_the_database_knows_how_far_each_journal_was_applied(office: Office, tmp_path: Path) -> None:
+async def test_the_database_knows_how_far_each_journal_was_applied(office: PbxOffice, tmp_path: Path) -> None:
     """What the dead one heard and did not apply does not count as applied because another one has gone on."""
     office.listen()
     await office.sink.until_state(PbxState.LISTENING)
@@ -66,7 +66,7 @@ async def test_the_database_knows_how_far_each_journal_was_applied(office: Offic
 
 
 async def test_a_standby_tells_of_calls_that_only_its_journal_has(
-    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    office: PbxOffice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ami.follower._NOBODY_TELLS", 0.5)
     office.listen()
@@ -86,7 +86,7 @@ async def test_a_standby_tells_of_calls_that_only_its_journal_has(
     assert office.sink.leases["main"][0].epoch == 2
 
 
-async def test_one_who_lost_the_lease_is_refused_and_stands_by(office: Office) -> None:
+async def test_one_who_lost_the_lease_is_refused_and_stands_by(office: PbxOffice) -> None:
     office.listen()
     await office.sink.until_state(PbxState.LISTENING)
     office.sink.leases["main"] = (Lease("somebody else", 7), now() + timedelta(seconds=1))
@@ -97,7 +97,7 @@ async def test_one_who_lost_the_lease_is_refused_and_stands_by(office: Office) -
     assert office.sink.leases["main"][0].epoch == 8
 
 
-async def test_a_deaf_listener_leaves_the_lease_to_one_that_hears(office: Office, tmp_path: Path) -> None:
+async def test_a_deaf_listener_leaves_the_lease_to_one_that_hears(office: PbxOffice, tmp_path: Path) -> None:
     office.listen()
     await office.sink.until_state(PbxState.LISTENING)
     first = office.sink.leases["main"][0]
@@ -116,7 +116,7 @@ async def test_a_deaf_listener_leaves_the_lease_to_one_that_hears(office: Office
         await office.heard("1.1 ended:#1")
 
 
-async def test_two_listeners_on_one_journal_are_told_apart(office: Office) -> None:
+async def test_two_listeners_on_one_journal_are_told_apart(office: PbxOffice) -> None:
     other = Journal(office.folder / "journal")
     office.listen()
     await office.sink.until_state(PbxState.TROUBLE, "journal_in_use")

@@ -9,12 +9,12 @@ import pytest
 
 from ami.journal import Journal
 from pbxcrm.pbx.state import PbxState
-from tests.integration.ami.office import Office, journalled, office, quick
+from tests.integration.ami.office import PbxOffice, journalled, office, quick
 
 __all__ = ["office"]
 
 
-async def test_a_database_that_is_away_loses_nothing_and_is_told(office: Office) -> None:
+async def test_a_database_that_is_away_loses_nothing_and_is_told(office: PbxOffice) -> None:
     office.listen()
     await office.sink.until_state(PbxState.LISTENING)
     office.sink.away = True
@@ -33,7 +33,7 @@ async def test_a_database_that_is_away_loses_nothing_and_is_told(office: Office)
     assert office.sink.repeated == 0
 
 
-async def test_a_database_that_is_away_at_the_start_is_waited_for(office: Office) -> None:
+async def test_a_database_that_is_away_at_the_start_is_waited_for(office: PbxOffice) -> None:
     office.sink.away = True
     listener = office.listen()
     async with asyncio.timeout(30):
@@ -46,7 +46,7 @@ async def test_a_database_that_is_away_at_the_start_is_waited_for(office: Office
     await office.sink.until_state(PbxState.LISTENING)
 
 
-async def test_a_fact_that_cannot_be_applied_is_put_aside_and_the_rest_goes_on(office: Office) -> None:
+async def test_a_fact_that_cannot_be_applied_is_put_aside_and_the_rest_goes_on(office: PbxOffice) -> None:
     office.sink.refuses.add("1.2")
     office.listen()
     await office.sink.until_state(PbxState.LISTENING)
@@ -61,14 +61,14 @@ async def test_a_fact_that_cannot_be_applied_is_put_aside_and_the_rest_goes_on(o
     assert any(report.code == "fact_put_aside" for report in office.sink.reports)
 
 
-async def test_a_journal_folder_that_cannot_be_made_is_told(office: Office, tmp_path: Path) -> None:
+async def test_a_journal_folder_that_cannot_be_made_is_told(office: PbxOffice, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     office.listen(folder=tmp_path / "file" / "journal")
     report = await office.sink.until_state(PbxState.TROUBLE, "journal_unusable")
     assert report.params["why"]
 
 
-async def test_a_full_disk_is_told_and_calls_still_reach_the_database(office: Office, tmp_path: Path) -> None:
+async def test_a_full_disk_is_told_and_calls_still_reach_the_database(office: PbxOffice, tmp_path: Path) -> None:
     folder = tmp_path / "tiny"
     folder.mkdir()
     done = subprocess.run(

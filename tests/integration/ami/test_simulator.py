@@ -29,7 +29,7 @@ HOW = commands.Dialling()
 SCENARIOS = Path(__file__).parents[2] / "scenarios" / "shared-22"
 
 
-class Ear:
+class PbxEar:
     """Hears a simulated PBX."""
 
     def __init__(self, link: Link) -> None:
@@ -63,10 +63,10 @@ class Ear:
 
 
 @asynccontextmanager
-async def listening(simulator: Simulator) -> AsyncIterator[Ear]:
+async def listening(simulator: Simulator) -> AsyncIterator[PbxEar]:
     connection = AmiConnection(AmiUrl.parse(simulator.url), lambda *_: None, lambda: datetime.now(UTC))
     async for link in connection.links():
-        ear = Ear(link)
+        ear = PbxEar(link)
         task = asyncio.create_task(ear.listen())
         try:
             yield ear

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pbxcrm.shared.db import Database
 from tests.week.diary import play_week
-from tests.week.world import Size
+from tests.week.world import WeekSize
 
-SMALL = Size(sellers=5, clients=40, deals=32, events=170)
+SMALL = WeekSize(sellers=5, clients=40, deals=32, events=170)
 
 
 async def test_every_lamp_of_a_week_is_where_the_reference_says(database: Database, tmp_path: Path) -> None:

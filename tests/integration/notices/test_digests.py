@@ -35,7 +35,7 @@ def desk(database: Database, office: Office, intake: Intake) -> DealDesk:
     return DealDesk(database, office, intake)
 
 
-class Mailbox:
+class TakenMail:
     """What a mail server took; ``refuses`` is what it answers instead."""
 
     def __init__(self) -> None:
@@ -53,12 +53,12 @@ class Mailbox:
 
 
 @pytest.fixture
-def mailbox() -> Mailbox:
-    return Mailbox()
+def mailbox() -> TakenMail:
+    return TakenMail()
 
 
 @pytest.fixture
-async def post(database: Database, settings: Settings, mailbox: Mailbox) -> AsyncIterator[Post]:
+async def post(database: Database, settings: Settings, mailbox: TakenMail) -> AsyncIterator[Post]:
     """With a mail server on a port of its own."""
     server = await asyncio.get_running_loop().create_server(lambda: SMTP(mailbox), "127.0.0.1", 0)
     async with server:
@@ -98,7 +98,7 @@ async def a_lamp_burns(desk: DealDesk) -> None:
 
 
 async def test_everybody_gets_theirs_once_a_day_at_their_time_and_in_their_language(
-    desk: DealDesk, post: Post, mailbox: Mailbox, database: Database
+    desk: DealDesk, post: Post, mailbox: TakenMail, database: Database
 ) -> None:
     await a_lamp_burns(desk)
     await wants(database, "ivan", "9:00", language="uk")
@@ -125,7 +125,7 @@ async def test_everybody_gets_theirs_once_a_day_at_their_time_and_in_their_langu
 
 
 async def test_a_refusal_is_shown_and_tried_again(
-    desk: DealDesk, post: Post, mailbox: Mailbox, database: Database, settings: Settings
+    desk: DealDesk, post: Post, mailbox: TakenMail, database: Database, settings: Settings
 ) -> None:
     await a_lamp_burns(desk)
     await wants(database, "ivan", "9:00")
@@ -155,7 +155,7 @@ async def test_a_server_that_is_not_there_is_a_refusal() -> None:
 
 
 async def test_whoever_dies_while_sending_leaves_none_that_comes_twice(
-    desk: DealDesk, post: Post, mailbox: Mailbox, database: Database
+    desk: DealDesk, post: Post, mailbox: TakenMail, database: Database
 ) -> None:
     await a_lamp_burns(desk)
     await wants(database, "ivan", "9:00")
@@ -174,7 +174,7 @@ async def test_whoever_dies_while_sending_leaves_none_that_comes_twice(
 
 
 async def test_two_workers_at_once_send_it_once(
-    desk: DealDesk, post: Post, mailbox: Mailbox, database: Database
+    desk: DealDesk, post: Post, mailbox: TakenMail, database: Database
 ) -> None:
     await a_lamp_burns(desk)
     await wants(database, "ivan", "9:00")
@@ -184,7 +184,7 @@ async def test_two_workers_at_once_send_it_once(
 
 
 async def test_quiet_hours_hold_it_and_nothing_to_say_is_not_said(
-    desk: DealDesk, post: Post, mailbox: Mailbox, database: Database
+    desk: DealDesk, post: Post, mailbox: TakenMail, database: Database
 ) -> None:
     await wants(database, "petro", "9:00")  # nothing burns, nothing will
     await wants(database, "ivan", "9:00", quiet="08:30-09:15")

@@ -25,7 +25,7 @@ NEW = "a new password"
 T = TypeVar("T")
 
 
-class Watched(PasswordHash):
+class WatchedHash(PasswordHash):
     """The real hasher, which counts and can be held in the middle of its work."""
 
     def __init__(self, real: PasswordHash) -> None:
@@ -46,8 +46,8 @@ class Watched(PasswordHash):
 
 
 @pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
-    found = Watched(passwords.hasher)
+def watched(monkeypatch: pytest.MonkeyPatch) -> WatchedHash:
+    found = WatchedHash(passwords.hasher)
     monkeypatch.setattr(passwords, "hasher", found)
     return found
 
@@ -61,7 +61,7 @@ async def viewer(database: Database, office: Office) -> Viewer:
         return await office.viewer(session, "ivan")
 
 
-async def held(watched: Watched, work: Awaitable[T], meanwhile: Callable[[], Awaitable[None]]) -> T:
+async def held(watched: WatchedHash, work: Awaitable[T], meanwhile: Callable[[], Awaitable[None]]) -> T:
     """What ``work`` gives when ``meanwhile`` ran to its end during its checking of a password."""
     before = watched.verified
     watched.go_on.clear()
@@ -74,7 +74,9 @@ async def held(watched: Watched, work: Awaitable[T], meanwhile: Callable[[], Awa
     return await task
 
 
-async def test_others_write_while_a_password_is_checked(database: Database, office: Office, watched: Watched) -> None:
+async def test_others_write_while_a_password_is_checked(
+    database: Database, office: Office, watched: WatchedHash
+) -> None:
     async def rename() -> None:
         async with database.write() as session:
             user = await session.get_one(User, office.id("petro"))
@@ -91,7 +93,7 @@ async def test_others_write_while_a_password_is_checked(database: Database, offi
 
 
 async def test_a_password_changed_while_it_is_checked_is_wrong(
-    database: Database, office: Office, watched: Watched
+    database: Database, office: Office, watched: WatchedHash
 ) -> None:
     hashed = await passwords.hash_password(NEW)
 
@@ -108,7 +110,7 @@ async def test_a_password_changed_while_it_is_checked_is_wrong(
 
 
 async def test_who_is_switched_off_meanwhile_stays_outside(
-    database: Database, office: Office, watched: Watched
+    database: Database, office: Office, watched: WatchedHash
 ) -> None:
     async def dismiss() -> None:
         async with database.write() as session:
@@ -120,7 +122,7 @@ async def test_who_is_switched_off_meanwhile_stays_outside(
 
 
 async def test_guesses_at_once_get_no_more_answers_than_one_after_the_other(
-    database: Database, office: Office, watched: Watched
+    database: Database, office: Office, watched: WatchedHash
 ) -> None:
     """All of them begin before any has failed; the right one among them is last and hears no more than the wrong ones."""
     watched.go_on.clear()
@@ -137,7 +139,7 @@ async def test_guesses_at_once_get_no_more_answers_than_one_after_the_other(
 
 
 async def test_an_unknown_login_costs_the_same_work_as_a_wrong_password(
-    database: Database, office: Office, watched: Watched, monkeypatch: pytest.MonkeyPatch
+    database: Database, office: Office, watched: WatchedHash, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spent = []
     for login in ("nobody", "ivan"):

@@ -67,7 +67,7 @@ Condition = Callable[[Viewer], ColumnElement[bool]]
 
 
 @dataclass(frozen=True)
-class Kind:
+class RowKind:
     topic: str
     model: type[SQLModel]
     visible: Condition
@@ -157,20 +157,20 @@ def _as_its_subject(file: AttachedFile) -> tuple[str, object]:
 
 
 KINDS = (
-    Kind("deal", Deal, visible_deals, editable_deals, say_deal),
-    Kind("deal", Deal, visible_deals, editable_deals, tag_by_admin),
-    Kind("task", Task, visible_tasks, editable_tasks, say_task),
-    Kind("contact", Contact, visible_contacts, editable_contacts, say_contact),
-    Kind("company", Company, visible_companies, editable_companies, say_company),
-    Kind("callback", Episode, visible_episodes, editable_episodes, say_episode),
-    Kind("lamp", Lamp, visible_lamps, editable_escalations, say_lamp),
-    Kind("lamp", Lamp, visible_lamps, editable_escalations, retry_by_admin),
-    Kind("note", Note, visible_notes, editable_notes, say_note),
-    Kind("flag", Flag, visible_flags, lambda viewer: visible_flags(viewer) & _can(viewer, Permission.FLAGS_RESOLVE), say_flag),
-    Kind("view", DealView, visible_views, editable_views, say_view),
-    Kind("field", FieldDefinition, lambda _: true(), lambda viewer: _can(viewer, Permission.SETTINGS_EDIT), say_field, lambda _: ("field", None)),
-    Kind("request", FormRequest, visible_requests, lambda viewer: visible_requests(viewer) & (true() if manages_requests(viewer) else false()), say_request),
-    Kind("file", AttachedFile, visible_files, _editable_files, remove_by_admin, _as_its_subject),
+    RowKind("deal", Deal, visible_deals, editable_deals, say_deal),
+    RowKind("deal", Deal, visible_deals, editable_deals, tag_by_admin),
+    RowKind("task", Task, visible_tasks, editable_tasks, say_task),
+    RowKind("contact", Contact, visible_contacts, editable_contacts, say_contact),
+    RowKind("company", Company, visible_companies, editable_companies, say_company),
+    RowKind("callback", Episode, visible_episodes, editable_episodes, say_episode),
+    RowKind("lamp", Lamp, visible_lamps, editable_escalations, say_lamp),
+    RowKind("lamp", Lamp, visible_lamps, editable_escalations, retry_by_admin),
+    RowKind("note", Note, visible_notes, editable_notes, say_note),
+    RowKind("flag", Flag, visible_flags, lambda viewer: visible_flags(viewer) & _can(viewer, Permission.FLAGS_RESOLVE), say_flag),
+    RowKind("view", DealView, visible_views, editable_views, say_view),
+    RowKind("field", FieldDefinition, lambda _: true(), lambda viewer: _can(viewer, Permission.SETTINGS_EDIT), say_field, lambda _: ("field", None)),
+    RowKind("request", FormRequest, visible_requests, lambda viewer: visible_requests(viewer) & (true() if manages_requests(viewer) else false()), say_request),
+    RowKind("file", AttachedFile, visible_files, _editable_files, remove_by_admin, _as_its_subject),
 )  # fmt: skip
 #: Topics of hints without a walk, and why.
 OTHERS = {

@@ -15,7 +15,7 @@ NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
 OFFICE, HOME, ELSEWHERE = "192.0.2.10", "198.51.100.7", "203.0.113.50"
 
 
-class Door:
+class LoginDoor:
     """``tries`` says "in", "wrong" or "wait"; each is asked through a database of its own, as by another process."""
 
     def __init__(self, url: str) -> None:
@@ -36,18 +36,18 @@ class Door:
 
 
 @pytest.fixture
-def door(office: Office, database_url: str) -> Door:
-    return Door(database_url)
+def door(office: Office, database_url: str) -> LoginDoor:
+    return LoginDoor(database_url)
 
 
-async def test_five_wrong_passwords_of_anybody_do_not_lock_a_person(door: Door) -> None:
+async def test_five_wrong_passwords_of_anybody_do_not_lock_a_person(door: LoginDoor) -> None:
     assert await door.guesses(5, "ivan", ELSEWHERE) == ["wrong"] * 5
     assert await door.tries("ivan", PASSWORD, OFFICE) == "in"
     assert await door.guesses(5, "petro", OFFICE) == ["wrong"] * 5
     assert await door.tries("petro", PASSWORD, OFFICE) == "in", "also from the same address"
 
 
-async def test_a_guesser_has_to_wait_and_the_person_does_not(door: Door) -> None:
+async def test_a_guesser_has_to_wait_and_the_person_does_not(door: LoginDoor) -> None:
     assert await door.tries("ivan", PASSWORD, OFFICE, "his browser") == "in"
     assert await door.guesses(PER_PAIR + 3, "ivan", ELSEWHERE) == ["wrong"] * PER_PAIR + ["wait"] * 3
     assert await door.tries("ivan", PASSWORD, ELSEWHERE) == "wait", "the right guess hears no more than a wrong one"
@@ -58,7 +58,7 @@ async def test_a_guesser_has_to_wait_and_the_person_does_not(door: Door) -> None
     assert await door.tries("ivan", PASSWORD, ELSEWHERE) == "in"
 
 
-async def test_twenty_wrong_ones_do_not_lock_the_office(door: Door) -> None:
+async def test_twenty_wrong_ones_do_not_lock_the_office(door: LoginDoor) -> None:
     for login in ("ivan", "petro", "nobody", "nobody2"):
         await door.guesses(PER_PAIR, login, OFFICE)
     assert await door.tries("oksana", PASSWORD, OFFICE) == "in"
@@ -69,13 +69,13 @@ async def test_twenty_wrong_ones_do_not_lock_the_office(door: Door) -> None:
     assert await door.tries("oksana", PASSWORD, OFFICE) == "in"
 
 
-async def test_an_address_that_tries_every_login_gets_one_guess_each(door: Door) -> None:
+async def test_an_address_that_tries_every_login_gets_one_guess_each(door: LoginDoor) -> None:
     for number in range(PER_ADDRESS):
         assert await door.tries(f"nobody{number}", "x", ELSEWHERE) == "wrong"
     assert await door.guesses(2, "ivan", ELSEWHERE) == ["wrong", "wait"]
 
 
-async def test_many_addresses_together_are_one_guesser(door: Door) -> None:
+async def test_many_addresses_together_are_one_guesser(door: LoginDoor) -> None:
     assert await door.tries("ivan", PASSWORD, OFFICE, "his browser") == "in"
     answers = [await door.tries("ivan", "x", f"203.0.113.{number}") for number in range(PER_ACCOUNT + 2)]
     assert answers == ["wrong"] * PER_ACCOUNT + ["wait"] * 2
@@ -88,7 +88,7 @@ async def test_many_addresses_together_are_one_guesser(door: Door) -> None:
     assert await door.tries("ivan", PASSWORD, HOME, "his browser") == "in"
 
 
-async def test_the_right_password_gets_in_by_the_slow_lane(door: Door) -> None:
+async def test_the_right_password_gets_in_by_the_slow_lane(door: LoginDoor) -> None:
     """From a new browser at the very address of the guesser, who gets one wrong password in ten seconds."""
     await door.tries("ivan", PASSWORD, OFFICE)
     assert (await door.guesses(PER_PAIR_AT_HOME + 5, "ivan", OFFICE)).count("wrong") == PER_PAIR_AT_HOME
@@ -101,7 +101,7 @@ async def test_the_right_password_gets_in_by_the_slow_lane(door: Door) -> None:
     assert await door.tries("ivan", PASSWORD, OFFICE) == "in"
 
 
-async def test_a_known_browser_is_no_free_way_in(door: Door) -> None:
+async def test_a_known_browser_is_no_free_way_in(door: LoginDoor) -> None:
     assert await door.tries("ivan", PASSWORD, OFFICE, "stolen") == "in"
     answers = await door.guesses(PER_DEVICE + PER_PAIR, "ivan", ELSEWHERE, "stolen")
     assert answers.count("wait") >= PER_PAIR
@@ -111,7 +111,7 @@ async def test_a_known_browser_is_no_free_way_in(door: Door) -> None:
 
 
 async def test_the_queue_before_the_hashes_has_an_end(
-    door: Door, database: Database, monkeypatch: pytest.MonkeyPatch
+    door: LoginDoor, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(passwords, "MOST_OF_ONE", 2)
     with passwords._in_queue(ELSEWHERE), passwords._in_queue(ELSEWHERE):

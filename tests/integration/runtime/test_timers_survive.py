@@ -19,14 +19,14 @@ KILLED_AT = (1, 2, 4)  # which of its own deadlines a worker is killed in
 
 
 @dataclass
-class Worker:
+class HeldWorker:
     """A worker that begins when it is told to, and stays in the middle of the deadline it is to be killed in."""
 
     process: ReadFork
     stdin: int
 
     @classmethod
-    async def start(cls, url: str, killed_at: int = 0) -> "Worker":
+    async def start(cls, url: str, killed_at: int = 0) -> "HeldWorker":
         reading, writing = os.pipe()
         words = ("tests.integration.runtime.timer_worker", url, str(killed_at))
         process = await start_read(*words, stdin=reading, errors=False)
@@ -54,8 +54,8 @@ async def test_each_deadline_fires_exactly_once_whoever_is_killed(database: Data
     async with database.write() as session:
         for n in range(DEADLINES):
             await set_timer(session, "test.kill", f"t{n}", datetime.now(UTC))
-    victims = [await Worker.start(database_url, killed_at) for killed_at in KILLED_AT]
-    others = [await Worker.start(database_url) for _ in range(2)]
+    victims = [await HeldWorker.start(database_url, killed_at) for killed_at in KILLED_AT]
+    others = [await HeldWorker.start(database_url) for _ in range(2)]
     for worker in (*victims, *others):
         await worker.says(b"ready\n")
     for worker in victims:

@@ -10,7 +10,6 @@ from pbxcrm.calls.facts import Direction
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.models import Contact, Phone, SpecialNumber
-from pbxcrm.deals.access import WITH_ANOTHERS_CLIENT
 from pbxcrm.deals.actions import move_deal
 from pbxcrm.deals.models import Deal, Note, Stage
 from pbxcrm.people.actions import edit_user
@@ -127,32 +126,6 @@ async def test_one_of_several_is_chosen_and_remembered(database: Database, offic
         call = (await session.exec(select(Call).where(Call.linkedid == "17.3"))).one()
         deal = (await session.exec(select(Deal))).one()
     assert call.contact_id == deal.contact_id == ids[1]
-
-
-async def test_who_has_the_chosen_client_is_told_as_by_every_other_way(
-    database: Database, office: Office, intake: Intake
-) -> None:
-    ids = []
-    async with database.write() as session:
-        for name, owner in (("Of Petro", "petro"), ("Of Ivan", "ivan")):
-            contact = Contact(name=name, responsible_id=office.id(owner), created_at=NOON - timedelta(days=1))
-            session.add(contact)
-            await session.flush()
-            ids.append(contact.id or 0)
-            session.add(Phone(contact_id=ids[-1], number=CLIENT))
-    await intake.apply(batch(FactStory("17.1").ring("101").answer("101")))
-    (card,) = await dock(database, office, "ivan")
-    for contact_id, code in ((ids[0], WITH_ANOTHERS_CLIENT), (ids[1], "owner.by_hand")):
-        async with database.write() as session:
-            deal = (await session.exec(select(Deal))).one()
-            deal.contact_id = None
-            viewer = await office.viewer(session, "ivan")
-            await card_actions.choose_contact(session, viewer, card.call.id or 0, contact_id, LATER)
-        async with database.read() as session:
-            deal = (await session.exec(select(Deal))).one()
-            assert (deal.contact_id, deal.reason["code"]) == (contact_id, code)
-            told = await session.exec(select(Task.title).where(Task.assignee_id == office.id("petro")))
-            assert len(told.all()) == 1, "once, of their own client"
 
 
 async def test_notes_are_kept_as_one_types(database: Database, office: Office, intake: Intake) -> None:

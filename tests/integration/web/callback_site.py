@@ -17,12 +17,12 @@ from tests.integration.callbacks.conftest import MISSED_AT, CallbackDesk, desk
 from tests.office import PASSWORD
 from web.app import create_app
 
-__all__ = ["HOME", "HTMX", "Site", "desk", "press", "site"]
+__all__ = ["HOME", "HTMX", "CallbackSite", "desk", "press", "site"]
 HOME = "http://crm.example"
 HTMX = {"hx-request": "true"}
 
 
-class Site:
+class CallbackSite:
     """The application at a moment the test chooses; ``open`` gives somebody's browser."""
 
     def __init__(self, desk: CallbackDesk, settings: Settings, redis: Redis, stack: AsyncExitStack) -> None:
@@ -43,12 +43,12 @@ class Site:
 
 
 @pytest.fixture
-async def site(desk: CallbackDesk, redis_url: str, tmp_path: Path) -> AsyncIterator[Site]:
+async def site(desk: CallbackDesk, redis_url: str, tmp_path: Path) -> AsyncIterator[CallbackSite]:
     settings = Settings(data_dir=tmp_path, pbxs=(Pbx(name="default", ami_url="ami://u:s@127.0.0.1"),))
     async with desk.database.write() as session:
         session.add(PbxStatus(pbx="default", state="listening", lease_until=NOON + timedelta(days=1)))
     async with AsyncExitStack() as stack, Redis.from_url(redis_url) as redis:
-        yield Site(desk, settings, redis, stack)
+        yield CallbackSite(desk, settings, redis, stack)
 
 
 async def press(client: AsyncClient, path: str, page: str = "/callbacks", **fields: object) -> Response:

@@ -27,7 +27,7 @@ PEOPLE: tuple[tuple[str, str, str, list[str], str | None], ...] = (
 )
 
 
-class Clock:
+class SetClock:
     """Time as the test says."""
 
     def __init__(self) -> None:
@@ -41,8 +41,8 @@ class Clock:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SetClock:
+    return SetClock()
 
 
 @pytest.fixture
@@ -70,12 +70,12 @@ async def hire(database: Database, now: datetime | None = None) -> None:
 
 @pytest.fixture(scope="session")
 def begins_with_people() -> Filled[None]:
-    return Filled("people", lambda database: hire(database, Clock().now))
+    return Filled("people", lambda database: hire(database, SetClock().now))
 
 
 @pytest.fixture
 def app(
-    settings: Settings, database: Database, redis: Redis, clock: Clock, begins_with_people: Filled[None]
+    settings: Settings, database: Database, redis: Redis, clock: SetClock, begins_with_people: Filled[None]
 ) -> Starlette:
     return create_app(settings, database, redis, clock=clock)
 

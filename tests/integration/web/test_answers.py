@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
-from tests.integration.web.conftest import Browsers, Clock
+from tests.integration.web.conftest import Browsers, SetClock
 from web.answers import redirect, toast, with_toast
 from web.app import create_app
 from web.parts import wants_fragment
@@ -36,7 +36,7 @@ async def kind(request: Request) -> Response:
 
 
 @pytest.fixture
-async def app(app: Starlette, settings: Settings, database: Database, redis: Redis, clock: Clock) -> Starlette:
+async def app(app: Starlette, settings: Settings, database: Database, redis: Redis, clock: SetClock) -> Starlette:
     assert app.state.parts.db is database
     paths = {"/t/done": done, "/t/both": both, "/t/elsewhere": elsewhere, "/t/kind": kind}
     return create_app(

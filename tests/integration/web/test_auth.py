@@ -7,7 +7,7 @@ from sqlmodel import select
 
 from pbxcrm.people.models import LoginSession
 from pbxcrm.shared.db import Database
-from tests.integration.web.conftest import PASSWORD, Browsers, Clock
+from tests.integration.web.conftest import PASSWORD, Browsers, SetClock
 
 
 async def test_who_is_not_logged_in_is_sent_to_log_in_and_back(browser: Browsers) -> None:
@@ -61,7 +61,7 @@ async def test_a_wrong_password_keeps_the_login_and_says_so(browser: Browsers) -
     assert "set-cookie" not in answer.headers
 
 
-async def test_guessing_is_slowed_down_and_comes_back_by_itself(browser: Browsers, clock: Clock) -> None:
+async def test_guessing_is_slowed_down_and_comes_back_by_itself(browser: Browsers, clock: SetClock) -> None:
     someone = await browser()
     for _ in range(10):
         assert (await someone.post("/login", data={"login": "olena", "password": "no"})).status_code == 422
@@ -94,7 +94,7 @@ async def test_logging_out_ends_the_session_not_only_the_cookie(browser: Browser
     assert "You have been logged out." not in (await thief.get("/login")).text
 
 
-async def test_a_session_expires(browser: Browsers, clock: Clock) -> None:
+async def test_a_session_expires(browser: Browsers, clock: SetClock) -> None:
     olena = await browser("olena")
     clock.forward(days=15)
     assert (await olena.get("/profile")).status_code == 303
@@ -117,7 +117,7 @@ async def test_a_colleagues_session_is_not_ones_own(browser: Browsers, database:
     assert (await dmytro.get("/profile")).status_code == 200
 
 
-async def test_where_one_logged_in_last_stands_first(browser: Browsers, clock: Clock) -> None:
+async def test_where_one_logged_in_last_stands_first(browser: Browsers, clock: SetClock) -> None:
     for agent in ("Firefox/130.0", "Chrome/140.0.0.0 Safari/537.36"):
         clock.forward(hours=1)
         await browser("olena", **{"user-agent": agent})

@@ -13,11 +13,11 @@ from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.checkpoints.sweep import sweep_lamps
 from pbxcrm.deals.seed import seed
 from pbxcrm.shared.db import Database
-from tests.integration.web.conftest import Browsers, Clock
+from tests.integration.web.conftest import Browsers, SetClock
 
 
 async def test_the_arithmetic_is_said_wherever_the_lamp_is_shown(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     olena = await browser("olena")
     await olena.post("/deals/new", data={"title": "Fence", "stage_id": "1"})
@@ -55,7 +55,7 @@ def figures(page: str) -> list[str]:
 
 
 async def test_figures_open_their_rows_and_a_seller_sees_the_same_of_themself(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     olena, dmytro, iryna = await browser("olena"), await browser("dmytro"), await browser("iryna")
     assert "Nothing burns" in (await olena.get("/burning")).text
@@ -106,7 +106,7 @@ async def test_what_burns_and_what_waits_are_found_by_their_indices(database: Da
 
 
 async def test_what_will_light_is_read_once_by_its_index_whoever_asks(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     """At a million deals 20,000 lamps light within a week: reading them twice was most of the page on PostgreSQL."""
     asked: dict[str, Any] = {}

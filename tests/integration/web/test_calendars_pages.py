@@ -14,7 +14,7 @@ from pbxcrm.deals.seed import seed
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import viewer_of
 from pbxcrm.shared.db import Database
-from tests.integration.web.conftest import Browsers, Clock
+from tests.integration.web.conftest import Browsers, SetClock
 
 OFFICE = {
     "name": "Office",
@@ -98,7 +98,7 @@ async def test_a_manager_enters_a_leave_and_takes_it_back(browser: Browsers) -> 
 
 
 async def test_hours_that_light_lamps_at_once_are_saved_after_a_choice(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     admin = await browser("admin")
     seldom = {**OFFICE, **{f"day_{weekday}": "" for weekday in range(7)}}

@@ -6,13 +6,13 @@ from zoneinfo import ZoneInfo
 
 from pbxcrm.shared.runtime_options import load_options
 from tests.integration.callbacks.conftest import MISSED_AT
-from tests.integration.web.callback_site import Site, desk, site
+from tests.integration.web.callback_site import CallbackSite, desk, site
 from tests.lamps import sweep_all
 
 __all__ = ["desk", "site"]
 
 
-async def test_the_administrator_changes_the_rules_and_pending_lamps_move(site: Site) -> None:
+async def test_the_administrator_changes_the_rules_and_pending_lamps_move(site: CallbackSite) -> None:
     await site.desk.miss()
     admin, maria = await site.open("admin"), await site.open("maria")
     assert 'value="10, 120"' in (await admin.get("/settings/callbacks")).text
@@ -44,7 +44,7 @@ async def test_the_administrator_changes_the_rules_and_pending_lamps_move(site: 
     assert await sweep_all(site.desk.database, MISSED_AT + timedelta(minutes=60)) == 1
 
 
-async def test_another_norm_asks_first_what_happens_to_what_would_light_at_once(site: Site) -> None:
+async def test_another_norm_asks_first_what_happens_to_what_would_light_at_once(site: CallbackSite) -> None:
     await site.desk.miss()
     site.now = MISSED_AT + timedelta(minutes=15)
     admin = await site.open("admin")
@@ -86,7 +86,7 @@ async def test_another_norm_asks_first_what_happens_to_what_would_light_at_once(
     assert await sweep_all(site.desk.database, site.now) == 1
 
 
-async def test_the_administrator_changes_the_working_hours_and_pending_lamps_move(site: Site) -> None:
+async def test_the_administrator_changes_the_working_hours_and_pending_lamps_move(site: CallbackSite) -> None:
     await site.desk.miss()
     admin, maria = await site.open("admin"), await site.open("maria")
     page = (await admin.get("/settings/calendars/1")).text

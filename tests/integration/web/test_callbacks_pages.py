@@ -14,12 +14,12 @@ from pbxcrm.shared.db import Database
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch, outbound
 from tests.integration.callbacks.conftest import CLIENT, MISSED_AT
-from tests.integration.web.callback_site import HTMX, Site, desk, press, site
+from tests.integration.web.callback_site import HTMX, CallbackSite, desk, press, site
 
 __all__ = ["desk", "site"]
 
 
-async def test_the_queue_is_in_order_and_says_why_and_whose(site: Site) -> None:
+async def test_the_queue_is_in_order_and_says_why_and_whose(site: CallbackSite) -> None:
     await site.desk.miss("+380501110001", at=NOON - timedelta(minutes=50))
     await site.desk.miss("+380501110002", "102", at=NOON - timedelta(minutes=5))
     ivan = await site.open("ivan")
@@ -33,7 +33,7 @@ async def test_the_queue_is_in_order_and_says_why_and_whose(site: Site) -> None:
     assert "+380 50 111 00 02" not in mine
 
 
-async def test_an_empty_queue_says_what_will_come(site: Site) -> None:
+async def test_an_empty_queue_says_what_will_come(site: CallbackSite) -> None:
     """Also that nobody knows, while the PBX is away: the bar of every page tells since when."""
     ivan = await site.open("ivan")
     async with site.desk.database.write() as session:
@@ -51,7 +51,7 @@ async def test_an_empty_queue_says_what_will_come(site: Site) -> None:
         assert "PBX not heard since today" in (await ivan.get(path)).text.replace("\u00a0", " "), path
 
 
-async def test_a_quiet_pbx_is_not_heard_since_its_last_contact_not_since_its_last_event(site: Site) -> None:
+async def test_a_quiet_pbx_is_not_heard_since_its_last_contact_not_since_its_last_event(site: CallbackSite) -> None:
     """Be it the listener that is gone or the PBX. What a listener of an earlier version has stored knows only the last event."""
     ivan = await site.open("ivan")
     heard = site.now
@@ -83,7 +83,7 @@ def _time(at: datetime) -> str:
     return at.astimezone(ZoneInfo("Europe/Kyiv")).strftime("%H:%M")
 
 
-async def test_what_a_colleague_takes_is_grey_with_the_name_and_has_no_buttons(site: Site) -> None:
+async def test_what_a_colleague_takes_is_grey_with_the_name_and_has_no_buttons(site: CallbackSite) -> None:
     episode = await site.desk.miss()
     olena, ivan = await site.open("olena"), await site.open("ivan")
     await press(olena, f"/callbacks/{episode.id}/claim")
@@ -94,7 +94,7 @@ async def test_what_a_colleague_takes_is_grey_with_the_name_and_has_no_buttons(s
     assert (answer.status_code, "Olena Hryhorenko has taken this callback." in answer.text) == (409, True)
 
 
-async def test_space_claims_and_calls(site: Site) -> None:
+async def test_space_claims_and_calls(site: CallbackSite) -> None:
     episode = await site.desk.miss()
     ivan = await site.open("ivan")
     answer = await press(ivan, f"/callbacks/{episode.id}/call", extension="101")
@@ -105,7 +105,7 @@ async def test_space_claims_and_calls(site: Site) -> None:
     assert (await site.desk.one(Episode)).claimed_by_id == site.desk.office.id("ivan")
 
 
-async def test_didnt_reach_says_when_next_and_can_be_taken_back(site: Site) -> None:
+async def test_didnt_reach_says_when_next_and_can_be_taken_back(site: CallbackSite) -> None:
     episode = await site.desk.miss()
     ivan = await site.open("ivan")
     answer = await press(
@@ -118,7 +118,7 @@ async def test_didnt_reach_says_when_next_and_can_be_taken_back(site: Site) -> N
     assert (await site.desk.one(Episode)).attempts == 0
 
 
-async def test_reached_asks_for_the_next_task_and_sets_it(site: Site) -> None:
+async def test_reached_asks_for_the_next_task_and_sets_it(site: CallbackSite) -> None:
     episode = await site.desk.miss()
     ivan = await site.open("ivan")
     answer = await press(
@@ -137,7 +137,7 @@ async def test_reached_asks_for_the_next_task_and_sets_it(site: Site) -> None:
     )
 
 
-async def test_not_interested_asks_why_and_loses_the_deal(site: Site) -> None:
+async def test_not_interested_asks_why_and_loses_the_deal(site: CallbackSite) -> None:
     episode = await site.desk.miss()
     ivan = await site.open("ivan")
     asked = await ivan.get(f"/callbacks/{episode.id}/ask?what=not_interested&version=1", headers=HTMX)
@@ -149,7 +149,7 @@ async def test_not_interested_asks_why_and_loses_the_deal(site: Site) -> None:
     assert (await site.desk.one(Deal)).lost_reason == "Too expensive"
 
 
-async def test_it_closes_under_ones_eyes_and_what_one_talked_about_is_asked(site: Site) -> None:
+async def test_it_closes_under_ones_eyes_and_what_one_talked_about_is_asked(site: CallbackSite) -> None:
     await site.desk.miss("+380501110001")
     await site.desk.miss("+380501110002")
     await site.desk.intake.apply(batch(FactStory("17.1", "+380501110001", at=site.now).ring("102").answer("102")))
@@ -165,7 +165,7 @@ async def test_it_closes_under_ones_eyes_and_what_one_talked_about_is_asked(site
     assert "got through" not in (await ivan.get("/callbacks")).text
 
 
-async def test_what_was_said_on_the_card_is_not_asked_again(site: Site) -> None:
+async def test_what_was_said_on_the_card_is_not_asked_again(site: CallbackSite) -> None:
     await site.desk.miss("+380501110002")
     await site.desk.intake.apply(batch(outbound("17.2", "101", "+380501110002", at=site.now).answer("101").end()))
     ivan = await site.open("ivan")
@@ -179,7 +179,7 @@ async def test_what_was_said_on_the_card_is_not_asked_again(site: Site) -> None:
     assert asked not in page
 
 
-async def test_the_filters_stay_after_an_act(site: Site) -> None:
+async def test_the_filters_stay_after_an_act(site: CallbackSite) -> None:
     await site.desk.miss("+380501110001")
     other = await site.desk.miss("+380501110002", "102")
     ivan = await site.open("ivan")
@@ -189,7 +189,7 @@ async def test_the_filters_stay_after_an_act(site: Site) -> None:
     assert "+380 50 111 00 02" not in answer.text
 
 
-async def test_hostile_names_are_words(site: Site) -> None:
+async def test_hostile_names_are_words(site: CallbackSite) -> None:
     await site.desk.intake.apply(
         batch(FactStory("17.1", "+380501110001", name="<script>alert(1)</script>", at=NOON).ring("101").wait(9).end())
     )
@@ -198,14 +198,14 @@ async def test_hostile_names_are_words(site: Site) -> None:
     assert "&lt;script&gt;alert" in page
 
 
-async def test_one_callback_tells_its_calls_and_attempts(site: Site) -> None:
+async def test_one_callback_tells_its_calls_and_attempts(site: CallbackSite) -> None:
     episode = await site.desk.miss()
     await site.desk.intake.apply(batch(outbound("17.2", "101", at=NOON + timedelta(minutes=1)).wait(20).end()))
     page = (await (await site.open("ivan")).get(f"/callbacks/{episode.id}")).text
     assert page.index("Not reached · Ivan Kravets") < page.index("Rang: 101")
 
 
-async def test_a_long_queue_costs_as_many_queries_as_a_short_one(site: Site, database: Database) -> None:
+async def test_a_long_queue_costs_as_many_queries_as_a_short_one(site: CallbackSite, database: Database) -> None:
     ivan = await site.open("ivan")
 
     async def queries() -> int:
@@ -223,7 +223,9 @@ async def test_a_long_queue_costs_as_many_queries_as_a_short_one(site: Site, dat
     assert await queries() == few
 
 
-async def test_a_long_queue_is_shown_in_parts_and_an_act_keeps_what_is_shown(site: Site, database: Database) -> None:
+async def test_a_long_queue_is_shown_in_parts_and_an_act_keeps_what_is_shown(
+    site: CallbackSite, database: Database
+) -> None:
     async with database.write() as session:
         for n in range(1, 108):
             key, at = f"number:+38050222{n:04}", MISSED_AT - timedelta(minutes=300 - n)
@@ -244,7 +246,7 @@ async def test_a_long_queue_is_shown_in_parts_and_an_act_keeps_what_is_shown(sit
     assert (page.count("<tr id="), "more wait" in page) == (107, False)
 
 
-async def test_without_a_call_the_dialog_asks_why_and_spam_always_asks(site: Site) -> None:
+async def test_without_a_call_the_dialog_asks_why_and_spam_always_asks(site: CallbackSite) -> None:
     """R, D and W without any call change nothing; S never acts before it has asked."""
     episode = await site.desk.miss()
     ivan = await site.open("ivan")
@@ -264,7 +266,7 @@ async def test_without_a_call_the_dialog_asks_why_and_spam_always_asks(site: Sit
     assert "Without a call" not in asked.text
 
 
-async def test_the_dialog_of_a_colleagues_callback_says_one_thing_who_decides(site: Site) -> None:
+async def test_the_dialog_of_a_colleagues_callback_says_one_thing_who_decides(site: CallbackSite) -> None:
     episode = await site.desk.miss()
     olena = await site.open("olena")
     for what, decides in (

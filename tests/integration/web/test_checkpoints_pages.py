@@ -15,7 +15,7 @@ from pbxcrm.deals.seed import seed
 from pbxcrm.people.models import User
 from pbxcrm.shared import background_jobs
 from pbxcrm.shared.db import Database
-from tests.integration.web.conftest import Browsers, Clock
+from tests.integration.web.conftest import Browsers, SetClock
 from tests.lamps import callbacks_checkpoint
 
 HELD = "/settings/stages/4"  # Call held: no key stage, so nothing watches it
@@ -182,7 +182,7 @@ async def test_two_administrators_at_one_checkpoint_lose_nothing(browser: Browse
 
 
 async def test_what_would_light_at_once_is_asked_before_it_is_saved(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     admin = await browser("admin")
     for title in ("Fence", "Gate"):
@@ -212,7 +212,7 @@ async def test_what_would_light_at_once_is_asked_before_it_is_saved(
 
 
 async def test_long_work_is_told_while_it_runs(
-    browser: Browsers, database: Database, monkeypatch: pytest.MonkeyPatch, clock: Clock
+    browser: Browsers, database: Database, monkeypatch: pytest.MonkeyPatch, clock: SetClock
 ) -> None:
     admin = await browser("admin")
     for number in range(5):
@@ -290,7 +290,7 @@ async def test_a_silence_and_a_date_are_watched_in_the_whole_pipeline(browser: B
 
 
 async def test_another_norm_asks_about_the_deals_that_stand_there(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     admin = await browser("admin")
     await admin.post("/deals/new", data={"title": "Fence", "stage_id": "5"})
@@ -329,7 +329,7 @@ async def test_two_administrators_at_one_stage_lose_nothing(browser: Browsers) -
 
 
 async def test_silence_and_dates_say_what_the_last_days_would_have_been(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     """A deal nobody talked to for two days lights in both steps; its proposal expired once, then there was work."""
     admin, olena = await browser("admin"), await browser("olena")

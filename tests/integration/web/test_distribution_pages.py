@@ -14,7 +14,7 @@ from pbxcrm.shared.background_jobs import work_on
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
 from tests.calls import FactStory, batch
-from tests.integration.web.conftest import Browsers, Clock
+from tests.integration.web.conftest import Browsers, SetClock
 
 PATH = "/settings/distribution"
 
@@ -110,7 +110,7 @@ async def test_only_administrators(browser: Browsers) -> None:
 
 
 async def test_last_week_by_the_rules_beside_who_got_it(
-    browser: Browsers, database: Database, clock: Clock, settings: Settings
+    browser: Browsers, database: Database, clock: SetClock, settings: Settings
 ) -> None:
     async with database.write() as session:
         await seed(session, "Europe/Kyiv")
@@ -152,7 +152,7 @@ async def test_a_deal_made_by_hand_is_given_by_the_rules(browser: Browsers, data
 
 
 async def test_many_deals_are_given_by_the_rules_and_taken_back(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     async with database.write() as session:
         await seed(session, "Europe/Kyiv")

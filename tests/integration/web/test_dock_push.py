@@ -15,7 +15,7 @@ from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
 from tests.calls import NOON, FactStory, batch
-from tests.integration.web.conftest import Clock
+from tests.integration.web.conftest import SetClock
 from tests.office import Office
 from web.app import create_app
 from web.live import RenderRequest
@@ -27,7 +27,7 @@ FIRST, SECOND = "17.1", "17.2"
 class Docks:
     """Ivan's dock as it is pushed to him; ``ids`` are those of the two calls."""
 
-    def __init__(self, settings: Settings, database: Database, redis: Redis, clock: Clock, office: Office) -> None:
+    def __init__(self, settings: Settings, database: Database, redis: Redis, clock: SetClock, office: Office) -> None:
         self.database, self.office = database, office
         self._push = pusher(create_app(settings, database, redis, clock=clock).state.parts)
         self._asked: RenderRequest | None = None
@@ -53,15 +53,15 @@ class Docks:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    found = Clock()
+def clock() -> SetClock:
+    found = SetClock()
     found.now = NOON + timedelta(minutes=5)
     return found
 
 
 @pytest.fixture
 async def docks(
-    settings: Settings, database: Database, redis: Redis, clock: Clock, office: Office, intake: Intake
+    settings: Settings, database: Database, redis: Redis, clock: SetClock, office: Office, intake: Intake
 ) -> Docks:
     """Ivan has talked to one client, and another one rings."""
     found = Docks(settings, database, redis, clock, office)
@@ -76,7 +76,7 @@ def state(html: str, call_id: str) -> str:
     return before.rpartition('class="callcard ')[2].partition('"')[0] if found else ""
 
 
-async def test_what_nobody_spoke_of_is_not_drawn_again(docks: Docks, clock: Clock) -> None:
+async def test_what_nobody_spoke_of_is_not_drawn_again(docks: Docks, clock: SetClock) -> None:
     first, second = await docks.call_id(FIRST), await docks.call_id(SECOND)
     html = await docks.push("")
     assert (state(html, first), state(html, second)) == ("after", "ringing")

@@ -14,13 +14,13 @@ from pbxcrm.shared.db import Database
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch
 from tests.integration.callbacks.conftest import CLIENT, MISSED_AT
-from tests.integration.web.callback_site import HTMX, Site, desk, press, site
+from tests.integration.web.callback_site import HTMX, CallbackSite, desk, press, site
 from tests.lamps import lamp_of_callback, sweep_all
 
 __all__ = ["desk", "site"]
 
 
-async def escalate(site: Site) -> Lamp:
+async def escalate(site: CallbackSite) -> Lamp:
     await site.desk.miss()
     await sweep_all(site.desk.database, MISSED_AT + timedelta(minutes=20))
     await sweep_all(site.desk.database, MISSED_AT + timedelta(minutes=40))
@@ -29,7 +29,7 @@ async def escalate(site: Site) -> Lamp:
     return found
 
 
-async def test_the_manager_sees_what_who_how_long_why_and_reassigns(site: Site) -> None:
+async def test_the_manager_sees_what_who_how_long_why_and_reassigns(site: CallbackSite) -> None:
     escalation = await escalate(site)
     maria = await site.open("maria")
     page = (await maria.get("/escalations")).text
@@ -55,7 +55,7 @@ async def test_the_manager_sees_what_who_how_long_why_and_reassigns(site: Site) 
     assert (answer.status_code, "Somebody has worked on it since" in answer.text) == (409, True)
 
 
-async def test_several_that_were_given_away_come_back_but_those_that_somebody_has_begun(site: Site) -> None:
+async def test_several_that_were_given_away_come_back_but_those_that_somebody_has_begun(site: CallbackSite) -> None:
     for n in (1, 2):
         await site.desk.miss(f"+38050111000{n}")
     for minutes in (20, 40):
@@ -74,7 +74,7 @@ async def test_several_that_were_given_away_come_back_but_those_that_somebody_ha
     assert list(owners.values()) == [site.desk.office.id("ivan")]
 
 
-async def test_the_tile_says_of_how_many_its_share_is(site: Site) -> None:
+async def test_the_tile_says_of_how_many_its_share_is(site: CallbackSite) -> None:
     def tile(page: str) -> str:
         found = page.partition("Returned in the norm</div>")[2].partition("</div>\n")[0]
         return " ".join(re.sub(r"<[^>]+>", " ", found).split())
@@ -99,7 +99,7 @@ async def test_the_tile_says_of_how_many_its_share_is(site: Site) -> None:
 
 
 @pytest.mark.parametrize("calendar", ["Pacific/Auckland", "America/New_York", "Europe/Kyiv"])
-async def test_today_is_the_same_day_in_a_figure_and_behind_it(site: Site, calendar: str) -> None:
+async def test_today_is_the_same_day_in_a_figure_and_behind_it(site: CallbackSite, calendar: str) -> None:
     """At 1:30 at night, while it is another day already, or still, where the default calendar counts."""
     async with site.desk.database.write() as session:
         default = (await session.exec(select(Calendar).where(Calendar.is_default))).one()
@@ -129,7 +129,7 @@ async def test_today_is_the_same_day_in_a_figure_and_behind_it(site: Site, calen
     assert sorted(rows) == [("2026-11-17", "2"), ("2026-11-18", "3")]
 
 
-async def test_the_tile_counts_what_burns_and_opens_it(site: Site) -> None:
+async def test_the_tile_counts_what_burns_and_opens_it(site: CallbackSite) -> None:
     def tile(page: str) -> str:
         return " ".join(re.sub(r"<[^>]+>", " ", page.partition("Burns now</div>")[2]).split())
 
@@ -156,7 +156,7 @@ async def test_the_tile_counts_what_burns_and_opens_it(site: Site) -> None:
     assert len(re.findall(r'<tr id="task-', (await maria.get("/tasks?who=team&kind=nonsense")).text)) == 2
 
 
-async def test_how_long_a_client_waits_is_counted_as_the_norm_counts(site: Site) -> None:
+async def test_how_long_a_client_waits_is_counted_as_the_norm_counts(site: CallbackSite) -> None:
     """Missed on Friday at ten to six, looked at on Monday at half past nine: forty minutes of work, not three days."""
     friday = datetime(2026, 11, 20, 15, 50, tzinfo=UTC)
     await site.desk.miss(at=friday - timedelta(seconds=9))
@@ -174,7 +174,7 @@ async def test_how_long_a_client_waits_is_counted_as_the_norm_counts(site: Site)
     assert '<span class="wait red">40\N{NO-BREAK SPACE}min</span>' in (await maria.get("/callbacks")).text
 
 
-async def test_a_long_list_of_escalations_is_shown_in_parts(site: Site, database: Database) -> None:
+async def test_a_long_list_of_escalations_is_shown_in_parts(site: CallbackSite, database: Database) -> None:
     """A few of each seller, with how many more there are; all of one seller's for whoever asks."""
     office = site.desk.office
     async with database.write() as session:
@@ -211,7 +211,7 @@ async def test_a_long_list_of_escalations_is_shown_in_parts(site: Site, database
     assert f'hx-get="/escalations?owner={ivan}"' in page  # a live hint refreshes as much
 
 
-async def test_withheld_numbers_stand_together_below(site: Site, database: Database) -> None:
+async def test_withheld_numbers_stand_together_below(site: CallbackSite, database: Database) -> None:
     """Nobody can call them back, whoever has them; the others have the name that the PBX heard."""
     office = site.desk.office
     await site.desk.intake.apply(batch(FactStory("9.1", CLIENT, name="Ірина Мельник").ring("101").wait(30).end()))
@@ -238,7 +238,7 @@ async def test_withheld_numbers_stand_together_below(site: Site, database: Datab
     assert page.count('<tr id="escalation-') == 2
 
 
-async def test_the_manager_accepts_with_a_reason(site: Site) -> None:
+async def test_the_manager_accepts_with_a_reason(site: CallbackSite) -> None:
     escalation = await escalate(site)
     maria = await site.open("maria")
     path = f"/escalations/{escalation.id}/accept"
@@ -247,7 +247,7 @@ async def test_the_manager_accepts_with_a_reason(site: Site) -> None:
     assert (await press(maria, path, "/escalations", why="Twice")).status_code == 409
 
 
-async def test_other_teams_see_and_do_nothing(site: Site) -> None:
+async def test_other_teams_see_and_do_nothing(site: CallbackSite) -> None:
     escalation = await escalate(site)
     petro, oksana, kira = await site.open("petro"), await site.open("oksana"), await site.open("kira")
     episode = escalation.callback_id
@@ -264,7 +264,7 @@ async def test_other_teams_see_and_do_nothing(site: Site) -> None:
     assert (await press(kira, f"/escalations/{escalation.id}/accept", why="no")).status_code == 403
 
 
-async def test_a_callback_done_together_stays_one_thing_to_do_for_the_seller(site: Site) -> None:
+async def test_a_callback_done_together_stays_one_thing_to_do_for_the_seller(site: CallbackSite) -> None:
     escalation = await escalate(site)
     maria = await site.open("maria")
     for _ in range(2):

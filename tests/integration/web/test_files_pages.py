@@ -3,14 +3,14 @@
 import re
 
 from pbxcrm.shared.db import Database
-from tests.integration.web.conftest import Browsers, Clock
+from tests.integration.web.conftest import Browsers, SetClock
 from tests.integration.web.test_settings_pages import make_deal
 
 SCRIPT = {"hx-request": "true", "hx-request-type": "partial"}
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 
-async def test_a_file_on_a_deal_from_attaching_to_undo(browser: Browsers, database: Database, clock: Clock) -> None:
+async def test_a_file_on_a_deal_from_attaching_to_undo(browser: Browsers, database: Database, clock: SetClock) -> None:
     _contact, deal_id = await make_deal(database, clock)
     olena, dmytro, petro = await browser("olena"), await browser("dmytro"), await browser("petro")
     path = f"/deals/{deal_id}/files"
@@ -44,7 +44,7 @@ async def test_a_file_on_a_deal_from_attaching_to_undo(browser: Browsers, databa
 
 
 async def test_what_is_wrong_is_said_in_the_reader_s_language(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     _contact, deal_id = await make_deal(database, clock)
     olena = await browser("olena")
@@ -61,7 +61,7 @@ async def test_what_is_wrong_is_said_in_the_reader_s_language(
     assert (await olena.post(path, data={}, headers=SCRIPT)).text == "Choose a file."
 
 
-async def test_a_task_has_files(browser: Browsers, database: Database, clock: Clock) -> None:
+async def test_a_task_has_files(browser: Browsers, database: Database, clock: SetClock) -> None:
     _contact, deal_id = await make_deal(database, clock)
     olena = await browser("olena")
     made = await olena.post("/tasks/new", data={"title": "Offer", "due_at": "2026-11-19T10:00", "deal_id": deal_id})
@@ -93,7 +93,7 @@ async def test_a_task_has_files(browser: Browsers, database: Database, clock: Cl
 
 
 async def test_a_stage_that_asks_for_files_takes_them_in_its_form(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     _contact, deal_id = await make_deal(database, clock)
     olena, admin = await browser("olena"), await browser("admin")

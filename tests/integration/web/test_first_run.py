@@ -12,7 +12,7 @@ from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
 from tests.calls import FactStory, batch
-from tests.integration.web.conftest import Browsers, Clock
+from tests.integration.web.conftest import Browsers, SetClock
 
 HTMX = {"hx-request": "true", "hx-request-type": "partial"}
 
@@ -53,7 +53,7 @@ async def test_an_empty_installation_leads_the_administrator_through_it(browser:
 
 
 async def test_steps_are_ticked_by_what_happened(
-    with_pbx: Settings, browser: Browsers, database: Database, clock: Clock
+    with_pbx: Settings, browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     async with database.write() as session:
         await seed(session, "Europe/Kyiv")

@@ -17,7 +17,7 @@ from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import Outbox
 from pbxcrm.shared.settings import Settings
 from tests.calls import FactStory, batch
-from tests.integration.web.conftest import HOME, Browsers, Clock
+from tests.integration.web.conftest import HOME, Browsers, SetClock
 from tests.integration.web.test_settings_pages import make_deal
 
 HTMX = {"hx-request": "true", "hx-request-type": "partial"}
@@ -31,7 +31,7 @@ def flagged_in_rail(page: str) -> int:
 
 
 async def test_a_flag_goes_from_quality_control_to_the_seller_and_back(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     _contact, deal_id = await make_deal(database, clock)
     petro, olena, dmytro = await browser("petro"), await browser("olena"), await browser("dmytro")
@@ -59,7 +59,7 @@ async def test_a_flag_goes_from_quality_control_to_the_seller_and_back(
 
 
 async def test_exactly_those_who_see_a_flag_hear_of_it(
-    browser: Browsers, database: Database, settings: Settings, clock: Clock
+    browser: Browsers, database: Database, settings: Settings, clock: SetClock
 ) -> None:
     _contact, deal_id = await make_deal(database, clock)
     await Intake(database, settings).apply(
@@ -88,7 +88,7 @@ async def test_exactly_those_who_see_a_flag_hear_of_it(
             assert ("dmytro" in sees) == (flag.call_id is not None)
 
 
-async def test_programs_raise_list_and_resolve_flags(app: Starlette, database: Database, clock: Clock) -> None:
+async def test_programs_raise_list_and_resolve_flags(app: Starlette, database: Database, clock: SetClock) -> None:
     _contact, deal_id = await make_deal(database, clock)
     tokens = {}
     async with database.write() as session:

@@ -18,7 +18,7 @@ from pbxcrm.access import Role, Viewer
 from pbxcrm.people.models import User
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import CHANNEL, emit, relay
-from tests.integration.web.conftest import PASSWORD, Clock
+from tests.integration.web.conftest import PASSWORD, SetClock
 from tests.integration.web.serving import serving
 from tests.waiting import until
 from web import stream
@@ -27,7 +27,7 @@ from web.regions import RegionHtml
 from web.stream import speak
 
 
-class Listener:
+class StreamListener:
     """A browser's stream, as a list of what was said."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Listener:
         self.ended.set()
 
 
-Listen = Callable[[str], Awaitable[tuple[AsyncClient, Listener]]]
+Listen = Callable[[str], Awaitable[tuple[AsyncClient, StreamListener]]]
 
 
 @pytest.fixture
@@ -70,12 +70,12 @@ async def listen(address: str) -> AsyncIterator[Listen]:
     async with AsyncExitStack() as stack:
         tasks: list[asyncio.Task[None]] = []
 
-        async def opened(login: str) -> tuple[AsyncClient, Listener]:
+        async def opened(login: str) -> tuple[AsyncClient, StreamListener]:
             client = AsyncClient(base_url=address, headers={"origin": address, "accept": "text/html"}, timeout=60)
             await stack.enter_async_context(client)
             answer = await client.post("/login", data={"login": login, "password": PASSWORD})
             assert answer.status_code == 303
-            listener = Listener()
+            listener = StreamListener()
             tasks.append(asyncio.create_task(listener.listen(client)))
             await until(lambda: listener.of("hello"))
             return client, listener
@@ -94,7 +94,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 async def test_each_hears_what_is_for_them_and_nothing_else(
-    listen: Listen, database: Database, redis: Redis, clock: Clock
+    listen: Listen, database: Database, redis: Redis, clock: SetClock
 ) -> None:
     (_, olena), (_, dmytro), (_, admin) = [await listen(login) for login in ("olena", "dmytro", "admin")]
     async with database.write() as session:
@@ -222,9 +222,9 @@ async def test_each_page_is_pushed_to_in_its_own_language(
     app.state.parts.hub.pushers.clear()
     app.state.parts.hub.add_pusher("dock", "dock", card)
     client, first = await listen("olena")
-    pages = {"uk": Listener(), "ru": Listener()}
+    pages = {"uk": StreamListener(), "ru": StreamListener()}
     tasks = [asyncio.create_task(page.listen(client, f"?language={code}")) for code, page in pages.items()]
-    tasks.append(asyncio.create_task((browser := Listener()).listen(client, accept_language="ru-UA, uk;q=0.5")))
+    tasks.append(asyncio.create_task((browser := StreamListener()).listen(client, accept_language="ru-UA, uk;q=0.5")))
     try:
         every = [first, *pages.values(), browser]
         await until(lambda: all(each.of("push") for each in every))

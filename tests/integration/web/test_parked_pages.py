@@ -11,7 +11,7 @@ from pbxcrm.checkpoints.models import EngineBeat, Lamp
 from pbxcrm.checkpoints.sweep import say_stopped, sweep_lamps
 from pbxcrm.deals.seed import seed
 from pbxcrm.shared.db import Database
-from tests.integration.web.conftest import Browsers, Clock
+from tests.integration.web.conftest import Browsers, SetClock
 
 WRONG = "does not know the time zone “Europe/Nowhere” of the calendar"
 
@@ -28,7 +28,7 @@ async def lamps(database: Database, *where: object) -> list[Lamp]:
 
 
 async def test_a_zone_that_this_machine_does_not_know_is_shown_and_corrected(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     olena, admin = await browser("olena"), await browser("admin")
     await olena.post("/deals/new", data={"title": "Fence", "stage_id": "1"})
@@ -66,7 +66,9 @@ async def test_a_zone_that_this_machine_does_not_know_is_shown_and_corrected(
     assert "They light: last looked at" in (await admin.get("/status")).text
 
 
-async def test_a_lamp_that_failed_by_itself_is_tried_again(browser: Browsers, database: Database, clock: Clock) -> None:
+async def test_a_lamp_that_failed_by_itself_is_tried_again(
+    browser: Browsers, database: Database, clock: SetClock
+) -> None:
     olena, admin = await browser("olena"), await browser("admin")
     for title in ("Fence", "Gate"):
         await olena.post("/deals/new", data={"title": title, "stage_id": "1"})
@@ -88,7 +90,7 @@ async def test_a_lamp_that_failed_by_itself_is_tried_again(browser: Browsers, da
 
 
 async def test_the_status_page_says_when_no_lamp_has_been_looked_at(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     admin = await browser("admin")
     assert "None has been looked at since the first start" in (await admin.get("/status")).text

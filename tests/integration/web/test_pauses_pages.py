@@ -4,7 +4,7 @@ import pytest
 
 from pbxcrm.deals.seed import seed
 from pbxcrm.shared.db import Database
-from tests.integration.web.conftest import Browsers, Clock
+from tests.integration.web.conftest import Browsers, SetClock
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +14,7 @@ async def _seeded(database: Database) -> None:
 
 
 async def test_a_deal_rests_for_a_reason_and_a_long_pause_waits_for_the_manager(
-    browser: Browsers, clock: Clock
+    browser: Browsers, clock: SetClock
 ) -> None:
     olena, iryna = await browser("olena"), await browser("iryna")
     made = await olena.post("/deals/new", data={"title": "Fence"})
@@ -47,7 +47,7 @@ async def test_a_deal_rests_for_a_reason_and_a_long_pause_waits_for_the_manager(
     assert "They build in spring" not in (await iryna.get(f"{path}/pause")).text
 
 
-async def test_short_pauses_one_after_another_need_the_manager_too(browser: Browsers, clock: Clock) -> None:
+async def test_short_pauses_one_after_another_need_the_manager_too(browser: Browsers, clock: SetClock) -> None:
     olena, iryna = await browser("olena"), await browser("iryna")
     path = (await olena.post("/deals/new", data={"title": "Fence"})).headers["location"]
     for until in ("2026-11-30T10:00", "2026-12-13T10:00"):

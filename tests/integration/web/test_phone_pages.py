@@ -6,12 +6,12 @@ from pbxcrm.phone.models import PhoneCommand
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch
 from tests.integration.callbacks.conftest import CLIENT
-from tests.integration.web.callback_site import HTMX, Site, desk, press, site
+from tests.integration.web.callback_site import HTMX, CallbackSite, desk, press, site
 
 __all__ = ["desk", "site"]
 
 
-async def test_calling_from_any_page_and_what_is_refused(site: Site) -> None:
+async def test_calling_from_any_page_and_what_is_refused(site: CallbackSite) -> None:
     ivan, kira = await site.open("ivan"), await site.open("kira")
     answer = await press(ivan, "/phone/call", "/board", number="067 111 22 33", deal_id="", contact_id="")
     assert "Calling +380 67 111 22 33" in answer.text
@@ -27,7 +27,7 @@ async def test_calling_from_any_page_and_what_is_refused(site: Site) -> None:
     assert foreign.status_code == 403
 
 
-async def test_the_pbx_is_away_in_a_clear_word(site: Site) -> None:
+async def test_the_pbx_is_away_in_a_clear_word(site: CallbackSite) -> None:
     async with site.desk.database.write() as session:
         status = await session.get(PbxStatus, "default")
         assert status
@@ -38,7 +38,7 @@ async def test_the_pbx_is_away_in_a_clear_word(site: Site) -> None:
     assert (await site.desk.one(Episode)).claimed_by_id is None
 
 
-async def test_transfer_and_hang_up_from_the_card(site: Site) -> None:
+async def test_transfer_and_hang_up_from_the_card(site: CallbackSite) -> None:
     await site.desk.intake.apply(batch(FactStory("17.1", at=site.now).ring("101").answer("101")))
     ivan = await site.open("ivan")
     answer = await press(ivan, "/phone/transfer", call_id=1, target="102", attended="1")
@@ -49,7 +49,7 @@ async def test_transfer_and_hang_up_from_the_card(site: Site) -> None:
     assert (await press(await site.open("petro"), "/phone/hangup", call_id=1)).status_code == 404
 
 
-async def test_a_phone_that_is_nobodys_is_on_the_managers_page_until_dealt_with(site: Site) -> None:
+async def test_a_phone_that_is_nobodys_is_on_the_managers_page_until_dealt_with(site: CallbackSite) -> None:
     await site.desk.intake.apply(batch(FactStory("17.1", at=NOON).ring("107").answer("107").wait(9).end()))
     maria = await site.open("maria")
     assert "Who has extension 107?" in (await maria.get("/escalations")).text

@@ -20,7 +20,7 @@ from pbxcrm.deals.seed import seed
 from pbxcrm.reports.report import all_reports
 from pbxcrm.shared.db import Database
 from tests.bench.big_funnel import Filler, Years, fill_years
-from tests.integration.web.conftest import Browsers, Clock
+from tests.integration.web.conftest import Browsers, SetClock
 
 GROWS = {
     "deals", "stage_moves", "tasks", "lamps", "calls", "call_legs", "episodes", "contacts", "phones", "companies", "notes", "callers",
@@ -45,7 +45,7 @@ SEARCHES = (
 )  # fmt: skip
 
 
-async def _fill(database: Database, clock: Clock) -> None:
+async def _fill(database: Database, clock: SetClock) -> None:
     async with database.write() as session:
         await seed(session, "Europe/Kyiv")
     async with database.read() as session:
@@ -112,7 +112,7 @@ def _read_as_a_whole(statement: str, plan: list[str]) -> list[str]:
     return found
 
 
-async def test_nothing_that_grows_is_read_as_a_whole(browser: Browsers, database: Database, clock: Clock) -> None:
+async def test_nothing_that_grows_is_read_as_a_whole(browser: Browsers, database: Database, clock: SetClock) -> None:
     await _fill(database, clock)
     reports = [f"/reports/{report.name}" for report in all_reports()]
     wrong: dict[str, object] = {}

@@ -20,7 +20,7 @@ from pbxcrm.forms.rules import FormField
 from pbxcrm.shared.db import Database
 from pbxcrm.tasks.models import Task
 from tests.forms import ASKED, ROBERT, ROBERTS_NUMBER, admin, make_form
-from tests.integration.web.conftest import HOME, Clock
+from tests.integration.web.conftest import HOME, SetClock
 from web import database_timeout
 
 SITE = "https://shop.example"
@@ -33,7 +33,7 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def made(database: Database, clock: Clock, app: Starlette) -> Any:
+async def made(database: Database, clock: SetClock, app: Starlette) -> Any:
     async with database.write() as session:
         await seed(session, "Europe/Kyiv")
 
@@ -58,7 +58,7 @@ async def rows(database: Database, model: Any) -> Sequence[Any]:
 
 
 async def test_a_request_becomes_a_deal_with_its_client_and_a_task(
-    database: Database, stranger: AsyncClient, made: Any, clock: Clock
+    database: Database, stranger: AsyncClient, made: Any, clock: SetClock
 ) -> None:
     form = await made(source="Site")
     answer = await stranger.post(
@@ -95,7 +95,7 @@ async def test_json_and_forms_are_the_same_request(
 
 
 async def test_without_a_key_the_same_is_one_request_for_five_minutes(
-    database: Database, stranger: AsyncClient, made: Any, clock: Clock
+    database: Database, stranger: AsyncClient, made: Any, clock: SetClock
 ) -> None:
     form = await made()
     for forward in (0, 4, 4):  # the second repeats the first; the third comes 8 minutes after it
@@ -107,7 +107,7 @@ async def test_without_a_key_the_same_is_one_request_for_five_minutes(
 
 
 async def test_a_key_is_one_request_at_any_time_and_no_other_content(
-    database: Database, stranger: AsyncClient, made: Any, clock: Clock
+    database: Database, stranger: AsyncClient, made: Any, clock: SetClock
 ) -> None:
     form = await made()
     key = {b"idempotency-key": "order 17 \u2603".encode()}
@@ -128,7 +128,7 @@ async def test_many_at_once_are_one(database: Database, stranger: AsyncClient, m
 
 
 async def test_one_address_sends_so_many_in_a_minute(
-    database: Database, stranger: AsyncClient, made: Any, clock: Clock
+    database: Database, stranger: AsyncClient, made: Any, clock: SetClock
 ) -> None:
     form = await made(per_minute=3)
     sent = [ROBERT | {"phone": f"067 111 22 {number}", "email": ""} for number in range(10, 60)]
@@ -176,7 +176,7 @@ async def test_the_session_of_somebody_who_is_logged_in_counts_for_nothing(brows
 
 
 async def test_what_is_answered_does_not_say_whether_a_client_is_known(
-    database: Database, stranger: AsyncClient, made: Any, clock: Clock
+    database: Database, stranger: AsyncClient, made: Any, clock: SetClock
 ) -> None:
     form = await made(per_minute=100)
     first = await stranger.post(f"/f/{form.key}", data=ROBERT)
@@ -216,7 +216,7 @@ async def test_what_is_missing_is_said_at_its_place(stranger: AsyncClient, made:
 
 
 async def test_each_request_keeps_the_text_that_was_agreed_to(
-    database: Database, stranger: AsyncClient, made: Any, clock: Clock
+    database: Database, stranger: AsyncClient, made: Any, clock: SetClock
 ) -> None:
     from pbxcrm.forms.form_actions import FormDraft, save_form
     from pbxcrm.forms.models import FormKind
@@ -296,7 +296,7 @@ async def test_a_huge_body_is_refused(stranger: AsyncClient, made: Any, database
 
 
 async def test_a_proof_of_work_is_asked_and_used_once(
-    database: Database, stranger: AsyncClient, made: Any, clock: Clock
+    database: Database, stranger: AsyncClient, made: Any, clock: SetClock
 ) -> None:
     form = await made(asks_proof=True, per_minute=100)
     page = await stranger.get(f"/f/{form.key}/part", headers={"origin": SITE})
@@ -338,7 +338,7 @@ async def test_what_the_form_does_not_know_is_kept(database: Database, stranger:
 
 
 async def test_an_unknown_and_an_archived_form_are_not_there(
-    stranger: AsyncClient, made: Any, database: Database, clock: Clock
+    stranger: AsyncClient, made: Any, database: Database, clock: SetClock
 ) -> None:
     from pbxcrm.forms.form_actions import archive_form
 

@@ -17,7 +17,7 @@ from pbxcrm.people.queries import get_user_by_login
 from pbxcrm.shared.db import Database, is_full
 from pbxcrm.shared.settings import Settings
 from pbxcrm.upkeep import health
-from tests.integration.web.conftest import Browsers, Clock
+from tests.integration.web.conftest import Browsers, SetClock
 from web.app import create_app
 
 NEAR, FAR = ("127.0.0.1", 1), ("203.0.113.9", 1)
@@ -33,7 +33,7 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "ASK_SECONDS", 30.0)
 
 
-async def test_details_are_for_listed_networks_and_tokens(app: Starlette, database: Database, clock: Clock) -> None:
+async def test_details_are_for_listed_networks_and_tokens(app: Starlette, database: Database, clock: SetClock) -> None:
     async with program(app, NEAR) as near, program(app, FAR) as far:
         assert (await near.get("/readyz")).json()["database"] == "ok"
         assert "pbxcrm_database_up 1.0" in (await near.get("/metrics")).text
@@ -52,7 +52,9 @@ async def test_details_are_for_listed_networks_and_tokens(app: Starlette, databa
         assert (await far.get("/healthz")).status_code == 200
 
 
-async def test_the_networks_are_a_setting(settings: Settings, database: Database, redis: Redis, clock: Clock) -> None:
+async def test_the_networks_are_a_setting(
+    settings: Settings, database: Database, redis: Redis, clock: SetClock
+) -> None:
     chosen = settings.model_copy(update={"metrics_networks": "203.0.113.0/24"})
     app = create_app(chosen, database, redis, clock=clock)
     async with program(app, NEAR) as near, program(app, FAR) as far:
@@ -61,7 +63,7 @@ async def test_the_networks_are_a_setting(settings: Settings, database: Database
 
 
 @pytest.fixture
-async def full(settings: Settings, database: Database, redis: Redis, clock: Clock) -> Starlette:
+async def full(settings: Settings, database: Database, redis: Redis, clock: SetClock) -> Starlette:
     """Its data directory is on a disk on which nothing fits."""
     return create_app(settings.model_copy(update={"data_dir": Path("/dev/full")}), database, redis, clock=clock)
 

@@ -11,10 +11,10 @@ from pbxcrm.deals.models import Note
 from pbxcrm.deals.seed import seed
 from pbxcrm.people.queries import get_user_by_login, viewer_of
 from pbxcrm.shared.db import Database
-from tests.integration.web.conftest import Browsers, Clock
+from tests.integration.web.conftest import Browsers, SetClock
 
 
-async def make_deal(database: Database, clock: Clock, login: str = "olena") -> tuple[int, int]:
+async def make_deal(database: Database, clock: SetClock, login: str = "olena") -> tuple[int, int]:
     """A client and a deal of ``login``: their ids."""
     async with database.write() as session:
         await seed(session, "Europe/Kyiv")
@@ -29,7 +29,7 @@ async def make_deal(database: Database, clock: Clock, login: str = "olena") -> t
 
 
 async def test_quality_control_writes_notes_on_what_it_sees(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     contact_id, deal_id = await make_deal(database, clock)
     petro = await browser("petro")
@@ -58,7 +58,7 @@ async def test_everybodys_tokens_are_listed_and_end_there(browser: Browsers) -> 
 
 
 async def test_the_audit_log_says_who_changed_what_from_what_to_what(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     _contact, deal_id = await make_deal(database, clock)
     async with database.write() as session:
@@ -83,7 +83,7 @@ async def test_the_audit_log_says_who_changed_what_from_what_to_what(
 
 
 async def test_the_audit_log_goes_on_without_losing_or_doubling_a_row(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     for minutes in range(60):
         async with database.write() as session:

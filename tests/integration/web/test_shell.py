@@ -19,7 +19,7 @@ from pbxcrm.people.queries import get_user_by_login
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Conflict
 from pbxcrm.shared.settings import Settings
-from tests.integration.web.conftest import HOME, PASSWORD, Browsers, Clock
+from tests.integration.web.conftest import HOME, PASSWORD, Browsers, SetClock
 from web.app import create_app
 from web.routing import UndeclaredRoute, page
 
@@ -99,7 +99,7 @@ async def away(request: Request) -> Response:
 
 
 @pytest.fixture
-async def app(app: Starlette, settings: Settings, database: Database, redis: Redis, clock: Clock) -> Starlette:
+async def app(app: Starlette, settings: Settings, database: Database, redis: Redis, clock: SetClock) -> Starlette:
     """The application with routes that fail in each way."""
     needs = Permission.OWN_PROFILE
     more = [
@@ -141,7 +141,7 @@ async def test_a_database_that_is_away_is_said_so(browser: Browsers) -> None:
 
 @pytest.mark.parametrize("url", ["sqlite:////no/such/folder.db", "postgresql://postgres@127.0.0.1:1/pbxcrm"])
 async def test_a_database_that_is_away_before_anybody_is_known(
-    settings: Settings, redis: Redis, clock: Clock, url: str
+    settings: Settings, redis: Redis, clock: SetClock, url: str
 ) -> None:
     gone = Database(url)
     transport = ASGITransport(create_app(settings, gone, redis, clock=clock))
@@ -265,7 +265,7 @@ async def test_hostile_names_stay_words(browser: Browsers) -> None:
     assert "&lt;img src=x" in listed
 
 
-async def test_status_in_plain_words(browser: Browsers, database: Database, clock: Clock) -> None:
+async def test_status_in_plain_words(browser: Browsers, database: Database, clock: SetClock) -> None:
     params = {"host": "10.0.0.5", "port": "5038", "why": "refused", "retry_seconds": "8"}
     async with database.write() as session:
         session.add(

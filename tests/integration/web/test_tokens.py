@@ -5,7 +5,7 @@ import re
 from httpx2 import ASGITransport, AsyncClient
 from starlette.applications import Starlette
 
-from tests.integration.web.conftest import HOME, PASSWORD, Browsers, Clock
+from tests.integration.web.conftest import HOME, PASSWORD, Browsers, SetClock
 
 MADE = {"token_name": "1C на сервері", "days": "30"}
 
@@ -49,7 +49,7 @@ async def test_a_token_is_shown_once_and_works_until_it_is_revoked(browser: Brow
     assert "There are no tokens." in (await olena.get("/profile")).text
 
 
-async def test_it_ends_by_itself(browser: Browsers, app: Starlette, clock: Clock) -> None:
+async def test_it_ends_by_itself(browser: Browsers, app: Starlette, clock: SetClock) -> None:
     olena = await browser("olena")
     secret = secret_of((await olena.post("/profile/tokens", data=MADE)).text)
     for_ever = secret_of((await olena.post("/profile/tokens", data={"token_name": "For ever", "days": ""})).text)
