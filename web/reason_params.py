@@ -1,7 +1,7 @@
 """Parameters of reasons that are no plain text, in the reader's language and time zone: moments, stretches of time, amounts of working time."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from babel.dates import format_date
 
@@ -11,6 +11,7 @@ from web.formats import NBSP, local, with_apostrophes
 from web.i18n import gettext as _
 from web.i18n import here
 
+DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 NAMES = frozenset(
     {"stage", "pipeline", "key"}
 )  # shipped names of stages and pipelines, and the names of fields: translated
@@ -48,10 +49,44 @@ def _stretches(value: str) -> Iterator[str]:
         if stretch == GAP:
             yield GAP
             continue
-        begins, ends = (local(datetime.fromisoformat(moment)) for moment in stretch.split("/"))
-        named = f"{_day(begins)}{NBSP}" if begins.date() != day else ""
-        day = begins.date()
-        yield f"{named}{begins:%H:%M}–{ends:%H:%M}"
+        whole_begins, whole_ends = (local(datetime.fromisoformat(moment)) for moment in stretch.split("/"))
+        for begins, ends in _by_one_clock(whole_begins, whole_ends):
+            last, until = _end(begins, ends)
+            since = f"{begins:%H:%M}" if begins.date() == day else f"{_day(begins)}{NBSP}{begins:%H:%M}"
+            day = last.date()
+            text = f"{since}–{until}" if day == begins.date() else f"{since}–{_day(last)}{NBSP}{until}"
+            is_last = ends.astimezone(UTC) == whole_ends.astimezone(UTC)
+            yield text if is_last else _("{until} (the clocks change)").format(until=text)
+
+
+def _by_one_clock(begins: datetime, ends: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """The stretch in parts between changes of the clocks, so that no part runs backwards and each is as long as it reads."""
+    zone = begins.tzinfo
+    reached, until = begins.astimezone(UTC), ends.astimezone(UTC)
+    while reached < until:
+        offset, known = _offset(reached, zone), reached
+        while known < until and _offset(min(known + DAY, until), zone) == offset:
+            known = min(known + DAY, until)
+        later = min(known + DAY, until)
+        while later - known > SECOND:  # between them the clocks change
+            middle = known + (later - known) / 2
+            known, later = (middle, later) if _offset(middle, zone) == offset else (known, middle)
+        changed = later.replace(microsecond=0) if later < until else until
+        yield reached.astimezone(zone), changed.astimezone(timezone(offset))
+        reached = changed
+    if begins.astimezone(UTC) == until:
+        yield begins, ends
+
+
+def _offset(moment: datetime, zone: tzinfo | None) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta(0)
+
+
+def _end(begins: datetime, ends: datetime) -> tuple[datetime, str]:
+    """The day of the end and its time: midnight is the end of the day before."""
+    if ends > begins and (ends.hour, ends.minute) == (0, 0) and ends.date() > begins.date():
+        return ends - timedelta(minutes=1), "24:00"
+    return ends, f"{ends:%H:%M}"
 
 
 def _local_time(moment: datetime) -> str:

@@ -282,14 +282,28 @@ def task_result(task: Task) -> str:
     return " ".join(because(task.result_code)) or task.result
 
 
-def stage_choices(pipelines: Sequence[tuple[Pipeline, list[Stage]]], kinds: Container[str]) -> list[tuple[str, str]]:
-    """Options of a select: the stages of these kinds, with their pipeline where there are several."""
+def stage_choices(
+    pipelines: Sequence[tuple[Pipeline, list[Stage]]], kinds: Container[str], unwatched: Container[int] = ()
+) -> list[tuple[str, str]]:
+    """Options of a select: the stages of these kinds, with their pipeline where there are several. ``unwatched``: ids of stages of
+    which it is said that nothing watches them.
+    """
     return [
-        (str(stage.id), _(stage.name) if len(pipelines) == 1 else f"{_(pipeline.name)}: {_(stage.name)}")
+        (
+            str(stage.id),
+            said_unwatched(
+                _(stage.name) if len(pipelines) == 1 else f"{_(pipeline.name)}: {_(stage.name)}", stage.id in unwatched
+            ),
+        )
         for pipeline, own in pipelines
         for stage in own
         if stage.kind in kinds
     ]
+
+
+def said_unwatched(name: str, is_unwatched: bool) -> str:
+    """The name of a stage as an option, and that deals are forgotten there where no checkpoint watches it."""
+    return _("{stage} (no checkpoint watches it)").format(stage=name) if is_unwatched else name
 
 
 def task_kind(task: Task) -> str:

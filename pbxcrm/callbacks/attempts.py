@@ -5,7 +5,7 @@ The tracker sees the call and a person records how it went, in either order; bot
 next attempt is due, and what is done when the last one failed, too.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import exists, func, or_
@@ -17,10 +17,11 @@ from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.actions import do_close, do_free, do_start_norm, say_episode_changed
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import DecisionContext, burning_lamps, client_of, working_of
-from pbxcrm.callbacks.rules import about_episode, next_attempt, retry_title
+from pbxcrm.callbacks.rules import about_episode, about_forgotten, next_attempt, retry_title
 from pbxcrm.calls.facts import Direction, Outcome
 from pbxcrm.calls.models import Call, CallLeg, Line
 from pbxcrm.checkpoints import lighting
+from pbxcrm.checkpoints.context import load_watching
 from pbxcrm.deals.attempt_schedule import AfterLast, AttemptSchedule
 from pbxcrm.deals.automatic_moves import do_move_by_itself
 from pbxcrm.deals.lost import LOST_NOT_REACHED
@@ -259,22 +260,36 @@ async def do_after_last(session: AsyncSession, tried: Tried, at: datetime, peopl
     """Do what the schedule says after its last attempt. Returns the reason why the deal moved and nobody is called any more.
 
     None where somebody decides first: the manager has a task, or the responsible one that says why the stage refused the deal.
+    Where nothing watches the deal in its stage, the manager has a task, too.
     """
     missing = None
     if tried.schedule.then is AfterLast.STAGE:
         stage = await session.get(Stage, tried.schedule.stage_id)
         if tried.deal is not None and stage is not None and stage.archived_at is None:
-            why = reason("attempts.moved", tried.by, count=tried.count, stage=stage.name)
             deal = await lock_row(session, Deal, tried.deal.id or 0)
+            code = "attempts.moved" if deal.stage_id != stage.id else "attempts.stays"
+            why = reason(code, tried.by, count=tried.count, stage=stage.name)
             lost = LOST_NOT_REACHED if stage.kind == StageKind.LOST else ""
-            moved = await do_move_by_itself(session, deal, stage, at, people=people, why=why, lost_reason=lost)
-            return why if moved else None
+            if not await do_move_by_itself(session, deal, stage, at, people=people, why=why, lost_reason=lost):
+                return None
+            if deal.closed_at is None and not (await load_watching(session)).of_deal(deal):
+                forgotten = replace(tried, about=about_forgotten(tried.about))
+                await _ask_manager(session, forgotten, at, people, why, reason("attempts.unwatched", stage=stage.name))
+            return why
         missing = reason("attempts.no_deal" if tried.deal is None else "attempts.no_stage")
+    await _ask_manager(session, tried, at, people, reason("attempts.manager", tried.by, count=tried.count), missing)
+    return None
+
+
+async def _ask_manager(
+    session: AsyncSession, tried: Tried, at: datetime, people: Directory, why: Reason, also: Reason | None
+) -> None:
+    """Make the task of the manager who decides what comes after the last attempt."""
     manager = people.manager_of(tried.owner_id)
     new = TaskDraft(
         kind=TaskKind.CONTROL,
         title=reason("task.attempts_over", count=tried.count, client=tried.client),
-        why=reason("attempts.manager", tried.by, missing, count=tried.count),
+        why=replace(why, because=(*why.because, also)) if also is not None else why,
         due_at=at,
         assignee_id=manager.id if manager is not None else tried.owner_id,
         deal_id=tried.deal.id if tried.deal is not None else None,
@@ -283,4 +298,3 @@ async def do_after_last(session: AsyncSession, tried: Tried, at: datetime, peopl
         about=tried.about,
     )
     await do_create_task(session, new, at, people)
-    return None

@@ -39,6 +39,12 @@ REASONS: dict[str, str | Counted] = {
         "The client was not reached in {count} attempts, the last of those planned: the deal goes to “{stage}”.",
         "count",
     ),
+    "attempts.stays": N_counted(
+        "The client was not reached in {count} attempt, the last one planned: the deal stays in “{stage}”.",
+        "The client was not reached in {count} attempts, the last of those planned: the deal stays in “{stage}”.",
+        "count",
+    ),
+    "attempts.unwatched": N_("No checkpoint watches “{stage}”, so somebody must decide what comes next."),
     "attempts.manager": N_counted(
         "The client was not reached in {count} attempt, the last one planned: the manager decides what comes next.",
         "The client was not reached in {count} attempts, the last of those planned: the manager decides what comes next.",

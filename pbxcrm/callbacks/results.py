@@ -14,7 +14,7 @@ from pbxcrm.callbacks.attempts import call_behind, do_attempt, do_failed_attempt
 from pbxcrm.callbacks.claims import access_for_work, check_free, closed
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import DecisionContext, burning_lamps, client_of, has_next_task, load_context
-from pbxcrm.callbacks.rules import about_episode
+from pbxcrm.callbacks.rules import about_episode, about_forgotten
 from pbxcrm.callbacks.undo_actions import remember
 from pbxcrm.calls.facts import Outcome
 from pbxcrm.calls.models import Call
@@ -361,9 +361,10 @@ async def _didnt_reach(
     await session.flush()
     if episode.status == EpisodeStatus.OPEN:  # it was not the last attempt, so the deal was not moved
         before.pop("deal", None)
-    asked = await open_task_about(session, about_episode(episode.id))
-    if asked is not None and asked.created_at == now:
-        before["passed"] = asked.id
+    for about in (about_episode(episode.id), about_forgotten(about_episode(episode.id))):
+        asked = await open_task_about(session, about)
+        if asked is not None and asked.created_at == now:
+            before["passed"] = asked.id
     if attempt.call_id is None:
         attempt.before = {**before, "version": episode.version}
     return Recorded(episode, attempt)

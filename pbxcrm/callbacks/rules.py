@@ -19,6 +19,20 @@ WORTH_MINUTES = 10.0
 WORTH_FLOOR = Decimal(100)
 
 
+#: The reasons why a callback ends with the last attempt of its schedule.
+ATTEMPTS_OVER = frozenset({"attempts.moved", "attempts.stays"})
+
+
+def was_not_reached(episode: Episode) -> bool:
+    """Whether it ended with the last attempt of its schedule: nobody dismissed it, and we have never talked to the client."""
+    return episode.status == EpisodeStatus.DISMISSED and episode.closed_reason.get("code") in ATTEMPTS_OVER
+
+
+def was_dismissed(episode: Episode) -> bool:
+    """Whether somebody closed it for a reason, so that reports on missed clients leave it out."""
+    return episode.status == EpisodeStatus.DISMISSED and not was_not_reached(episode)
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A possible owner of a callback. ``code`` is the rule that proposed them (``owner.last_talked``)."""
@@ -149,3 +163,8 @@ def clock_of_callback(context: EngineContext, episode: Episode) -> Clock | None:
 def about_episode(episode_id: int | None) -> str:
     """What the manager's task about the last attempt of a callback is about (``Task.about``)."""
     return f"last-attempt:{episode_id}"
+
+
+def about_forgotten(about: str) -> str:
+    """The same for a deal that nothing watches after the last attempt: its task does not end with the callback."""
+    return f"forgotten:{about}"

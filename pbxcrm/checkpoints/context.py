@@ -1,6 +1,6 @@
 """The data that every decision about lamps needs: people, calendars and the active checkpoints, cached in memory until one changes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlmodel import col, select
@@ -10,6 +10,7 @@ from pbxcrm.calendars.queries import Calendars, load_calendars
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, TriggerKind, WorkKind
 from pbxcrm.deals.models import Deal, Stage
+from pbxcrm.deals.rules import is_closing
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared import reasons
 from pbxcrm.shared.config_cache import cached_until_changed
@@ -66,6 +67,14 @@ class Watching:
             for each in self.of_deals
             if each.checkpoint.stage_id in {None, stage_id} and each.checkpoint.pipeline_id in {None, pipeline_id}
         ]
+
+    def unwatched(self, stages: Iterable[Stage]) -> frozenset[int]:
+        """The ids of those stages in which nobody is reminded of an open deal."""
+        return frozenset(
+            stage.id or 0
+            for stage in stages
+            if not is_closing(stage) and not self.of_stage(stage.pipeline_id, stage.id or 0)
+        )
 
     def watches_date(self, name: str) -> bool:
         """Whether any checkpoint watches this one of ``deal_facts.DATES``."""

@@ -16,13 +16,13 @@ from pbxcrm.calls.models import Call
 from pbxcrm.checkpoints.addressee_rules import goes_to_manager
 from pbxcrm.checkpoints.context import Watched
 from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Pause, Subject, TriggerKind, WorkKind
-from pbxcrm.checkpoints.rules import Rest, Work
+from pbxcrm.checkpoints.rules import PlannedTask, Rest, Talk, Work
 from pbxcrm.deals.fields import BY_KEY, MOMENTS, is_filled, was_filled
 from pbxcrm.deals.models import Deal, Pipeline, StageMove
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.core_sql import fetch
-from pbxcrm.shared.reasons import N_
+from pbxcrm.shared.reasons import N_, Reason
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
 
 NEXT_ATTEMPT = "next_attempt_at"
@@ -45,16 +45,6 @@ def register_attempts(attempts_of: AttemptsOf) -> None:
     _attempts[:] = [attempts_of]
 
 
-@dataclass(slots=True)
-class Talk:
-    """A conversation with the client of a deal."""
-
-    at: datetime
-    seconds: float
-    call_id: int
-    by_id: int | None
-
-
 @dataclass(frozen=True, slots=True)
 class Filling:
     """When a field of a deal was filled: ``spans`` that are over, and since when it is (None: it is empty). ``works``: each filling."""
@@ -71,8 +61,10 @@ class Filling:
 
 @dataclass(slots=True)
 class DealFacts:
-    """The facts of one deal. ``move_id``: the move into its current stage, ``moved_by_id``: who made it, ``has_moved``: it came from
-    another stage.
+    """The facts of one deal. ``move_id``: the move into its current stage, ``moved_by_id``: who made it.
+
+    ``removed``: why it is in this stage, if the one before was removed from under it. ``moved``: its last move that was somebody's
+    work, None if it never had one.
 
     ``given``: when a manager who was asked first gave the deal to somebody else. That starts the clock anew, since nobody was asked
     before the manager, and nobody would be asked again.
@@ -84,9 +76,10 @@ class DealFacts:
     deal: Deal
     move_id: int
     moved_by_id: int | None = None
-    has_moved: bool = False
+    removed: Reason | None = None
+    moved: Work | None = None
     talks: list[Talk] = field(default_factory=list)
-    planned: list[Work] = field(default_factory=list)
+    planned: list[PlannedTask] = field(default_factory=list)
     filled: dict[str, Filling] = field(default_factory=dict)  # by the key of the field
     rests: tuple[Rest, ...] = ()
     next_task_at: datetime | None = None
@@ -110,10 +103,10 @@ class DealFacts:
                 if talk.seconds >= watched.checkpoint.talked_seconds
             ]
         if WorkKind.NEXT_TASK in kinds:
-            found += self.planned
-        if WorkKind.STAGE_MOVED in kinds and self.has_moved and watched.checkpoint.trigger != TriggerKind.STAGE:
-            moved_at = self.deal.stage_since
-            found.append(Work(moved_at, WorkKind.STAGE_MOVED, f"move:{self.move_id}", moved_at, self.moved_by_id))
+            plans = (plan.work(self.talks, watched.checkpoint.talked_seconds) for plan in self.planned)
+            found += [work for work in plans if work is not None]
+        if WorkKind.STAGE_MOVED in kinds and self.moved is not None and watched.checkpoint.trigger != TriggerKind.STAGE:
+            found.append(self.moved)
         if WorkKind.FIELD_FILLED in kinds and not watched.only_asks_for_field:
             found += [work for work in (self.filling_of(watched).standing,) if work is not None]
         return found
@@ -127,8 +120,15 @@ class DealFacts:
         return watched.only_asks_for_field and self.filling_of(watched).since is not None
 
     def rests_for(self, watched: Watched) -> tuple[Rest, ...]:
-        """When the clock of this checkpoint stands still: pauses, and where nothing but a field is asked for, while it was filled."""
-        return (*self.rests, *self.filling_of(watched).spans) if watched.only_asks_for_field else self.rests
+        """When the clock of this checkpoint stands still: pauses, while next tasks were planned that turned out to be no work, and
+        where nothing but a field is asked for, while it was filled.
+        """
+        if watched.only_asks_for_field:
+            return (*self.rests, *self.filling_of(watched).spans)
+        if WorkKind.NEXT_TASK not in watched.checkpoint.work:
+            return self.rests
+        plans = (plan.rest(self.talks, watched.checkpoint.talked_seconds) for plan in self.planned)
+        return (*self.rests, *(rest for rest in plans if rest is not None))
 
     def date(self, name: str) -> datetime | None:
         """The value of one of ``DATES``; None if it is empty or unknown."""
@@ -145,21 +145,16 @@ async def load_deal_facts(
 ) -> dict[int, DealFacts]:
     """The facts of each deal by id. Only the kinds of facts that these checkpoints use are read."""
     ids = [deal.id for deal in deals if deal.id is not None]
-    latest = select(func.max(StageMove.id)).where(col(StageMove.deal_id).in_(ids)).group_by(col(StageMove.deal_id))
-    moves = await session.exec(
-        select(StageMove.deal_id, StageMove.id, StageMove.by_id, StageMove.from_stage_id).where(
-            col(StageMove.id).in_(latest)
-        )
-    )
-    last = {deal_id: (move_id or 0, by_id, left is not None) for deal_id, move_id, by_id, left in moves.all()}
-    facts = {deal.id: DealFacts(deal, *last.get(deal.id, (0, None, False))) for deal in deals if deal.id is not None}
+    facts = {deal.id: DealFacts(deal, 0) for deal in deals if deal.id is not None}
+    await _add_moves(session, facts)
     watched = list(watched)
     asked = {kind for each in watched for kind in each.checkpoint.work}
     triggers = {each.checkpoint.trigger for each in watched}
-    if WorkKind.TALKED in asked or TriggerKind.SILENCE in triggers:
-        await _add_talks(session, facts, people)
     if WorkKind.NEXT_TASK in asked or TriggerKind.DATE in triggers:
         await _add_tasks(session, facts)
+    asks_talks = any(plan.is_closed_early for each in facts.values() for plan in each.planned)
+    if asks_talks or WorkKind.TALKED in asked or TriggerKind.SILENCE in triggers:
+        await _add_talks(session, facts, people)
     if (
         keys := {each.checkpoint.field for each in watched if WorkKind.FIELD_FILLED in each.checkpoint.work}
         & BY_KEY.keys()
@@ -175,6 +170,32 @@ async def load_deal_facts(
     for deal_id, rests in (await load_rests(session, ids)).items():
         facts[deal_id].rests = rests
     return facts
+
+
+async def _add_moves(session: AsyncSession, facts: dict[int, DealFacts]) -> None:
+    """The last move of each deal. Where that was the removal of a stage, the last one before it is what somebody did."""
+    of_these = col(StageMove.deal_id).in_(list(facts))
+    latest = select(func.max(StageMove.id)).where(of_these).group_by(col(StageMove.deal_id))
+    removed: list[int] = []
+    for move in (await session.exec(select(StageMove).where(col(StageMove.id).in_(latest)))).all():
+        each = facts[move.deal_id]
+        each.move_id, each.moved_by_id = move.id or 0, move.by_id
+        if move.is_by_structure:
+            each.removed = Reason.load(move.reason)
+            removed.append(move.deal_id)
+        elif move.from_stage_id is not None:
+            each.moved = _moved(move, each.deal.stage_since)
+    if removed:
+        rows = await session.exec(
+            select(StageMove).where(col(StageMove.deal_id).in_(removed)).order_by(col(StageMove.id))
+        )
+        for move in rows.all():
+            if move.from_stage_id is not None and not move.is_by_structure:
+                facts[move.deal_id].moved = _moved(move, move.at)
+
+
+def _moved(move: StageMove, at: datetime) -> Work:
+    return Work(at, WorkKind.STAGE_MOVED, f"move:{move.id}", at, move.by_id)
 
 
 async def load_rests(session: AsyncSession, deal_ids: Collection[int]) -> dict[int, tuple[Rest, ...]]:
@@ -230,11 +251,7 @@ async def _add_talks(session: AsyncSession, facts: dict[int, DealFacts], people:
 
 
 async def _add_tasks(session: AsyncSession, facts: dict[int, DealFacts]) -> None:
-    """Next tasks that people have set. Such a task stops the clock until its first due date; postponing it changes nothing.
-
-    It counts for the longest time that the pipeline allows: otherwise a task of twenty years would silence the deal. One that is
-    cancelled before was no work: otherwise two clicks would.
-    """
+    """Next tasks that people have set. ``rules.PlannedTask`` says when one counts as work."""
     pipelines = (await load_funnel(session)).pipelines
     rows = await session.exec(
         select(Task).where(
@@ -245,15 +262,14 @@ async def _add_tasks(session: AsyncSession, facts: dict[int, DealFacts]) -> None
     )
     for task in rows.all():
         each = facts[task.deal_id or 0]
-        pipeline = pipelines[each.deal.pipeline_id]
-        until = planned_until(pipeline, task)
-        if task.status == TaskStatus.CANCELLED and task.done_at is not None and task.done_at < until:
-            continue
-        if task.done_at is not None:
-            until = min(until, task.done_at)
         each.planned.append(
-            Work(
-                task.created_at, WorkKind.NEXT_TASK, f"task:{task.id}", max(until, task.created_at), task.created_by_id
+            PlannedTask(
+                task.id or 0,
+                task.created_at,
+                planned_until(pipelines[each.deal.pipeline_id], task),
+                task.created_by_id,
+                task.done_at,
+                task.status == TaskStatus.CANCELLED,
             )
         )
         if task.status == TaskStatus.OPEN and (each.next_task_at is None or task.due_at < each.next_task_at):
@@ -261,8 +277,11 @@ async def _add_tasks(session: AsyncSession, facts: dict[int, DealFacts]) -> None
 
 
 def planned_until(pipeline: Pipeline, task: Task) -> datetime:
-    """Until when a next task stops the clocks of its deal."""
-    return min(task.first_due_at or task.due_at, task.created_at + timedelta(days=pipeline.longest_plan_days))
+    """Until when a next task stops the clocks of its deal: until the first time for which it was planned, or an earlier one since, and
+    not for longer than the pipeline allows. Postponing it changes nothing.
+    """
+    latest = task.created_at + timedelta(days=pipeline.longest_plan_days)
+    return min(task.first_due_at or task.due_at, task.due_at, latest)
 
 
 def _lamps_of(deal_ids: Iterable[int], checkpoint_ids: list[int], state: LampState) -> tuple[ColumnElement[bool], ...]:

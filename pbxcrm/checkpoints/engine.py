@@ -193,9 +193,9 @@ def why_out(context: EngineContext, watched: Watched | None, facts: DealFacts) -
     if facts.deal.merged_into_id is not None:
         return LampEnding(reason("lamp.out_merged"), None)
     if facts.deal.closed_at is not None:
-        return LampEnding(reason("lamp.out_closed"), facts.moved_by_id)
+        return _moved_away(facts, "lamp.out_closed")
     if watched is None:
-        return LampEnding(reason("lamp.out_moved"), facts.moved_by_id)
+        return _moved_away(facts, "lamp.out_moved")
     work = last_work(watched, facts)
     given = facts.given.get(watched.id, ())
     if given and (work is None or given[-1].at > work.at):
@@ -203,8 +203,15 @@ def why_out(context: EngineContext, watched: Watched | None, facts: DealFacts) -
     if work is None or (watched.checkpoint.stage_id is not None and work.at < facts.entered_at):
         if watched.checkpoint.stage_id is None:
             return LampEnding(reason("lamp.out_rules"))
-        return LampEnding(reason("lamp.out_moved"), facts.moved_by_id)
+        return _moved_away(facts, "lamp.out_moved")
     return LampEnding(reason(_WORK_REASONS[work.kind], who=context.people.name(work.by_id) or "—"), work.by_id)
+
+
+def _moved_away(facts: DealFacts, code: str) -> LampEnding:
+    """Why a lamp of the stage goes out that the deal has left. If that stage was removed, it is nobody's work."""
+    if facts.removed is not None:
+        return LampEnding(Reason("lamp.out_stage_removed", facts.removed.params))
+    return LampEnding(reason(code), facts.moved_by_id)
 
 
 def subject_of(context: EngineContext, watched: Watched, facts: DealFacts, stage: Stage | None) -> LampSubject:

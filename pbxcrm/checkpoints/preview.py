@@ -286,7 +286,7 @@ def _by_date(
     out_at = min((work.at for work in facts.works_for(watched) if work.at > begins), default=None)
     lamps, due = [], begins
     for step, after in enumerate(minutes):
-        due = due_of(working, due, after, facts.rests)
+        due = due_of(working, due, after, facts.rests_for(watched))
         if due >= min(left_at, out_at or left_at):
             break
         lamps.append(WouldLight(step, due, out_at))

@@ -56,6 +56,7 @@ REASONS: dict[str, str | Counted] = {
     "lamp.out_filled": N_("{who} filled in what was asked for."),
     "lamp.out_stage": N_("{who} moved the deal to another stage."),
     "lamp.out_moved": N_("The deal has moved on."),
+    "lamp.out_stage_removed": N_("{by} removed the stage “{stage}”."),
     "lamp.out_closed": N_("The deal is closed."),
     "lamp.out_merged": N_("The deal was merged into another deal of the client."),
     "lamp.out_off": N_("{who} switched off the checkpoint “{checkpoint}”."),

@@ -20,8 +20,15 @@ from pbxcrm.shared.reasons import reason
 
 #: Endings by a manager's decision. They stand, whatever the facts say.
 _DECIDED = {"lamp.out_accepted", "lamp.out_given", "lamp.out_reassigned_deal"}
-#: Endings by a change of the rules. Nobody has reacted.
-_BY_RULES = {"lamp.out_off", "lamp.out_removed", "lamp.out_no_norm", "lamp.out_rules"}
+#: Endings by a change of what is watched. Nobody has reacted.
+_BY_RULES = {
+    "lamp.out_off",
+    "lamp.out_removed",
+    "lamp.out_no_norm",
+    "lamp.out_rules",
+    "lamp.out_stage_removed",
+    "lamp.out_merged",
+}
 
 
 def was_decided(lamp: Lamp) -> bool:
@@ -30,7 +37,9 @@ def was_decided(lamp: Lamp) -> bool:
 
 
 def is_reaction(out_reason: Mapping[str, Any]) -> bool:
-    """Whether a lamp with this reason for its end was put out by what somebody did with the deal, not by a change of the rules."""
+    """Whether a lamp with this reason for its end was put out by what somebody did with the deal, not by a change of
+    the rules or of the stages, or by a merge.
+    """
     return out_reason.get("code") not in _BY_RULES
 
 

@@ -8,7 +8,7 @@ do not count. The base is the entry or the last work that counts, whichever is l
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.models import Lamp, LampState, Subject, WorkKind
@@ -17,6 +17,7 @@ from pbxcrm.tasks.rules import ABOUT_CALLBACK_LAMP, ABOUT_LAMP
 ACCEPTED = "accepted:"  # begins the key of a clock that runs since a manager accepted the delay
 JOINT_SUFFIX = ":joint"  # ends the key of the task that somebody has beside the manager's
 DEFAULT_GRACE = 8 * 60  # working minutes of a lamp without a norm, of a date, whose clock is made to begin
+SHORTEST_PLAN = timedelta(minutes=5)  # a next task that is due sooner plans nothing
 
 
 def about_of(lamp: Lamp) -> str:
@@ -41,6 +42,64 @@ class Work:
     key: str  # names the work: "call:17"
     clock_from: datetime
     by_id: int | None = None
+
+
+@dataclass(slots=True)
+class Talk:
+    """A conversation with the client of a deal, that ended ``at``."""
+
+    at: datetime
+    seconds: float
+    call_id: int
+    by_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTask:
+    """A next task that somebody has set for a deal. This is the one rule for when it counts as work.
+
+    It stops the clock from ``made_at`` until its time, ``until``, and the norm runs from then. It is no work if it is due within
+    ``SHORTEST_PLAN``, in the past too. One that is closed before its time, done or cancelled, is work only if it is done and the client
+    was talked to meanwhile: the norm runs from then. Otherwise the clock goes on where it stood, so that two clicks silence nobody.
+    """
+
+    task_id: int
+    made_at: datetime
+    until: datetime
+    by_id: int | None = None
+    closed_at: datetime | None = None  # None: still open
+    is_cancelled: bool = False
+
+    @property
+    def is_closed_early(self) -> bool:
+        """Whether it was done or cancelled before its time."""
+        return self.closed_at is not None and self.closed_at < self.until
+
+    def work(self, talks: Iterable[Talk], least_seconds: float) -> Work | None:
+        """The plan as work; None if it is none. ``least_seconds``: of a conversation that counts."""
+        if self.until - self.made_at < SHORTEST_PLAN:
+            return None
+        runs_from = self.until
+        if self.closed_at is not None and self.closed_at < self.until:
+            if self.is_cancelled or not self._talked(talks, self.closed_at, least_seconds):
+                return None
+            runs_from = self.closed_at
+        return Work(self.made_at, WorkKind.NEXT_TASK, f"task:{self.task_id}", runs_from, self.by_id)
+
+    def rest(self, talks: Iterable[Talk], least_seconds: float) -> Rest | None:
+        """The time in which it stopped the clock, if it turned out to be no work."""
+        if self.closed_at is None or self.until - self.made_at < SHORTEST_PLAN or self.work(talks, least_seconds):
+            return None
+        return Rest(self.made_at, self.closed_at)
+
+    def _talked(self, talks: Iterable[Talk], closed_at: datetime, least_seconds: float) -> bool:
+        """Whether a conversation was going on or ended between its making and its end."""
+        return any(
+            talk.seconds >= least_seconds
+            and talk.at >= self.made_at
+            and talk.at - timedelta(seconds=talk.seconds) <= closed_at
+            for talk in talks
+        )
 
 
 @dataclass(frozen=True, slots=True)

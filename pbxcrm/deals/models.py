@@ -215,6 +215,9 @@ class BulkChange(SQLModel, table=True):
     is_undone: bool = False
 
 
+STAGE_REMOVED = "deal.stage_archived"  # the reason of a move out of a stage that was removed
+
+
 class StageMove(SQLModel, table=True):
     """A deal entered a stage. The ``from_…`` columns hold the previous state, for undo; the first move of a deal has none."""
 
@@ -230,6 +233,11 @@ class StageMove(SQLModel, table=True):
     by_id: int | None = maybe_link("users.id", index=False)  # None: the product itself; ``reason`` says why
     at: datetime = utc_column()
     reason: dict[str, Any] = json_object()
+
+    @property
+    def is_by_structure(self) -> bool:
+        """Whether the stage was removed from under the deal: a change of the pipeline, nobody's work on the deal."""
+        return self.reason.get("code") == STAGE_REMOVED
 
 
 class DealMerge(SQLModel, table=True):

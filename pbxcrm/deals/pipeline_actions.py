@@ -16,7 +16,7 @@ from pbxcrm.deals.automatic_moves import do_move_by_itself
 from pbxcrm.deals.field_queries import requirable
 from pbxcrm.deals.funnel_templates import TEMPLATES
 from pbxcrm.deals.hooks import longest_plan_changed, pipeline_made, stage_archived, stage_changed, stage_split
-from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind
+from pbxcrm.deals.models import STAGE_REMOVED, Deal, Pipeline, Stage, StageKind
 from pbxcrm.deals.pipeline_drafts import PipelineChange, StageChange
 from pbxcrm.deals.pipeline_rules import CARRIED_BY_DEFAULT, Requirements
 from pbxcrm.deals.queries import stages_of
@@ -161,7 +161,7 @@ async def change_stage(
     """Change what is given in ``change``. Raises Invalid at the field, Conflict for an old ``version``."""
     check(viewer, Permission.SETTINGS_EDIT)
     stage = await _access_stage(session, stage_id)
-    await _lock_pipeline(session, stage.pipeline_id)
+    pipeline = await _lock_pipeline(session, stage.pipeline_id)
     stage = await lock_row(session, Stage, stage_id)
     _check_version(stage.version, version)
     before = _said_of_stage(stage)
@@ -174,7 +174,8 @@ async def change_stage(
     if change.position is not None:
         where = max(0, min(change.position, len(others)))
         _set_order([*others[:where], stage, *others[where:]])
-    pipeline_rules.check_kinds([*others, stage])
+    kinds_changed = before["kind"] != stage.kind
+    pipeline_rules.check_kinds([*others, stage], takes_calls=pipeline.is_default and kinds_changed)
     _record_change(session, viewer, "stage", stage_id, before, _said_of_stage(stage), now)
     stage.version += 1
     _say_changed(session, stage.pipeline_id, now)
@@ -193,12 +194,13 @@ async def archive_stage(
     """
     check(viewer, Permission.SETTINGS_EDIT)
     stage = await _known_stage(session, stage_id)
-    await _lock_pipeline(session, stage.pipeline_id)
+    pipeline = await _lock_pipeline(session, stage.pipeline_id)
     stage = await lock_row(session, Stage, stage_id)
     if stage.archived_at is not None:
         raise Conflict("stages.archived", "This stage has been removed already.")
     others = [each for each in await stages_of(session, stage.pipeline_id) if each.id != stage_id]
-    pipeline_rules.check_kinds(others)
+    is_for_calls = stage.kind in {StageKind.UNSORTED, StageKind.DIDNT_REACH}
+    pipeline_rules.check_kinds(others, takes_calls=pipeline.is_default and is_for_calls)
     count = (await session.exec(select(func.count()).select_from(Deal).where(Deal.stage_id == stage_id))).one()
     to = await session.get(Stage, move_to) if move_to is not None else None
     if count and (to is None or to.archived_at is not None or to.id == stage_id):
@@ -207,12 +209,11 @@ async def archive_stage(
     stage.version += 1
     _set_order(others)
     await session.flush()
-    pipeline = await session.get_one(Pipeline, stage.pipeline_id)
     pipeline.attempt_schedule = without_stage(pipeline.attempt_schedule, stage_id, to)
     await stage_archived(session, stage, to)
     record(session, now, "stage.archived", "stage", stage_id, actor=viewer, moved_to=move_to, deals=count)
     if to is not None and count:
-        people, why = await load_directory(session), reason("deal.stage_archived", stage=stage.name, by=viewer.name)
+        people, why = await load_directory(session), reason(STAGE_REMOVED, stage=stage.name, by=viewer.name)
         first, more = await _deals_in(session, stage, after=0)
         for deal in first:
             await do_move_deal(
@@ -288,7 +289,7 @@ async def clear_stage(session: AsyncSession, row: Timer, now: datetime) -> None:
     if stage is None or to is None or stage.archived_at is None:
         return
     people = await load_directory(session)
-    why = reason("deal.stage_archived", stage=stage.name, by=row.payload["by"])
+    why = reason(STAGE_REMOVED, stage=stage.name, by=row.payload["by"])
     batch, more = await _deals_in(session, stage, after=int(row.payload["after"]))
     for deal in batch:
         await do_move_by_itself(session, deal, to, now, people=people, why=why, lost_reason=deal.lost_reason)
@@ -354,6 +355,7 @@ async def _change_pipeline(
     if change.longest_plan_days is not None:
         pipeline.longest_plan_days = pipeline_rules.check_longest_plan(change.longest_plan_days)
     if change.is_default and not pipeline.is_default:
+        pipeline_rules.check_takes_calls(await stages_of(session, pipeline.id), "is_default")
         for each in known:
             each.is_default = False
             session.add(each)

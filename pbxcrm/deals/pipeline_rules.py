@@ -7,6 +7,7 @@ from typing import Any, Self
 from pbxcrm.deals.models import Carried, Colour, Stage, StageKind
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED, check_line, check_optional_text
+from pbxcrm.shared.reasons import N_
 
 MOST_FILES = 20  # that a stage may require
 MOST_STAGES = 60  # of one pipeline, without archived ones
@@ -103,18 +104,41 @@ def check_requirements(asked: Requirements, known_fields: Sequence[str]) -> Requ
     return asked
 
 
-def check_kinds(stages: Sequence[Stage]) -> None:
-    """Check that the active stages of a pipeline include an open, a won and a lost one. Raises Invalid at ``kind`` or ``name``."""
+def check_kinds(stages: Sequence[Stage], *, takes_calls: bool = False) -> None:
+    """Check that the active stages of a pipeline include an open, a won and a lost one. ``takes_calls``: of the default pipeline, which
+    also needs those for the calls of new clients. Raises Invalid at ``kind`` or ``name``.
+    """
     kinds = {stage.kind for stage in stages}
     for kind, message in (
-        (StageKind.OPEN, "A pipeline needs at least one open stage."),
-        (StageKind.WON, "A pipeline needs a stage for deals that are won."),
-        (StageKind.LOST, "A pipeline needs a stage for deals that are lost."),
+        (StageKind.OPEN, N_("A pipeline needs at least one open stage.")),
+        (StageKind.WON, N_("A pipeline needs a stage for deals that are won.")),
+        (StageKind.LOST, N_("A pipeline needs a stage for deals that are lost.")),
     ):
         if kind not in kinds:
             raise Invalid("kind", "stages.kinds", message)
+    if takes_calls:
+        check_takes_calls(stages, "kind")
     if len(stages) > MOST_STAGES:
         raise Invalid("name", "stages.too_many", "A pipeline can have at most {most} stages.", most=MOST_STAGES)
+
+
+def check_takes_calls(stages: Sequence[Stage], field: str) -> None:
+    """Check that there are stages for new clients who were talked to and who were missed. Raises Invalid at ``field``."""
+    kinds = {stage.kind for stage in stages}
+    for kind, message in (
+        (
+            StageKind.UNSORTED,
+            N_("Calls of new clients come into the default pipeline, so it needs an unsorted stage."),
+        ),
+        (
+            StageKind.DIDNT_REACH,
+            N_(
+                "Missed calls of new clients come into the default pipeline, so it needs a stage for clients who were not reached."
+            ),
+        ),
+    ):
+        if kind not in kinds:
+            raise Invalid(field, "stages.for_calls", message)
 
 
 def check_next(pipeline_id: int, following: Mapping[int, int | None]) -> None:

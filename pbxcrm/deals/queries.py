@@ -55,6 +55,11 @@ class Funnel:
         """The first stage of this kind in the pipeline that is not archived."""
         return next((s for s in self.stages_of(pipeline_id) if s.kind == kind), None)
 
+    def stage_for_calls(self, pipeline_id: int | None, kind: StageKind) -> Stage | None:
+        """Where a client of a call goes: the stage of this kind, else Unsorted, else the first open one. None without such a pipeline."""
+        kinds = dict.fromkeys((kind, StageKind.UNSORTED, StageKind.OPEN))
+        return next((found for each in kinds if (found := self.stage_of_kind(pipeline_id, each)) is not None), None)
+
     def name_of_pipeline(self, pipeline_id: int | None) -> str:
         """The name of a pipeline, also of an archived one; a dash if there is none."""
         pipeline = self.pipelines.get(pipeline_id)

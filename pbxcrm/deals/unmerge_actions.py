@@ -15,7 +15,7 @@ from pbxcrm.deals.hooks import DealsUnmerging, deal_changed, deals_unmerging
 from pbxcrm.deals.merge_actions import lock_deals
 from pbxcrm.deals.merge_queries import DEALS, access_deal_merge, both_of, changed_since, may_undo
 from pbxcrm.deals.merge_rules import CUSTOM, TAGS, loaded, plain
-from pbxcrm.deals.models import Deal, DealMerge, DealTag, Stage, StageKind
+from pbxcrm.deals.models import STAGE_REMOVED, Deal, DealMerge, DealTag, Stage, StageKind
 from pbxcrm.deals.queries import stage_of_kind
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.value_actions import do_return_values
@@ -80,6 +80,6 @@ async def undo_deal_merge(session: AsyncSession, viewer: Viewer, merge_id: int, 
     stage = await session.get_one(Stage, this.stage_id)
     to = await stage_of_kind(session, this.pipeline_id, StageKind.OPEN) if stage.archived_at is not None else None
     if to is not None:
-        why = reason("deal.stage_archived", by=viewer.name, stage=stage.name)
+        why = reason(STAGE_REMOVED, by=viewer.name, stage=stage.name)
         await do_move_by_itself(session, this, to, now, people=people, why=why)
     return merge

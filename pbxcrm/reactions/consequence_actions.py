@@ -360,7 +360,7 @@ async def _leave_didnt_reach(case: Case, deal: Deal, user: User | None, who: str
     stage = left_out()
     if stage is None:  # somebody moved it meanwhile
         return
-    to = case.context.funnel.stage_of_kind(deal.pipeline_id, StageKind.UNSORTED)
+    to = case.context.funnel.stage_for_calls(deal.pipeline_id, StageKind.UNSORTED)
     why = reason("deal.talked", stage=stage.name, who=who)
     people = case.context.people
     if to is not None:
@@ -392,12 +392,15 @@ async def _make_deal(case: Case, stage: Stage, owner_id: int | None, why: Reason
 
 
 def _stage(case: Case, kind: StageKind) -> Stage | None:
-    """The stage set for the line (Unsorted only), else the stage of this kind in the line's or the default pipeline."""
+    """The stage set for the line (Unsorted only), else the stage of this kind in the line's or the default pipeline.
+
+    The default pipeline has one, unless it was made before that was required: then its first open stage, so that no client is lost.
+    """
     line, funnel = case.line, case.context.funnel
     chosen = funnel.stages.get(line.stage_id) if kind is StageKind.UNSORTED else None
     if chosen is not None and chosen.archived_at is None:
         return chosen
-    return funnel.stage_of_kind(line.pipeline_id, kind) or funnel.stage_of_kind(funnel.default_id, kind)
+    return funnel.stage_of_kind(line.pipeline_id, kind) or funnel.stage_for_calls(funnel.default_id, kind)
 
 
 async def _ask_whose_extension(case: Case, extension: str) -> None:

@@ -12,6 +12,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.callbacks.access import visible_episodes
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import load_context, working_of
+from pbxcrm.callbacks.rules import was_dismissed, was_not_reached
 from pbxcrm.checkpoints.queries import burning_counts
 from pbxcrm.tasks.access import visible_tasks
 from pbxcrm.tasks.models import Task, is_open
@@ -44,16 +45,16 @@ async def load_day_figures(session: AsyncSession, viewer: Viewer, since: datetim
     """The figures over what the viewer may see."""
     context = await load_context(session)
     found = await session.exec(select(Episode).where(visible_episodes(viewer), col(Episode.first_missed_at) >= since))
-    episodes = [episode for episode in found.all() if episode.status != EpisodeStatus.DISMISSED]
+    episodes = [episode for episode in found.all() if not was_dismissed(episode)]
     norm = context.norm
     returned: list[float] = []
     late = 0
     for episode in episodes:
         until = episode.closed_at or now
         minutes = working_of(context, episode).minutes_between(episode.first_missed_at, until)
-        if episode.status != EpisodeStatus.OPEN:
+        if episode.status in {EpisodeStatus.REACHED, EpisodeStatus.RECOVERED}:
             returned.append(minutes)
-        elif minutes > norm:
+        elif minutes > norm or was_not_reached(episode):
             late += 1
     burning = await burning_counts(session, viewer)
     own = (visible_tasks(viewer), is_open(), counted_once(answered_for(viewer)))

@@ -156,8 +156,8 @@ LAMPS = Report(
     definition=N_(
         "Lamps that lit in the period, of deals and of callbacks. Lit: the first step of a wait asked somebody, or two people together. "
         "Out in time: work put it out before a later step asked the manager. With the manager: a later step asked the manager. Reaction is the median of working "
-        "minutes from the lamp to the work, by the calendar of whoever's work it is. What went out because a checkpoint or norm was changed is no reaction and "
-        "not in the share. A lamp counts where the deal stood when it lit."
+        "minutes from the lamp to the work, by the calendar of whoever's work it is. What went out because a checkpoint, a norm or a stage was changed or deals were "
+        "merged is no reaction and not in the share. A lamp counts where the deal stood when it lit."
     ),
     dimensions={"stage": N_("By stage"), "owner": N_("By person")},
     columns=(

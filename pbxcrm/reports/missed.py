@@ -10,6 +10,7 @@ from pbxcrm.access.permissions import Viewer
 from pbxcrm.callbacks.access import visible_episodes
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import DecisionContext, load_context, working_of
+from pbxcrm.callbacks.rules import was_dismissed, was_not_reached
 from pbxcrm.calls.models import Line as PhoneLine
 from pbxcrm.reports.grouping import day_of, hour_of, middle, of_person, percent, shared_in, split, valued
 from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, RowsBehind, Table
@@ -51,7 +52,8 @@ def _line(key: str, name: str, group: Sequence[Episode], context: DecisionContex
     def of(*statuses: EpisodeStatus) -> list[Episode]:
         return [episode for episode in group if episode.status in statuses]
 
-    counted = [episode for episode in group if episode.status != EpisodeStatus.DISMISSED]
+    counted = [episode for episode in group if not was_dismissed(episode)]
+    given_up = [episode for episode in group if was_not_reached(episode)]
     lucky, reached, left = of(EpisodeStatus.RECOVERED), of(EpisodeStatus.REACHED), of(EpisodeStatus.OPEN)
 
     def waited(episode: Episode) -> float:
@@ -64,9 +66,10 @@ def _line(key: str, name: str, group: Sequence[Episode], context: DecisionContex
         "recovered": lucky,
         "reached": reached,
         "in_norm": [episode for episode in returned if waited(episode) <= norm],
-        "judged": [*returned, *late],
+        "judged": [*returned, *late, *given_up],
         "left": left,
-        "dismissed": of(EpisodeStatus.DISMISSED),
+        "not_reached": given_up,
+        "dismissed": [episode for episode in group if was_dismissed(episode)],
     }
     values = {
         **{column: len(rows) for column, rows in groups.items()},
@@ -93,7 +96,7 @@ MISSED = Report(
         "Clients missed in the period, each counted once however often they called. Lucky: the client got through by themselves. "
         "Called back: we reached them; how fast is the median of working minutes from the first missed call to the talk. "
         "Returned in the norm: lucky or called back before the time was up, out of those we have talked to or whose time is up. "
-        "Left: still open. Those that somebody dismissed with a reason are shown apart and count nowhere else."
+        "Left: still open. Not reached: called as often as the schedule says, in vain. Those that somebody dismissed with a reason are shown apart and count nowhere else."
     ),
     dimensions={"owner": N_("By person"), "line": N_("By line"), "hour": N_("By hour"), "day": N_("By day")},
     columns=(
@@ -104,6 +107,7 @@ MISSED = Report(
         Column("judged", N_("Judged by the norm"), ColumnKind.COUNT, opens=True),
         Column("median_minutes", N_("Called back within, median"), ColumnKind.MINUTES, opens=True),
         Column("left", N_("Left"), ColumnKind.COUNT, opens=True),
+        Column("not_reached", N_("Not reached"), ColumnKind.COUNT, opens=True),
         Column("percent_returned", N_("Talked to"), ColumnKind.PERCENT, opens=True),
         Column("dismissed", N_("Dismissed"), ColumnKind.COUNT, opens=True),
     ),

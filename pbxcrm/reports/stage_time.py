@@ -63,6 +63,8 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
         stage = funnel.stages.get(stage_id)
         if stage is None or asked.pipeline_id not in {None, stage.pipeline_id}:
             continue
+        if stage.archived_at is not None and until >= stage.archived_at:
+            continue  # the stage was removed: nobody has moved the deal
         minutes = calendars.of_user(responsible_id).minutes_between(since, until)
         stays.append(_Stay(deal_id, title, responsible_id, stage, until, minutes))
 
@@ -112,7 +114,7 @@ STAGE_TIME = Report(
     definition=N_(
         "Deals that left a stage in the period, and how many working minutes they had stood there, by the calendar of whoever is "
         "responsible. The median is the middle one; nine of ten took no longer than the 90th percentile. Over the norm counts "
-        "those that stood longer than the norm the stage has now."
+        "those that stood longer than the norm the stage has now. Deals that left a stage because it was removed do not count."
     ),
     dimensions={"stage": N_("By stage"), "owner": N_("By person")},
     columns=(

@@ -34,6 +34,7 @@ class Played:
 _WHY = {
     "lamp.out_closed": "closed",
     "lamp.out_moved": "moved",
+    "lamp.out_stage_removed": "moved",
     "lamp.out_off": "off",
     "lamp.out_talked": "talked",
     "lamp.out_planned": "planned",

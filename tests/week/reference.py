@@ -11,6 +11,7 @@ from tests.week.reference_facts import (
     Away,
     Callback,
     Hours,
+    Planned,
     ReferenceDeal,
     ReferenceLamp,
     ReferencePerson,
@@ -254,10 +255,8 @@ class ReferenceOffice:
             found += [(at, at, "talked", ("talk", at)) for at, seconds in deal.talks if seconds >= rule.talked_seconds]
         if "next_task" in rule.works:
             for number, task in deal.tasks.items():
-                until = task.first_due if task.done_at is None else min(task.first_due, task.done_at)
-                if task.cancelled and until < task.first_due:
-                    continue
-                found.append((task.made_at, max(until, task.made_at), "planned", ("task", number)))
+                if task.plans and (until := self._planned_until(deal, rule, task)) is not None:
+                    found.append((task.made_at, until, "planned", ("task", number)))
         if "field_filled" in rule.works:
             found += [(at, at, "filled", ("filled", at)) for at, key in deal.filled if key == rule.field]
         if rule.trigger != "date":
@@ -266,6 +265,29 @@ class ReferenceOffice:
                 at, _, _ = deal.accepted[rule.id]  # work after it counts, though the manager named a later time
                 found.append((at, at, "accepted", ("accepted", at)))
         return found
+
+    def _planned_until(self, deal: ReferenceDeal, rule: ReferenceRule, task: Planned) -> int | None:
+        """Since when the clock runs again after a next task; None: it was closed before its time, and nobody talked to the client."""
+        if not task.is_closed_early:
+            return task.first_due
+        assert task.done_at is not None
+        if not task.cancelled:
+            for over_at, seconds in deal.talks:
+                is_long = seconds >= rule.talked_seconds
+                if is_long and over_at >= task.made_at and over_at * 60 - seconds <= task.done_at * 60:
+                    return task.done_at
+        return None
+
+    def _rests(self, subject: Subject, rule: ReferenceRule) -> list[list[int]]:
+        """When the clock stands still."""
+        if subject[0] != "deal":
+            return []
+        deal = self.deals[subject[1]]
+        if "next_task" not in rule.works:
+            return deal.rests
+        early = [task for task in deal.tasks.values() if task.plans and task.is_closed_early]
+        vain = [task for task in early if self._planned_until(deal, rule, task) is None]
+        return [*deal.rests, *([task.made_at, task.done_at or 0] for task in vain)]
 
     def _last(
         self, deal: ReferenceDeal, rule: ReferenceRule, entered: int, *, silence: bool
@@ -306,7 +328,7 @@ class ReferenceOffice:
         if step == 0 and "accepted" in entry and self.deals[subject[1]].accepted[rule.id][2]:
             needed = 0
         assert needed is not None
-        rests = self.deals[subject[1]].rests if subject[0] == "deal" else []
+        rests = self._rests(subject, rule)
         running = RunningClock(subject, rule, entry, step, since, needed, self._hours_of(subject), rests)
         if since < now:
             running.passed = (

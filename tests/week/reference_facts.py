@@ -97,6 +97,15 @@ class Planned:
     done_at: int | None = None
     cancelled: bool = False
 
+    @property
+    def plans(self) -> bool:
+        """A task for now or for the past plans nothing."""
+        return self.first_due - self.made_at >= 5
+
+    @property
+    def is_closed_early(self) -> bool:
+        return self.done_at is not None and self.done_at < self.first_due
+
 
 @dataclass(slots=True)
 class ReferenceDeal:

@@ -238,7 +238,8 @@ class Simulation:
             await getattr(self, name)(deal)
 
     async def plan_task(self, deal: reference_facts.ReferenceDeal) -> None:
-        due = self.now + self.dice.randrange(20, 3 * 1440)
+        ahead = self.dice.randrange(-120, 20) if self.dice.random() < 0.2 else self.dice.randrange(20, 3 * 1440)
+        due = self.now + ahead
         made: list[int] = []
 
         async def act(session: AsyncSession) -> None:

@@ -22,6 +22,7 @@ from pbxcrm.callbacks.queries import (
     load_context,
     missed_calls_of,
 )
+from pbxcrm.callbacks.rules import was_not_reached
 from pbxcrm.callbacks.worklist_queries import AT_ONCE, ORDER_AT_MOST, Worklist, WorklistFilter, load_worklist
 from pbxcrm.calls.models import Call
 from pbxcrm.checkpoints.models import Lamp
@@ -208,7 +209,15 @@ async def one(request: Request) -> Response:
     events += [(lamp.lit_at, "lamp", lamp) for lamp in lamps if lamp.lit_at is not None]
     events += [(lamp.out_at, "out", lamp) for lamp in lamps if lamp.out_at is not None]
     events.sort(key=lambda event: event[0], reverse=True)
-    return show(request, "callbacks/one.html", row=row, events=events, people=people, attempt_word=_attempt_word)
+    return show(
+        request,
+        "callbacks/one.html",
+        row=row,
+        events=events,
+        people=people,
+        attempt_word=_attempt_word,
+        not_reached=was_not_reached(row.episode),
+    )
 
 
 async def _queue(request: Request) -> HTMLResponse:

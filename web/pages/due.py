@@ -5,6 +5,7 @@ from datetime import timedelta
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from pbxcrm.checkpoints.rules import SHORTEST_PLAN
 from pbxcrm.deals.queries import access_deal, load_funnel
 from pbxcrm.people.queries import access_user
 from pbxcrm.shared.errors import Invalid
@@ -20,7 +21,7 @@ async def understood(request: Request) -> HTMLResponse:
     """``GET /due?due_at=&assignee_id=&deal_id=``: the date and time in words, or what can be typed. ``deal_id``: of a next task."""
     text = next((said for name in FIELDS if (said := asked_text(request, name))), "")
     who, deal_id = asked_id(request, "assignee_id"), asked_id(request, "deal_id")
-    error, at, again, days = "", None, None, 0
+    error, at, again, days, is_too_soon = "", None, None, 0, False
     async with parts(request).db.read() as session:
         owner = await access_user(session, viewer(request), who) if who is not None else None
         deal = await access_deal(session, viewer(request), deal_id) if deal_id is not None else None
@@ -32,4 +33,7 @@ async def understood(request: Request) -> HTMLResponse:
             days = (await load_funnel(session)).pipelines[deal.pipeline_id].longest_plan_days
             latest = now(request) + timedelta(days=days)
             again = latest if at > latest else None
-    return show(request, "tasks/_due.html", at=at, error=error if text else "", again=again, days=days)
+            is_too_soon = now(request) < at < now(request) + SHORTEST_PLAN
+    return show(
+        request, "tasks/_due.html", at=at, error=error if text else "", again=again, days=days, is_too_soon=is_too_soon
+    )

@@ -9,6 +9,7 @@ from starlette.responses import HTMLResponse, Response
 from pbxcrm.calls.lines import LineRules, delete_line, get_line, move_line, save_line
 from pbxcrm.calls.models import Line
 from pbxcrm.calls.queries import list_lines
+from pbxcrm.checkpoints.context import load_watching
 from pbxcrm.deals.attempt_schedule import AfterLast, AttemptSchedule
 from pbxcrm.deals.models import CLOSED_KINDS, Pipeline, Stage, StageKind
 from pbxcrm.deals.queries import list_pipelines
@@ -155,8 +156,9 @@ async def _form_page(request: Request, form: Form, line_id: int | None, status: 
         pipelines = await list_pipelines(session)
         people = await colleagues(session, viewer(request))
         directory = await load_directory(session)
+        unwatched = (await load_watching(session)).unwatched(stage for _each, own in pipelines for stage in own)
     stages = words.stage_choices(pipelines, set(StageKind) - set(CLOSED_KINDS))
-    goals = words.stage_choices(pipelines, set(StageKind))
+    goals = words.stage_choices(pipelines, set(StageKind), unwatched)
     return show(
         request,
         "lines/line.html",

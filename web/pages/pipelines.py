@@ -9,6 +9,7 @@ from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access.jobs import get_job
 from pbxcrm.checkpoints.actions import begin_anew
+from pbxcrm.checkpoints.context import load_watching
 from pbxcrm.checkpoints.default_checkpoints import key_stages
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep
 from pbxcrm.checkpoints.preview_jobs import Look, look_at_norm, try_norm
@@ -29,6 +30,7 @@ from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.background_jobs import BackgroundJob
 from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
+from web import words
 from web.answers import redirect
 from web.attempt_schedules import as_fields, schedule_typed, then_choices
 from web.checkpoint_words import sayer
@@ -78,6 +80,7 @@ class PipelineView:
     unwatched: int  # number of key stages with a norm but without a checkpoint
     people: Directory
     removed: list[Stage]  # the archived ones
+    forgotten: frozenset[int]  # ids of stages in which no checkpoint watches open deals
     custom: dict[str, str]  # names of custom fields by key
     job: BackgroundJob | None = None
 
@@ -372,7 +375,8 @@ async def _shown(session: AsyncSession, pipeline_id: int, request: Request | Non
     custom = {key: each.name for key, each in (await load_fields(session)).by_key(FieldEntity.DEAL).items()}
     removed = await archived_stages_of(session, pipeline_id)
     deals, faults = await deals_in_stages(session, pipeline_id), await faults_of_steps(session, people, rows)
-    return PipelineView(*found, deals, rows, faults, unwatched, people, removed, custom, job)
+    forgotten = (await load_watching(session)).unwatched(found[1])
+    return PipelineView(*found, deals, rows, faults, unwatched, people, removed, forgotten, custom, job)
 
 
 async def _stage(session: AsyncSession, request: Request, *, also_removed: bool = False) -> tuple[Stage, PipelineView]:
@@ -443,12 +447,16 @@ def _pipeline_page(
         shown=shown,
         following=following,
         thens=then_choices(),
-        goals=[("", "—"), *((str(each.id), _(each.name)) for each in shown.stages)],
+        goals=[("", "—"), *_goals(shown)],
         say=sayer(shown.people, None, shown.faults),
         carried=CARRIED,
         kinds=KINDS,
         focus=None,
     )
+
+
+def _goals(shown: PipelineView) -> list[tuple[str, str]]:
+    return words.stage_choices([(shown.pipeline, shown.stages)], set(StageKind), shown.forgotten)
 
 
 def _stage_page(
@@ -488,5 +496,5 @@ def _remove_page(
         armed=lamps[0],
         MOST_ARMED=MOST_ARMED,
         burning=lamps[1],
-        targets=[(str(each.id), _(each.name)) for each in shown.stages if each.id != stage.id],
+        targets=[goal for goal in _goals(shown) if goal[0] != str(stage.id)],
     )

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlmodel import select
@@ -13,6 +14,9 @@ from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind
 from pbxcrm.deals.queries import stage_of_kind
+from pbxcrm.reports.day_figures import load_day_figures
+from pbxcrm.reports.missed import MISSED
+from pbxcrm.reports.report import Asked
 from pbxcrm.shared import reasons
 from pbxcrm.shared.reasons import Reason
 from pbxcrm.tasks.models import Task, TaskKind
@@ -99,6 +103,37 @@ async def test_after_the_last_attempt_the_deal_moves_and_nobody_is_called_any_mo
     assert not [task for task in await desk.rows(Task) if task.kind == TaskKind.CALLBACK and task.status == "open"]
 
 
+@pytest.mark.parametrize("name", ["Unsorted", "Didn't reach", "New request"])
+async def test_a_client_who_was_never_reached_was_not_dismissed_and_is_forgotten_in_no_stage(
+    desk: CallbackDesk, name: str
+) -> None:
+    """The deal comes into Didn't reach with the missed call, so for that one nothing moves. New request has a checkpoint."""
+    async with desk.database.write() as session:
+        to = (await session.exec(select(Stage).where(Stage.name == name))).one()
+    await of_pipeline(desk, schedule(10, then="stage", stage_id=to.id))
+    await desk.miss()
+    stood = (await desk.one(Deal)).stage_id
+    ended = await fail(desk, "8.1", SOON)
+    await fail(desk, "8.2", ended + timedelta(minutes=10))
+    episode, deal = await desk.one(Episode), await desk.one(Deal)
+    assert (episode.status, deal.stage_id) == ("dismissed", to.id)
+    assert f"the deal {'stays in' if stood == to.id else 'goes to'} “{name}”" in said(episode.closed_reason)
+    asked = [task for task in await desk.rows(Task) if task.status == "open" and task.deal_id == deal.id]
+    is_watched = name == "New request"
+    assert [task.assignee_id for task in asked] == ([] if is_watched else [desk.office.id("maria")])
+    assert all(f"No checkpoint watches “{name}”" in said(task.reason) for task in asked)
+    period = Asked(NOON, NOON + timedelta(days=1), ZoneInfo("Europe/Kyiv"), NOON + timedelta(hours=2), "owner")
+    async with desk.database.read() as session:
+        viewer = await desk.viewer("maria")
+        totals = (await MISSED.load(session, viewer, period)).totals
+        today = await load_day_figures(session, viewer, NOON, NOON + timedelta(hours=2))
+    assert {name: totals[name] for name in ("missed", "left", "not_reached", "dismissed", "percent_returned")} == {
+        "missed": 1, "left": 0, "not_reached": 1, "dismissed": 0, "percent_returned": 0
+    }  # fmt: skip
+    assert (totals["judged"], totals["in_norm"]) == (1, 0)
+    assert (today.missed, today.in_norm, today.judged) == (1, 0, 1)
+
+
 async def test_a_stage_that_refuses_the_deal_leaves_it_and_a_task_says_why(desk: CallbackDesk) -> None:
     won = await stage(desk, StageKind.WON, fields=["amount"], files=0, lost_reason=False, next_task=False)
     await of_pipeline(desk, schedule(10, then="stage", stage_id=won.id))
@@ -129,10 +164,13 @@ async def test_after_the_last_attempt_the_manager_decides_and_a_talk_answers_it(
     assert {task.status for task in await desk.rows(Task)} == {"done"}
 
 
-@pytest.mark.parametrize("then", ["stage", "manager"])
-async def test_the_last_attempt_said_by_hand_is_taken_back_whole(desk: CallbackDesk, then: str) -> None:
-    lost = await stage(desk, StageKind.LOST)
-    await of_pipeline(desk, schedule(10, then=then, stage_id=lost.id if then == "stage" else None))
+@pytest.mark.parametrize("kind", [StageKind.LOST, StageKind.UNSORTED, None])
+async def test_the_last_attempt_said_by_hand_is_taken_back_whole(desk: CallbackDesk, kind: StageKind | None) -> None:
+    """The manager has a task, too, where nothing watches the deal in its stage."""
+    to = await stage(desk, kind) if kind is not None else None
+    await of_pipeline(
+        desk, schedule(10, then="stage", stage_id=to.id) if to is not None else schedule(10, then="manager")
+    )
     episode = await desk.miss()
     stood = (await desk.one(Deal)).stage_id
     ended = await fail(desk, "8.1", SOON)

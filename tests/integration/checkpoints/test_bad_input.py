@@ -1,25 +1,36 @@
 """What people do to stages and norms while lamps are armed and burn: a clear word, and no lamp is lost."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlmodel import select
 
 from pbxcrm.access import Viewer
 from pbxcrm.callbacks.actions import change_options
+from pbxcrm.calls.models import Call
+from pbxcrm.checkpoints.actions import create_checkpoint
+from pbxcrm.checkpoints.burning_queries import paces
+from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
 from pbxcrm.checkpoints.models import LampState
 from pbxcrm.deals.actions import move_deal
 from pbxcrm.deals.creation_actions import create_deal
-from pbxcrm.deals.models import Deal, Stage
-from pbxcrm.deals.pipeline_actions import CLEAR_AGAIN, archive_stage, change_stage
-from pbxcrm.deals.pipeline_drafts import StageChange
+from pbxcrm.deals.models import Deal, Stage, StageKind
+from pbxcrm.deals.pipeline_actions import CLEAR_AGAIN, archive_stage, change_pipeline, change_stage, create_pipeline
+from pbxcrm.deals.pipeline_drafts import PipelineChange, StageChange
+from pbxcrm.deals.queries import default_pipeline, stage_of_kind
 from pbxcrm.reactions.intake import Intake
+from pbxcrm.reports.lamps import LAMPS
+from pbxcrm.reports.report import Asked
+from pbxcrm.reports.stage_time import STAGE_TIME
 from pbxcrm.shared import timers
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.reasons import text
 from pbxcrm.shared.settings import Settings
-from tests.calls import NOON
+from tests.calls import NOON, FactStory, batch
 from tests.integration.checkpoints.conftest import DealDesk
 from tests.integration.checkpoints.test_engine import DUE
 from tests.office import open_office
@@ -50,7 +61,18 @@ async def test_a_stage_goes_with_its_lamps_and_each_deal_has_those_of_its_new_on
     assert sorted(lamp.deal_id or 0 for lamp in armed) == sorted(deals)
     assert {(await desk.deal_row(deal_id)).stage_id for deal_id in deals} == {to.id}
     (out,) = await desk.lamps(LampState.OUT)
-    assert (out.deal_id, out.out_reason["code"]) == (first, "lamp.out_moved")
+    assert (out.deal_id, out.out_reason["code"], out.out_by_id) == (first, "lamp.out_stage_removed", None)
+    assert text(out.out_reason) == "Admin removed the stage “Proposal sent”."
+    async with desk.database.read() as session:  # nobody has reacted
+        asked = Asked(
+            DUE - timedelta(days=1), DUE + timedelta(days=1), ZoneInfo("Europe/Kyiv"), DUE + 2 * MINUTE, "owner"
+        )
+        lamps = await LAMPS.load(session, admin, asked)
+        stays = await STAGE_TIME.load(session, admin, replace(asked, by="stage"))
+        assert not [each for pace in (await paces(session, admin, DUE)).values() for each in pace.reactions]
+    totals = lamps.totals
+    assert (totals["lit"], totals["in_time"], totals["percent_in_time"], totals["median_minutes"]) == (1, 0, None, None)
+    assert not stays.lines
     assert not await desk.lamps(LampState.BURNING)
     assert not await desk.tasks("lamp")
 
@@ -168,3 +190,74 @@ async def test_two_administrators_change_one_norm(desk: DealDesk) -> None:
         kept = (await session.exec(select(Stage).where(Stage.id == stage.id))).one()
     assert kept.norm_minutes == 60
     assert (await desk.one_lamp(LampState.ARMED)).minutes == 60
+
+
+async def test_what_is_counted_by_date_is_no_less_late_when_its_stage_is_removed(desk: DealDesk) -> None:
+    """A move counts for dates and silence, the removal of the stage does not."""
+    admin = await desk.viewer("admin")
+    change = CheckpointChange(
+        "Silent", "silence", [StepChange(60, "responsible", "task")], ["stage_moved", "talked"], talked_seconds=30
+    )
+    async with desk.database.write() as session:
+        row, _job = await create_checkpoint(session, admin, change, now=NOON)
+    deal_id = await desk.deal()
+    await desk.sweep(DUE)
+    gone, to = await desk.stage("Proposal sent"), await desk.stage("Invoice issued")
+    async with desk.database.write() as session:
+        await archive_stage(session, admin, gone.id or 0, to.id, now=DUE + MINUTE)
+    burning = [each for each in await desk.lamps(LampState.BURNING) if each.checkpoint_id == row.id]
+    assert [each.deal_id for each in burning] == [deal_id]
+    await desk.move(deal_id, "Invoice agreed", DUE + 2 * MINUTE)
+    (out,) = [each for each in await desk.lamps(LampState.OUT) if each.checkpoint_id == row.id]
+    assert (out.out_reason["code"], out.out_by_id) == ("lamp.out_stage", desk.office.id("ivan"))
+
+
+@pytest.mark.parametrize("kind", [StageKind.UNSORTED, StageKind.DIDNT_REACH])
+async def test_the_default_pipeline_keeps_its_stages_for_calls(desk: DealDesk, kind: StageKind) -> None:
+    admin = await desk.viewer("admin")
+    async with desk.database.write() as session:
+        first = await default_pipeline(session)
+        assert first
+        other = await create_pipeline(session, admin, PipelineChange(name="Other"), template="leads", now=NOON)
+        theirs, ours = (
+            await stage_of_kind(session, other.id or 0, kind),
+            await stage_of_kind(session, first.id or 0, kind),
+        )
+        assert theirs
+        assert ours
+        await archive_stage(session, admin, theirs.id or 0, None, now=NOON)  # calls do not come in here
+    refused: list[Invalid] = []
+    for act in (
+        lambda s: archive_stage(s, admin, ours.id or 0, None, now=NOON),
+        lambda s: change_stage(s, admin, ours.id or 0, StageChange(kind="open"), now=NOON),
+        lambda s: change_pipeline(s, admin, other.id or 0, PipelineChange(is_default=True), now=NOON),
+    ):
+        with pytest.raises(Invalid) as error:
+            async with desk.database.write() as session:
+                await act(session)
+        refused.append(error.value)
+    assert [(each.field, each.code) for each in refused] == [
+        ("kind", "stages.for_calls"), ("kind", "stages.for_calls"), ("is_default", "stages.for_calls")
+    ]  # fmt: skip
+    async with desk.database.write() as session:  # renamed as anybody likes
+        await change_stage(session, admin, ours.id or 0, StageChange(name="Inbox"), now=NOON)
+
+
+async def test_calls_find_a_stage_where_the_default_pipeline_lost_its_own_long_ago(desk: DealDesk) -> None:
+    """Such a pipeline can be left from before this was refused. No client of a call is without a deal."""
+    async with desk.database.write() as session:
+        pipeline = await default_pipeline(session)
+        assert pipeline
+        for kind in (StageKind.UNSORTED, StageKind.DIDNT_REACH):
+            gone = await stage_of_kind(session, pipeline.id or 0, kind)
+            assert gone
+            gone.archived_at = NOON
+        first = await stage_of_kind(session, pipeline.id or 0, StageKind.OPEN)
+        assert first
+    await desk.talk(NOON, client="+380671110001")
+    await desk.intake.apply(batch(FactStory("19.1", "+380671110002", at=NOON).ring("101").wait(25).end()))
+    deals = await desk.rows(Deal)
+    assert {deal.client_number: deal.stage_id for deal in deals} == {
+        "+380671110001": first.id, "+380671110002": first.id
+    }  # fmt: skip
+    assert all(call.deal_id for call in await desk.rows(Call))

@@ -13,6 +13,7 @@ from pbxcrm.checkpoints.preview_jobs import try_change
 from pbxcrm.deals.pipeline_actions import change_stage, split_stage
 from pbxcrm.deals.pipeline_drafts import StageChange
 from pbxcrm.shared import reasons
+from pbxcrm.tasks.actions import edit_task
 from pbxcrm.tasks.finish_actions import finish_task
 from tests.integration.checkpoints.conftest import DealDesk
 
@@ -130,32 +131,70 @@ async def test_whoever_has_the_deal_meanwhile_is_asked_when_it_burns_again(desk:
     assert (await desk.one_lamp(LampState.ARMED)).step == 1
 
 
+async def _close(desk: DealDesk, task_id: int, at: datetime, *, cancelled: bool) -> None:
+    ivan = await desk.viewer("ivan")
+    async with desk.database.write() as session:
+        await finish_task(session, ivan, task_id, result="", now=at, cancelled=cancelled)
+
+
 @pytest.mark.parametrize("cancelled", [True, False])
-async def test_a_next_task_that_is_cancelled_before_its_time_silences_nobody(desk: DealDesk, cancelled: bool) -> None:
+async def test_a_next_task_that_is_closed_before_its_time_silences_nobody(desk: DealDesk, cancelled: bool) -> None:
     deal_id = await _burn(desk)
     before = {lamp.id: (lamp.lit_at, lamp.asked_at) for lamp in await desk.lamps()}
     at = LATER + MINUTE
     task_id = await desk.plan(deal_id, at + timedelta(days=1), at)
     assert not await desk.lamps(LampState.BURNING)
+    await _close(desk, task_id, at + MINUTE, cancelled=cancelled)
+    assert {lamp.id: (lamp.lit_at, lamp.asked_at) for lamp in await desk.lamps(LampState.BURNING)} == before
+
+
+async def test_a_next_task_that_is_done_early_with_a_talk_begins_a_new_norm(desk: DealDesk) -> None:
+    deal_id = await _burn(desk)
+    at = LATER + MINUTE
+    task_id = await desk.plan(deal_id, at + timedelta(days=1), at)
+    await desk.talk(at + MINUTE, seconds=120)
+    await _close(desk, task_id, at + 5 * MINUTE, cancelled=False)
+    assert not await desk.lamps(LampState.BURNING)
+    assert (await desk.one_lamp(LampState.ARMED)).entered_at == at + 5 * MINUTE
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=-20), timedelta(0), timedelta(seconds=1)])
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_a_next_task_in_the_past_or_at_once_plans_nothing(
+    desk: DealDesk, ahead: timedelta, cancelled: bool
+) -> None:
+    deal_id = await _burn(desk)
+    before = [(lamp.id, lamp.version) for lamp in await desk.lamps(LampState.BURNING)]
+    at = LATER + MINUTE
+    task_id = await desk.plan(deal_id, at + ahead, at)
+    assert [(lamp.id, lamp.version) for lamp in await desk.lamps(LampState.BURNING)] == before
+    await _close(desk, task_id, at + MINUTE, cancelled=cancelled)
+    assert [(lamp.id, lamp.version) for lamp in await desk.lamps(LampState.BURNING)] == before
+
+
+async def test_a_next_task_that_is_brought_forward_stops_the_clock_until_its_new_time(desk: DealDesk) -> None:
+    deal_id = await _burn(desk)
+    at = LATER + MINUTE
+    task_id = await desk.plan(deal_id, at + timedelta(days=2), at)
     ivan = await desk.viewer("ivan")
     async with desk.database.write() as session:
-        await finish_task(session, ivan, task_id, result="", now=at + MINUTE, cancelled=cancelled)
-    burning = {lamp.id: (lamp.lit_at, lamp.asked_at) for lamp in await desk.lamps(LampState.BURNING)}
-    assert burning == (before if cancelled else {})
-    if not cancelled:
-        assert (await desk.one_lamp(LampState.ARMED)).entered_at == at + MINUTE
+        await edit_task(session, ivan, task_id, version=None, now=at + MINUTE, due_at=at + timedelta(hours=1))
+    assert (await desk.one_lamp(LampState.ARMED)).entered_at == at + timedelta(hours=1)
+    async with desk.database.write() as session:
+        await edit_task(session, ivan, task_id, version=None, now=at + 2 * MINUTE, due_at=at + 3 * MINUTE)
+    assert len(await desk.lamps(LampState.BURNING)) == 2
 
 
-async def test_a_next_task_that_is_cancelled_before_the_norm_is_over_stops_no_clock(desk: DealDesk) -> None:
+async def test_a_next_task_that_is_cancelled_before_the_norm_is_over_stops_the_clock_while_it_stood(
+    desk: DealDesk,
+) -> None:
     deal_id = await desk.deal()
     due = (await desk.one_lamp(LampState.ARMED)).due_at
     at = DUE - timedelta(days=3)
     task_id = await desk.plan(deal_id, at + timedelta(days=30), at)
     assert (await desk.one_lamp(LampState.ARMED)).due_at != due
-    ivan = await desk.viewer("ivan")
-    async with desk.database.write() as session:
-        await finish_task(session, ivan, task_id, result="", now=at + MINUTE, cancelled=True)
-    assert (await desk.one_lamp(LampState.ARMED)).due_at == due
+    await _close(desk, task_id, at + MINUTE, cancelled=True)
+    assert (await desk.one_lamp(LampState.ARMED)).due_at == due + MINUTE
 
 
 async def test_a_switched_off_checkpoint_would_light_nothing_and_put_out_what_burns(desk: DealDesk) -> None:
