@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from sqlalchemy import ColumnElement
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 
@@ -12,7 +11,7 @@ from pbxcrm.access import sees_others
 from pbxcrm.deals.filter_queries import filter_reader
 from pbxcrm.deals.filter_rules import NOBODY, FilterReader
 from pbxcrm.deals.filters import DealFilter
-from pbxcrm.deals.list_queries import list_conditions
+from pbxcrm.deals.list_queries import ListSelection, select_deals
 from pbxcrm.deals.models import DealView
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.fields.conditions import AskedAt, Shape, Vocabulary
@@ -72,11 +71,11 @@ def _pairs(asked: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return [pair for pair in asked if pair[0] not in OF_PAGE]
 
 
-async def matching(session: AsyncSession, request: Request, query: str) -> list[ColumnElement[bool]]:
-    """The conditions of a list whose query string is given."""
+async def matching(session: AsyncSession, request: Request, query: str) -> ListSelection:
+    """The deals of a list whose query string is given."""
     asked = (await filter_reader_of(session, request)).read(filters_in(query))
     wanted = (query_of(f"?{query.removeprefix('?')}").get("pipeline") or [""])[0]
-    return await list_conditions(session, viewer(request), asked, await asked_pipeline(session, wanted))
+    return await select_deals(session, viewer(request), asked, await asked_pipeline(session, wanted))
 
 
 async def asked_pipeline(session: AsyncSession, wanted: str) -> int | None:

@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.deals.access import visible_deals
-from pbxcrm.deals.filters import DealFilter, ways_to_match
+from pbxcrm.deals.filters import DealFilter, tests_of_match, ways_to_match
 from pbxcrm.deals.lamp_queries import LEVELS, lamp_rank
 from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.deals.queries import MOST_COUNTED, DealRow, as_rows
@@ -23,9 +23,9 @@ from pbxcrm.shared.core_sql import fetch, one_of
 from pbxcrm.shared.text_match import is_searchable, up_to
 
 LONGEST_NORM = timedelta(days=366)
-MOST_FOUND = 2_000  # deals that a search on the board collects
+MOST_FOUND = 1_000  # deals that a search on the board collects
 _INDEXED = frozenset({"responsible", "contact", "company"})
-RECENT = 3_000  # of a closed column the last so many are filtered: years of them would take seconds
+RECENT = 2_000  # of a closed column the last so many are filtered: years of them would take seconds
 
 
 _BY_DATE: list[ColumnElement[Any]] = [col(Deal.stage_since).desc(), col(Deal.id).desc()]
@@ -64,28 +64,22 @@ def board_card(row: DealRow) -> BoardCard:
 class Selection:
     """The filter of a board, prepared for its queries: ``open`` for open stages, ``closed`` for closed ones.
 
-    ``recent``: of a closed stage only the ``RECENT`` last deals are tested, because no index knows the filter.
+    ``recent``: of a closed stage only the ``RECENT`` last deals are tested, because no index knows the filter. ``found``: they are tested
+    already, and ``open`` and ``closed`` name what passed.
     """
 
     open: DealFilter
     closed: DealFilter
     recent: bool = False
+    found: bool = False
 
     def conditions(self, viewer: Viewer, stage: Stage) -> list[ColumnElement[bool]]:
         """The conditions for the deals of a stage that the viewer may see."""
         found = [visible_deals(viewer), col(Deal.stage_id) == stage.id]
         if not is_closing(stage):
             return [*found, *self.open.conditions()]
-        if self.recent:
-            last = (
-                select(col(Deal.id))
-                .where(*found, _of_pipeline(stage))
-                .order_by(*_BY_DATE)
-                .limit(RECENT)
-                .correlate(None)
-                .subquery()
-            )
-            found.append(col(Deal.id).in_(select(last.c.id)))
+        if self.recent and not self.found:
+            found.append(_is_recent(found, stage))
         return [*found, *self.closed.conditions()]
 
 
@@ -94,8 +88,8 @@ async def selected(
 ) -> Selection:
     """``asked``, with its text looked for once: the queries of the board then read the deals found.
 
-    Where more than ``MOST_FOUND`` match, deals are tested one by one, of the closed ones the last ``RECENT``. A text of one or two
-    letters, for which there is no index, finds open deals only.
+    Where more than ``MOST_FOUND`` match in a way (by the title, by the client …), deals are tested for it one by one, of the closed ones
+    the last ``RECENT``. A text of one or two letters, for which there is no index, finds open deals only.
     """
     text = asked.text.strip()
     none = replace(asked, among=false())
@@ -111,10 +105,35 @@ async def selected(
     ways = {f"way{n}": select(col(Deal.id)).where(*visible, way) for n, way in enumerate(ways_to_match(text))}
     found = list((await up_to(session, MOST_FOUND, ways)).values())
     ids = {deal_id for some in found if some is not None for deal_id in some}
-    if None in found:
-        return Selection(asked, asked, recent=True)
+    if left := [test for test, some in zip(tests_of_match(text), found, strict=True) if some is None]:
+        ids.update(await _passing(session, viewer, pipeline_id, stages, without, or_(*left)))
     only = asked.without_words(one_of(session, col(Deal.id), sorted(ids)))
-    return Selection(only, only)
+    return Selection(only, only, recent=bool(left), found=True)
+
+
+async def _passing(
+    session: AsyncSession,
+    viewer: Viewer,
+    pipeline_id: int,
+    stages: Sequence[Stage],
+    asked: DealFilter,
+    test: ColumnElement[bool],
+) -> Sequence[int]:
+    """The ids of the deals that pass a test for which no index helps: once for cards and figures of all columns."""
+    visible = (visible_deals(viewer), col(Deal.pipeline_id) == pipeline_id)
+    still_open = col(Deal.stage_id).in_([stage.id for stage in stages if not is_closing(stage)])
+    parts = [select(col(Deal.id)).where(*visible, still_open, *asked.conditions(), test)]
+    for stage in stages:
+        if is_closing(stage):
+            here = [visible_deals(viewer), col(Deal.stage_id) == stage.id]
+            parts.append(select(col(Deal.id)).where(*here, _is_recent(here, stage), *asked.conditions(), test))
+    return [deal_id for (deal_id,) in await fetch(session, union_all(*parts))]
+
+
+def _is_recent(here: Sequence[ColumnElement[bool]], stage: Stage) -> ColumnElement[bool]:
+    """Whether a deal is one of the ``RECENT`` last in a stage; ``here``: the conditions for the deals there."""
+    last = select(col(Deal.id)).where(*here, _of_pipeline(stage)).order_by(*_BY_DATE).limit(RECENT)
+    return col(Deal.id).in_(select(last.correlate(None).subquery().c.id))
 
 
 async def first_cards(

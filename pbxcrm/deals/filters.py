@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_
 from sqlmodel import col, select
@@ -12,6 +13,7 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.fields.conditions import EVERYTHING, AskedAt, Condition, Op, taken_apart, terms_of, to_sql
 from pbxcrm.shared.search_keys import readings, search_key
 from pbxcrm.shared.text_match import digits_of, part_of
+from pbxcrm.shared.trigrams import holds_digits, holds_words
 
 STATUSES = ("open", "closed", "won", "lost")
 LAMPS = ("any", "first", "second", "none")
@@ -74,10 +76,17 @@ def tag_key(name: str) -> str:
 
 def matches_text(text: str) -> ColumnElement[bool]:
     """The condition that a deal matches ``text``, tested for each deal."""
+    return or_(*tests_of_match(text))
+
+
+def tests_of_match(text: str) -> list[ColumnElement[bool]]:
+    """The same in parts, in the order of ``ways_to_match``."""
     digits = digits_of(text)
     contact, company = col(Contact.id) == col(Deal.contact_id), col(Company.id) == col(Deal.company_id)
+    # As an expression, a title is no reason for PostgreSQL to look up all deals that match, of which few are asked about.
+    title: Any = func.coalesce(col(Deal.title_folded), "")
     named = [
-        part_of(col(Deal.title_folded), text),
+        part_of(title, text),
         there_is(Deal, contact, part_of(col(Contact.name_folded), text)),
         there_is(Deal, company, part_of(col(Company.name_folded), text)),
     ]
@@ -89,22 +98,22 @@ def matches_text(text: str) -> ColumnElement[bool]:
             ),  # never NULL: it may stand in a *none*
             there_is(Deal, col(Phone.contact_id) == col(Deal.contact_id), has_it),
         ]
-    return or_(*named)
+    return named
 
 
 def ways_to_match(text: str) -> list[ColumnElement[bool]]:
     """The same as ``matches_text`` in parts, each of which begins at the index of what it looks for. A deal may match several."""
     digits = digits_of(text)
-    contacts = select(Contact.id).where(part_of(col(Contact.name_folded), text))
-    companies = select(Company.id).where(part_of(col(Company.name_folded), text))
+    contacts = select(Contact.id).where(holds_words(Contact.name_folded, text))
+    companies = select(Company.id).where(holds_words(Company.name_folded, text))
     found = [
-        part_of(col(Deal.title_folded), text),
+        holds_words(Deal.title_folded, text),
         col(Deal.contact_id).in_(contacts),
         col(Deal.company_id).in_(companies),
     ]
     if digits:
-        phones = select(Phone.contact_id).where(col(Phone.number).contains(digits, autoescape=True))
-        found += [col(Deal.client_number).contains(digits, autoescape=True), col(Deal.contact_id).in_(phones)]
+        phones = select(Phone.contact_id).where(holds_digits(Phone.number, digits))
+        found += [holds_digits(Deal.client_number, digits), col(Deal.contact_id).in_(phones)]
     return found
 
 

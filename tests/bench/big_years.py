@@ -22,6 +22,7 @@ from tests.bench.big_funnel import Filler
 from tests.office import PASSWORD
 
 SELLERS, TEAMS = 60, 6
+OPEN = 5_000  # open deals of the office, at any time
 FIRST = [
     "Олена",
     "Тарас",
@@ -319,12 +320,13 @@ class TenYears:
         await self._fill.insert("phones", size.contacts, {"id": "i", "contact_id": "i", "number": self._number("i")})
 
     async def _deals(self) -> None:
-        """Every two hundredth is open. Clients take turns."""
+        """``OPEN`` of them, however long the years were. Clients take turns."""
         size, moment = self._size, self._fill.moment
         contact = f"(1 + (i - 1) % {size.contacts})"
-        is_open = "i % 200 = 0"
+        every = max(1, size.deals // OPEN)
+        is_open = f"i % {every} = 0"
         last = moment(f"({self._began(size.deals)} + CASE WHEN {is_open} THEN 0 ELSE (i % 7) * 20000 END)")
-        stage = f"CASE WHEN {is_open} THEN {_at(self._open, 'i / 200')} ELSE {_at(self._closed, 'i')} END"
+        stage = f"CASE WHEN {is_open} THEN {_at(self._open, f'i / {every}')} ELSE {_at(self._closed, 'i')} END"
         await self._fill.insert("deals", size.deals, {
             "id": "i", "title": f"{self._name('t', 'name', 'i * 31')} || ' ' || i", "title_folded": f"{self._name('t', 'folded', 'i * 31')} || ' ' || i",
             "pipeline_id": "1", "stage_id": stage, "responsible_id": self._owner(contact), "contact_id": contact,

@@ -1,6 +1,7 @@
 """A part of a name or number is found on every database, also where more fit than are gathered, and nobody sees more by it."""
 
 from datetime import timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,10 +18,11 @@ from pbxcrm.contacts import search as contacts_search
 from pbxcrm.contacts.access import sees_little, visible_contacts
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.contacts.queries import list_contacts
-from pbxcrm.deals import board_queries
+from pbxcrm.deals import board_queries, list_queries
 from pbxcrm.deals.board_queries import selected
 from pbxcrm.deals.filter_queries import filter_reader
 from pbxcrm.deals.filters import DealFilter
+from pbxcrm.deals.list_queries import ListSort, all_matching, list_figures, page_of_deals, select_deals
 from pbxcrm.deals.models import Deal, Note, Stage
 from pbxcrm.deals.queries import list_deals, stages_of
 from pbxcrm.fields.conditions import AskedAt
@@ -51,6 +53,7 @@ def _how_many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Every way to look for something must find the same: as for few rows, and as for more than are gathered."""
     if request.param == "many":
         monkeypatch.setattr(board_queries, "MOST_FOUND", 0)
+        monkeypatch.setattr(list_queries, "MOST_FOUND", 0)
         monkeypatch.setattr(text_match, "MANY", 0)
         monkeypatch.setattr(calls_search, "WHOM", 0)
         monkeypatch.setattr(contacts_search, "FEW", 0)
@@ -139,6 +142,50 @@ async def test_deals_by_a_part_on_the_board_and_everywhere(database: Database, o
             assert "Stepan Koval" in {r.contact.name for r in (await search(session, ivan, text)).contacts}, text
         everywhere = await search(session, ivan, "об\u2019єднання")
         assert [company.name for company in everywhere.companies] == ["Всеукраїнське об'єднання виробників меблів"]
+
+
+@pytest.mark.usefixtures("busy")
+async def test_a_list_of_very_many_is_paged_completely_and_says_that_it_is_not_counted(
+    database: Database, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More match than are collected: each way to match gives its newest, and a page continues after the last one of all ways."""
+    monkeypatch.setattr(list_queries, "MOST_FOUND", 3)
+    async with database.write() as session:
+        ivan = await office.viewer(session, "ivan")
+        stage = (await stages_of(session, 1))[1]
+        client = Contact(name="Oak Board", responsible_id=ivan.user_id, created_at=NOON)
+        session.add(client)
+        await session.flush()
+        for n in range(9):  # by the title, by the client, by both, by none
+            session.add(
+                Deal(
+                    title=f"{'Oak' if n % 3 else 'Elm'} {n}", pipeline_id=1, stage_id=stage.id or 0, responsible_id=ivan.user_id,
+                    contact_id=client.id if n % 2 else None, amount=Decimal(n), currency="UAH", created_at=NOON, stage_since=NOON,
+                )
+            )  # fmt: skip
+            await session.flush()
+    async with database.read() as session:
+        everything = await select_deals(session, ivan, await words(session, ivan, ""), None)
+        rows = await page_of_deals(session, everything, ListSort(), after=None, limit=100)
+        wanted = [
+            row.deal.title
+            for row, _ in rows
+            if "Oak" in row.deal.title or (row.contact and row.contact.name == "Oak Board")
+        ]
+        assert len(wanted) == 7
+        among = await select_deals(session, ivan, await words(session, ivan, "oak"), None)
+        figures = await list_figures(session, among)
+        assert (figures.count, figures.has_more) == (3, True)
+        found: list[str] = []
+        after = None
+        while page := await page_of_deals(session, among, ListSort(), after=after, limit=2):
+            found += [row.deal.title for row, _ in page]
+            after = page[-1][1]
+        assert found == wanted
+        assert len(await all_matching(session, among, limit=100)) == len(wanted)
+        terms = (await filter_reader(session, ivan, AskedAt(NOON, ZoneInfo("UTC")), "UA")).terms
+        least = await page_of_deals(session, among, ListSort(terms["amount"], descending=False), after=None, limit=9)
+        assert [row.deal.title for row, _ in least] == wanted[2::-1]  # of the newest three
 
 
 @pytest.mark.usefixtures("_how_many", "busy")

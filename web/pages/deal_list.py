@@ -5,21 +5,22 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pbxcrm.access import Permission, can, sees_others
 from pbxcrm.audit.actions import record
+from pbxcrm.deals.board_queries import ColumnFigures
 from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.list_queries import (
     MOST_SORTED,
     ListPlace,
+    ListSelection,
     ListSort,
-    list_conditions,
     list_figures,
     page_of_deals,
+    select_deals,
 )
 from pbxcrm.deals.models import DealView, Pipeline
 from pbxcrm.deals.queries import DealRow, list_pipelines
@@ -50,7 +51,7 @@ class ListView:
     """The list that is asked for. ``pipeline``: None for all of them."""
 
     asked: DealFilter
-    conditions: list[ColumnElement[bool]]
+    among: ListSelection
     pipelines: list[Pipeline]
     pipeline: Pipeline | None
     known: dict[str, DealColumn]
@@ -67,7 +68,7 @@ async def deals(request: Request) -> Response:
     async with parts(request).db.read() as session:
         shown = await _shown(session, request)
         after = read_sorted(request.query_params.get("cursor", ""), shown.sort.term)
-        found = await page_of_deals(session, shown.conditions, shown.sort, after=after, limit=LISTED + 1)
+        found = await page_of_deals(session, shown.among, shown.sort, after=after, limit=LISTED + 1)
         rows, more = found[:LISTED], len(found) > LISTED
         named = await _named(session, request, shown.columns, [row for row, _ in rows])
         context: dict[str, Any] = {
@@ -81,7 +82,7 @@ async def deals(request: Request) -> Response:
         }
         if after is not None:
             return show(request, "deals/_table_rows.html", **context)
-        figures = await list_figures(session, shown.conditions)
+        figures = await list_figures(session, shown.among)
         people = await colleagues(session, who) if sees_others(who) else []
         by_rules = await any_rules(session)
         views = await of_viewer(session, who)
@@ -104,7 +105,7 @@ async def deals(request: Request) -> Response:
         move_to=[
             (pipeline, some) for pipeline, some in stages if shown.pipeline is None or pipeline.id == shown.pipeline.id
         ],
-        most_sorted=MOST_SORTED if shown.sort.is_capped and figures.has_more else 0,
+        most_sorted=_most_sorted(shown, figures),
         most_of_xlsx=MOST_OF_XLSX,
         no_form=Form(),
     )
@@ -154,7 +155,7 @@ async def _shown(session: AsyncSession, request: Request) -> ListView:
         raise Invalid("sort", "deals.no_sort", "Cards are not sorted by “{key}”.", key=by[:LONGEST_REPEATED])
     return ListView(
         asked,
-        await list_conditions(session, viewer(request), asked, pipeline.id if pipeline else None),
+        await select_deals(session, viewer(request), asked, pipeline.id if pipeline else None),
         pipelines,
         pipeline,
         known,
@@ -162,6 +163,13 @@ async def _shown(session: AsyncSession, request: Request) -> ListView:
         ListSort(reader.terms[column.sort], by.startswith("-")) if column is not None else ListSort(),
         by,
     )
+
+
+def _most_sorted(shown: ListView, figures: ColumnFigures) -> int:
+    """How many of the newest deals are sorted; 0 if all are."""
+    if shown.among.is_capped and shown.sort.term is not None:
+        return figures.count
+    return MOST_SORTED if shown.sort.is_capped and figures.has_more else 0
 
 
 async def _named(session: AsyncSession, request: Request, shown: list[DealColumn], rows: list[DealRow]) -> Named:
@@ -174,7 +182,7 @@ async def _file(request: Request) -> Response:
     kind = request.query_params["format"]
     async with parts(request).db.write() as session:
         shown = await _shown(session, request)
-        figures = await list_figures(session, shown.conditions)
+        figures = await list_figures(session, shown.among)
         record(
             session,
             now(request),
@@ -184,7 +192,7 @@ async def _file(request: Request) -> Response:
             actor=viewer(request),
             query=request.url.query[: longest(DealView.query)],
         )
-    sort = ListSort() if shown.sort.is_capped and figures.has_more else shown.sort
+    sort = ListSort() if _most_sorted(shown, figures) else shown.sort
     make = csv_stream if kind == "csv" else xlsx_stream
     return await make(_("Deals"), [column.title for column in shown.columns], _batches(request, shown, sort))
 
@@ -193,7 +201,7 @@ async def _batches(request: Request, shown: ListView, sort: ListSort) -> AsyncIt
     after: ListPlace | None = None
     while True:
         async with parts(request).db.read() as session:
-            found = await page_of_deals(session, shown.conditions, sort, after=after, limit=BATCH)
+            found = await page_of_deals(session, shown.among, sort, after=after, limit=BATCH)
             named = await _named(session, request, shown.columns, [row for row, _ in found])
         yield [[value(column, row, named) for column in shown.columns] for row, _ in found]
         if len(found) < BATCH:
