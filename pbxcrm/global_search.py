@@ -28,6 +28,7 @@ from pbxcrm.shared.search_keys import search_key, words_of
 from pbxcrm.shared.search_words import newest_with
 from pbxcrm.shared.spellings import corrected
 from pbxcrm.shared.text_match import MANY, digits_of, part_of
+from pbxcrm.shared.trigrams import holds_digits, holds_words
 from pbxcrm.tasks.access import visible_tasks
 from pbxcrm.tasks.models import Task, is_open
 
@@ -37,6 +38,7 @@ SHORTEST = 3  # letters or digits
 RANKED = 40  # rows that are ranked; more than a screen shows
 _FEW = 3_000  # matches that are ranked as a whole; of more the newest are taken
 _NEWEST = 200  # of these
+_NEWEST_DEALS = 20_000  # of deals that match, so many are tested for access
 _TESTED = 400  # rows whose access is tested for one list
 _AROUND = 40  # characters of a note shown before the word that was found
 _SHOWN = 120  # characters of a note that are shown
@@ -74,7 +76,7 @@ class Found:
 
 def company_matches(text: str) -> list[ColumnElement[bool]]:
     """The condition that the name of a company contains the words of ``text``; empty for an empty text."""
-    return [part_of(col(Company.name_folded), text)] if text.strip() else []
+    return [holds_words(Company.name_folded, text)] if text.strip() else []
 
 
 async def search(
@@ -121,7 +123,7 @@ async def _contacts(session: AsyncSession, viewer: Viewer, text: str, limit: int
     visible = visible_contacts(viewer, little=little)
     found: list[Contact] = []
     if digits := digits_of(text):
-        has_it = col(Phone.number).contains(digits, autoescape=True)
+        has_it = holds_digits(Phone.number, digits, newest=_FEW)
         phones = (await session.exec(select(Phone.contact_id, Phone.number).where(has_it).limit(_FEW))).all()
         # Numbers that end so come first: the end is what people remember.
         ranked = sorted(phones, key=lambda phone: (not phone[1].endswith(digits), -phone[0]))
@@ -142,13 +144,13 @@ async def _deals(
     session: AsyncSession, viewer: Viewer, text: str, contacts: list[Contact], companies: list[Company], limit: int
 ) -> list[Deal]:
     """Deals that match by title or number, and deals of the clients and companies found; open ones first."""
-    ways = [] if _is_number(text) else [part_of(col(Deal.title_folded), text)]
+    ways = [] if _is_number(text) else [holds_words(Deal.title_folded, text, newest=_NEWEST_DEALS)]
     if contacts:
         ways.append(col(Deal.contact_id).in_([contact.id for contact in contacts]))
     if companies:
         ways.append(col(Deal.company_id).in_([company.id for company in companies]))
     if digits := digits_of(text):
-        ways.append(col(Deal.client_number).contains(digits, autoescape=True))
+        ways.append(holds_digits(Deal.client_number, digits, newest=_NEWEST_DEALS))
     if not ways:
         return []
     visible = visible_deals(viewer)
@@ -175,7 +177,8 @@ async def _tasks(session: AsyncSession, viewer: Viewer, text: str, limit: int) -
     found = list((await session.exec(open_ones)).all())
     if len(found) < limit:
         key: Any = Task.id
-        ids = (await session.exec(select(key).where(fits).limit(_FEW + 1))).all()
+        among_all = holds_words(Task.title_folded, text, newest=_FEW + 1)
+        ids = (await session.exec(select(key).where(among_all).limit(_FEW + 1))).all()
         if len(ids) <= _FEW:
             found += await _that_pass(session, Task, sorted(ids, reverse=True), visible, limit)
     return _once(found)[:limit]
@@ -228,7 +231,8 @@ async def _named(
     """
     fits = part_of(col(folded), text)
     key: Any = table.id  # type: ignore[attr-defined]  # all have one
-    few = select(key, folded).where(fits, visible) if little else select(key, folded).where(fits)
+    among_all = holds_words(folded, text, newest=_FEW + 1)
+    few = select(key, folded).where(fits, visible) if little else select(key, folded).where(among_all)
     matches = (await session.exec(few.limit(_FEW + 1))).all()
     if len(matches) <= _FEW:
         asked = search_key(text)
@@ -238,7 +242,8 @@ async def _named(
     if own is not None:
         mine = select(table).where(own, fits, visible).order_by(col(key).desc()).limit(2 * RANKED)
         found += (await session.exec(mine)).all()
-    newest = select(key).where(fits).order_by(col(key).desc()).limit(_NEWEST)
+    latest = holds_words(folded, text, newest=_NEWEST)
+    newest = select(key).where(latest).order_by(col(key).desc()).limit(_NEWEST)
     found += await _that_pass(session, table, (await session.exec(newest)).all(), visible, max(limit, RANKED))
     asked = search_key(text)
     return sorted(_once(found), key=lambda row: -_rank_of(getattr(row, folded.key), asked))[:limit]

@@ -15,6 +15,7 @@ from pbxcrm.calls.models import Call, HeardCaller
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.search import named
 from pbxcrm.shared.text_match import digits_of, part_of, up_to
+from pbxcrm.shared.trigrams import holds_digits, holds_words
 
 WHOM = 2_000  # clients, and callers; more are too many to begin with
 Place = tuple[datetime, int]  # started_at and id, in which lists of calls are sorted
@@ -70,8 +71,8 @@ def call_matches(text: str) -> ColumnElement[bool]:
 
 
 def _is_caller(text: str) -> ColumnElement[bool]:
-    digits, named_so = digits_of(text), part_of(col(HeardCaller.name_folded), text)
-    return or_(named_so, col(HeardCaller.number).contains(digits, autoescape=True)) if digits else named_so
+    digits, named_so = digits_of(text), holds_words(HeardCaller.name_folded, text)
+    return or_(named_so, holds_digits(HeardCaller.number, digits)) if digits else named_so
 
 
 def _newest(

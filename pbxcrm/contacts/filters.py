@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.people.filters import of_login
 from pbxcrm.shared.conditions import within
-from pbxcrm.shared.text_match import part_of
+from pbxcrm.shared.trigrams import holds_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class CompanyFilter:
         """The conditions on companies, for WHERE."""
         found = _common(Company, self.responsible, self.since, self.until)
         if self.text.strip():
-            found.append(part_of(col(Company.name_folded), self.text))
+            found.append(holds_words(Company.name_folded, self.text))
         return found
 
 

@@ -27,6 +27,7 @@ from pbxcrm.shared.spellings import keep_spellings
 from pbxcrm.shared.text_match import folded_text, keep_folded
 
 _KEYED = text("name_key <> ''")
+_OF_COMPANY = text("company_id IS NOT NULL")  # an office may have clients without companies only
 
 
 class Company(SQLModel, table=True):
@@ -56,12 +57,13 @@ class Contact(SQLModel, table=True):
         Index("ix_contacts_name_folded", "name_folded"),
         # Covering partial index for finding duplicates.
         Index("ix_contacts_name_key", "name_key", "id", sqlite_where=_KEYED, postgresql_where=_KEYED),
+        Index("ix_contacts_company_id", "company_id", sqlite_where=_OF_COMPANY, postgresql_where=_OF_COMPANY),
     )
 
     id: int | None = row_id()
     name: str = Field(default="", max_length=200)
     name_folded: str = folded_text()
-    company_id: int | None = maybe_link("companies.id")
+    company_id: int | None = maybe_link("companies.id", index=False)
     responsible_id: int | None = maybe_link("users.id")
     note: str = Field(default="", max_length=4000)
     # No index: SQLite would use it to find all rows that are not merged.

@@ -10,19 +10,19 @@ from pbxcrm.access.owners import there_is
 from pbxcrm.contacts.models import Contact, Phone
 from pbxcrm.shared.core_sql import one_of
 from pbxcrm.shared.text_match import digits_of, part_of, up_to
+from pbxcrm.shared.trigrams import holds_digits, holds_words
 
 FEW = 5_000  # clients; more are not collected
 
 
 def named(text: str) -> Select[Any]:
     """Ids of the clients whose name contains ``text``."""
-    return select(col(Contact.id)).where(part_of(col(Contact.name_folded), text)).correlate(None)
+    return select(col(Contact.id)).where(holds_words(Contact.name_folded, text)).correlate(None)
 
 
 def numbered(digits: str) -> Select[Any]:
     """Ids of the clients with a number that contains these digits."""
-    has_them = col(Phone.number).contains(digits, autoescape=True)
-    return select(col(Phone.contact_id)).where(has_them).correlate(None)
+    return select(col(Phone.contact_id)).where(holds_digits(Phone.number, digits)).correlate(None)
 
 
 async def matching_ids(session: AsyncSession, text: str) -> list[int] | None:

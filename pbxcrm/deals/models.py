@@ -5,7 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
 from pbxcrm.fields.models import values_column
@@ -26,6 +26,8 @@ from pbxcrm.shared.numbers import LONGEST_NUMBER
 from pbxcrm.shared.search_words import keep_words
 from pbxcrm.shared.text_match import folded_text, keep_folded
 from pbxcrm.shared.typed_reasons import LONGEST_WHY
+
+_OF_COMPANY = text("company_id IS NOT NULL")
 
 
 class StageKind(StrEnum):
@@ -130,6 +132,8 @@ class Deal(SQLModel, table=True):
             "id",
             "merged_into_id",
         ),
+        # Few deals have a company: among all that have none SQLite would expect nothing of the index.
+        Index("ix_deals_company_id", "company_id", sqlite_where=_OF_COMPANY, postgresql_where=_OF_COMPANY),
     )
 
     id: int | None = row_id()
@@ -139,7 +143,7 @@ class Deal(SQLModel, table=True):
     stage_id: int = link("stages.id", index=False)
     responsible_id: int | None = maybe_link("users.id", index=False)
     contact_id: int | None = maybe_link("contacts.id", index=False)
-    company_id: int | None = maybe_link("companies.id")
+    company_id: int | None = maybe_link("companies.id", index=False)
     client_number: str | None = Field(default=None, max_length=LONGEST_NUMBER, index=True)
     # Of a reopened deal, since when it is open again; of one that follows another, since when that one has the number.
     number_since: datetime | None = (

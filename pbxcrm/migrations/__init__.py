@@ -13,9 +13,11 @@ from sqlalchemy import Connection, TypeDecorator, event, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel.sql.sqltypes import AutoString
 
+from pbxcrm.migrations.sqlite_trigrams import are_kept, keep_indexes
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings, Unavailable
 from pbxcrm.shared.sqlite import WRITES
+from pbxcrm.shared.trigrams import ENDING
 from pbxcrm.tables import metadata
 
 FOLDER = Path(__file__).parent
@@ -42,6 +44,7 @@ async def upgrade(url: str) -> tuple[str | None, str | None]:
             await connection.run_sync(_upgrade)
             for statement in set_aside:
                 await connection.exec_driver_sql(statement)
+            await connection.run_sync(keep_indexes)
             return before, await connection.run_sync(_revision)
     except (DBAPIError, OSError) as error:
         raise unreachable(error) from error
@@ -78,6 +81,16 @@ async def check(database: Database) -> None:
             found=found or "nothing",
             needed=newest() or "nothing",
         )
+    if database.is_sqlite and not await _has_its_indexes(database):
+        raise BadSettings(
+            "database.no_trigrams",
+            "The indexes for searches do not suit the SQLite of this machine. Run: pbxcrm db upgrade",
+        )
+
+
+async def _has_its_indexes(database: Database) -> bool:
+    async with database.engine.connect() as connection:
+        return await connection.run_sync(are_kept)
 
 
 def comparing() -> dict[str, Any]:
@@ -91,8 +104,8 @@ def comparing() -> dict[str, Any]:
 
 
 def is_modelled(_item: object, name: str | None, kind: str, _is_in_database: bool, _other: object) -> bool:
-    """Whether the models say it: the indexes by trigrams (``migrations/trigrams.py``) stand only in PostgreSQL."""
-    return not (kind == "index" and name is not None and name.endswith("_trigrams"))
+    """Whether the models say it: the indexes by trigrams stand only in the database, on SQLite as tables of FTS5."""
+    return not (kind in {"index", "table"} and name is not None and ENDING in name)
 
 
 def _render_plainly(kind: str, item: object, _context: object) -> str | Literal[False]:

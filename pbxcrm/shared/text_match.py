@@ -1,8 +1,8 @@
-"""Finds rows by parts of a name or number, in the same way on every database and without a special index.
+"""Finds rows by parts of a name or number, in the same way on every database.
 
 An ORM event stores the search key of a name (``pbxcrm/shared/search_keys.py``) in a second column (``keep_folded``). ``LIKE`` then
-finds parts of it in one scan of a narrow index: 5 ms for 100,000 names, where folding each in Python took 70. The words of the
-search text may be in any order.
+finds parts of it, row by row; a query that begins at the text asks an index of its parts (``trigrams.py``). The words of the search
+text may be in any order.
 Lists first ask for up to ``MANY`` matching ids (``few``). If there are no more, the list is built from them. If there are more, a scan
 from the newest row soon finds the first fifty.
 """

@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.shared.text_match import part_of
+from pbxcrm.shared.trigrams import holds_words
 from pbxcrm.tasks.access import visible_tasks
 from pbxcrm.tasks.models import Task, TaskStatus, is_assignment, is_open
 from pbxcrm.tasks.queries import TaskRow, answered_for, as_rows, counted_once
@@ -26,8 +27,8 @@ class TaskChoice:
     due_before: datetime | None = None  # due at this time or earlier
     due_from: datetime | None = None  # due later than this time
 
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """The conditions for the WHERE clause of a query for tasks."""
+    def conditions(self, *, among_all: bool = False) -> list[ColumnElement[bool]]:
+        """The conditions for the WHERE clause of a query for tasks. ``among_all``: no index gives the few that the text is tested of."""
         found: list[ColumnElement[bool]] = []
         if self.assignee_id is not None:
             found.append(col(Task.assignee_id) == self.assignee_id)
@@ -42,7 +43,10 @@ class TaskChoice:
         if self.due_from is not None:
             found.append(col(Task.due_at) > self.due_from)
         if self.text.strip():
-            found.append(part_of(col(Task.title_folded), self.text))
+            fits = (
+                holds_words(Task.title_folded, self.text) if among_all else part_of(col(Task.title_folded), self.text)
+            )
+            found.append(fits)
         return found
 
     def open(self, viewer: Viewer) -> list[ColumnElement[bool]]:
@@ -51,7 +55,11 @@ class TaskChoice:
 
     def closed(self, viewer: Viewer) -> list[ColumnElement[bool]]:
         """The conditions for done or cancelled tasks of this choice, each missed call once."""
-        return [col(Task.status) != TaskStatus.OPEN.value, self._once(viewer, still_open=False), *self.conditions()]
+        return [
+            col(Task.status) != TaskStatus.OPEN.value,
+            self._once(viewer, still_open=False),
+            *self.conditions(among_all=True),
+        ]
 
     def _once(self, viewer: Viewer, *, still_open: bool) -> ColumnElement[bool]:
         """Show a missed call as one row; but with a filter by kind or text, show every task."""
