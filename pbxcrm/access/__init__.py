@@ -9,10 +9,11 @@
 """
 
 from pbxcrm.access.owners import SEES_EVERYTHING, Audience, answers_for, decides_for, sees_others, teammates
-from pbxcrm.access.permissions import GRANTS, Permission, Role, Viewer, can, check, may
+from pbxcrm.access.permissions import GRANTS, LEADING, Permission, Role, Viewer, can, check, leads, may
 
 __all__ = [
     "GRANTS",
+    "LEADING",
     "SEES_EVERYTHING",
     "Audience",
     "Permission",
@@ -22,6 +23,7 @@ __all__ = [
     "can",
     "check",
     "decides_for",
+    "leads",
     "may",
     "sees_others",
     "teammates",

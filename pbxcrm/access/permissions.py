@@ -112,6 +112,14 @@ class Viewer:
     session_id: int | None = field(default=None, compare=False)
 
 
+LEADING = (Role.MANAGER, Role.ADMIN)
+
+
+def leads(role: str) -> bool:
+    """Whether people with this role decide for others: a manager for the people of their teams, an administrator for everybody."""
+    return role in LEADING
+
+
 def may(role: str, permission: Permission) -> bool:
     """Whether the role has the permission."""
     return permission in GRANTS[Role(role)]

@@ -12,6 +12,11 @@ def _listed(rows: tuple[str, ...], first: int = 0) -> dict[str, int]:
     return {form: number for number, row in enumerate(rows, first) for word in row.split() for form in _forms(word)}
 
 
+def _written(rows: tuple[str, ...], number: str) -> dict[str, str]:
+    """The same from 1 on, with the number as it is written in ``number``."""
+    return {form: number.format(value) for form, value in _listed(rows, first=1).items()}
+
+
 def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
@@ -125,59 +130,49 @@ NUMBERS = {
     for form in _forms(word)
 }
 #: "at the fifth hour": о п'ятій, на шосту -> digits.
-HOURS = {
-    form: str(number)
-    for number, said in enumerate(
-        (
-            "першій першу перша першої",
-            "другій другу друга другої",
-            "третій третю третя третьої",
-            "четвертій четверту четверта четвертої",
-            "п'ятій п'яту п'ята п'ятої",
-            "шостій шосту шоста шостої",
-            "сьомій сьому сьома сьомої",
-            "восьмій восьму восьма восьмої",
-            "дев'ятій дев'яту дев'ята дев'ятої",
-            "десятій десяту десята десятої",
-            "одинадцятій одинадцяту одинадцята одинадцятої",
-            "дванадцятій дванадцяту дванадцята дванадцятої",
-        ),
-        start=1,
-    )
-    for word in said.split()
-    for form in _forms(word)
-}
+HOURS = _written(
+    (
+        "першій першу перша першої",
+        "другій другу друга другої",
+        "третій третю третя третьої",
+        "четвертій четверту четверта четвертої",
+        "п'ятій п'яту п'ята п'ятої",
+        "шостій шосту шоста шостої",
+        "сьомій сьому сьома сьомої",
+        "восьмій восьму восьма восьмої",
+        "дев'ятій дев'яту дев'ята дев'ятої",
+        "десятій десяту десята десятої",
+        "одинадцятій одинадцяту одинадцята одинадцятої",
+        "дванадцятій дванадцяту дванадцята дванадцятої",
+    ),
+    "{}",
+)
 #: "the fifth" of a month; Russian also names the half hours so: в половине шестого -> "5th".
-ORDINALS = {
-    form: f"{number}th"
-    for number, said in enumerate(
-        (
-            "first першого первого",
-            "second другого второго",
-            "third третього третьего",
-            "fourth четвертого",
-            "fifth п'ятого пятого",
-            "sixth шостого шестого",
-            "seventh сьомого седьмого",
-            "eighth восьмого",
-            "ninth дев'ятого девятого",
-            "tenth десятого",
-            "eleventh одинадцятого одиннадцатого",
-            "twelfth дванадцятого двенадцатого",
-            "thirteenth тринадцятого тринадцатого",
-            "fourteenth чотирнадцятого четырнадцатого",
-            "fifteenth п'ятнадцятого пятнадцатого",
-            "sixteenth шістнадцятого шестнадцатого",
-            "seventeenth сімнадцятого семнадцатого",
-            "eighteenth вісімнадцятого восемнадцатого",
-            "nineteenth дев'ятнадцятого девятнадцатого",
-            "twentieth двадцятого двадцатого",
-        ),
-        start=1,
-    )
-    for word in said.split()
-    for form in _forms(word)
-}
+ORDINALS = _written(
+    (
+        "first першого первого",
+        "second другого второго",
+        "third третього третьего",
+        "fourth четвертого",
+        "fifth п'ятого пятого",
+        "sixth шостого шестого",
+        "seventh сьомого седьмого",
+        "eighth восьмого",
+        "ninth дев'ятого девятого",
+        "tenth десятого",
+        "eleventh одинадцятого одиннадцатого",
+        "twelfth дванадцятого двенадцатого",
+        "thirteenth тринадцятого тринадцатого",
+        "fourteenth чотирнадцятого четырнадцатого",
+        "fifteenth п'ятнадцятого пятнадцатого",
+        "sixteenth шістнадцятого шестнадцатого",
+        "seventeenth сімнадцятого семнадцатого",
+        "eighteenth вісімнадцятого восемнадцатого",
+        "nineteenth дев'ятнадцятого девятнадцатого",
+        "twentieth двадцятого двадцатого",
+    ),
+    "{}th",
+)
 DAY_OF_MONTH = frozenset({"числа", "число", "числу"})
 NOW = frozenset({"now", "asap", "зараз", "сейчас"})
 AT = _set("о об в у at к на до")  # before a clock time

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from pbxcrm.access.permissions import Permission, Role, may
+from pbxcrm.access.permissions import LEADING, Permission, Role, may
 from pbxcrm.checkpoints.context import EngineContext
 from pbxcrm.checkpoints.models import Subject
 from pbxcrm.people.directory import Directory
@@ -87,7 +87,7 @@ def _managers(context: EngineContext, of_id: int | None) -> list[User]:
     found = list(people.managers_of(of_id))
     rest: Iterable[User] = (
         user
-        for role in (Role.MANAGER, Role.ADMIN)
+        for role in LEADING
         for _, user in sorted(people.users.items())
         if user.is_active and user.role == role and user.id != of_id
     )

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Role, Viewer, check
+from pbxcrm.access import Permission, Viewer, check, leads
 from pbxcrm.audit.actions import record
 from pbxcrm.checkpoints.deal_facts import load_rests
 from pbxcrm.checkpoints.engine import settle_deals
@@ -41,7 +41,7 @@ async def pause_deal(
     before = await pause_of(session, deal_id, now)
     if before is not None:
         before.until_at = now
-    decides = viewer.role in {Role.MANAGER, Role.ADMIN}
+    decides = leads(viewer.role)
     waits = until - await _paused_since(session, deal, now) > APPROVE_BEYOND and not decides
     pause = Pause(
         deal_id=deal_id,

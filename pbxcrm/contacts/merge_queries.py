@@ -4,7 +4,7 @@ from sqlalchemy import or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Role, Viewer, answers_for, decides_for
+from pbxcrm.access import Permission, Viewer, answers_for, can, decides_for, leads
 from pbxcrm.contacts.access import visible_contacts
 from pbxcrm.contacts.hooks import Left, Why, left_since
 from pbxcrm.contacts.merge_rules import CUSTOM
@@ -52,13 +52,13 @@ def responsible_before(merge: Merge, this: Contact, into: Contact) -> set[int]:
 
 def may_undo(viewer: Viewer, merge: Merge, this: Contact, into: Contact, people: Directory) -> bool:
     """Whoever merged them, and whoever was responsible for either before; a manager of theirs, or of the client's responsible."""
-    if viewer.role is Role.QC:
+    if not can(viewer, Permission.CONTACTS_EDIT):
         return False
     if any(decides_for(viewer, one, people) for one in responsible_before(merge, this, into)):
         return True
-    leads = viewer.role in {Role.MANAGER, Role.ADMIN}
     return merge.by_id == viewer.user_id or (
-        leads and (decides_for(viewer, merge.by_id, people) or decides_for(viewer, into.responsible_id, people))
+        leads(viewer.role)
+        and (decides_for(viewer, merge.by_id, people) or decides_for(viewer, into.responsible_id, people))
     )
 
 

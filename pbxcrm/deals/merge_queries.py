@@ -8,7 +8,7 @@ from sqlalchemy import or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Role, Viewer, answers_for, decides_for
+from pbxcrm.access import Permission, Viewer, answers_for, can, decides_for
 from pbxcrm.access.owners import gathered
 from pbxcrm.contacts.hooks import Left, Why, left_since
 from pbxcrm.contacts.models import Phone
@@ -123,7 +123,7 @@ async def _sees(session: AsyncSession, viewer: Viewer, merge: DealMerge) -> bool
 
 def may_undo(viewer: Viewer, merge: DealMerge, this: Deal, into: Deal, people: Directory) -> bool:
     """Whoever merged them, whoever was responsible for the merged deal, and whoever may change both."""
-    if viewer.role is Role.QC:
+    if not can(viewer, Permission.DEALS_EDIT):
         return False
     mine = decides_for(viewer, this.responsible_id, people)
     return (

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Audience, Role
+from pbxcrm.access import LEADING, Audience
 from pbxcrm.access.owners import People
 from pbxcrm.deals.audience import audience_of_deal
 from pbxcrm.deals.models import Deal
@@ -15,7 +15,7 @@ from pbxcrm.shared.events import emit
 async def audience_of_request(session: AsyncSession, request: FormRequest, people: People) -> Audience:
     """Who sees its deal; of one that was set aside, those who decide about it."""
     if request.deal_id is None:
-        return Audience(frozenset(), (Role.MANAGER, Role.ADMIN))
+        return Audience(frozenset(), LEADING)
     return audience_of_deal(await session.get_one(Deal, request.deal_id), people)
 
 

@@ -14,6 +14,8 @@ from datetime import datetime
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
+from pbxcrm.shared.mail_urls import server_of
+
 SECONDS = 30.0  # the longest wait for an answer
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 PIECE = 1 << 20  # bytes fetched at once
@@ -34,22 +36,14 @@ class MailboxServer:
     port: int
     user: str
     password: str
-    folder: str
     is_tls: bool
+    folder: str
 
     @classmethod
     def of(cls, url: str) -> "MailboxServer":
         """From the URL in the settings, which check it."""
-        parts = urlsplit(url)
-        is_tls = parts.scheme == "imaps"
-        return cls(
-            parts.hostname or "localhost",
-            parts.port or (993 if is_tls else 143),
-            unquote(parts.username or ""),
-            unquote(parts.password or ""),
-            unquote(parts.path.strip("/")) or "INBOX",
-            is_tls,
-        )
+        folder = unquote(urlsplit(url).path.strip("/")) or "INBOX"
+        return cls(*server_of(url, tls="imaps", ports=(143, 993)), folder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Role
+from pbxcrm.access import leads
 from pbxcrm.checkpoints import burning_queries
 from pbxcrm.checkpoints.burning_queries import ListedLamp
 from pbxcrm.people.directory import Directory
@@ -75,7 +75,7 @@ async def load_digest(
         .limit(MOST)
     )
     by_seller: list[SellerLine] = []
-    if user.role in {Role.MANAGER, Role.ADMIN}:
+    if leads(user.role):
         burn, light = Counter(burns), Counter(lights)
         owners = sorted(burn.keys() | light.keys(), key=lambda owner: (-burn[owner], -light[owner], owner or 0))
         by_seller = [SellerLine(people.name(owner) if owner else "", burn[owner], light[owner]) for owner in owners]

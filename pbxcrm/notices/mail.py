@@ -3,9 +3,10 @@
 import asyncio
 from dataclasses import dataclass
 from email.message import EmailMessage
-from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
+
+from pbxcrm.shared.mail_urls import server_of
 
 SECONDS = 30.0  # the timeout for sending one e-mail
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -28,15 +29,7 @@ class MailServer:
     @classmethod
     def of(cls, url: str) -> "MailServer":
         """From the URL in the settings, which check it."""
-        parts = urlsplit(url)
-        is_tls = parts.scheme == "smtps"
-        return cls(
-            parts.hostname or "localhost",
-            parts.port or (465 if is_tls else 587),
-            unquote(parts.username or ""),
-            unquote(parts.password or ""),
-            is_tls,
-        )
+        return cls(*server_of(url, tls="smtps", ports=(587, 465)))
 
     async def deliver(self, message: EmailMessage) -> None:
         """Send the message. Raises MailRefused."""

@@ -7,7 +7,7 @@ from sqlalchemy import delete, func, or_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Role, Viewer, check
+from pbxcrm.access import Permission, Role, Viewer, check, leads
 from pbxcrm.audit.actions import record
 from pbxcrm.people.api_tokens import revoke_tokens
 from pbxcrm.people.hooks import access_ended, person_changed
@@ -200,7 +200,7 @@ async def save_team(
         raise Invalid("name", "people.team_taken", "There is a team “{name}” already.", name=name)
     if manager_id is not None:
         manager = await session.get(User, manager_id)
-        if manager is None or manager.role not in {Role.MANAGER, Role.ADMIN}:
+        if manager is None or not leads(manager.role):
             raise Invalid(
                 "manager_id", "people.not_manager", "A team is led by somebody with the role manager or admin."
             )

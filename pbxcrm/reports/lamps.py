@@ -160,6 +160,7 @@ LAMPS = Report(
         "merged is no reaction and not in the share. A lamp counts where the deal stood when it lit."
     ),
     dimensions={"stage": N_("By stage"), "owner": N_("By person")},
+    by_pipeline=True,
     columns=(
         Column("lit", N_("Lit"), ColumnKind.COUNT, opens=True),
         Column("in_time", N_("Out in time"), ColumnKind.COUNT, opens=True),

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.permissions import Permission, Viewer, can, check
+from pbxcrm.deals.queries import list_pipelines
 from pbxcrm.people.queries import access_user, list_teams
 from pbxcrm.reports.report import Asked, Behind, Report, Table, all_reports, get_report
 from pbxcrm.shared.errors import Invalid, NotFound
@@ -49,8 +50,8 @@ def access_report(viewer: Viewer, name: str) -> Report:
 async def load_report(
     session: AsyncSession, viewer: Viewer, report: Report, wanted: Filter, *, now: datetime
 ) -> tuple[Asked, Table]:
-    """The checked request and the figures over what the viewer may see. Raises Invalid at ``until``, ``by``, ``team`` or ``login``,
-    NotFound for a person whom the viewer may not see.
+    """The checked request and the figures over what the viewer may see. Raises Invalid at ``until``, ``by``, ``team``, ``login`` or
+    ``pipeline``, NotFound for a person whom the viewer may not see.
     """
     if wanted.until <= wanted.since:
         raise Invalid("until", "reports.backwards", "The period ends before it begins.")
@@ -61,6 +62,11 @@ async def load_report(
         raise Invalid("by", "reports.by", "This report cannot be split this way.")
     if wanted.team_id is not None and wanted.team_id not in {team.id for team in await list_teams(session)}:
         raise Invalid("team", "reports.no_team", "There is no such team.")
+    if wanted.pipeline_id is not None:
+        if not report.by_pipeline:
+            raise Invalid("pipeline", "reports.of_every_pipeline", "This report cannot be limited to one pipeline.")
+        if wanted.pipeline_id not in {pipeline.id for pipeline, _stages in await list_pipelines(session)}:
+            raise Invalid("pipeline", "reports.no_pipeline", "There is no such pipeline.")
     if wanted.user_id is not None and wanted.user_id != viewer.user_id:
         if not can(viewer, Permission.REPORTS_READ):
             raise Invalid("login", "reports.own", "Only your own figures are shown to you.")

@@ -4,7 +4,7 @@ from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
-from pbxcrm.access import Role, Viewer
+from pbxcrm.access import Viewer, leads
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.lengths import check_line
@@ -120,9 +120,7 @@ def may_judge(viewer: Viewer, task: Task) -> bool:
     """Whether the viewer may check a done assignment: as its giver, or as a manager who is not its assignee."""
     if task.kind != TaskKind.ASSIGNMENT or progress_of(task) is not Progress.DONE:
         return False
-    return viewer.user_id == task.given_by_id or (
-        viewer.role in {Role.MANAGER, Role.ADMIN} and viewer.user_id != task.assignee_id
-    )
+    return viewer.user_id == task.given_by_id or (leads(viewer.role) and viewer.user_id != task.assignee_id)
 
 
 def next_repetition(

@@ -74,6 +74,13 @@ def test_pages_and_the_api_leave_queries_to_the_contexts() -> None:
     assert found == []
 
 
+def test_access_says_who_leads() -> None:
+    """ "A manager or an administrator" stands in one place (``pbxcrm.access.leads``)."""
+    listed = re.compile(r"Role\.MANAGER(\.value)?, Role\.ADMIN|Role\.ADMIN(\.value)?, Role\.MANAGER")
+    found = {name for name, path in modules().items() if listed.search(path.read_text("utf-8"))}
+    assert found == {"pbxcrm.access.permissions"}
+
+
 ROOMS = {"models", "access", "audience", "rules", "actions", "queries", "filters", "hooks", "timers", "reasons"}
 SPLIT_BY_SUBJECT = re.compile(r"\w+_(actions|queries|rules|jobs)")
 NO_CONTEXTS = {"shared", "migrations", "cli"}

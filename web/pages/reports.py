@@ -153,7 +153,7 @@ async def _chosen(session: AsyncSession, request: Request, report: Report) -> Ch
             form["by"] if form["by"] in report.dimensions else "",
             asked_id(request, "team"),
             asked_id(request, "who"),
-            asked_id(request, "pipeline"),
+            asked_id(request, "pipeline") if report.by_pipeline else None,
         ),
     )
 

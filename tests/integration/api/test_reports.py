@@ -61,6 +61,19 @@ async def test_missed_calls_are_counted_once_and_every_figure_opens_its_rows(day
         assert (nothing["rows"], nothing["totals"]["missed"], nothing["totals"]["percent_returned"]) == ([], 0, None)
 
 
+async def test_a_pipeline_is_refused_by_reports_that_have_no_use_for_it(day: Programs) -> None:
+    async with await day.as_("admin") as client:
+        [pipeline] = (await client.get("/api/v1/pipelines")).json()["items"]
+        for report in (await client.get("/api/v1/reports")).json()["items"]:
+            path = f"/api/v1/reports/{report['name']}?{TODAY}&pipeline="
+            answer, unknown = await client.get(f"{path}{pipeline['id']}"), await client.get(f"{path}4711")
+            assert answer.status_code in {200, 422}, answer.text
+            code = "reports.no_pipeline" if answer.status_code == 200 else "reports.of_every_pipeline"
+            assert_problem(unknown, 422, code, "pipeline")
+        assert (await client.get(f"/api/v1/reports/lamps?{TODAY}&pipeline={pipeline['id']}")).status_code == 200
+        assert (await client.get(f"/api/v1/reports/missed?{TODAY}&pipeline={pipeline['id']}")).status_code == 422
+
+
 async def test_time_in_stage_is_working_time(day: Programs) -> None:
     async with await day.as_("ivan") as client:
         deal = (await client.get("/api/v1/deals?limit=1")).json()["items"][0]
