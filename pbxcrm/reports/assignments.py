@@ -61,6 +61,7 @@ def _line(key: str, name: str, tasks: Sequence[CountedTask], asked: Asked) -> Re
 ASSIGNMENTS = Report(
     name="assignments",
     title=N_("Assignments"),
+    question=N_("What became of the assignments that people gave each other?"),
     definition=N_(
         "Assignments that were given in the period, as they stand now. Accepted: whoever has it took it on. Done: finished by "
         "them. Checked: found to be done well. Returned: something was still to be done. Late: finished after its deadline, or "

@@ -143,6 +143,7 @@ def _behind(each: _Made) -> Behind:
 COLD_SELLERS = Report(
     name="cold_sellers",
     title=N_("New clients and cards"),
+    question=N_("Who brings new clients and deals, and how well are their cards filled?"),
     definition=N_(
         "Companies, clients and deals that were made in the period, by whose they are now. Cards filled: of the client, the amount, the "
         "source and the own fields that the deal's stage shows, the share that is filled in, on average over the deals. Files: those that "

@@ -57,6 +57,7 @@ def _line(key: str, name: str, tasks: Sequence[CountedTask], asked: Asked) -> Re
 EFFICIENCY = Report(
     name="efficiency",
     title=N_("Efficiency"),
+    question=N_("How many tasks does each person have, finish and leave overdue?"),
     definition=N_(
         "Tasks that were open at some time of the period. In work: open at its end. Done and new: finished or made in it. "
         "Overdue: finished after their deadline, or past it and still open; the share is of all of them. Cancelled tasks do not count; "

@@ -171,6 +171,7 @@ def _behind_conversion(
 FUNNEL = Report(
     name="funnel",
     title=N_("Funnel by cohort"),
+    question=N_("Of the deals that began in the period, how many got how far?"),
     definition=N_(
         "Deals made in the period, and what became of them until now. A deal counts once in each stage where it stood; how its last "
         "stay there ended says how it went on, so that entered = went on + lost + moved back + handed over + still there. Skipped: it "

@@ -118,6 +118,7 @@ def _behind(standing: _Standing) -> Behind:
 FUNNEL_SNAPSHOT = Report(
     name="funnel_snapshot",
     title=N_("Funnel as a snapshot"),
+    question=N_("What stood where at the end of the period, and what was it worth?"),
     definition=N_(
         "Deals that were open at the end of the period, or are open now if it is not over, where they stood then. Weighted: the sum by "
         "the probability of the stage. Times are working time since the deal had entered the stage. Sums, probabilities and people are "

@@ -153,6 +153,7 @@ def _behind(each: _LitLamp) -> Behind:
 LAMPS = Report(
     name="lamps",
     title=N_("Lamps"),
+    question=N_("Who reacts to lamps in time, and what reaches the manager?"),
     definition=N_(
         "Lamps that lit in the period, of deals and of callbacks. Lit: the first step of a wait asked somebody, or two people together. "
         "Out in time: work put it out before a later step asked the manager. With the manager: a later step asked the manager. Reaction is the median of working "

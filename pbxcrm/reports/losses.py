@@ -76,6 +76,7 @@ def _behind(deal: ReportedDeal) -> Behind:
 LOSSES = Report(
     name="losses",
     title=N_("Lost deals"),
+    question=N_("Why do we lose deals, in which stage, and whose?"),
     definition=N_(
         "Deals that were lost in the period and are lost still, by the reason given, by the stage they were lost from, and by whose they "
         "are. The share is of all lost deals of the report."

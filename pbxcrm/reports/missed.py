@@ -92,6 +92,7 @@ def _behind(episode: Episode) -> Behind:
 MISSED = Report(
     name="missed",
     title=N_("Missed calls"),
+    question=N_("Whom did we miss, and who called them back, how fast?"),
     definition=N_(
         "Clients missed in the period, each counted once however often they called. Lucky: the client got through by themselves. "
         "Called back: we reached them; how fast is the median of working minutes from the first missed call to the talk. "

@@ -151,6 +151,7 @@ def _line(key: str, name: str, value: int | Decimal, behind: list[Behind]) -> Re
 OWN_KPI = Report(
     name="own_kpi",
     title=N_("My figures"),
+    question=N_("My calls, missed clients, deals and tasks."),
     definition=N_(
         "Your calls with clients, the missed clients who were yours, your deals and your tasks in the period; what is overdue is as of now."
     ),

@@ -121,10 +121,13 @@ Load = Callable[[AsyncSession, Viewer, Asked], Awaitable[Table]]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """``definition`` says in one paragraph what is counted and how; ``dimensions`` are the possible splits, the default one first."""
+    """``question`` says in one sentence what it answers, ``definition`` in one paragraph what is counted and how; ``dimensions`` are
+    the possible splits, the default one first.
+    """
 
     name: str
     title: str
+    question: str
     definition: str
     dimensions: Mapping[str, str]  # key -> English title
     columns: tuple[Column, ...]

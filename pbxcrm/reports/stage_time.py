@@ -111,6 +111,7 @@ def _behind(stay: _Stay) -> Behind:
 STAGE_TIME = Report(
     name="stage_time",
     title=N_("Time in stage"),
+    question=N_("How long do deals stand in each stage?"),
     definition=N_(
         "Deals that left a stage in the period, and how many working minutes they had stood there, by the calendar of whoever is "
         "responsible. The median is the middle one; nine of ten took no longer than the 90th percentile. Over the norm counts "
