@@ -410,7 +410,7 @@ class Follower:
         if lost and self._connection.link is not None:
             self._lost_told = self._journal.lost
             self._reporter.tell(PbxState.TROUBLE, "journal_lost", {"count": str(lost)})
-            self._connection.link.give_up(LinkDown("messages were lost", code="link_lost", why="to ask anew"))
+            self._connection.link.give_up(LinkDown("messages were lost", code="link_lost", why="to ask again"))
 
     async def _feed(self, record: JournalRecord) -> list[CallFact]:
         """Feed one record; return its facts, or none if the database knows them already."""

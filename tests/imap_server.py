@@ -98,7 +98,7 @@ class ImapServer:
                 assert kind == "OK", said
 
     def make_anew(self, folder: str = "INBOX") -> None:
-        """Throw the folder away with all that Dovecot knows of it, so that its UIDs begin anew with another UIDVALIDITY."""
+        """Throw the folder away with all that Dovecot knows of it, so that its UIDs start over with another UIDVALIDITY."""
         self.stop()
         for path in (self.folder / "mail").iterdir():
             if path.name.startswith("dovecot"):

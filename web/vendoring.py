@@ -59,7 +59,7 @@ def fetch() -> None:
     text = LIST.read_text(encoding="utf-8")
     npm = shutil.which("npm")
     if npm is None:
-        raise SystemExit("npm is needed to fetch the libraries anew")
+        raise SystemExit("npm is needed to fetch the libraries again")
     for library in libraries():
         with tempfile.TemporaryDirectory() as folder:
             name = f"{library.package}@{library.version}"

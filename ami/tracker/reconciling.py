@@ -30,7 +30,7 @@ def reconcile(desk: Desk, snapshot: Snapshot, now: datetime, heard_until: dateti
     if restarted:
         # After a restart channel names are reused: no earlier channel is alive.
         lost_hangups.shutdown(desk, _last_sign_of_life(now, heard_until), desk.started_at)
-        lost_hangups.release_held(desk)  # a PBX that was started anew says no more of these
+        lost_hangups.release_held(desk)  # a PBX that was started again says no more of these
     desk.started_at = None
     _end_what_is_gone(desk, snapshot, now)
     for seen in snapshot.channels:

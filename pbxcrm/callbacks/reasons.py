@@ -79,7 +79,7 @@ REASONS: dict[str, str | Counted] = {
         "norm",
     ),
     "lamp.out_attempt": N_("The client was called; the next attempt has a time."),
-    "lamp.out_called_again": N_("The client called again, so their wait begins anew."),
+    "lamp.out_called_again": N_("The client called again, so their wait starts over."),
     "lamp.out_reassigned": N_("{by} gave the callback to {who}."),
     "escalation.callback": N_counted(
         "Not called back, {minutes} more working minute after the lamp; {who} has it.",

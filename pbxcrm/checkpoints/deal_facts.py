@@ -66,7 +66,7 @@ class DealFacts:
     ``removed``: why it is in this stage, if the one before was removed from under it. ``moved``: its last move that was somebody's
     work, None if it never had one.
 
-    ``given``: when a manager who was asked first gave the deal to somebody else. That starts the clock anew, since nobody was asked
+    ``given``: when a manager who was asked first gave the deal to somebody else. That starts the clock again, since nobody was asked
     before the manager, and nobody would be asked again.
     ``accepted``: the lamp of each checkpoint by which a manager last accepted the delay, and until when (by checkpoint).
     ``burning_dates``: the first burning lamp of each checkpoint on a written date (by checkpoint). It burns until there is work,

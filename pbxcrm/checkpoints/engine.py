@@ -365,7 +365,7 @@ def clock_of_deal(watched: Watched, facts: DealFacts, context: EngineContext) ->
 
 
 def _acceptance(lamp: Lamp | None) -> Work | None:
-    """The moment when a manager accepted the delay, from which the deal is watched anew."""
+    """The moment when a manager accepted the delay, from which the deal is watched again."""
     if lamp is None or lamp.out_at is None:
         return None
     return Work(lamp.out_at, WorkKind.STAGE_MOVED, f"{ACCEPTED}{lamp.id}", lamp.out_at, lamp.out_by_id)

@@ -49,7 +49,7 @@ _ARMED = columns(*(col(getattr(Lamp, name)) for name in _Armed.__slots__)).where
 
 async def look_at_hours(session: AsyncSession, then: Calendars, now: datetime) -> Look:
     """What it would do if everybody worked by the calendars ``then``. Entries and work stay as they are, so only the due times of armed
-    lamps are computed anew.
+    lamps are computed again.
     """
     context = await load_engine(session)
     deal_owners = _moved(context, then, of_team=True)

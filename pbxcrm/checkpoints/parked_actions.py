@@ -17,7 +17,7 @@ MOST_AT_ONCE = 10_000  # a broken default calendar may have parked more; whoever
 
 
 async def retry_lamp(session: AsyncSession, viewer: Viewer, lamp_id: int, *, now: datetime) -> Lamp:
-    """Let the sweep look at a parked lamp again; it parks anew if it fails again. Raises NotFound, Conflict for one that is not parked."""
+    """Let the sweep look at a parked lamp again; it parks again if it fails again. Raises NotFound, Conflict for one that is not parked."""
     check(viewer, Permission.SETTINGS_EDIT)
     query = select(Lamp).where(Lamp.id == lamp_id).with_for_update(key_share=True)
     lamp = (await session.exec(query.execution_options(populate_existing=True))).first()

@@ -120,7 +120,7 @@ async def pause_of(session: AsyncSession, deal_id: int, now: datetime) -> Pause 
 async def _paused_since(session: AsyncSession, deal: Deal, now: datetime) -> datetime:
     """Since when the deal has been paused without a gap in which anybody could have worked on it; ``now`` without such a pause.
 
-    Otherwise a row of short pauses would need no approval. A pause that a manager approved begins the count anew.
+    Otherwise a row of short pauses would need no approval. A pause that a manager approved starts the count over.
     """
     rows = await session.exec(
         select(Pause).where(Pause.deal_id == deal.id, Pause.from_at >= deal.stage_since).order_by(col(Pause.id).desc())

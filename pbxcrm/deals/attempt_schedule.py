@@ -17,7 +17,7 @@ MOST_MINUTES = 100_000  # more is a slip of the finger
 class AfterLast(StrEnum):
     """What comes when the last planned attempt failed, too."""
 
-    MORNINGS = "mornings"  # the next working morning, each time anew
+    MORNINGS = "mornings"  # the next working morning, each time
     STAGE = "stage"  # the deal moves to a chosen stage
     MANAGER = "manager"  # the manager decides; until then each working morning
 

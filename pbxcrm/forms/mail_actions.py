@@ -127,7 +127,7 @@ class MailPoll:
             async with self.db.write() as session:
                 await _read_up_to(session, row.name, state, state.next_uid - 1)
             return []
-        # The folder was made anew: its UIDs name other messages. Those that were read already are known by their Message-ID.
+        # The folder was made again: its UIDs name other messages. Those that were read already are known by their Message-ID.
         uids = await asyncio.to_thread(mailbox.uids_since, (row.read_at or now) - SAFETY)
         if not uids:
             async with self.db.write() as session:

@@ -361,7 +361,7 @@ async def edit_task(
     checklist: list[checklist_rules.Item] | None = None,
     repeat: Repeat | None = None,
 ) -> Task:
-    """Change what is given. Whoever gives their task to somebody else has given an assignment, which begins anew.
+    """Change what is given. Whoever gives their task to somebody else has given an assignment, which starts over.
 
     Raises Conflict for a task that ends by work only: what it says, until when and whose it is are the engine's.
     """

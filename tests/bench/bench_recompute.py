@@ -51,7 +51,7 @@ async def measure(url: str, on: str) -> list[Figure]:
         await db.close()
     return [
         Figure(
-            f"{on}: a changed norm, {deals:,} deals settled anew",
+            f"{on}: a changed norm, {deals:,} deals settled again",
             f"{took:.1f} s, {deals / took:,.0f}/s ({own / deals * 1000:.2f} ms of CPU each)",
         ),
         Figure(f"{on}: whoever changed it waits", f"{asked * 1000:.0f} ms"),

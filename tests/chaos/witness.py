@@ -19,7 +19,7 @@ from tests.integration.ami.office import now
 class Witness:
     """``async with``: listens to the PBX directly, in this process, and keeps its facts in memory.
 
-    When the PBX was started anew it reads its CEL file: only there stands who had hung up right before.
+    When the PBX was started again it reads its CEL file: only there stands who had hung up right before.
     """
 
     def __init__(self, folder: Path, ami_port: int, user: str, cel: Path) -> None:

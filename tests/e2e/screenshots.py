@@ -24,7 +24,7 @@ IMAGES = Path(__file__).parents[2] / "docs" / "images"
 CALLS_A_MINUTE = "12"
 PATIENCE = 400_000  # ms; calls come by chance
 LARGEST = 250  # KB
-# Press "Put the card away" wherever it is folded; and at once, for the next push may draw the card anew.
+# Press "Put the card away" wherever it is folded; and at once, for the next push may draw the card again.
 HIDE = "(card) => card.querySelector(\"[hx-post$='/hide']\").click()"
 DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}

@@ -1,7 +1,7 @@
 """Ten things everybody does every day, in a real Chromium, with what they cost: clicks, typed fields, pages loaded.
 
 The most that each may cost stands beside it, with what the same act costs in other CRMs. A field that is typed into counts as a field; whatever
-is pressed by the mouse as a click; a page that is loaded anew as a page.
+is pressed by the mouse as a click; a page that is loaded again as a page.
 """
 
 import re

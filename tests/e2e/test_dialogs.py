@@ -79,7 +79,7 @@ async def test_keys_stay_within_dialog_and_dock_also_after_the_rest_came_anew(
     await intake.apply(batch(story(1).ring("101").answer("101")))
     await new_deal(page)
     hashed = await hash_password(PASSWORD)
-    async with page.expect_response(re.compile("/shell/rail")):  # the rail is drawn anew
+    async with page.expect_response(re.compile("/shell/rail")):  # the rail is drawn again
         async with db.write() as session:
             await actions.add_user(session, login="marta", name="Marta", role="seller", password_hash=hashed)
         await relay(db, redis)

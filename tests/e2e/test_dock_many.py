@@ -122,7 +122,7 @@ async def test_a_card_in_hand_stays_open_when_another_call_comes(at_screen: AtSc
 
 
 async def test_no_key_is_lost_while_cards_come_and_go(at_screen: AtScreen, intake: Intake, db: Database) -> None:
-    """Typed without a pause, while each card that comes, talks and ends draws the whole dock anew."""
+    """Typed without a pause, while each card that comes, talks and ends draws the whole dock again."""
     _, page = await at_screen("olena")
     await live(page)
     await intake.apply(batch(call(1, 1).answer("101")))

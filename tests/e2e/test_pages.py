@@ -348,7 +348,7 @@ async def test_a_dragged_card_goes_back_until_the_next_task_is_set(house: House)
 
 
 async def test_nothing_is_taken_out_of_a_hand_that_drags(house: House) -> None:
-    """The board is drawn anew while the card is held: it goes where the hand takes it all the same."""
+    """The board is drawn again while the card is held: it goes where the hand takes it all the same."""
     ivan, page = await house.person("ivan", width=3500)
     await page.goto(f"{house.address}/board")
     await live(page)

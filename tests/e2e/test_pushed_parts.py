@@ -111,7 +111,7 @@ async def test_messages_in_order_and_out_of_order(at_screen: AtScreen) -> None:
         [True, "2|<!--part b-->"],
         [True, "<!--part b-->"],
     ]
-    # One is missing, one comes twice, or one comes too late: nothing is shown of it, and the stream begins anew.
+    # One is missing, one comes twice, or one comes too late: nothing is shown of it, and the stream starts over.
     assert await regions(page, [first, third]) == [[True, "1|1"], [False, "1|1"]]
     assert await regions(page, [first, second, second]) == [[True, "1|1"], [True, "1|2"], [False, "1|2"]]
     # A new stream counts from 1; before its first message nothing else of it is taken.

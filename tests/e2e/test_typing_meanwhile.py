@@ -65,7 +65,7 @@ async def test_what_is_typed_while_the_answer_is_on_its_way_stays(at_screen: AtS
     typed = asyncio.Lock()
 
     async def type_first(route: Route) -> None:
-        """The page has asked for its list anew; no answer comes before two letters have been typed."""
+        """The page has asked for its list again; no answer comes before two letters have been typed."""
         async with typed:
             if await field.input_value() == "":
                 await field.focus()

@@ -27,7 +27,7 @@ UNTOLD = {
     "agent_at_rest_in_a_conference": {"client_number"},
     "two_outside_numbers_by_originate": {"client_number"},
     "two_outside_numbers_bridged": {"client_number"},
-    # Why everybody was hung up is seen when channels are counted anew, which is after the end of these files.
+    # Why everybody was hung up is seen when channels are counted again, which is after the end of these files.
     "restart_of_the_pbx": {"outcome"},
     "restart_while_ringing": {"outcome"},
 }

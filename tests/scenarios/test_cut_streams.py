@@ -258,7 +258,7 @@ def test_who_hung_up_a_moment_before_the_stop_was_not_interrupted() -> None:
 
 
 def test_an_earlier_restart_in_the_file_is_not_the_one_that_cut_the_call_off(tmp_path: Path) -> None:
-    """The PBX is started anew twice within half a minute; the first time was heard."""
+    """The PBX is started again twice within half a minute; the first time was heard."""
     first, second = HERE / "cel-22/restart_of_the_pbx.cel.csv", HERE / "cel-22/restart_while_ringing.cel.csv"
     messages = messages_of(second.with_name("restart_while_ringing.ami"))
     later = int(cel.read(first)[-1].at.timestamp()) + 20 - int(time_of(messages[0]).timestamp())

@@ -69,7 +69,7 @@ class ReferenceOffice:
     # Facts
 
     def look(self, subject: Subject, now: int, *, decided: str = "") -> None:
-        """Count the clocks of a deal or callback anew, because one of its facts has changed."""
+        """Count the clocks of a deal or callback again, because one of its facts has changed."""
         rules = [rule for rule in self.rules.values() if self._clock(subject, rule) is not None]
         others = [rule for rule in list(self._rules_with(subject)) if rule not in rules]
         for rule in [*rules, *others]:

@@ -98,7 +98,7 @@ async def reassign(request: Request) -> Response:
     return with_toast(
         request,
         await _page(request),
-        _("Given to {name}, with the open deal; their time begins anew.").format(name=name),
+        _("Given to {name}, with the open deal; their time starts over.").format(name=name),
         undo=f"/escalations/undo?ids={_id(request)}",
     )
 
@@ -113,8 +113,8 @@ async def reassign_chosen(request: Request) -> Response:
             await escalation_actions.reassign(session, viewer(request), escalation_id, user_id or 0, now=at)
         name = (await load_directory(session)).name(user_id)
     said = ngettext(
-        "%(num)d given to %(name)s, with its open deal; their time begins anew.",
-        "%(num)d given to %(name)s, with their open deals; their time begins anew.",
+        "%(num)d given to %(name)s, with its open deal; their time starts over.",
+        "%(num)d given to %(name)s, with their open deals; their time starts over.",
         len(chosen),
     )
     undo = f"/escalations/undo?ids={','.join(str(each) for each in chosen)}"
@@ -122,7 +122,7 @@ async def reassign_chosen(request: Request) -> Response:
 
 
 async def undo_chosen(request: Request) -> Response:
-    """``POST /escalations/undo?ids=1,2``: take back that they were given to somebody else; each for itself, the last first."""
+    """``POST /escalations/undo?ids=1,2``: take back that they were given to somebody else; one by one, the last first."""
     asked = [whole_number(each) for each in request.query_params.get("ids", "").split(",")]
     chosen = list(dict.fromkeys(each for each in asked if each is not None))[:LISTED_AT_MOST]
     refused: list[Conflict] = []

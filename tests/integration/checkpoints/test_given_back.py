@@ -24,7 +24,7 @@ from tests.lamps import sweep_all
 
 __all__ = ["callbacks", "desk"]
 
-#: What tells how often a row was changed, and the name of an armed lamp that is made anew.
+#: What tells how often a row was changed, and the name of an armed lamp that is made again.
 _OF_THE_ROW = {"version", "id"}
 
 

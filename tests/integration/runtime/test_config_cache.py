@@ -1,4 +1,4 @@
-"""What decisions keep in memory is fetched anew once somebody changes it, whichever way they do."""
+"""What decisions keep in memory is fetched again once somebody changes it, whichever way they do."""
 
 from datetime import UTC, datetime
 

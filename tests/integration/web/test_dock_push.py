@@ -1,4 +1,4 @@
-"""What is pushed to docks: only the cards of which something was said are drawn anew, and none is ever older than its call."""
+"""What is pushed to docks: only the cards of which something was said are drawn again, and none is ever older than its call."""
 
 from datetime import timedelta
 from decimal import Decimal

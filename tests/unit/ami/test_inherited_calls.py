@@ -128,7 +128,7 @@ def test_who_knows_a_call_from_its_beginning_is_not_corrected() -> None:
 
 
 def test_an_outside_line_of_before_is_known_and_ends_with_the_call() -> None:
-    """A colleague's mobile is an outside line; whose it is is found anew from each fact, so it must not be forgotten."""
+    """A colleague's mobile is an outside line; whose it is is found again from each fact, so it must not be forgotten."""
     mobile = Leg("1.9", "0501112233", BEGAN, BEGAN, BEGAN, None, LegResult.TALKING)
     call = replace(going_on("1.1", "1.9"), answered_at=BEGAN, outside=(mobile,))
     inherited = Inherited(Handover(open_calls=(call,)))

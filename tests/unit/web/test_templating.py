@@ -75,7 +75,7 @@ def test_a_moment_is_said_in_each_language_and_zone(templates: Templates) -> Non
 
 
 def test_macros_are_built_once(templates: Templates) -> None:
-    """With the context of a page they would be built anew for each, and each would be work for the garbage collector."""
+    """With the context of a page they would be built again for each, and each would be work for the garbage collector."""
     imports = [
         (path.name, found.template.value, found.with_context)  # type: ignore[attr-defined]  # a constant in all of ours
         for path in FOLDER.rglob("*.html")

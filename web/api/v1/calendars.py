@@ -115,7 +115,7 @@ class CalendarPatch(ApiRequest):
 class HoursPreviewOut(ApiAnswer):
     """What other working hours would do to the lamps."""
 
-    deals: int = Field(description="Watched deals whose lamps would be due at another time, or would be counted anew.")
+    deals: int = Field(description="Watched deals whose lamps would be due at another time, or would be counted again.")
     callbacks: int = Field(description="The same for missed calls.")
     would_light_now: int = Field(description="Lamps that would light at once.")
 

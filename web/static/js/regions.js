@@ -5,12 +5,12 @@ const MARKER = /<!--part ([\w-]+)-->/g;
 export class Regions {
   constructor() { this.known = new Map(); } // region -> { number, outline, parts }
 
-  // A new stream counts anew. What is known stays until then.
+  // A new stream counts from the start. What is known stays until then.
   restart() { for (const state of this.known.values()) state.number = 0; }
 
   clear() { this.known.clear(); }
 
-  // Takes a message; returns whether the region is complete. If not, a message was lost and the stream must begin anew.
+  // Takes a message; returns whether the region is complete. If not, a message was lost and the stream must start over.
   take({ region, number, outline, parts }) {
     const before = this.known.get(region) ?? { number: 0, outline: "", parts: {} };
     if (number !== 1 && number !== before.number + 1) return false;

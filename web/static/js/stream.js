@@ -14,7 +14,7 @@ const JUST_NOW = 300; // ten tabs wake at once: a try that is younger than this 
 
 export class Stream {
   // hear(name, data) is called for each event of the server, and for "closed" and "over", which this class adds; if it returns true,
-  // something was lost and the stream begins anew. `language` is that of the pages.
+  // something was lost and the stream starts over. `language` is that of the pages.
   constructor(hear, language) {
     this.hear = hear;
     this.language = language;

@@ -21,7 +21,7 @@ export class Switchboard {
     this.stream = new Stream((name, data) => this.hear(name, data), this.language);
   }
 
-  // Returns whether the stream must begin anew, because it lost something.
+  // Returns whether the stream must start over, because it lost something.
   hear(name, data) {
     if (name === "hello") {
       this.regions.restart();
