@@ -4,7 +4,7 @@ Every entry point that changes data calls ``compose`` first. A second call chang
 """
 
 from pbxcrm.calendars import reasons as calendars
-from pbxcrm.calendars.hooks import calendar_changed, leave_begun
+from pbxcrm.calendars.hooks import absences_changed, calendar_changed
 from pbxcrm.calendars.timers import HANDLERS as CALENDAR_TIMERS
 from pbxcrm.callbacks import reasons as callbacks
 from pbxcrm.callbacks.access import CALLBACK_OF_NUMBER
@@ -133,7 +133,7 @@ def compose() -> None:
     """Fill all registries. It is safe to call it again."""
     ways_to_see_contacts.register(CLIENT_OF_DEAL, CLIENT_OF_TASK, CLIENT_OF_CALL)
     calendar_changed.register(recompute_all)
-    leave_begun.register(handlers.leave_begun)
+    absences_changed.register(handlers.absences_changed)
     person_changed.register(handlers.person_changed)
     access_ended.register(end_feed_with_password)
     register_work_on_numbers(DEAL_OF_NUMBER, CALLBACK_OF_NUMBER)

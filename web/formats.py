@@ -103,6 +103,11 @@ def working_span(minutes: float) -> str:
     return _("{n} h").format(n=hours).replace(" ", NBSP) if hours >= 24 else span(int(minutes) * 60)
 
 
+def waited(minutes: float, since: datetime) -> str:
+    """How long somebody waits: working time up to a day of it, then the days since ``since``: nobody counts 2231 hours."""
+    return working_span(minutes) if minutes < 24 * 60 else age(since)
+
+
 def age(moment: datetime) -> str:
     """The time since ``moment``, in the format of ``span``."""
     return span(here().now - moment)

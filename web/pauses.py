@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.checkpoints.pause_actions import APPROVE_BEYOND, look_at_end, pause_of
+from pbxcrm.checkpoints.pause_actions import APPROVE_BEYOND, look_at_end, pause_of, running_pause
 
 
 async def standing_of(session: AsyncSession, deal_id: int, at: datetime) -> dict[str, Any]:
@@ -15,6 +15,9 @@ async def standing_of(session: AsyncSession, deal_id: int, at: datetime) -> dict
     at_once = ended is not None and ended.then_at is not None and ended.then_at <= at
     return {
         "pause": pause,
+        "running": await running_pause(session, deal_id, at)
+        if pause is not None and pause.waits_for_approval
+        else None,
         "ended": ended,
         "lights_at_once": at_once,
         "look": None,

@@ -8,5 +8,6 @@ from pbxcrm.shared.hooks import Hook
 #: be late only because of the change begins to count now.
 calendar_changed = Hook[datetime, bool]("calendars.calendar_changed")
 
-#: The leave of this person (user id) has begun; whoever asks something of them asks somebody else meanwhile.
-leave_begun = Hook[int, datetime]("calendars.leave_begun")
+#: Who is away has changed at this time: a leave began, ended, was entered, changed or deleted. Whoever asks something of people looks
+#: again whom to ask.
+absences_changed = Hook[datetime]("calendars.absences_changed")

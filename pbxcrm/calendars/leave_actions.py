@@ -8,11 +8,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check, may
 from pbxcrm.audit.actions import record
-from pbxcrm.calendars.hooks import calendar_changed, leave_begun
+from pbxcrm.calendars.hooks import absences_changed, calendar_changed
 from pbxcrm.calendars.models import Leave
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.calendars.rules import Absence, check_leave, whole_days
-from pbxcrm.calendars.timers import LEAVE_BEGINS
+from pbxcrm.calendars.timers import LEAVE_BEGINS, LEAVE_ENDS
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.queries import access_assignee, access_user
 from pbxcrm.shared.db import lock
@@ -57,15 +57,15 @@ async def create_leave(session: AsyncSession, viewer: Viewer, new: NewLeave, *, 
     await session.flush()
     record(session, now, "leave.created", "user", new.user_id, actor=viewer, leave=leave.id, deputy=new.deputy_id)
     await calendar_changed(session, now, False)
-    if starts <= now < ends:
-        await leave_begun(session, new.user_id, now)
-    elif starts > now:
-        await set_timer(session, LEAVE_BEGINS, f"{LEAVE_BEGINS}:{leave.id}", starts, {"leave": leave.id})
+    await absences_changed(session, now)
+    for kind, at in ((LEAVE_BEGINS, starts), (LEAVE_ENDS, ends)):
+        if at > now:
+            await set_timer(session, kind, f"{kind}:{leave.id}", at, {"leave": leave.id})
     return leave
 
 
 async def delete_leave(session: AsyncSession, viewer: Viewer, leave_id: int, *, now: datetime) -> None:
-    """Delete a leave and recompute the pending deadlines. Raises NotFound."""
+    """Delete a leave: what others were asked instead comes back, unless they work on it. Raises NotFound."""
     check(viewer, Permission.LEAVES_EDIT)
     leave = await session.get(Leave, leave_id)
     if leave is None:
@@ -75,6 +75,7 @@ async def delete_leave(session: AsyncSession, viewer: Viewer, leave_id: int, *, 
     record(session, now, "leave.deleted", "user", leave.user_id, actor=viewer, leave=leave_id)
     await session.flush()
     await calendar_changed(session, now, False)
+    await absences_changed(session, now)
 
 
 async def _checked_times(session: AsyncSession, new: NewLeave) -> tuple[datetime, datetime]:

@@ -1,9 +1,9 @@
 """Pure rules for the addressee of a lamp, with the reasons for the choice."""
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
-from pbxcrm.access.permissions import LEADING, Permission, Role, may
+from pbxcrm.access.permissions import Permission, Role, may
 from pbxcrm.checkpoints.context import EngineContext
 from pbxcrm.checkpoints.models import Subject
 from pbxcrm.people.directory import Directory
@@ -17,17 +17,30 @@ def goes_to_manager(whom: str) -> bool:
     return whom in {MANAGER, JOINT} or whom == f"{ROLE}{Role.MANAGER}"
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who is asked, and why it is not whom the step names. ``user_id``: None if there is nobody at all.
+
+    ``instead_of_id``: who would have been asked if they were not away; what was asked instead comes back to them.
+    """
+
+    user_id: int | None
+    why: tuple[Reason, ...] = ()
+    instead_of_id: int | None = None
+
+
 def addressee_of(
     context: EngineContext, whom: str, owner_id: int | None, at: datetime, subject: Subject = Subject.DEAL
-) -> tuple[int | None, list[Reason]]:
-    """The id of the addressee and the reasons; the id is None if there is nobody at all.
+) -> Asked:
+    """Who is asked for the work of ``owner_id``.
 
-    Somebody absent is replaced by the deputy, else by the manager; somebody who has left or may not work on the ``subject`` of this
-    owner, by the manager. Nobody becomes their own manager.
+    Somebody absent is replaced by their deputy, else by the manager; somebody who has left or may not work on the ``subject`` of this
+    owner, by the manager. A manager is replaced by whoever sees the same rows (``Directory.managers_of``). Nobody becomes their own
+    manager.
     """
     people = context.people
     if whom in {MANAGER, JOINT}:
-        return _manager(context, owner_id, at)
+        return _manager(context, owner_id, at, subject)
     if whom.startswith(USER):
         wanted = named(whom, people)
     elif whom.startswith(ROLE):
@@ -36,9 +49,9 @@ def addressee_of(
     else:
         wanted = people.users.get(owner_id) if owner_id is not None else None
     if wanted is not None and wanted.is_active and not may_work(people, wanted, owner_id, subject):
-        found, why = _manager(context, owner_id, at)
-        return found, [reason("lamp.to_cannot", who=wanted.name, manager=people.name(found)), *why]
-    return _who_is_there(context, wanted, at)
+        found = _manager(context, owner_id, at, subject)
+        return _said(found, reason("lamp.to_cannot", who=wanted.name, manager=people.name(found.user_id)))
+    return _who_is_there(context, wanted, owner_id, at, subject)
 
 
 def may_work(people: Directory, user: User, owner_id: int | None, subject: Subject) -> bool:
@@ -54,41 +67,68 @@ def may_work(people: Directory, user: User, owner_id: int | None, subject: Subje
     return user.role == Role.ADMIN
 
 
-def _who_is_there(context: EngineContext, wanted: User | None, at: datetime) -> tuple[int | None, list[Reason]]:
+def _who_is_there(
+    context: EngineContext, wanted: User | None, owner_id: int | None, at: datetime, subject: Subject
+) -> Asked:
+    people = context.people
     if wanted is None or wanted.id is None:
-        found, why = _manager(context, None, at)
-        return found, [reason("lamp.to_nobodys", manager=context.people.name(found)), *why]
+        found = _manager(context, None, at, subject)
+        return _said(found, reason("lamp.to_nobodys", manager=people.name(found.user_id)))
     if not wanted.is_active:
-        found, why = _manager(context, wanted.id, at)
-        return found, [reason("lamp.to_left", who=wanted.name, manager=context.people.name(found)), *why]
+        found = _manager(context, wanted.id, at, subject)
+        return _said(found, reason("lamp.to_left", who=wanted.name, manager=people.name(found.user_id)))
     acting = context.calendars.acting(wanted.id, at)
     if acting == wanted.id:
-        return acting, []
-    if acting is not None:
-        return acting, [reason("lamp.to_deputy", who=wanted.name, deputy=context.people.name(acting))]
-    found, why = _manager(context, wanted.id, at)
-    return found, [reason("lamp.to_away", who=wanted.name, manager=context.people.name(found)), *why]
+        return Asked(acting)
+    deputy = people.active(acting)
+    if deputy is not None and _may_stand_in(people, deputy, wanted, owner_id, subject):
+        return Asked(acting, (reason("lamp.to_deputy", who=wanted.name, deputy=deputy.name),), wanted.id)
+    found = _manager(context, wanted.id, at, subject)
+    return _said(found, _away(people, wanted, deputy, found.user_id), instead_of_id=wanted.id)
 
 
-def _manager(context: EngineContext, of_id: int | None, at: datetime) -> tuple[int | None, list[Reason]]:
-    """The first manager who is present or has a present deputy; if all are absent, the first manager."""
-    candidates = _managers(context, of_id)
+def _manager(context: EngineContext, of_id: int | None, at: datetime, subject: Subject) -> Asked:
+    """The first manager who is present or has a deputy who can decide; if all are absent, the first manager."""
+    people = context.people
+    candidates = [user for user in people.managers_of(of_id) if user.id is not None]
+    if not candidates:
+        return Asked(None)
+    first = candidates[0]
+    first_deputy: User | None = None
     for manager in candidates:
         acting = context.calendars.acting(manager.id or 0, at)
-        if acting is not None and acting != of_id:
-            if acting == manager.id:
-                return acting, []
-            return acting, [reason("lamp.to_deputy", who=manager.name, deputy=context.people.name(acting))]
-    return (candidates[0].id, []) if candidates else (None, [])
+        if acting == manager.id:
+            if manager is first:
+                return Asked(acting)
+            return Asked(acting, (_away(people, first, first_deputy, acting),), first.id)
+        deputy = people.active(acting)
+        if deputy is None or deputy.id == of_id:
+            continue
+        if _may_decide(people, deputy, of_id, subject):
+            return Asked(acting, (reason("lamp.to_deputy", who=manager.name, deputy=deputy.name),), first.id)
+        if manager is first:
+            first_deputy = deputy
+    return Asked(first.id, (reason("lamp.to_all_away", manager=first.name),))
 
 
-def _managers(context: EngineContext, of_id: int | None) -> list[User]:
-    people = context.people
-    found = list(people.managers_of(of_id))
-    rest: Iterable[User] = (
-        user
-        for role in LEADING
-        for _, user in sorted(people.users.items())
-        if user.is_active and user.role == role and user.id != of_id
-    )
-    return found + [user for user in rest if user not in found]
+def _may_stand_in(people: Directory, deputy: User, wanted: User, owner_id: int | None, subject: Subject) -> bool:
+    """Whether the deputy of ``wanted`` may work on what the owner has."""
+    if wanted.id == owner_id:  # a deputy works on what is theirs whom they stand in for
+        return may(deputy.role, Permission.CALLBACKS_WORK if subject is Subject.CALLBACK else Permission.DEALS_EDIT)
+    return may_work(people, deputy, owner_id, subject)
+
+
+def _may_decide(people: Directory, deputy: User, of_id: int | None, subject: Subject) -> bool:
+    """Whether the deputy of a manager may open it and decide about it."""
+    return may(deputy.role, Permission.ESCALATIONS_WORK) and may_work(people, deputy, of_id, subject)
+
+
+def _away(people: Directory, who: User, deputy: User | None, found_id: int | None) -> Reason:
+    if deputy is not None:
+        told = {"who": who.name, "deputy": deputy.name, "manager": people.name(found_id)}
+        return reason("lamp.to_deputy_cannot", **told)
+    return reason("lamp.to_away", who=who.name, manager=people.name(found_id))
+
+
+def _said(found: Asked, why: Reason, *, instead_of_id: int | None = None) -> Asked:
+    return Asked(found.user_id, (why, *found.why), instead_of_id if instead_of_id is not None else found.instead_of_id)

@@ -12,13 +12,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
+from pbxcrm.checkpoints.absence_actions import settle_absences
 from pbxcrm.checkpoints.context import load_engine
 from pbxcrm.checkpoints.deal_facts import DealFacts, load_rests
 from pbxcrm.checkpoints.default_checkpoints import watch_key_stages
 from pbxcrm.checkpoints.engine import apply_facts, settle_deals
 from pbxcrm.checkpoints.lamps import OPEN, hold_open
-from pbxcrm.checkpoints.lighting import ask_instead
-from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, Decision, Lamp, LampState, Subject, TriggerKind
+from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, Decision, Lamp, Subject, TriggerKind
 from pbxcrm.checkpoints.recompute_jobs import recompute
 from pbxcrm.deals.hooks import StageEntry
 from pbxcrm.deals.models import Deal, Pipeline, Stage
@@ -161,19 +161,9 @@ _WATCHED = union(
 async def person_changed(session: AsyncSession, user_id: int, at: datetime, begin_now: bool) -> None:
     """A person has left or has another team: ask others for what was asked of them, and recompute what runs by their team's hours."""
     await recompute(session, at, begin_now=begin_now)
-    context = await load_engine(session)
-    if not context.people.users[user_id].is_active:
-        await leave_begun(session, user_id, at)
+    await settle_absences(session, at)
 
 
-async def leave_begun(session: AsyncSession, user_id: int, at: datetime) -> None:
-    """A person has left, or their leave has begun: ask others for what burns and was asked of them."""
-    context = await load_engine(session)
-    person = context.people.users[user_id]
-    lamps = await hold_open(session, Lamp.state == LampState.BURNING.value, Lamp.addressee_id == user_id)
-    for lamp in lamps:
-        watched = context.watching.by_id.get(lamp.checkpoint_id)
-        if watched is not None and lamp.step < len(watched.steps):
-            await ask_instead(session, context, watched, lamp, person.name, at)
-    if lamps:  # their next steps count from now
-        await recompute(session, at)
+async def absences_changed(session: AsyncSession, at: datetime) -> None:
+    """Somebody is away from now on, or is back: ask those who are there."""
+    await settle_absences(session, at)

@@ -16,7 +16,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.checkpoints.access import is_burning
 from pbxcrm.checkpoints.addressee_rules import addressee_of
 from pbxcrm.checkpoints.context import EngineContext
-from pbxcrm.checkpoints.models import Lamp
+from pbxcrm.checkpoints.models import Lamp, Subject
 from pbxcrm.checkpoints.rules import JOINT_SUFFIX, about_of
 from pbxcrm.people.whom import RESPONSIBLE
 from pbxcrm.shared.reasons import Reason, reason
@@ -48,7 +48,8 @@ async def do_make_joint(
     new: list[TaskDraft] = []
     count = 0
     for half in halves:
-        theirs, _ = addressee_of(context, RESPONSIBLE, half.owner_id, now)
+        asked = addressee_of(context, RESPONSIBLE, half.owner_id, now, Subject(half.lamp.subject))
+        theirs = asked.user_id
         if half.owner_id is None or theirs in {None, half.task.assignee_id}:
             continue
         count += 1
@@ -61,6 +62,7 @@ async def do_make_joint(
             title = title_with(own, who)
             await do_change_task(session, own, now, context.people, actor=actor, why=why, title=title)
         else:
+            half.lamp.half_instead_of_id = asked.instead_of_id
             new.append(_beside(half, theirs, who))
     await do_create_tasks(session, new, now, context.people)
     return count

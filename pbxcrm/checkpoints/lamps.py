@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.checkpoints.context import EngineContext, Watched
-from pbxcrm.checkpoints.lighting import DueLamp, LampEnding, LampSubject, light, put_out
+from pbxcrm.checkpoints.lighting import LATE, DueLamp, LampEnding, LampSubject, light, put_out
 from pbxcrm.checkpoints.models import Lamp, LampState, Subject
 from pbxcrm.checkpoints.rules import Clock, NewLamp, settle
 from pbxcrm.shared.core_sql import add_new
@@ -68,7 +68,9 @@ async def light_claimed(
             move_to(lamp, wanted)
         if lamp.due_at <= now:
             last = max(standing.burning, key=lambda one: one.step, default=None)
-            due.append((DueLamp(lamp, standing.watched, standing.subject, last.task_id if last else None), standing))
+            was_late = any(one.lit_at is not None and one.lit_at - one.due_at > LATE for one in standing.burning)
+            of_before = last.task_id if last else None
+            due.append((DueLamp(lamp, standing.watched, standing.subject, of_before, was_late), standing))
     await light(session, context, [each for each, _ in due], now)
     for each, standing in due:  # arm the next step
         following = settle(standing.clock, [*standing.burning, each.lamp]).arm

@@ -1,7 +1,6 @@
 """Lighting lamps and putting them out, with their tasks, reasons and hints, for every kind of subject."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -15,7 +14,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.access import is_burning
-from pbxcrm.checkpoints.addressee_rules import addressee_of, goes_to_manager
+from pbxcrm.checkpoints.addressee_rules import Asked, addressee_of, goes_to_manager
 from pbxcrm.checkpoints.audience import audience_of_lamp
 from pbxcrm.checkpoints.context import EngineContext, Watched
 from pbxcrm.checkpoints.counting import with_arithmetic
@@ -91,6 +90,7 @@ class DueLamp:
     watched: Watched
     subject: LampSubject
     part_of_id: int | None = None  # the task of the step before
+    after_late: bool = False  # a step before it lit late: it comes at once with the others of that outage
 
     @property
     def step(self) -> CheckpointStep:
@@ -99,14 +99,21 @@ class DueLamp:
 
 
 async def light(session: AsyncSession, context: EngineContext, due: Sequence[DueLamp], now: datetime) -> None:
-    """Light lamps: each gets a task that is due now. More than ``MOST_LATE`` late ones of one person share one task."""
+    """Light lamps: each gets a task that is due now. More than ``MOST_LATE`` late ones of one person share one task, and so do their
+    next steps, which come all at once, too. Later ones are added while it is open.
+    """
     asked = {
         id(each): addressee_of(context, each.step.whom, each.subject.owner_id, now, each.subject.kind) for each in due
     }
-    late = Counter(asked[id(each)][0] for each in due if now - each.lamp.due_at > LATE)
-    crowded = {user_id for user_id, count in late.items() if user_id is not None and count > MOST_LATE}
-    for user_id in sorted(crowded):  # in one order: two workers may hold digests of the same people
-        theirs = [each for each in due if asked[id(each)][0] == user_id and now - each.lamp.due_at > LATE]
+    late: dict[int, list[DueLamp]] = {}
+    for each in due:
+        user_id = asked[id(each)].user_id
+        if user_id is not None and (each.after_late or now - each.lamp.due_at > LATE):
+            late.setdefault(user_id, []).append(each)
+    gathering = await _with_shared_task(session, late)
+    for user_id, theirs in sorted(late.items()):  # in one order: two workers may hold digests of the same people
+        if len(theirs) <= MOST_LATE and user_id not in gathering:
+            continue
         task = await _digest(session, context, user_id, theirs, now)
         for each in theirs:
             _burn(session, context, each, asked[id(each)], now)
@@ -117,14 +124,24 @@ async def light(session: AsyncSession, context: EngineContext, due: Sequence[Due
     await _give_tasks(session, context, alone, now)
 
 
-def _burn(
-    session: AsyncSession, context: EngineContext, each: DueLamp, asked: tuple[int | None, list[Reason]], now: datetime
-) -> None:
+async def _with_shared_task(session: AsyncSession, user_ids: Collection[int]) -> set[int]:
+    """Those of these people who have an open task of many late lamps."""
+    if not user_ids:
+        return set()
+    abouts = {f"{ABOUT_DIGEST}{user_id}": user_id for user_id in user_ids}
+    rows = await session.exec(
+        select(Task.about).where(col(Task.about).in_(list(abouts)), Task.status == TaskStatus.OPEN.value)
+    )
+    return {abouts[about] for about in rows.all()}
+
+
+def _burn(session: AsyncSession, context: EngineContext, each: DueLamp, asked: Asked, now: datetime) -> None:
     lamp, subject = each.lamp, each.subject
-    why = subject.why(lamp, asked[1])
+    why = subject.why(lamp, asked.why)
     lamp.worked = _worked(subject, lamp, min(lamp.due_at, now))
     lamp.state, lamp.lit_at, lamp.asked_at = LampState.BURNING.value, now, now
-    lamp.owner_id, lamp.addressee_id, lamp.stage_id = subject.owner_id, asked[0], subject.stage_id
+    lamp.owner_id, lamp.addressee_id, lamp.stage_id = subject.owner_id, asked.user_id, subject.stage_id
+    lamp.instead_of_id = asked.instead_of_id
     lamp.deal_id, lamp.is_escalation = subject.deal_id, goes_to_manager(each.step.whom)
     lamp.reason, lamp.version = why.stored(), lamp.version + 1
     action = "callback.escalated" if lamp.is_escalation else "callback.lamp"
@@ -359,12 +376,12 @@ async def _open_tasks(session: AsyncSession, lamp: Lamp) -> list[Task]:
 async def hand_over_lamp(session: AsyncSession, context: EngineContext, each: DueLamp, now: datetime) -> None:
     """Pass a burning lamp to the new responsible person (``each.subject.owner_id``), for whom the reaction pause restarts."""
     lamp, owner_id = each.lamp, each.subject.owner_id
-    user_id, behind = addressee_of(context, each.step.whom, owner_id, now, each.subject.kind)
+    asked = addressee_of(context, each.step.whom, owner_id, now, each.subject.kind)
     say_lamp_changed(session, lamp, now, context.people)  # notifies the previous audience
-    lamp.owner_id, lamp.addressee_id, lamp.asked_at, lamp.version = owner_id, user_id, now, lamp.version + 1
-    await _pass_tasks(
-        session, context, each, Reason("lamp.given", {"who": context.people.name(user_id)}, tuple(behind)), now
-    )
+    lamp.owner_id, lamp.addressee_id, lamp.asked_at, lamp.version = owner_id, asked.user_id, now, lamp.version + 1
+    lamp.instead_of_id = asked.instead_of_id
+    why = Reason("lamp.given", {"who": context.people.name(asked.user_id)}, asked.why)
+    await _pass_tasks(session, context, each, why, now)
     say_lamp_changed(session, lamp, now, context.people)
 
 
@@ -373,9 +390,12 @@ async def _pass_tasks(session: AsyncSession, context: EngineContext, each: DueLa
     with whom it was given, gets a task of its own.
     """
     lamp, about = each.lamp, about_of(each.lamp)
-    responsible, _ = addressee_of(context, RESPONSIBLE, each.subject.owner_id, now)
+    responsible = addressee_of(context, RESPONSIBLE, each.subject.owner_id, now, each.subject.kind)
+    lamp.half_instead_of_id = None
     for task in await _open_tasks(session, lamp):
-        to = lamp.addressee_id if task.about == about else responsible
+        to = lamp.addressee_id if task.about == about else responsible.user_id
+        if task.about != about:
+            lamp.half_instead_of_id = responsible.instead_of_id
         title = title_with(task, "" if task.about == about else context.people.name(lamp.addressee_id))
         await do_change_task(session, task, now, context.people, actor=None, why=why, title=title, assignee_id=to)
     shared = await session.get(Task, lamp.task_id) if lamp.task_id is not None else None
@@ -385,23 +405,6 @@ async def _pass_tasks(session: AsyncSession, context: EngineContext, each: DueLa
     lamp.task_id = own.id
     await session.flush()
     await recount_shared(session, context, shared, why, now)
-
-
-async def ask_instead(
-    session: AsyncSession, context: EngineContext, watched: Watched, lamp: Lamp, gone: str, now: datetime
-) -> None:
-    """Ask somebody else for a burning lamp whose addressee (``gone``) has left or is away. Their reaction pause begins now."""
-    user_id, behind = addressee_of(context, watched.steps[lamp.step].whom, lamp.owner_id, now, Subject(lamp.subject))
-    if user_id == lamp.addressee_id:
-        return
-    say_lamp_changed(session, lamp, now, context.people)
-    lamp.addressee_id, lamp.asked_at, lamp.version = user_id, now, lamp.version + 1
-    task = await session.get(Task, lamp.task_id) if lamp.task_id is not None else None
-    if task is not None and task.status == TaskStatus.OPEN:
-        left = reason("lamp.to_left", who=gone, manager=context.people.name(user_id))
-        why = behind[0] if behind else left
-        await do_change_task(session, task, now, context.people, actor=None, why=why, assignee_id=user_id)
-    say_lamp_changed(session, lamp, now, context.people)
 
 
 async def recount_shared(

@@ -114,6 +114,7 @@ class CheckpointStep(SQLModel, table=True):
 
 BURNING = text("state = 'burning'")
 PARKED = text("parked_at IS NOT NULL")
+STOOD_IN = text("state = 'burning' AND (instead_of_id IS NOT NULL OR half_instead_of_id IS NOT NULL)")
 
 
 class Lamp(SQLModel, table=True):
@@ -139,6 +140,7 @@ class Lamp(SQLModel, table=True):
         Index("ix_lamps_owner", "owner_id", "state"),
         Index("ix_lamps_lit", "lit_at"),
         Index("ix_lamps_burning", "lit_at", "owner_id", sqlite_where=BURNING, postgresql_where=BURNING),
+        Index("ix_lamps_stood_in", "id", sqlite_where=STOOD_IN, postgresql_where=STOOD_IN),
         Index("ix_lamps_escalations", "is_escalation", "state", "lit_at"),
         NEVER_REUSED,
     )
@@ -155,6 +157,10 @@ class Lamp(SQLModel, table=True):
     addressee_id: int | None = maybe_link(
         "users.id", index=False
     )  # who was asked; None: not lit yet, or nobody could be asked
+    instead_of_id: int | None = maybe_link("users.id", index=False)  # who is away and gets it back, see ``Asked``
+    half_instead_of_id: int | None = maybe_link(
+        "users.id", index=False
+    )  # the same for the half of its joint task that is for whoever does the work
     state: str = Field(default=LampState.ARMED.value, max_length=8)
     entered_at: datetime = utc_column()  # the start of the clock
     minutes: int  # working minutes from the start until it is due, without pauses

@@ -1,5 +1,6 @@
 """Pausing a deal for a reason until a date. A pause longer than ``APPROVE_BEYOND`` needs a manager's approval."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlmodel import col, select
@@ -16,7 +17,7 @@ from pbxcrm.deals.actions import access_deal_for_change, say_deal_changed
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
-from pbxcrm.shared.reasons import reason
+from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.shared.typed_reasons import check_why
 from pbxcrm.tasks.actions import TaskDraft, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
@@ -30,7 +31,7 @@ ABOUT_PAUSE = "pause:"
 async def pause_deal(
     session: AsyncSession, viewer: Viewer, deal_id: int, until: datetime, why: str, *, now: datetime
 ) -> Pause:
-    """Pause the deal from now on, replacing a current pause. Raises Invalid at ``until`` or ``reason``, NotFound, Conflict."""
+    """Pause the deal from now on, replacing a current pause; one that must be approved replaces it when it is. Raises Invalid at ``until`` or ``reason``, NotFound, Conflict."""
     check(viewer, Permission.DEALS_EDIT)
     deal = await access_deal_for_change(session, viewer, deal_id, None)
     why = check_why(why, "reason")
@@ -38,11 +39,11 @@ async def pause_deal(
         raise Invalid("until", "pauses.until", "A pause ends later than now, and within a year.")
     if deal.closed_at is not None:
         raise Conflict("pauses.closed", "The deal is closed: nobody is asked about it.")
-    before = await pause_of(session, deal_id, now)
-    if before is not None:
-        before.until_at = now
     decides = leads(viewer.role)
     waits = until - await _paused_since(session, deal, now) > APPROVE_BEYOND and not decides
+    before = await _pauses_at(session, deal_id, now)
+    for each in before if not waits else [each for each in before if each.waits_for_approval]:
+        each.until_at = now
     pause = Pause(
         deal_id=deal_id,
         from_at=now,
@@ -57,6 +58,9 @@ async def pause_deal(
     people = await load_directory(session)
     record(session, now, "deal.paused", "deal", deal_id, actor=viewer, until=until.isoformat(), why=why, waits=waits)
     say_deal_changed(session, deal, now, people)
+    for each in before:
+        if each.until_at == now and each.waits_for_approval:  # whoever was asked about it is asked about this one
+            await _close_task(session, each, now, reason("pause.replaced", who=viewer.name), viewer)
     if waits:
         manager = people.manager_of(viewer.user_id)
         said = reason("pause.waits", who=viewer.name, until=f"{until:%Y-%m-%d}", why=why)
@@ -83,6 +87,9 @@ async def approve_pause(session: AsyncSession, viewer: Viewer, deal_id: int, *, 
     if pause is None or not pause.waits_for_approval:
         raise NotFound("pauses.none", "No pause of this deal waits for approval.")
     pause.waits_for_approval, pause.approved_by_id = False, viewer.user_id
+    for each in await _pauses_at(session, deal_id, now):
+        if each is not pause:  # it goes on as a part of the longer one
+            each.until_at = max(each.from_at, min(each.until_at, pause.from_at))
     await _over(session, viewer, deal, pause, "pause.approved", now)
     return pause
 
@@ -98,7 +105,8 @@ async def end_pause(
     pause = await pause_of(session, deal_id, now)
     if pause is None:
         raise NotFound("pauses.none", "The deal is not paused.")
-    pause.until_at = now
+    for each in await _pauses_at(session, deal_id, now):
+        each.until_at = now
     await _over(session, viewer, deal, pause, "pause.ended", now, begin_at=now if begin_now else None)
 
 
@@ -110,11 +118,21 @@ async def look_at_end(session: AsyncSession, deal_id: int, until: datetime, *, n
 
 
 async def pause_of(session: AsyncSession, deal_id: int, now: datetime) -> Pause | None:
-    """The current pause of a deal, also one that waits for approval; None without one."""
+    """The latest pause of a deal that is not over, also one that waits for approval; None without one."""
+    return next(iter(await _pauses_at(session, deal_id, now)), None)
+
+
+async def running_pause(session: AsyncSession, deal_id: int, now: datetime) -> Pause | None:
+    """The pause that counts now, while a longer one may wait for approval; None without one."""
+    return next((each for each in await _pauses_at(session, deal_id, now) if not each.waits_for_approval), None)
+
+
+async def _pauses_at(session: AsyncSession, deal_id: int, now: datetime) -> Sequence[Pause]:
+    """The latest first."""
     rows = await session.exec(
         select(Pause).where(Pause.deal_id == deal_id, Pause.until_at > now).order_by(col(Pause.id).desc())
     )
-    return rows.first()
+    return rows.all()
 
 
 async def _paused_since(session: AsyncSession, deal: Deal, now: datetime) -> datetime:
@@ -146,10 +164,16 @@ async def _over(
     people = await load_directory(session)
     said = reason(code, who=viewer.name)
     record(session, now, f"deal.{code.replace('.', '_')}", "deal", deal.id, actor=viewer)
+    await _close_task(session, pause, now, said, viewer)
+    say_deal_changed(session, deal, now, people)
+    await settle_deals(session, [deal.id or 0], now, begin_at=begin_at)
+
+
+async def _close_task(session: AsyncSession, pause: Pause, now: datetime, said: Reason, viewer: Viewer) -> None:
+    """Close the task that asks a manager to approve the pause."""
+    people = await load_directory(session)
     rows = await session.exec(
         select(Task).where(Task.about == f"{ABOUT_PAUSE}{pause.id}", Task.status == TaskStatus.OPEN.value)
     )
     for task in rows.all():
         await do_close_task(session, task, now, people, result=said, actor=viewer)
-    say_deal_changed(session, deal, now, people)
-    await settle_deals(session, [deal.id or 0], now, begin_at=begin_at)

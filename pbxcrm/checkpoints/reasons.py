@@ -48,6 +48,10 @@ REASONS: dict[str, str | Counted] = {
     ),
     "lamp.to_deputy": N_("{who} is away; {deputy} stands in."),
     "lamp.to_away": N_("{who} is away and nobody stands in, so {manager} has it."),
+    "lamp.to_deputy_cannot": N_("{who} is away; {deputy} stands in but cannot decide about it, so {manager} has it."),
+    "lamp.to_all_away": N_("Everybody who could decide is away, so {manager} has it."),
+    "lamp.to_back": N_("{who} is back, so it is theirs again."),
+    "lamp.to_now": N_("{who} is asked about it now."),
     "lamp.to_cannot": N_("{who} cannot work on it, so {manager} has it."),
     "lamp.to_left": N_("{who} has left, so {manager} has it."),
     "lamp.to_nobodys": N_("It is nobody's, so {manager} has it."),
@@ -88,5 +92,6 @@ REASONS: dict[str, str | Counted] = {
     "pause.waits": N_("{who} wants to pause it until {until}: {why}"),
     "task.pause": N_("Approve the pause of “{title}”"),
     "pause.approved": N_("{who} approved the pause."),
+    "pause.replaced": N_("{who} asked for another pause instead."),
     "pause.ended": N_("{who} ended the pause."),
 }

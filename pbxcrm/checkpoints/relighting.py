@@ -11,8 +11,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.audit.actions import record
+from pbxcrm.checkpoints.asking_actions import ask_instead
 from pbxcrm.checkpoints.context import EngineContext
-from pbxcrm.checkpoints.lighting import ask_instead, relight, undo_state_before
+from pbxcrm.checkpoints.lighting import relight, undo_state_before
 from pbxcrm.checkpoints.models import Lamp, LampState, Subject
 from pbxcrm.checkpoints.rules import clock_key, entry_of
 from pbxcrm.shared.core_sql import add_new
@@ -98,7 +99,7 @@ async def _burn_again(session: AsyncSession, context: EngineContext, lamps: Sequ
         )
         asked = lamp.addressee_id
         if asked is None or context.people.active(asked) is None or context.calendars.acting(asked, now) != asked:
-            await ask_instead(session, context, watched, lamp, context.people.name(asked), now)
+            await ask_instead(session, context, [lamp], now)
 
 
 def _last(lamps: Iterable[Lamp]) -> list[Lamp]:

@@ -16,6 +16,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
+from pbxcrm.checkpoints.absence_actions import settle_absences_now
 from pbxcrm.checkpoints.context import EngineContext, load_engine
 from pbxcrm.checkpoints.lighting import say_lamp_changed
 from pbxcrm.checkpoints.models import STOPPED, EngineBeat, Lamp, LampState, Subject
@@ -41,9 +42,9 @@ def register_lighter(subject: Subject, lighter: Lighter) -> None:
 
 
 async def sweep_lamps(db: Database, now: datetime) -> int:
-    """Light the lamps due at ``now``. Returns how many lit."""
+    """Light the lamps due at ``now``; each minute, ask others for those who are away. Returns how many lit."""
     lit = batches = 0
-    await beat(db, now)
+    is_new_minute = await beat(db, now)
     while batches < MOST_BATCHES and await _anything_due(db, now):
         count = 1 if db.is_sqlite else SIDE_BY_SIDE
         ended = await asyncio.gather(*(_batch(db, now) for _ in range(count)), return_exceptions=True)
@@ -54,20 +55,23 @@ async def sweep_lamps(db: Database, now: datetime) -> int:
         batches += count
         if min(claimed for claimed, _lit in done) < BATCH:
             break
+    if is_new_minute:
+        await settle_absences_now(db, now)
     return lit
 
 
-async def beat(db: Database, now: datetime) -> None:
-    """Store each minute that the engine is alive; at once after a worker was stopped."""
+async def beat(db: Database, now: datetime) -> bool:
+    """Store each minute that the engine is alive; at once after a worker was stopped. Returns whether it did."""
     async with db.read() as session:
         beats = {each.name: each.beat_at for each in (await session.exec(select(EngineBeat))).all()}
     last = beats.get(CANARY)
     if STOPPED not in beats and last is not None and 0 <= (now - last).total_seconds() < BEAT_SECONDS:
-        return
+        return False
     async with db.write() as session:
         await session.merge(EngineBeat(name=CANARY, beat_at=now))
         if STOPPED in beats:
             await session.exec(delete(EngineBeat).where(col(EngineBeat.name) == STOPPED))
+    return True
 
 
 async def say_stopped(db: Database, now: datetime) -> None:

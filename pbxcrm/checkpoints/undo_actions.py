@@ -61,6 +61,8 @@ async def remember_lamps(session: AsyncSession, *conditions: ColumnElement[bool]
                 **state,
                 "owner_id": lamp.owner_id,
                 "addressee_id": lamp.addressee_id,
+                "instead_of_id": lamp.instead_of_id,
+                "half_instead_of_id": lamp.half_instead_of_id,
                 "asked_at": lamp.asked_at.isoformat() if lamp.asked_at is not None else None,
                 "task_id": lamp.task_id,
                 "note": lamp.note,
@@ -152,6 +154,7 @@ async def _restore_lamps(
         else:
             lamp.version += 1
         lamp.owner_id, lamp.addressee_id, lamp.note = kept["owner_id"], kept["addressee_id"], kept["note"]
+        lamp.instead_of_id, lamp.half_instead_of_id = kept.get("instead_of_id"), kept.get("half_instead_of_id")
         lamp.asked_at = datetime.fromisoformat(kept["asked_at"]) if kept["asked_at"] else None
         for state in kept["tasks"]:
             task = await session.get_one(Task, state["id"])

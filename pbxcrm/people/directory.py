@@ -56,15 +56,17 @@ class Directory:
         }
 
     def managers_of(self, user_id: int | None) -> list[User]:
-        """The people who answer for this person: the team's manager, else managers of the same team, else any manager, else an admin."""
+        """Who answers for this person and sees what is theirs, in the order in which they are asked: the team's manager, the other
+        managers who see it, administrators. For nobody (None): every manager, then administrators.
+        """
+        managers, admins = self._active_of[Role.MANAGER], self._active_of[Role.ADMIN]
         user = self.users.get(user_id) if user_id is not None else None
-        team = self.teams.get(user.team_id) if user is not None and user.team_id is not None else None
-        named = self.active(team.manager_id) if team is not None else None
-        if named is not None and named.id != user_id:
-            return [named]
-        managers = [u for u in self._active_of[Role.MANAGER] if u.id != user_id]
-        same_team = [u for u in managers if user is not None and u.team_id == user.team_id]
-        return same_team or managers or [u for u in self._active_of[Role.ADMIN] if u.id != user_id]
+        if user is None or user_id is None:
+            return [*managers, *admins]
+        team = self.teams.get(user.team_id) if user.team_id is not None else None
+        led_by, sees = team.manager_id if team is not None else None, self.managing(user_id)
+        found = [each for each in (*managers, *admins) if each.id in sees or each.role == Role.ADMIN]
+        return sorted((each for each in found if each.id != user_id), key=lambda each: each.id != led_by)
 
     @cached_property
     def _active_of(self) -> dict[Role, list[User]]:
@@ -80,11 +82,11 @@ class Directory:
         return next(iter(self.managers_of(user_id)), None)
 
     def team_of(self, user_id: int | None) -> set[int]:
-        """Ids of everybody in this person's team and of its managers."""
+        """Ids of everybody in this person's team and of its manager."""
         user = self.users.get(user_id) if user_id is not None else None
         if user is None:
             return set()
-        return self._in_team[user.team_id] | {m.id for m in self.managers_of(user_id) if m.id is not None}
+        return self._in_team[user.team_id] | {m.id for m in self.managers_of(user_id)[:1] if m.id is not None}
 
     def teammates(self, viewer: Viewer) -> set[int]:
         """The same as ``access.teammates``: ids of the viewer's own team and the teams they lead, including the viewer."""

@@ -162,16 +162,24 @@ class ReferenceOffice:
         return user_id
 
     def _manager_for(self, user_id: int | None, now: int) -> int | None:
+        """The manager of the team, then others who see what is theirs, then administrators: the first who is there or has a deputy who
+        sees it, too.
+        """
         person = self.people.get(user_id) if user_id is not None else None
         own = self.manager_of_team.get(person.team) if person is not None and person.team is not None else None
-        ranked = [own] if own is not None and own != user_id and self.people[own].is_active else []
-        for role in ("manager", "admin"):
-            ranked += [
-                p.id for _, p in sorted(self.people.items()) if p.role == role and p.is_active and p.id != user_id
-            ]
-        for manager in dict.fromkeys(ranked):
+        ranked = [
+            p.id
+            for role in ("manager", "admin")
+            for _, p in sorted(self.people.items())
+            if p.role == role and p.is_active and p.id != user_id and self._may_work(p, user_id)
+        ]
+        ranked.sort(key=lambda each: each != own)
+        for manager in ranked:
             acting = self._standing_in(manager, now)
-            if acting is not None and acting != user_id:
+            if acting is None or acting == user_id:
+                continue
+            deputy = self.people[acting]
+            if acting == manager or (deputy.role != "seller" and self._may_work(deputy, user_id)):
                 return acting
         return ranked[0] if ranked else None
 

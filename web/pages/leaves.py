@@ -10,6 +10,7 @@ from pbxcrm.access import Permission, can
 from pbxcrm.calendars.leave_actions import NewLeave, create_leave, delete_leave
 from pbxcrm.calendars.queries import list_leaves, load_calendars
 from pbxcrm.checkpoints.hours_queries import watched_of
+from pbxcrm.checkpoints.leave_queries import asked_during, who_is_asked
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.queries import access_user, list_users
 from pbxcrm.shared.errors import Invalid
@@ -44,12 +45,13 @@ async def look(request: Request) -> Response:
     """``GET /people/leaves/look?person=``: how much of their work is watched, and who is asked meanwhile."""
     person, deputy = asked_id(request, "person"), asked_id(request, "deputy")
     async with parts(request).db.read() as session:
-        people = await load_directory(session)
         user = await access_user(session, viewer(request), person) if person is not None else None
-        stands_in = await access_user(session, viewer(request), deputy) if deputy is not None else None
+        if deputy is not None:
+            await access_user(session, viewer(request), deputy)
         found = await watched_of(session, user.id or 0) if user is not None else None
-    manager = people.manager_of(person) if stands_in is None and person is not None else None
-    return show(request, "leaves/_look.html", look=found, user=user, stands_in=stands_in or manager)
+        people = await load_directory(session)
+        asked = await who_is_asked(session, person, deputy, now(request)) if person is not None else None
+    return show(request, "leaves/_look.html", look=found, user=user, asked=asked, people=people)
 
 
 async def delete(request: Request) -> Response:
@@ -77,6 +79,7 @@ async def _page(request: Request, form: Form, status: int = 200) -> Response:
         users = [user for user in await list_users(session, who) if user.is_active]
         seen = {user.id for user in users}
         rows = [row for row in await list_leaves(session, since=now(request)) if row.user_id in seen]
+        asked = {row.id: await asked_during(session, row, now(request)) for row in rows}
     return show(
         request,
         "leaves/list.html",
@@ -84,6 +87,7 @@ async def _page(request: Request, form: Form, status: int = 200) -> Response:
         form=form,
         rows=[(row, *row.days(calendars.of_user(row.user_id).timezone)) for row in rows],
         people=people,
+        asked=asked,
         edits=can(who, Permission.LEAVES_EDIT),
         users=[("", ""), *((user.id, user.name) for user in users)],
         deputies=[("", ""), *((user.id, user.name) for user in users)],

@@ -17,6 +17,7 @@ from pbxcrm.calendars.models import Calendar, CalendarDay, Leave
 from pbxcrm.calendars.queries import CalendarDetails, access_calendar, list_calendars, list_leaves, load_calendars
 from pbxcrm.calendars.rules import MOST_DAYS, format_spans
 from pbxcrm.checkpoints.hours_queries import look_at_hours, watched_of
+from pbxcrm.checkpoints.leave_queries import LeaveLook, asked_during, who_is_asked
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.queries import access_assignee, list_users
 from pbxcrm.shared.errors import Invalid
@@ -296,6 +297,20 @@ async def read_holidays(ask: Ask, calendar_id: int, query: SuggestionQuery) -> S
     )
 
 
+class EscalationsAskedOut(ApiAnswer):
+    """Who is asked about the escalations of a team while its manager is away."""
+
+    team: str | None
+    asked: str | None = Field(description="Login: the deputy, another manager of the team, or an administrator.")
+
+
+class LeavePreviewOut(HoursPreviewOut):
+    """How much of the person's work is watched, and who is asked meanwhile."""
+
+    asked: str | None = Field(description="Login of whoever is asked about their own work meanwhile.")
+    escalations: list[EscalationsAskedOut] = Field(description="Who is asked about what reaches them as a manager.")
+
+
 class LeaveOut(ApiAnswer):
     """A leave: when somebody is away, and their deputy."""
 
@@ -304,6 +319,8 @@ class LeaveOut(ApiAnswer):
     since: date | Moment = Field(alias="from", description="A date if whole days were entered.")
     until: date | Moment = Field(description="The last day, or the moment of return.")
     deputy: str | None = Field(description="Login of the deputy; null: the manager.")
+    asked: str | None = Field(description="Login of whoever is asked about their own work meanwhile.")
+    escalations: list[EscalationsAskedOut] = Field(description="Who is asked about what reaches them as a manager.")
 
 
 class NewLeaveBody(ApiRequest):
@@ -344,13 +361,28 @@ async def post_leave(ask: Ask, body: NewLeaveBody) -> LeaveOut:
 
 
 @leaves.post("/leaves/preview", needs=Permission.LEAVES_EDIT, summary="Whose work a leave touches", status=200)
-async def preview_leave(ask: Ask, body: NewLeaveBody) -> HoursPreviewOut:
+async def preview_leave(ask: Ask, body: NewLeaveBody) -> LeavePreviewOut:
     """How much of the person's work is watched. A leave moves no due time: it changes who is asked, so no lamp lights because of it."""
     new = await _new_leave(ask, body, await load_directory(ask.session))
     if new.deputy_id is not None:
         await access_assignee(ask.session, ask.viewer, new.deputy_id, field="deputy")
     look = await watched_of(ask.session, new.user_id)
-    return HoursPreviewOut(deals=look.deals, callbacks=look.callbacks, would_light_now=0)
+    people = await load_directory(ask.session)
+    asked = await who_is_asked(ask.session, new.user_id, new.deputy_id, ask.now)
+    return LeavePreviewOut(
+        deals=look.deals,
+        callbacks=look.callbacks,
+        would_light_now=0,
+        asked=people.login(asked.own.user_id),
+        escalations=_escalations(asked, people),
+    )
+
+
+def _escalations(look: LeaveLook, people: Directory) -> list[EscalationsAskedOut]:
+    return [
+        EscalationsAskedOut(team=team.name if team is not None else None, asked=people.login(asked.user_id))
+        for team, asked in look.escalations
+    ]
 
 
 async def _new_leave(ask: Ask, body: NewLeaveBody, people: Directory) -> NewLeave:
@@ -366,7 +398,11 @@ async def _new_leave(ask: Ask, body: NewLeaveBody, people: Directory) -> NewLeav
     return NewLeave(user_id, body.since, body.until, deputy_id)
 
 
-@leaves.delete("/leaves/{leave_id}", needs=Permission.LEAVES_EDIT, summary="Take a leave back")
+@leaves.delete(
+    "/leaves/{leave_id}",
+    needs=Permission.LEAVES_EDIT,
+    summary="Take a leave back: what others were asked meanwhile comes back",
+)
 async def remove_leave(ask: Ask, leave_id: int) -> None:
     await delete_leave(ask.session, ask.viewer, leave_id, now=ask.now)
 
@@ -415,6 +451,7 @@ def _calendar(found: CalendarDetails, people: Directory) -> CalendarOut:
 
 
 async def _leave(ask: Ask, leave: Leave, people: Directory) -> LeaveOut:
+    look = await asked_during(ask.session, leave, ask.now)
     since: date | datetime = leave.starts_at
     until: date | datetime = leave.ends_at
     if leave.whole_days:
@@ -425,5 +462,7 @@ async def _leave(ask: Ask, leave: Leave, people: Directory) -> LeaveOut:
         "from": since,
         "until": until,
         "deputy": people.login(leave.deputy_id),
+        "asked": people.login(look.own.user_id),
+        "escalations": _escalations(look, people),
     }
     return LeaveOut.model_validate(said)
