@@ -116,8 +116,8 @@ class _Kept:
 
 
 async def _worked_on(session: AsyncSession, lamps: Sequence[Lamp], halves: Sequence[Task]) -> _Kept:
-    """What stays with whom it was given to: they have done something with the deal or callback that is not enough to put out the lamp, or
-    somebody has commented on it, ticked something off, or given it on. A shared task has no work of its own.
+    """What stays with whom it was given to: they have done something with the deal, the callback or the task that is not enough to put
+    out the lamp, or somebody has commented on the escalation or made it joint. A shared task has no work of its own.
     """
     since = min((lamp.asked_at for lamp in lamps if lamp.asked_at is not None), default=None)
     if since is None:
@@ -126,24 +126,24 @@ async def _worked_on(session: AsyncSession, lamps: Sequence[Lamp], halves: Seque
     tasks = await load_by_id(session, Task, {lamp.task_id for lamp in lamps if lamp.task_id is not None})
     looked = {task.id for task in tasks.values() if not task.about.startswith(ABOUT_DIGEST)}
     looked |= {task.id for task in halves}
-    acts = [*await _acts(session, lamps, looked, since), *await _comments(session, looked, since)]
-    by_task: dict[str, datetime] = {}
-    for act in acts:
-        if act.entity == "task":
-            by_task[act.entity_id] = max(act.at, by_task.get(act.entity_id, act.at))
-    by_subject: dict[tuple[str, str], list[_Act]] = {}
-    for act in acts:
-        by_subject.setdefault((act.entity, act.entity_id), []).append(act)
+    acts: dict[tuple[str, str], list[_Act]] = {}
+    for act in (*await _acts(session, lamps, looked, since), *await _comments(session, looked, since)):
+        acts.setdefault((act.entity, act.entity_id), []).append(act)
 
     def is_kept(lamp: Lamp) -> bool:
-        asked_at = lamp.asked_at or since
-        is_deal = lamp.subject == Subject.DEAL
-        of_subject = by_subject.get((lamp.subject, str(lamp.deal_id if is_deal else lamp.callback_id)), [])
-        return by_task.get(str(lamp.task_id), since) > asked_at or any(
-            act.at > asked_at and (act.actor_id == lamp.addressee_id or act.lamp_id == lamp.id) for act in of_subject
+        is_deal, asked_at = lamp.subject == Subject.DEAL, lamp.asked_at or since
+        of_subject = acts.get((lamp.subject, str(lamp.deal_id if is_deal else lamp.callback_id)), ())
+        return any(
+            act.at > asked_at and (act.actor_id == lamp.addressee_id or act.lamp_id == lamp.id)
+            for act in (*of_subject, *acts.get(("task", str(lamp.task_id)), ()))
         )
 
-    return _Kept({lamp.id for lamp in lamps if is_kept(lamp)}, {task.id for task in halves if str(task.id) in by_task})
+    by_assignee = {
+        task.id
+        for task in halves
+        if any(act.actor_id == task.assignee_id for act in acts.get(("task", str(task.id)), ()))
+    }
+    return _Kept({lamp.id for lamp in lamps if is_kept(lamp)}, by_assignee)
 
 
 @dataclass(frozen=True, slots=True)

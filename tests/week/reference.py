@@ -12,6 +12,7 @@ from tests.week.reference_facts import (
     Callback,
     Hours,
     Planned,
+    ReferenceAct,
     ReferenceDeal,
     ReferenceLamp,
     ReferencePerson,
@@ -50,6 +51,7 @@ class ReferenceOffice:
             whom = each.rule.steps[each.step][1]
             addressee = self.asked(whom, owner_id, now)
             lamp = ReferenceLamp(each.subject, each.rule.id, each.step, each.entry, now, now, owner_id, addressee)
+            lamp.instead = self._stands_in(whom, owner_id, now)
             self.lamps.append(lamp)
             self.burning.setdefault((each.subject, each.rule.id), []).append(lamp)
             self.fired.add((each.rule.id, each.subject, each.entry, each.step, each.since if each.step else 0))
@@ -97,20 +99,49 @@ class ReferenceOffice:
     def left(self, user_id: int, now: int) -> None:
         """Somebody has left: what was asked of them is asked of somebody else."""
         self.people[user_id].is_active = False
-        self.ask_others(user_id, now)
+        self.follow_who_is_there(now, [])
 
-    def ask_others(self, user_id: int, now: int) -> None:
-        """What was asked of somebody who is not there any more is asked of somebody else."""
-        for (subject, rule_id), lamps in self.burning.items():
+    @property
+    def somebody_stands_in(self) -> bool:
+        return any(lamp.instead for lamps in self.burning.values() for lamp in lamps)
+
+    def follow_who_is_there(self, now: int, acts: Iterable[ReferenceAct]) -> None:
+        """What was asked of somebody who is not there is asked of somebody else; what somebody was asked instead comes back, unless they
+        have worked on it (``acts``).
+        """
+        known = list(acts)
+        for (subject, rule_id), lamps in list(self.burning.items()):
             changed = False
             for lamp in lamps:
-                if lamp.addressee_id == user_id:
-                    whom = self.rules[rule_id].steps[lamp.step][1]
-                    instead = self.asked(whom, lamp.owner_id, now)
-                    if instead != user_id:
-                        lamp.addressee_id, lamp.asked_at, changed = instead, now, True
+                away = lamp.addressee_id is None or not self._is_there(lamp.addressee_id, now)
+                whom = self.rules[rule_id].steps[lamp.step][1] if lamp.step < len(self.rules[rule_id].steps) else ""
+                if not (whom and (away or lamp.instead)):
+                    continue
+                asked = self.asked(whom, lamp.owner_id, now)
+                if asked in {None, lamp.addressee_id}:
+                    continue
+                if not away and any(
+                    act.subject == subject
+                    and act.at > lamp.asked_at
+                    and (act.who == lamp.addressee_id or act.lamp == (rule_id, lamp.step))
+                    for act in known
+                ):
+                    lamp.instead = False
+                    continue
+                lamp.addressee_id, lamp.asked_at, changed = asked, now, True
+                lamp.instead = self._stands_in(whom, lamp.owner_id, now)
             if changed:
                 self._rearm(subject, self.rules[rule_id], now)
+
+    def _is_there(self, user_id: int, now: int) -> bool:
+        return self.people[user_id].is_active and self._standing_in(user_id, now) == user_id
+
+    def _stands_in(self, whom: str, owner_id: int | None, now: int) -> bool:
+        """Whether somebody else would be asked if nobody were on leave."""
+        away, self.away = self.away, []
+        nobody_away = self.asked(whom, owner_id, now)
+        self.away = away
+        return nobody_away != self.asked(whom, owner_id, now)
 
     def decide(self, subject: Subject, rule_id: int, now: int, why: str, *, from_step: int = 0) -> None:
         """A manager's decision puts out the lamps of a deal's rule from this step on."""
@@ -378,6 +409,7 @@ class ReferenceOffice:
                 instead = self.asked(rule.steps[lamp.step][1], lamp.owner_id, now)
                 if instead != who:
                     lamp.addressee_id, lamp.asked_at = instead, now
+                    lamp.instead = self._stands_in(rule.steps[lamp.step][1], lamp.owner_id, now)
         self._hand_over(subject, rule, entry, now)
         self._arm(subject, rule, entry, now)
         return False
@@ -400,6 +432,7 @@ class ReferenceOffice:
                 self.put_out(lamp, now, "given")
             else:
                 lamp.owner_id, lamp.addressee_id, lamp.asked_at = owner_id, self.asked(whom, owner_id, now), now
+                lamp.instead = self._stands_in(whom, owner_id, now)
 
     def _rules_with(self, subject: Subject) -> Iterable[ReferenceRule]:
         """Rules that may have something running or burning for the subject."""

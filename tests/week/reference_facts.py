@@ -150,6 +150,17 @@ class ReferenceLamp:
     addressee_id: int | None
     out_at: int | None = None
     why: str = ""
+    instead: bool = False  # whom it asks stands in for somebody who is away
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceAct:
+    """What a person did with a deal or callback. ``lamp``: the rule and step of the lamp that they commented on or made joint."""
+
+    subject: Subject
+    who: int
+    at: int
+    lamp: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)

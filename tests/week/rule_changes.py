@@ -131,8 +131,9 @@ class Rules:
         new = NewLeave(who.id, play.at, moment(play.now + days * 1440), instead)
         assert await play.do(lambda s: create_leave(s, play.admin, new, now=play.at))
         play.office.away.append(Away(who.id, play.now, play.now + days * 1440, instead))
-        play.office.ask_others(who.id, play.now)
+        await play.follow_who_is_there()
         await self._recomputed()
+        play.plan(play.now + days * 1440, self._recomputed)  # the end; who is there is looked at after each act
 
     async def leaves_us(self, login: str) -> None:
         who = self._person(login)

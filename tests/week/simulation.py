@@ -11,7 +11,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
+from pbxcrm.audit.models import AuditEntry
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
+from pbxcrm.checkpoints.absence_actions import settle_absences_now
 from pbxcrm.checkpoints.escalation_actions import accept, comment, make_joint, reassign
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.checkpoints.pause_actions import end_pause, pause_deal
@@ -26,7 +28,7 @@ from pbxcrm.tasks.actions import create_task, edit_task
 from pbxcrm.tasks.finish_actions import finish_task
 from tests.calls import FactStory, batch, outbound
 from tests.week import reference, reference_facts
-from tests.week.reference_facts import Planned, Subject
+from tests.week.reference_facts import ReferenceAct, Planned, Subject
 from tests.week.world import (
     WeekClient,
     World,
@@ -78,8 +80,34 @@ class Simulation:
                 await heapq.heappop(self.later)[2]()
                 happened = True
             if happened:
+                await self.follow_who_is_there()
                 due = await self._next_due()
             self.office.pass_minute(self.now)
+
+    async def follow_who_is_there(self) -> None:
+        """What the worker does each minute, in the product and in the reference."""
+        acts = await self._acts() if self.office.somebody_stands_in else []
+        await settle_absences_now(self.database, self.at)
+        self.office.follow_who_is_there(self.now, acts)
+
+    async def _acts(self) -> list[ReferenceAct]:
+        """What people did with deals and callbacks, from the log."""
+        async with self.database.read() as session:
+            query = select(AuditEntry).where(
+                col(AuditEntry.actor_id).is_not(None), col(AuditEntry.entity).in_(["deal", "callback"])
+            )
+            entries = (await session.exec(query)).all()
+            lamps = {lamp.id: (lamp.checkpoint_id, lamp.step) for lamp in (await session.exec(select(Lamp))).all()}
+        said = {"escalation.commented", "escalation.joint"}
+        return [
+            ReferenceAct(
+                ("deal" if each.entity == "deal" else "callback", int(each.entity_id)),
+                each.actor_id or 0,
+                minute_of(each.at) or 0,
+                lamps.get(each.data["lamp"]) if each.action in said else None,
+            )
+            for each in entries
+        ]
 
     async def _next_due(self) -> datetime | None:
         async with self.database.read() as session:
