@@ -4,16 +4,20 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.checkpoints.burning_queries import rows_of_task
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.files.actions import On
 from pbxcrm.files.queries import list_files
 from pbxcrm.people.directory import load_directory
 from pbxcrm.tasks import checklist_rules
 from pbxcrm.tasks.queries import TaskRow, access_task_row, comments_of, edits_task
+from pbxcrm.tasks.rules import Workplace
 from web.due_dates import QUICK, deadline_text
 from web.forms import Form, filled
 from web.pages.common import choices, colleagues, show
 from web.parts import parts, viewer
+
+LAMPS_SHOWN = 200  # of a task of many lamps
 
 
 async def task_page(
@@ -51,6 +55,8 @@ async def form_page(
         edits = row is None or await edits_task(session, who, row.task.id or 0)
         deal_id = form.id("deal_id") if row is None else None
         deal = await access_deal(session, who, deal_id) if deal_id is not None else row.deal if row else None
+        is_of_many = row is not None and row.workplace is Workplace.BURNING
+        lamps = await rows_of_task(session, who, row.task.id or 0, limit=LAMPS_SHOWN + 1) if row and is_of_many else []
     return show(
         request,
         "tasks/task.html",
@@ -58,6 +64,9 @@ async def form_page(
         status=status,
         form=form,
         row=row,
+        lamps=lamps[:LAMPS_SHOWN],
+        more_lamps=len(lamps) > LAMPS_SHOWN,
+        lamp_people=everybody,
         thread=[(each, everybody.name(each.author_id)) for each in thread],
         given_by=everybody.name(row.task.given_by_id) if row is not None else "",
         done_error=done_error,

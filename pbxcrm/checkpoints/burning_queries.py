@@ -190,6 +190,13 @@ async def rows_by_id(session: AsyncSession, viewer: Viewer, ids: Sequence[int]) 
     return await _rows(session, sorted(found, key=lambda lamp: place[lamp.id or 0]))
 
 
+async def rows_of_task(session: AsyncSession, viewer: Viewer, task_id: int, *, limit: int) -> list[ListedLamp]:
+    """The burning lamps of the task of many lamps that the viewer may see, oldest first: as many as its title counts."""
+    query = select(Lamp).where(BURNS, Lamp.task_id == task_id, visible_lamps(viewer))
+    rows = await session.exec(query.order_by(col(Lamp.lit_at), col(Lamp.id)).limit(limit))
+    return await _rows(session, rows.all())
+
+
 async def paces(session: AsyncSession, viewer: Viewer, since: datetime) -> dict[int | None, Pace]:
     """The reactions of each owner, by id, to lamps of the first step that lit at ``since`` or later.
 

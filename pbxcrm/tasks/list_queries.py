@@ -11,7 +11,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.shared.text_match import part_of
 from pbxcrm.shared.trigrams import holds_words
 from pbxcrm.tasks.access import visible_tasks
-from pbxcrm.tasks.models import Task, TaskStatus, is_assignment, is_open
+from pbxcrm.tasks.models import Task, TaskKind, TaskStatus, is_assignment, is_open
 from pbxcrm.tasks.queries import TaskRow, answered_for, as_rows, counted_once
 
 
@@ -82,6 +82,14 @@ async def overdue_by_person(session: AsyncSession, viewer: Viewer, now: datetime
         .group_by(col(Task.assignee_id))
     )
     return dict(found.all())
+
+
+async def reached_count(session: AsyncSession, viewer: Viewer, now: datetime) -> int:
+    """How many of the viewer's overdue tasks, as ``overdue_count`` counts them, are controls: those stand among the escalations, too."""
+    once = counted_once(lambda whole: col(whole.assignee_id) == viewer.user_id)
+    mine = (col(Task.assignee_id) == viewer.user_id, col(Task.kind) == TaskKind.CONTROL.value)
+    query = select(func.count()).select_from(Task).where(*mine, is_open(), col(Task.due_at) <= now, once)
+    return (await session.exec(query)).one()
 
 
 def to_check(viewer: Viewer) -> list[ColumnElement[bool]]:

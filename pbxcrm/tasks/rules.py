@@ -25,7 +25,9 @@ SIGNALLED_EACH = 3  # how often a task is put off before the manager looks into 
 LAMP_ENDED_BY = N_(
     "This ends by work on the deal: talk to the client, set a next task, move the deal, or let the manager decide."
 )
-DIGEST_ENDED_BY = N_("This ends with the last of its lamps: work on each of these deals. “What burns” lists them.")
+DIGEST_ENDED_BY = N_(
+    "This ends with the last of its lamps: work on each of its clients. The page of the task lists them."
+)
 ENDED_BY = {
     TaskKind.CALLBACK.value: N_("A callback is closed by its result: open it in the callback queue."),
     TaskKind.LAMP.value: N_("A lamp goes out when the client is called: open the callback queue."),

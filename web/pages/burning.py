@@ -29,6 +29,7 @@ WHAT: dict[str, str] = {
     "week": N_("Will light within a week"),
     "hour": N_("Will light in this hour"),
     "lit": N_("Lit in the last 30 days"),
+    "task": N_("What this task is about"),
     "late": N_("Reached the next step in the last 30 days"),
 }
 
@@ -94,7 +95,7 @@ async def reactions(request: Request) -> Response:
 
 
 async def behind(request: Request) -> Response:
-    """``GET /burning/rows?what=now|today|week|hour|lit|late&who=&day=&hour=``: the rows of a figure."""
+    """``GET /burning/rows?what=now|today|week|hour|lit|late|task&who=&day=&hour=&task=``: the rows of a figure, or of a task."""
     what = request.query_params.get("what", "now")
     what = what if what in WHAT else "now"
     person = asked_number(request, "who")
@@ -127,6 +128,8 @@ async def _behind(session: AsyncSession, request: Request, what: str, person: in
             if what == "lit" or not each.in_time
         ]
         return await burning_queries.rows_by_id(session, who, sorted(ids, reverse=True)[:limit])
+    if what == "task":
+        return await burning_queries.rows_of_task(session, who, asked_number(request, "task") or 0, limit=limit)
     if what == "now":
         return await burning_queries.rows_burning(session, who, limit=limit, owner=owner)
     since, until = at, _midnight(1) if what == "today" else _midnight(DAYS)

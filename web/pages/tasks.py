@@ -7,14 +7,21 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pbxcrm.access import sees_others
+from pbxcrm.access import Permission, can, sees_others
 from pbxcrm.contacts.queries import access_contact
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.people.queries import access_user
 from pbxcrm.screenpop.deal_access import about_call
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks import actions, checklist_rules, finish_actions
-from pbxcrm.tasks.list_queries import TaskChoice, list_closed, overdue_by_person, to_check, to_check_count
+from pbxcrm.tasks.list_queries import (
+    TaskChoice,
+    list_closed,
+    overdue_by_person,
+    reached_count,
+    to_check,
+    to_check_count,
+)
 from pbxcrm.tasks.models import Repeat, TaskKind
 from pbxcrm.tasks.queries import TaskRow, access_task, access_task_row, editable_among, list_tasks
 from web.answers import redirect, toast, with_toast
@@ -71,6 +78,9 @@ async def tasks(request: Request) -> Response:
         people = await colleagues(session, viewing) if may_see_team else []
         late = await overdue_by_person(session, viewing, now(request)) if may_see_team else {}
         waiting = await to_check_count(session, viewing)
+        is_own_day = not (whose or done or judging or chosen.kind or chosen.text)
+        decides = is_own_day and can(viewing, Permission.ESCALATIONS_READ)
+        reached = await reached_count(session, viewing, now(request)) if decides else 0
     people = [each for each in people if each.id != viewing.user_id]
     people.sort(key=lambda person: -late.get(person.id, 0))
     size = LISTED if done else LISTED_OPEN
@@ -86,6 +96,7 @@ async def tasks(request: Request) -> Response:
         done=done,
         judging=judging,
         to_check=waiting,
+        reached=reached,
         people=people,
         chips_for_people=len(people) <= MOST_CHIPS,
         may_see_team=may_see_team,
