@@ -18,7 +18,7 @@ def goes_to_manager(whom: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Addressee:
     """Who is asked, and why it is not whom the step names. ``user_id``: None if there is nobody at all.
 
     ``instead_of_id``: who would have been asked if they were not away; what was asked instead comes back to them.
@@ -31,7 +31,7 @@ class Asked:
 
 def addressee_of(
     context: EngineContext, whom: str, owner_id: int | None, at: datetime, subject: Subject = Subject.DEAL
-) -> Asked:
+) -> Addressee:
     """Who is asked for the work of ``owner_id``.
 
     Somebody absent is replaced by their deputy, else by the manager; somebody who has left or may not work on the ``subject`` of this
@@ -69,7 +69,7 @@ def may_work(people: Directory, user: User, owner_id: int | None, subject: Subje
 
 def _who_is_there(
     context: EngineContext, wanted: User | None, owner_id: int | None, at: datetime, subject: Subject
-) -> Asked:
+) -> Addressee:
     people = context.people
     if wanted is None or wanted.id is None:
         found = _manager(context, None, at, subject)
@@ -79,36 +79,36 @@ def _who_is_there(
         return _said(found, reason("lamp.to_left", who=wanted.name, manager=people.name(found.user_id)))
     acting = context.calendars.acting(wanted.id, at)
     if acting == wanted.id:
-        return Asked(acting)
+        return Addressee(acting)
     deputy = people.active(acting)
     if deputy is not None and _may_stand_in(people, deputy, wanted, owner_id, subject):
-        return Asked(acting, (reason("lamp.to_deputy", who=wanted.name, deputy=deputy.name),), wanted.id)
+        return Addressee(acting, (reason("lamp.to_deputy", who=wanted.name, deputy=deputy.name),), wanted.id)
     found = _manager(context, wanted.id, at, subject)
     return _said(found, _away(people, wanted, deputy, found.user_id), instead_of_id=wanted.id)
 
 
-def _manager(context: EngineContext, of_id: int | None, at: datetime, subject: Subject) -> Asked:
+def _manager(context: EngineContext, of_id: int | None, at: datetime, subject: Subject) -> Addressee:
     """The first manager who is present or has a deputy who can decide; if all are absent, the first manager."""
     people = context.people
     candidates = [user for user in people.managers_of(of_id) if user.id is not None]
     if not candidates:
-        return Asked(None)
+        return Addressee(None)
     first = candidates[0]
     first_deputy: User | None = None
     for manager in candidates:
         acting = context.calendars.acting(manager.id or 0, at)
         if acting == manager.id:
             if manager is first:
-                return Asked(acting)
-            return Asked(acting, (_away(people, first, first_deputy, acting),), first.id)
+                return Addressee(acting)
+            return Addressee(acting, (_away(people, first, first_deputy, acting),), first.id)
         deputy = people.active(acting)
         if deputy is None or deputy.id == of_id:
             continue
         if _may_decide(people, deputy, of_id, subject):
-            return Asked(acting, (reason("lamp.to_deputy", who=manager.name, deputy=deputy.name),), first.id)
+            return Addressee(acting, (reason("lamp.to_deputy", who=manager.name, deputy=deputy.name),), first.id)
         if manager is first:
             first_deputy = deputy
-    return Asked(first.id, (reason("lamp.to_all_away", manager=first.name),))
+    return Addressee(first.id, (reason("lamp.to_all_away", manager=first.name),))
 
 
 def _may_stand_in(people: Directory, deputy: User, wanted: User, owner_id: int | None, subject: Subject) -> bool:
@@ -130,5 +130,7 @@ def _away(people: Directory, who: User, deputy: User | None, found_id: int | Non
     return reason("lamp.to_away", who=who.name, manager=people.name(found_id))
 
 
-def _said(found: Asked, why: Reason, *, instead_of_id: int | None = None) -> Asked:
-    return Asked(found.user_id, (why, *found.why), instead_of_id if instead_of_id is not None else found.instead_of_id)
+def _said(found: Addressee, why: Reason, *, instead_of_id: int | None = None) -> Addressee:
+    return Addressee(
+        found.user_id, (why, *found.why), instead_of_id if instead_of_id is not None else found.instead_of_id
+    )

@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.checkpoints.access import is_burning
-from pbxcrm.checkpoints.addressee_rules import Asked, addressee_of
+from pbxcrm.checkpoints.addressee_rules import Addressee, addressee_of
 from pbxcrm.checkpoints.context import EngineContext
 from pbxcrm.checkpoints.joint_actions import title_with
 from pbxcrm.checkpoints.lighting import recount_shared, say_lamp_changed
@@ -26,7 +26,7 @@ from pbxcrm.tasks.rules import ABOUT_DIGEST
 _WHO_IS_ASKED = "lamp.to_"
 
 
-def whom_to_ask(context: EngineContext, lamp: Lamp, at: datetime) -> Asked | None:
+def whom_to_ask(context: EngineContext, lamp: Lamp, at: datetime) -> Addressee | None:
     """Who is to be asked about a burning lamp at that time. None: its step is gone."""
     watched = context.watching.by_id.get(lamp.checkpoint_id)
     if watched is None or lamp.step >= len(watched.steps):
@@ -73,7 +73,7 @@ async def ask_instead(
     return changed
 
 
-def _why(context: EngineContext, instead_of_id: int | None, asked: Asked) -> Reason:
+def _why(context: EngineContext, instead_of_id: int | None, asked: Addressee) -> Reason:
     if asked.user_id is not None and asked.user_id == instead_of_id:
         return reason("lamp.to_back", who=context.people.name(asked.user_id))
     if asked.why:
@@ -81,7 +81,7 @@ def _why(context: EngineContext, instead_of_id: int | None, asked: Asked) -> Rea
     return reason("lamp.to_now", who=context.people.name(asked.user_id))
 
 
-def _said_on(stored: dict[str, Any], asked: Asked, why: Reason) -> dict[str, Any]:
+def _said_on(stored: dict[str, Any], asked: Addressee, why: Reason) -> dict[str, Any]:
     """The stored reason of a lamp or task with why this person is asked."""
     known = Reason.load(stored)
     if known is None:
@@ -145,7 +145,7 @@ async def halves_of(session: AsyncSession, lamps: Sequence[Lamp]) -> list[tuple[
     return [(task, by_about[task.about]) for task in rows.all()]
 
 
-def whom_to_ask_for_half(context: EngineContext, lamp: Lamp, at: datetime) -> Asked:
+def whom_to_ask_for_half(context: EngineContext, lamp: Lamp, at: datetime) -> Addressee:
     """Who does the work with the manager at that time: the other half of a joint task is for them."""
     return addressee_of(context, RESPONSIBLE, lamp.owner_id, at, Subject(lamp.subject))
 

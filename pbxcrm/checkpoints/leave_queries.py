@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.permissions import Role
 from pbxcrm.calendars.models import Leave
-from pbxcrm.checkpoints.addressee_rules import Asked, addressee_of
+from pbxcrm.checkpoints.addressee_rules import Addressee, addressee_of
 from pbxcrm.checkpoints.context import EngineContext, load_engine
 from pbxcrm.people.models import Team
 from pbxcrm.people.whom import MANAGER, RESPONSIBLE
@@ -20,8 +20,8 @@ class LeaveLook:
     escalations are theirs.
     """
 
-    own: Asked
-    escalations: Sequence[tuple[Team | None, Asked]]
+    own: Addressee
+    escalations: Sequence[tuple[Team | None, Addressee]]
 
 
 async def who_is_asked(

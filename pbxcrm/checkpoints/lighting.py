@@ -14,7 +14,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.access import is_burning
-from pbxcrm.checkpoints.addressee_rules import Asked, addressee_of, goes_to_manager
+from pbxcrm.checkpoints.addressee_rules import Addressee, addressee_of, goes_to_manager
 from pbxcrm.checkpoints.audience import audience_of_lamp
 from pbxcrm.checkpoints.context import EngineContext, Watched
 from pbxcrm.checkpoints.counting import with_arithmetic
@@ -135,7 +135,7 @@ async def _with_shared_task(session: AsyncSession, user_ids: Collection[int]) ->
     return {abouts[about] for about in rows.all()}
 
 
-def _burn(session: AsyncSession, context: EngineContext, each: DueLamp, asked: Asked, now: datetime) -> None:
+def _burn(session: AsyncSession, context: EngineContext, each: DueLamp, asked: Addressee, now: datetime) -> None:
     lamp, subject = each.lamp, each.subject
     why = subject.why(lamp, asked.why)
     lamp.worked = _worked(subject, lamp, min(lamp.due_at, now))

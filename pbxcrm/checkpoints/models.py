@@ -157,7 +157,7 @@ class Lamp(SQLModel, table=True):
     addressee_id: int | None = maybe_link(
         "users.id", index=False
     )  # who was asked; None: not lit yet, or nobody could be asked
-    instead_of_id: int | None = maybe_link("users.id", index=False)  # who is away and gets it back, see ``Asked``
+    instead_of_id: int | None = maybe_link("users.id", index=False)  # who is away and gets it back, see ``Addressee``
     half_instead_of_id: int | None = maybe_link(
         "users.id", index=False
     )  # the same for the half of its joint task that is for whoever does the work

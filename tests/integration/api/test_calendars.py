@@ -133,5 +133,9 @@ async def test_what_other_hours_and_leaves_would_do_is_asked_first(programs: Pro
         assert (await client.patch("/api/v1/calendars/1", json={**same, "begin_now": True})).status_code == 200
         leave = {"login": "ivan", "from": "2031-01-02", "until": "2031-01-05"}
         looked = await client.post("/api/v1/leaves/preview", json=leave)
-        assert looked.json() == {"deals": 0, "callbacks": 0, "would_light_now": 0}
+        assert looked.json() == {
+            "deals": 0, "callbacks": 0, "would_light_now": 0, "asked": "maria", "escalations": [],
+        }  # fmt: skip
+        looked = await client.post("/api/v1/leaves/preview", json={**leave, "login": "maria"})
+        assert looked.json()["escalations"] == [{"team": "Sales", "asked": "admin"}]
         assert (await client.get("/api/v1/leaves")).json()["items"] == []

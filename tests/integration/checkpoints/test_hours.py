@@ -11,7 +11,7 @@ from pbxcrm.calendars.leave_actions import NewLeave, create_leave
 from pbxcrm.calendars.models import Calendar
 from pbxcrm.checkpoints.hours_queries import look_at_hours, look_at_team, watched_of
 from pbxcrm.checkpoints.models import Lamp, LampState
-from pbxcrm.checkpoints.pause_actions import end_pause, look_at_end, pause_deal
+from pbxcrm.checkpoints.pause_actions import approve_pause, end_pause, look_at_end, pause_deal, running_pause
 from pbxcrm.checkpoints.preview_jobs import Look
 from pbxcrm.people.actions import edit_user
 from pbxcrm.people.models import Team, User
@@ -199,3 +199,33 @@ async def test_a_shorter_pause_of_a_step_says_which_escalations_it_lights(desk: 
     assert (await looked(second.minutes)).would_light == 0
     assert (await looked(1)).would_light == 1
     assert [lamp.step for lamp in await desk.rows(Lamp)] == [0, 1]
+
+
+async def test_asking_for_a_longer_pause_leaves_the_running_one_until_it_is_approved(desk: DealDesk) -> None:
+    deal_id = await desk.deal()
+    ivan, maria, due = (
+        await desk.viewer("ivan"),
+        await desk.viewer("maria"),
+        (await desk.one_lamp(LampState.ARMED)).due_at,
+    )
+    minute = timedelta(minutes=1)
+    async with desk.database.write() as session:
+        await pause_deal(session, ivan, deal_id, NOON + 10 * minute, "They are at lunch", now=NOON)
+    assert (await desk.one_lamp(LampState.ARMED)).due_at == due + 10 * minute
+    for days, asked in ((20, NOON + 2 * minute), (30, NOON + 3 * minute)):  # the second instead of the first
+        async with desk.database.write() as session:
+            longer = await pause_deal(session, ivan, deal_id, NOON + timedelta(days=days), "On holiday", now=asked)
+            assert longer.waits_for_approval
+        assert (await desk.one_lamp(LampState.ARMED)).due_at == due + 10 * minute
+        assert len(await desk.tasks("control")) == 1
+    async with desk.database.read() as session:
+        running = await running_pause(session, deal_id, NOON + 4 * minute)
+        assert running is not None
+        assert running.until_at == NOON + 10 * minute
+    async with desk.database.write() as session:
+        await approve_pause(session, maria, deal_id, now=NOON + 5 * minute)
+    assert (await desk.one_lamp(LampState.ARMED)).due_at > NOON + timedelta(days=30)
+    assert await desk.tasks("control") == []
+    async with desk.database.write() as session:
+        await end_pause(session, ivan, deal_id, now=NOON + 30 * minute)
+    assert (await desk.one_lamp(LampState.ARMED)).due_at == due + 30 * minute
