@@ -28,7 +28,7 @@ from pbxcrm.tasks.actions import create_task, edit_task
 from pbxcrm.tasks.finish_actions import finish_task
 from tests.calls import FactStory, batch, outbound
 from tests.week import reference, reference_facts
-from tests.week.reference_facts import ReferenceAct, Planned, Subject
+from tests.week.reference_facts import Planned, ReferenceAct, Subject
 from tests.week.world import (
     WeekClient,
     World,
