@@ -108,20 +108,20 @@ def _half_differs(context: EngineContext, task: Task, lamp: Lamp, away: Collecti
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _StaysThere:
     """Ids of the lamps and of the tasks that somebody has worked on since they were asked."""
 
     lamps: set[int | None]
     tasks: set[int | None]
 
 
-async def _worked_on(session: AsyncSession, lamps: Sequence[Lamp], halves: Sequence[Task]) -> _Kept:
+async def _worked_on(session: AsyncSession, lamps: Sequence[Lamp], halves: Sequence[Task]) -> _StaysThere:
     """What stays with whom it was given to: they have done something with the deal, the callback or the task that is not enough to put
     out the lamp, or somebody has commented on the escalation or made it joint. A shared task has no work of its own.
     """
     since = min((lamp.asked_at for lamp in lamps if lamp.asked_at is not None), default=None)
     if since is None:
-        return _Kept(set(), set())
+        return _StaysThere(set(), set())
     await write_down(session)
     tasks = await load_by_id(session, Task, {lamp.task_id for lamp in lamps if lamp.task_id is not None})
     looked = {task.id for task in tasks.values() if not task.about.startswith(ABOUT_DIGEST)}
@@ -143,7 +143,7 @@ async def _worked_on(session: AsyncSession, lamps: Sequence[Lamp], halves: Seque
         for task in halves
         if any(act.actor_id == task.assignee_id for act in acts.get(("task", str(task.id)), ()))
     }
-    return _Kept({lamp.id for lamp in lamps if is_kept(lamp)}, by_assignee)
+    return _StaysThere({lamp.id for lamp in lamps if is_kept(lamp)}, by_assignee)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import pytest
 from sqlmodel import col, select
 
 from pbxcrm.audit.models import AuditEntry
+from pbxcrm.calendars.leave_actions import NewLeave, create_leave
 from pbxcrm.callbacks.access import visible_episodes
 from pbxcrm.callbacks.actions import change_options
 from pbxcrm.callbacks.models import AttemptResult, Episode
@@ -329,8 +330,11 @@ async def test_one_miss_is_one_row_and_counts_once(desk: CallbackDesk) -> None:
 
 
 async def test_another_team_sees_a_manager_s_missed_call_only_while_it_is_asked_about_it(desk: CallbackDesk) -> None:
-    """Nobody is their own manager: where the only manager of a team does not call back, another one is asked."""
-    oksana = await desk.viewer("oksana")
+    """Nobody is their own manager: where the only manager of a team does not call back, an administrator is asked, or their deputy."""
+    oksana, admin = await desk.viewer("oksana"), await desk.viewer("admin")
+    away = NewLeave(admin.user_id, MISSED_AT, MISSED_AT + timedelta(days=1), oksana.user_id)
+    async with desk.database.write() as session:
+        await create_leave(session, admin, away, now=MISSED_AT)
 
     async def seen() -> int:
         async with desk.database.read() as session:
