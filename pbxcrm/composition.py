@@ -48,7 +48,7 @@ from pbxcrm.contacts.number_owners import register_work_on_numbers
 from pbxcrm.contacts.queries import names_of_companies, names_of_contacts
 from pbxcrm.contacts.timers import HANDLERS as CONTACT_TIMERS
 from pbxcrm.deals import reasons as deals
-from pbxcrm.deals.access import CLIENT_OF_DEAL, DEAL_OF_NUMBER
+from pbxcrm.deals.access import CLIENT_OF_DEAL, DEAL_OF_NUMBER, PERSON_OF_DEAL
 from pbxcrm.deals.actions import adopt_deals, release_deals, say_deals_relinked
 from pbxcrm.deals.after_closing import follow_closing
 from pbxcrm.deals.bulk_jobs import UNDO as BULK_UNDO
@@ -75,6 +75,7 @@ from pbxcrm.deals.passed_decisions import settle_lost, tell_owner_of_client
 from pbxcrm.deals.pipeline_actions import HANDLERS as FUNNEL_TIMERS
 from pbxcrm.deals.queries import titles_of_deals
 from pbxcrm.deals.timers import HANDLERS as DEAL_TIMERS
+from pbxcrm.deals.watcher_actions import tell_of_move
 from pbxcrm.distribution import actions as distribution
 from pbxcrm.distribution import bulk_actions
 from pbxcrm.distribution import reasons as distribution_reasons
@@ -87,6 +88,7 @@ from pbxcrm.files import queries as files
 from pbxcrm.forms import reasons as forms
 from pbxcrm.forms.queries import load_form_names
 from pbxcrm.forms.timeline_queries import read_requests
+from pbxcrm.notes import reasons as notes
 from pbxcrm.notes.actions import copy_notes
 from pbxcrm.people import reasons as people
 from pbxcrm.people.hooks import access_ended, person_changed
@@ -131,7 +133,7 @@ from pbxcrm.timeline.sources import (
 
 def compose() -> None:
     """Fill all registries. It is safe to call it again."""
-    ways_to_see_contacts.register(CLIENT_OF_DEAL, CLIENT_OF_TASK, CLIENT_OF_CALL)
+    ways_to_see_contacts.register(CLIENT_OF_DEAL, PERSON_OF_DEAL, CLIENT_OF_TASK, CLIENT_OF_CALL)
     calendar_changed.register(recompute_all)
     absences_changed.register(handlers.absences_changed)
     person_changed.register(handlers.person_changed)
@@ -160,6 +162,7 @@ def compose() -> None:
         reactions.REASONS,
         distribution_reasons.REASONS,
         forms.REASONS,
+        notes.REASONS,
     )
     register_sources(
         {
@@ -181,6 +184,7 @@ def compose() -> None:
         settle_lost,
         next_attempts.deal_entered,
         distribution.deal_entered,
+        tell_of_move,
     )
     deal_followed.register(copy_notes)
     with_anothers_client.register(tell_owner_of_client)

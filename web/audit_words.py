@@ -21,6 +21,13 @@ ACTIONS: dict[str, str] = {
     "deal.assigned": N_("Deal given to somebody"),
     "deal.edited": N_("Deal changed"),
     "deal.tagged": N_("Tags of a deal changed"),
+    "deal.person_added": N_("Person put on a deal"),
+    "deal.person_role": N_("Role of a person on a deal changed"),
+    "deal.person_removed": N_("Person taken off a deal"),
+    "deal.watched": N_("Somebody watches a deal"),
+    "deal.unwatched": N_("Somebody no longer watches a deal"),
+    "note.pinned": N_("Note pinned"),
+    "note.unpinned": N_("Note no longer pinned"),
     "view.saved": N_("View of the board saved"),
     "view.deleted": N_("View of the board deleted"),
     "view.restored": N_("View of the board restored"),
@@ -208,6 +215,9 @@ FACTS: dict[str, str] = {
     "planned": N_("Planned for"),
     "deal_id": N_("Deal"),
     "contact_id": N_("Client"),
+    "person": N_("Person"),
+    "person_role": N_("Role on the deal"),
+    "who": N_("Who"),
     "call_id": N_("The call"),
     "task_id": N_("Task"),
     "owner_order": N_("Whose callback it is, in this order"),
@@ -306,7 +316,20 @@ def details(entry: AuditEntry, people: Directory, stages: Mapping[int | None, St
 
 #: What no person reads: the translated title has its own line, the key that keeps one task open, ids of rows without a page, versions.
 _FOR_THE_PRODUCT = frozenset(
-    {"form_id", "request_id", "title_code", "about", "lamp", "leave", "merge", "file_id", "adopted", "version", "undo"}
+    {
+        "form_id",
+        "request_id",
+        "title_code",
+        "about",
+        "lamp",
+        "leave",
+        "merge",
+        "file_id",
+        "note_id",
+        "adopted",
+        "version",
+        "undo",
+    }
 )
 _TIMES = {*MOMENTS, "due_at", "planned", "until"}
 

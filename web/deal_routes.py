@@ -4,7 +4,7 @@ from starlette.routing import Route
 
 from pbxcrm.access import Permission
 from web.board_routes import board_routes
-from web.pages import deal_merges, deal_tags, deals, files, pauses, unsorted
+from web.pages import deal_facts, deal_merges, deal_people, deal_tags, deals, files, notes, owed_plans, pauses, unsorted
 from web.routing import POST, page
 
 
@@ -65,7 +65,39 @@ def deal_routes() -> list[Route]:
             methods=POST,
             name="restore_file",
         ),
+        page("/owed-plans", owed_plans.owed, needs=write, name="owed_plans"),
+        page("/deals/{deal_id:int}/plan", owed_plans.plan, needs=write, methods=POST, name="plan_owed"),
+        *_people(),
+        *_facts(),
         page("/deals/{deal_id:int}/note", deals.note, needs=Permission.NOTES_WRITE, methods=POST, name="deal_note"),
+    ]
+
+
+def _people() -> list[Route]:
+    """Who has to do with a deal: people besides the client, watchers, whom a note names."""
+    read, write, one = Permission.DEALS_READ, Permission.DEALS_EDIT, "/deals/{deal_id:int}/people/{person_id:int}"
+    return [
+        page("/deals/{deal_id:int}/people", deal_people.people, needs=read, name="people_of_deal"),
+        page("/deals/{deal_id:int}/people", deal_people.add, needs=write, methods=POST, name="add_person_of_deal"),
+        page(f"{one}/role", deal_people.role, needs=write, methods=POST, name="role_on_deal"),
+        page(f"{one}/remove", deal_people.remove, needs=write, methods=POST, name="remove_person_of_deal"),
+        page(f"{one}/restore", deal_people.restore, needs=write, methods=POST, name="restore_person_of_deal"),
+        page("/deals/{deal_id:int}/watch", deal_people.start_watching, needs=read, methods=POST, name="watch_deal"),
+        page("/deals/{deal_id:int}/unwatch", deal_people.stop_watching, needs=read, methods=POST, name="unwatch_deal"),
+        page("/watching", deal_people.watching, needs=read),
+        page("/news", deal_people.news, needs=read),
+        page("/notes/{note_id:int}/pin", notes.pin, needs=write, methods=POST, name="pin_note"),
+        page("/notes/{note_id:int}/unpin", notes.unpin, needs=write, methods=POST, name="unpin_note"),
+    ]
+
+
+def _facts() -> list[Route]:
+    """One fact of a deal in its place."""
+    one = "/deals/{deal_id:int}/facts/{fact:str}"
+    return [
+        page(one, deal_facts.fact, needs=Permission.DEALS_READ, name="deal_fact"),
+        page(one, deal_facts.save, needs=Permission.DEALS_EDIT, methods=POST, name="save_deal_fact"),
+        page(f"{one}/undo", deal_facts.undo, needs=Permission.DEALS_EDIT, methods=POST, name="undo_deal_fact"),
     ]
 
 

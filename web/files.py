@@ -40,7 +40,7 @@ async def take_in(request: Request, on: On, *, only_one: bool = False) -> list[A
     at = parts(request)
     async with at.db.read() as session:  # before any byte is stored
         await actions.check_may_attach(session, viewer(request), on)
-    store, most = Store(at.settings.data_dir), at.settings.files_max_mb * MB
+    store, most = Store.of(at.settings), at.settings.files_max_mb * MB
     try:
         sent = await _sent(request)
         if not sent:

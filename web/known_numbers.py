@@ -11,9 +11,9 @@ from pbxcrm.shared.numbers import read_numbers
 from web.forms import Form
 from web.parts import parts, viewer
 
-#: What a number that is typed is for: a new client or deal, one more number of a client, the lists of numbers,
+#: What a number that is typed is for: a new client or deal, one more person of a deal, one more number of a client, the lists of numbers,
 #: a colleague's mobile, whom a call is passed to.
-MEANT = frozenset({"client", "deal", "link", "list", "person", "call"})
+MEANT = frozenset({"client", "deal", "with", "link", "list", "person", "call"})
 
 
 async def known_of(request: Request, typed: Iterable[str], *, without: int | None = None) -> list[KnownNumber]:

@@ -1,8 +1,9 @@
 """What the business stores as codes, in plain words: outcomes of calls, parts of legs, kinds of tasks, changes."""
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from pbxcrm.audit.models import AuditEntry
@@ -16,13 +17,16 @@ from pbxcrm.deals.models import Deal, Pipeline, Stage
 from pbxcrm.deals.rules import owes_next_task as owes_next_task  # noqa: PLC0414 - for templates
 from pbxcrm.flags.models import Flag
 from pbxcrm.forms.rules import LABELS
+from pbxcrm.notes.mention_rules import MentionPiece, pieces
+from pbxcrm.people.directory import Directory
+from pbxcrm.people.models import User
 from pbxcrm.shared import reasons
 from pbxcrm.shared.text_match import has_letters as has_letters  # noqa: PLC0414 - for templates
 from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import Progress, progress_of
 from pbxcrm.tasks.work_rules import EndingWork, in_words
 from web import reason_params
-from web.formats import day_time, working_span
+from web.formats import day_time, money, working_span
 from web.i18n import N_, ngettext, pgettext
 from web.i18n import gettext as _
 
@@ -336,6 +340,17 @@ def deal_changes(entry: AuditEntry) -> list[tuple[str, str, str]]:
     return [*told, (_("Client"), "", "")] if "contact_id" in changed else told
 
 
+def deal_fact(key: str, stored: Any, currency: str, people: Directory) -> str:
+    """A stored value of a fact of a deal, of the audit log, as text; a dash where there is none."""
+    if stored is None or stored == "":
+        return "—"
+    if key not in BY_KEY:
+        return people.name(int(stored)) or "—"
+    if BY_KEY[key].kind is FieldKind.AMOUNT:
+        return money(Decimal(stored), currency)
+    return _value(BY_KEY[key], str(stored))
+
+
 def _value(field: DealField, stored: str | None) -> str:
     """A value of the audit log: moments in the reader's time zone."""
     if stored and field.kind is FieldKind.MOMENT:
@@ -395,3 +410,8 @@ def counted_rows(what: str, count: int) -> str:
         "episodes": ngettext("%(num)d callback", "%(num)d callbacks", count),
     }
     return counted.get(what, ngettext("%(num)d other entry", "%(num)d other entries", count)) % {"num": count}
+
+
+def mention_pieces(text: str, people: Iterable[User]) -> list[MentionPiece]:
+    """A text in parts, of which some name a person (``notes.mention_rules``)."""
+    return pieces(text, people)

@@ -18,6 +18,7 @@ from pbxcrm.checkpoints.sweep import say_stopped, sweep_lamps
 from pbxcrm.files.queries import needed_hashes
 from pbxcrm.files.store import Store
 from pbxcrm.forms.mail_actions import MailPoll
+from pbxcrm.forms.queries import held_hashes
 from pbxcrm.notices.digest_actions import Post
 from pbxcrm.people.actions import prune_logins
 from pbxcrm.shared import background_jobs, events, timers
@@ -113,7 +114,7 @@ class WorkLoop:
         now = datetime.now(UTC)
         if self.files is not None:
             async with self.db.read() as session:
-                needed = await needed_hashes(session)
+                needed = {*await needed_hashes(session), *await held_hashes(session, now)}
             await asyncio.to_thread(self.files.sweep, needed)
         async with self.db.write() as session:
             await events.prune(session, now)

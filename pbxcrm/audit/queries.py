@@ -55,6 +55,14 @@ async def list_entries(
     return (await session.exec(query)).all()
 
 
+async def list_assignments(session: AsyncSession, entity: str, entity_id: int, *, limit: int = 50) -> list[AuditEntry]:
+    """The entries that gave a row to somebody, newest first. The caller must have checked access to the row."""
+    query = select(AuditEntry).where(
+        AuditEntry.entity == entity, AuditEntry.entity_id == str(entity_id), AuditEntry.action == f"{entity}.assigned"
+    )
+    return list((await session.exec(query.order_by(col(AuditEntry.id).desc()).limit(limit))).all())
+
+
 async def list_edits(
     session: AsyncSession, entity: str, entity_id: int, field: str, *, limit: int = 50
 ) -> list[AuditEntry]:

@@ -4,9 +4,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, bindparam, func, or_
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from pbxcrm.access import Viewer
 from pbxcrm.calendars.working_time import WorkingTime
@@ -19,6 +21,7 @@ from pbxcrm.checkpoints.context import EngineContext, load_engine
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.search import named
+from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.filters import of_login
 from pbxcrm.people.models import User
@@ -28,7 +31,7 @@ from pbxcrm.shared.errors import not_there
 from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.runtime_options import Options, load_options
 from pbxcrm.shared.text_match import digits_of
-from pbxcrm.tasks.models import Task, TaskStatus
+from pbxcrm.tasks.models import Task, TaskStatus, is_next_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +156,9 @@ NOT_REACHED = (Outcome.NO_ANSWER.value, Outcome.BUSY.value, Outcome.FAILED.value
 
 
 async def has_next_task(session: AsyncSession, deal: Deal) -> bool:
-    """Whether the deal has an open task."""
-    query = select(Task.id).where(Task.deal_id == deal.id, Task.status == TaskStatus.OPEN.value).limit(1)
+    """Whether the deal has an open task with its client. One for a colleague whom a note names is none."""
+    planned = Task.deal_id == deal.id, Task.status == TaskStatus.OPEN.value, is_next_step()
+    query = select(Task.id).where(*planned).limit(1)
     return (await session.exec(query)).first() is not None
 
 
@@ -169,33 +173,64 @@ async def failed_without_task(session: AsyncSession, deal: Deal) -> bool:
 
 async def failed_last(session: AsyncSession, deal: Deal) -> bool:
     """Whether the last contact of a deal was our attempt that did not reach the client."""
+    return (await session.exec(_with_last_contact().where(Deal.id == deal.id, _FAILED))).first() is not None
+
+
+async def owed_plans(session: AsyncSession, viewer: Viewer, *, limit: int = 5) -> list[Deal]:
+    """C3 in every tab: the viewer's own open deals that wait for a next task after a failed attempt, the oldest first."""
+    planned = exists().where(
+        col(Task.deal_id) == col(Deal.id),
+        col(Task.status) == TaskStatus.OPEN.value,
+        is_next_step(),
+    )
+    mine = col(Deal.responsible_id) == viewer.user_id, col(Deal.closed_at).is_(None), visible_deals(viewer)
+    query = _with_last_contact().where(*mine, ~planned, _FAILED).order_by(col(Deal.id)).limit(limit)
+    return list((await session.exec(query)).all())
+
+
+_LastCall, _LastAttempt = aliased(Call, name="last_call"), aliased(Attempt, name="last_attempt")
+#: Of the last call and the last recorded attempt the later one counts; at the same moment the call.
+_SAID_LATER = col(_LastAttempt.id).is_not(None) & (
+    col(_LastCall.id).is_(None) | (col(_LastAttempt.at) > col(_LastCall.started_at))
+)
+_FAILED = or_(
+    and_(_SAID_LATER, col(_LastAttempt.result) == AttemptResult.DIDNT_REACH.value),
+    and_(
+        ~_SAID_LATER,
+        col(_LastCall.direction) == Direction.OUTBOUND.value,
+        col(_LastCall.outcome).in_(NOT_REACHED),
+    ),
+)
+
+
+def _with_last_contact() -> SelectOfScalar[Deal]:
+    """Deals with ``_LastCall`` and ``_LastAttempt`` beside each, for ``_FAILED``."""
     call = (
-        await session.exec(
-            select(Call)
-            .where(
-                Call.deal_id == deal.id,
-                col(Call.merged_into_id).is_(None),
-                col(Call.outcome).in_((*NOT_REACHED, Outcome.ANSWERED.value)),
-            )
-            .order_by(col(Call.started_at).desc(), col(Call.id).desc())
-            .limit(1)
+        select(Call.id)
+        .where(
+            col(Call.deal_id) == col(Deal.id),
+            col(Call.merged_into_id).is_(None),
+            col(Call.outcome).in_((*NOT_REACHED, Outcome.ANSWERED.value)),
         )
-    ).first()
-    said = await _last_attempt(session, deal)
-    if said is not None and (call is None or said.at > call.started_at):
-        return said.result == AttemptResult.DIDNT_REACH
-    return call is not None and call.direction == Direction.OUTBOUND and call.outcome in NOT_REACHED
-
-
-async def _last_attempt(session: AsyncSession, deal: Deal) -> Attempt | None:
-    found = await session.exec(
-        select(Attempt)
+        .order_by(col(Call.started_at).desc(), col(Call.id).desc())
+        .limit(1)
+        .correlate(Deal)
+        .scalar_subquery()
+    )
+    attempt = (
+        select(Attempt.id)
         .join(Episode, col(Episode.id) == col(Attempt.episode_id))
-        .where(Episode.deal_id == deal.id)
+        .where(col(Episode.deal_id) == col(Deal.id))
         .order_by(col(Attempt.at).desc(), col(Attempt.id).desc())
         .limit(1)
+        .correlate(Deal)
+        .scalar_subquery()
     )
-    return found.first()
+    return (
+        select(Deal)
+        .outerjoin(_LastCall, col(_LastCall.id) == call)
+        .outerjoin(_LastAttempt, col(_LastAttempt.id) == attempt)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,7 @@ def serve_worker(settings: Settings) -> None:
     async def serve() -> None:
         async with open_resources(settings) as on:
             log.info("worker.started")
-            store = Store(settings.data_dir)
+            store = Store.of(settings)
             work = WorkLoop(
                 on.db, on.relay, redis_url(settings), _post(settings, on.db), store, _mail_poll(settings, on.db, store)
             )

@@ -14,7 +14,7 @@ from pbxcrm.access.permissions import Permission, Viewer, can
 from pbxcrm.access.seen_through import SeenThrough
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.number_owners import OwnedRow, WorkOnNumber
-from pbxcrm.deals.models import Deal, DealView
+from pbxcrm.deals.models import Deal, DealPerson, DealView
 
 
 def visible_deals(viewer: Viewer) -> ColumnElement[bool]:
@@ -72,6 +72,24 @@ CLIENT_OF_DEAL = SeenThrough(
     few=_few,
     owners=lambda contacts: _owners(col(Deal.contact_id).in_(contacts)),
     edits=_edits_client,
+)
+
+
+def _on_seen_deal(viewer: Viewer) -> ColumnElement[bool]:
+    return and_(col(Deal.id) == col(DealPerson.deal_id), col(DealPerson.removed_at).is_(None), visible_deals(viewer))
+
+
+#: Somebody who is on a deal besides its client is seen by whoever sees the deal. It lets nobody change them.
+PERSON_OF_DEAL = SeenThrough(
+    one=lambda viewer: there_is(Contact, col(DealPerson.contact_id) == col(Contact.id), _on_seen_deal(viewer)),
+    ids=lambda viewer: select(DealPerson.contact_id).where(_on_seen_deal(viewer)),
+    few=lambda _viewer: (),  # at most thirty of each deal, which are counted already
+    owners=lambda contacts: select(Deal.responsible_id).where(
+        col(DealPerson.contact_id).in_(contacts),
+        col(DealPerson.deal_id) == col(Deal.id),
+        col(DealPerson.removed_at).is_(None),
+        col(Deal.merged_into_id).is_(None),
+    ),
 )
 
 

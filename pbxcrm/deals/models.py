@@ -1,4 +1,4 @@
-"""The tables of pipelines, stages, deals with their tags, moves between stages, saved views, bulk changes, merges, and notes."""
+"""The tables of pipelines, stages, deals with their tags, people and watchers, moves between stages, saved views, bulk changes, merges, and notes."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -190,6 +190,33 @@ class DealTag(SQLModel, table=True):
     tag_id: int = Field(foreign_key="tags.id", primary_key=True, sa_type=ID, ondelete="CASCADE")
 
 
+class DealPerson(SQLModel, table=True):
+    """Somebody besides the client who has to do with a deal: the accountant who pays, the one who decides.
+
+    The client is ``Deal.contact_id``. Two rows may name one person after a merge of clients; readers show the first.
+    """
+
+    __tablename__ = "deal_people"
+
+    id: int | None = row_id()
+    deal_id: int = link("deals.id", ondelete="CASCADE")
+    contact_id: int = link("contacts.id")
+    role: str = Field(default="", max_length=60)  # in the words of the office
+    removed_at: datetime | None = maybe_utc_column()  # they can be put back
+    version: int = 1
+
+
+class DealWatcher(SQLModel, table=True):
+    """Somebody who is told of moves and notes of a deal. It lets nobody see a deal: ``deals.access`` alone does."""
+
+    __tablename__ = "deal_watchers"
+
+    id: int | None = row_id()
+    deal_id: int = link("deals.id", ondelete="CASCADE")
+    user_id: int = link("users.id")
+    at: datetime = utc_column()
+
+
 class DealView(SQLModel, table=True):
     """A saved selection of deals, of a person or of a team. ``query`` holds its filters as in an address.
 
@@ -276,6 +303,7 @@ class Note(SQLModel, table=True):
     author_id: int = link("users.id", index=False)
     text: str = Field(max_length=10_000)
     at: datetime = utc_column()
+    pinned_at: datetime | None = maybe_utc_column()  # stands above the timeline of its deal
     version: int = 1
 
 

@@ -23,7 +23,7 @@ from pbxcrm.people.models import User
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.core_sql import fetch, list_param
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound, not_there
-from pbxcrm.tasks.models import Task, TaskStatus
+from pbxcrm.tasks.models import Task, TaskStatus, is_next_step
 
 MOST_COUNTED = 10_000  # deals of a stage; counting a million would take longer than all else on a page
 
@@ -274,7 +274,7 @@ async def list_deals(
 
 _OPEN_TASKS = (
     select(Task)
-    .where(col(Task.deal_id).in_(list_param("deals")), Task.status == TaskStatus.OPEN.value)
+    .where(col(Task.deal_id).in_(list_param("deals")), Task.status == TaskStatus.OPEN.value, is_next_step())
     .order_by(col(Task.due_at), col(Task.id))
 )
 
@@ -335,7 +335,7 @@ async def deals_in_stages(session: AsyncSession, pipeline_id: int) -> dict[int, 
 async def has_open_task(session: AsyncSession, deal: Deal) -> bool:
     """Whether the deal has an open task."""
     found = await session.exec(
-        select(Task.id).where(Task.deal_id == deal.id, Task.status == TaskStatus.OPEN.value).limit(1)
+        select(Task.id).where(Task.deal_id == deal.id, Task.status == TaskStatus.OPEN.value, is_next_step()).limit(1)
     )
     return found.first() is not None
 

@@ -30,7 +30,7 @@ from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.reasons import N_
 from pbxcrm.shared.search_keys import readings, search_key
 from pbxcrm.shared.text_match import part_of
-from pbxcrm.tasks.models import Task, is_open
+from pbxcrm.tasks.models import Task, is_next_step, is_open
 
 _REFERENCES = (
     ("pipeline", N_("Pipeline"), "pipeline_id"),
@@ -198,7 +198,7 @@ def _check_tag(entered: Any) -> Stored:
 
 def _next_task() -> Term:
     """When the earliest open task is due; empty: there is none."""
-    mine = (col(Task.deal_id) == col(Deal.id), is_open())
+    mine = (col(Task.deal_id) == col(Deal.id), is_open(), is_next_step())
     due_at = select(func.min(col(Task.due_at))).where(*mine).correlate(Deal).scalar_subquery()
     term = _moment("next_task", N_("Next task"), "created_at")
 

@@ -16,11 +16,13 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from pbxcrm.files.kinds import kind_of
 from pbxcrm.files.rules import check_size, too_large
+from pbxcrm.files.scanner import Scanner
 from pbxcrm.shared.errors import Unavailable
+from pbxcrm.shared.settings import Settings
 
 FOLDER = "files"
 NAMED = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}")  # below the folder
@@ -42,8 +44,15 @@ class Kept:
 class Store:
     """The folder of files in ``data_dir``. Everything here blocks: call it in a thread."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, scanner: str = "") -> None:
+        """``scanner``: who checks each new file (``files.scanner``); empty: nobody."""
         self.folder = data_dir / FOLDER
+        self._scanner = Scanner(scanner)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The store of these settings, for taking files in."""
+        return cls(settings.data_dir, settings.files_scanner)
 
     def path(self, sha256: str) -> Path:
         """The path of the bytes with this hash."""
@@ -52,7 +61,8 @@ class Store:
     def keep(self, source: IO[bytes], most: int) -> Kept:
         """Store the content of ``source``, piece by piece; it is synced to the disk when this returns.
 
-        Raises Invalid for nothing and for more than ``most`` bytes, Unavailable for a disk that is full or refuses.
+        Until the scanner has let it pass it has no name that anybody could ask for. Raises Invalid for nothing, for more than
+        ``most`` bytes and for what the scanner refuses, Unavailable for a disk that is full or refuses and a scanner that is away.
         """
         part: Path | None = None
         try:
@@ -74,6 +84,7 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
             check_size(size, most)
+            self._scanner.check(part)
             kept = Kept(size, kind_of(part), digest.hexdigest())
             self._place(part, self.path(kept.sha256))
         except OSError as error:

@@ -10,7 +10,7 @@ from pbxcrm.forms.access import access_request, manages_requests
 from pbxcrm.forms.actions import Arrival, Surroundings, do_take_in
 from pbxcrm.forms.audience import say_request_changed
 from pbxcrm.forms.models import FormRequest, RequestState
-from pbxcrm.forms.queries import access_form
+from pbxcrm.forms.queries import access_form, files_of
 from pbxcrm.forms.rules import Answers
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, NotAllowed
@@ -37,9 +37,12 @@ async def accept_request(
         message=request.text,
         told=request.answers,
     )
-    arrival = Arrival(answers, request.content_hash, subject=request.subject, source=request.source)
+    arrival = Arrival(
+        answers, request.content_hash, subject=request.subject, source=request.source, files=files_of(request)
+    )
     await say_request_changed(session, request, now, await load_directory(session))  # those who saw it aside
     await do_take_in(session, form, request, arrival, around, now, by=viewer)
+    request.files = []  # they are on the deal now
     record(session, now, "request.accepted", "request", request.id, actor=viewer, deal_id=request.deal_id)
     await session.flush()
     return request

@@ -6,7 +6,7 @@ reach a form may send it. What the sender gets to know is the same whether or no
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -136,6 +136,7 @@ async def receive(
     aside = arrival.aside or await _on_the_list(session, request)
     if aside is not None:
         request.state, request.reason = RequestState.ASIDE.value, aside.stored()
+        request.files = [{"name": name, **asdict(kept)} for name, kept in arrival.files]
         record(session, now, "request.aside", "request", request.id, actor=None, reason=aside, form_id=form.id)
         await say_request_changed(session, request, now, await load_directory(session))
     else:

@@ -151,8 +151,8 @@ class MailPoll:
             return Taken(None, error=str(error))
         kept: list[tuple[str, Kept]] = []
         left_out: list[str] = []
-        if mail.robot or not mail.address or mail.address.lower() == self.own.lower():
-            return Taken(mail)
+        if not mail.address or mail.address.lower() == self.own.lower():
+            return Taken(mail)  # of a robot they are kept for a while: somebody may say that it is a request
         for name, content in attachments(mail.message):
             if not whole:
                 left_out.append(name)

@@ -120,6 +120,7 @@ class FormRequest(SQLModel, table=True):
     contact_id: int | None = maybe_link("contacts.id")
     is_existing: bool = False  # the sender had bought before
     fault: dict[str, Any] = json_object()
+    files: list[dict[str, Any]] = json_list()  # of one set aside: the name and the stored ``files.store.Kept`` of each
 
 
 class Mailbox(SQLModel, table=True):

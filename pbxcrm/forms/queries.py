@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from sqlalchemy import case, func
@@ -16,6 +16,7 @@ from pbxcrm.contacts.name_likeness import address_key
 from pbxcrm.contacts.queries import load_numbers
 from pbxcrm.deals.models import CLOSED_KINDS, Deal, StageKind, StageMove
 from pbxcrm.deals.queries import load_funnel
+from pbxcrm.files.store import Kept
 from pbxcrm.forms.access import visible_requests
 from pbxcrm.forms.models import FormConsent, FormKind, FormRequest, Mailbox, RequestState, WebForm
 from pbxcrm.forms.repeat_rules import ClientDeal
@@ -253,3 +254,19 @@ async def counts_of_forms(session: AsyncSession, since: datetime) -> dict[int, t
 async def load_mailboxes(session: AsyncSession) -> dict[str, Mailbox]:
     """How far each mailbox is read, by name."""
     return {row.name: row for row in (await session.exec(select(Mailbox))).all()}
+
+
+HELD_FOR = timedelta(days=30)  # so long the files of a request that was set aside stay, in case somebody accepts it
+
+
+def files_of(request: FormRequest) -> list[tuple[str, Kept]]:
+    """The names and stored bytes of a request that was set aside."""
+    return [(each["name"], Kept(each["size"], each["content_type"], each["sha256"])) for each in request.files]
+
+
+async def held_hashes(session: AsyncSession, now: datetime) -> set[str]:
+    """The hashes of files whose request was set aside in the last ``HELD_FOR`` and may be accepted."""
+    query = select(FormRequest).where(
+        FormRequest.state == RequestState.ASIDE.value, col(FormRequest.at) >= now - HELD_FOR
+    )
+    return {kept.sha256 for request in (await session.exec(query)).all() for _name, kept in files_of(request)}

@@ -1,4 +1,7 @@
-"""Writing notes: no other module does. Each change of a note is heard by exactly those who see the note."""
+"""Writing notes: no other module does. Each change of a note is heard by exactly those who see the note.
+
+A note on a deal is told to those who watch the deal, and whoever it names by ``@`` gets a task (``notes.mention_actions``).
+"""
 
 from datetime import datetime
 
@@ -7,14 +10,22 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.access.owners import Audience
+from pbxcrm.audit.actions import record
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.models import Contact
+from pbxcrm.deals.actions import access_deal_for_change
 from pbxcrm.deals.hooks import DealFollowed
 from pbxcrm.deals.models import Deal, Note
+from pbxcrm.deals.watcher_actions import say_to_watchers
+from pbxcrm.notes.access import access_note
 from pbxcrm.notes.audience import audience_of_note
+from pbxcrm.notes.mention_actions import tell_mentioned
+from pbxcrm.notes.queries import MOST_PINNED, pinned_notes
 from pbxcrm.people.directory import load_directory
+from pbxcrm.shared.errors import Conflict, NotFound
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.lengths import check_optional_text, check_text
+from pbxcrm.shared.locking import lock_row
 
 
 async def add_note(
@@ -27,7 +38,10 @@ async def add_note(
     contact: Contact | None = None,
     call_id: int | None = None,
 ) -> Note:
-    """Add a note on a deal, on a contact or about a call. The caller must have checked access to them. Raises Invalid, NotAllowed."""
+    """Add a note on a deal, on a contact or about a call. The caller must have checked access to them. Raises Invalid, NotAllowed.
+
+    People whom the text names by ``@`` and who see the deal are told.
+    """
     check(viewer, Permission.NOTES_WRITE)
     text = check_text(text, Note.text, "text", "deals.note", "Write a note of up to {most} characters.")
     note = Note(
@@ -38,7 +52,36 @@ async def add_note(
         text=text,
         at=now,
     )
-    return await _add(session, note, now)
+    await _add(session, note, now)
+    if deal is not None:
+        await tell_mentioned(session, viewer, note, deal, now)
+        await say_to_watchers(
+            session, deal, f"note-{note.id}", now, await load_directory(session), actor_id=viewer.user_id
+        )
+    return note
+
+
+async def pin_note(session: AsyncSession, viewer: Viewer, note_id: int, now: datetime, *, pinned: bool) -> Note:
+    """Pin a note of a deal that the viewer may change above its timeline, or unpin it. Does nothing if it is so already.
+
+    Raises Conflict for more than ``MOST_PINNED``, NotFound, NotAllowed.
+    """
+    note = await access_note(session, viewer, note_id)
+    if note.deal_id is None:
+        raise NotFound("notes.not_found", "There is no such note, or it is a colleague's.")
+    await access_deal_for_change(session, viewer, note.deal_id, None)
+    note = await lock_row(session, Note, note_id)
+    if (note.pinned_at is not None) is pinned:
+        return note
+    if pinned and len(await pinned_notes(session, note.deal_id or 0)) >= MOST_PINNED:
+        raise Conflict("notes.too_many_pinned", "At most {most} notes are pinned. Unpin one first.", most=MOST_PINNED)
+    note.pinned_at = now if pinned else None
+    note.version += 1
+    record(
+        session, now, "note.pinned" if pinned else "note.unpinned", "deal", note.deal_id, actor=viewer, note_id=note_id
+    )
+    await say_note_changed(session, note, now)
+    return note
 
 
 async def do_save_note_of_call(session: AsyncSession, viewer: Viewer, call: Call, text: str, now: datetime) -> None:

@@ -10,6 +10,8 @@ from pbxcrm.access import Viewer
 from pbxcrm.deals.models import Note
 from pbxcrm.notes.access import visible_notes
 
+MOST_PINNED = 5  # of one deal
+
 
 @dataclass(frozen=True, slots=True)
 class NoteFilter:
@@ -33,3 +35,9 @@ async def list_notes(
     if before is not None:
         query = query.where(col(Note.id) < before)
     return list((await session.exec(query)).all())
+
+
+async def pinned_notes(session: AsyncSession, deal_id: int) -> list[Note]:
+    """The pinned notes of a deal that the viewer sees, the last pinned first."""
+    query = select(Note).where(Note.deal_id == deal_id, col(Note.pinned_at).is_not(None))
+    return list((await session.exec(query.order_by(col(Note.pinned_at).desc(), col(Note.id).desc()))).all())

@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     files_max_mb: int = Field(default=25, ge=1, le=30)  # one file; a request may be 32 MB long (web/app.py)
     files_total_gb: int = Field(default=20, ge=1)  # all files together
+    files_scanner: str = ""  # unix:/run/clamav/clamd.ctl, tcp:HOST:3310, or a command; empty: files are not checked
     journal_keep_days: int = Field(default=7, ge=0)
     pbxs: tuple[Pbx, ...] = ()
     mailboxes: tuple[MailboxAddress, ...] = ()  # their e-mails become requests

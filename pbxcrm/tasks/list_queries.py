@@ -11,7 +11,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.shared.text_match import part_of
 from pbxcrm.shared.trigrams import holds_words
 from pbxcrm.tasks.access import visible_tasks
-from pbxcrm.tasks.models import Task, TaskKind, TaskStatus, is_assignment, is_open
+from pbxcrm.tasks.models import Task, TaskKind, TaskStatus, is_assignment, is_next_step, is_open
 from pbxcrm.tasks.queries import TaskRow, answered_for, as_rows, counted_once
 
 
@@ -165,6 +165,7 @@ async def open_tasks_of_deal(session: AsyncSession, deal_id: int) -> list[TaskRo
         .where(
             Task.deal_id == deal_id,
             Task.status == TaskStatus.OPEN.value,
+            is_next_step(),
             counted_once(lambda whole: col(whole.deal_id) == deal_id),
         )
         .order_by(col(Task.due_at), col(Task.id))

@@ -129,6 +129,14 @@ class Task(SQLModel, table=True):
     version: int = 1
 
 
+ABOUT_MENTION = "mention:"  # the prefix of ``Task.about`` for somebody whom a note names
+
+
+def is_next_step() -> ColumnElement[bool]:
+    """Tasks that can be the next step with the client of their deal. To answer a colleague's note is none."""
+    return ~col(Task.about).startswith(ABOUT_MENTION)
+
+
 def is_open() -> ColumnElement[bool]:
     """Open tasks. The literal is that of ``ix_tasks_open``: with a bind parameter no database would be sure to use the index."""
     return col(Task.status) == literal_column("'open'")

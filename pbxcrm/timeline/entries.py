@@ -11,6 +11,7 @@ from sqlmodel import SQLModel
 from pbxcrm.access import Viewer
 from pbxcrm.deals.models import Stage
 from pbxcrm.fields.queries import FieldSet, Named
+from pbxcrm.people.directory import Directory
 from pbxcrm.people.models import User
 
 
@@ -85,3 +86,4 @@ class Timeline:
     audible: frozenset[int]  # ids of calls whose recording the viewer may hear
     fields: FieldSet  # of which changes are shown
     named: Named  # what changed values of fields point to
+    people: Directory  # whom notes may name

@@ -12,6 +12,7 @@ from pbxcrm.deals.merge_queries import with_merged
 from pbxcrm.deals.models import Stage
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import FieldSet, load_fields, load_named
+from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
 from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.timeline.entries import RANK, Entry, EntryKind, Timeline, TimelineCursor, TimelineQuery
@@ -61,6 +62,7 @@ async def timeline(
         await audible_of(session, viewer, (entry.id for entry in shown if entry.kind is EntryKind.CALL)),
         fields,
         named,
+        await load_directory(session),
     )
 
 

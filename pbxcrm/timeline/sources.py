@@ -25,7 +25,15 @@ from pbxcrm.tasks.models import Task
 from pbxcrm.timeline.entries import RANK, Entry, EntryKind, TimelineQuery
 
 Row = TypeVar("Row")
-CHANGES = ("deal.assigned", "deal.edited")  # actions that only the audit log records
+#: Actions that only the audit log records.
+CHANGES = (
+    "deal.assigned",
+    "deal.edited",
+    "deal.tagged",
+    "deal.person_added",
+    "deal.person_role",
+    "deal.person_removed",
+)
 MERGES = ("deal.merged", "deal.unmerged")
 
 

@@ -80,7 +80,7 @@ PLAIN: dict[str, str] = {
     "number": "+380501239999", "first": "+380445550010", "last": "+380445550019", "range_kind": "own", "range_note": "", "phones": "", "emails": "", "company_name": "", "source": "", "amount": "", "client_number": "",
     "lost_reason": "Too dear", "undo": "", "board": "", "back": "", "result": "reached", "cancelled": "", "disposition": "done", "next": "",
     "next_at": "", "target": "", "attended": "", "extension": "", "kind": "spam", "to": "up",
-    "role": "seller", "extensions": "", "password": "correct horse battery", "is_active": "1",
+    "role": "seller", "person_role": "pays", "extensions": "", "password": "correct horse battery", "is_active": "1",
     "did": "", "trunk": "", "queue": "", "pbx": "", "region": "", "makes_deals": "1", "makes_callbacks": "1",
     "anonymous_makes_deals": "1", "short_seconds": "0", "language": "", "theme": "", "popup": "ringing", "sound": "1", "notify": "1",
     "old": "", "new": "", "again": "", "timezone": "Europe/Kyiv", "retry_minutes": "10", "retry_outbound": "1", "attempt_minutes": "10", "attempts_then": "mornings", "callback_due_minutes": "15",

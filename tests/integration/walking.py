@@ -29,8 +29,10 @@ from pbxcrm.contacts.models import Company, Contact, NumberKind, SpecialRange
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.merge_actions import merge_deals
 from pbxcrm.deals.models import Deal, DealView
+from pbxcrm.deals.people_actions import add_person
 from pbxcrm.deals.queries import stages_of
 from pbxcrm.deals.tag_actions import add_tag
+from pbxcrm.deals.watcher_actions import watch
 from pbxcrm.distribution.models import DistributionRule
 from pbxcrm.distribution.rules import Kind, Member
 from pbxcrm.fields.actions import FieldDraft, create_field, create_section
@@ -84,7 +86,7 @@ OWNED = {
     "request_id",
     "attempt_id",
     "command_id",
-    "call_id", "callback_id", "company_id", "contact_id", "deal_id", "episode_id", "escalation_id", "leave_id", "login", "note_id",
+    "call_id", "callback_id", "company_id", "contact_id", "deal_id", "episode_id", "escalation_id", "leave_id", "login", "note_id", "person_id",
     "job_id", "view_id", "lamp_id", "merge_id", "deal_merge_id", "other_id", "session_id", "task_id", "token_id", "user_id", "team_id",
 }  # fmt: skip
 #: Of ``token`` (an undo of one's own) a foreign one is like one that nobody has: it is looked for among one's own cards.
@@ -96,6 +98,7 @@ SHARED = {
     "form_key",
     "contact_field_id",
     "company_field_id",
+    "fact",
     "line_id",
     "name",
     "number",
@@ -111,6 +114,7 @@ SHARED = {
 #: What a GET answers here to those who may ask, where it is not simply there.
 NOT_SEEN_AT_ONCE = {
     "GET /static/{version}/{name:path}": {404},
+    "GET /news": {404},  # of what is asked for
     "GET /feeds/{token:str}.ics": {404},  # nobody has this secret
     "GET /calls/{call_id:int}/recording": {404},  # it was not recorded
     "GET /api/v1/calls/{call_id:int}/recording": {404},
@@ -303,6 +307,10 @@ async def _settle(
         )  # fmt: skip
         job = BackgroundJob(kind="walk", owner_id=office.id(seller), created_at=NOON)
         tag_id = await add_tag(session, await office.viewer(session, seller), deal.id or 0, "Urgent", NOON)
+        on_deal = await add_person(
+            session, await office.viewer(session, "admin"), deal.id or 0, other.id or 0, f"Role {name}", NOON
+        )
+        await watch(session, await office.viewer(session, seller), deal.id or 0, office.id(seller), NOON)
         view = DealView(name="Mine", owner_id=office.id(seller), query="lamp=any")
         kept = Store(settings.data_dir).keep(io.BytesIO(FILE), 1000)
         file = await attach(
@@ -310,11 +318,11 @@ async def _settle(
         )
         session.add_all([flag, request, attempt, command, token, lamp, job, view])
     return {
-        "company_id": company.id, "contact_id": contact.id, "merge_id": merge.id, "deal_merge_id": deal_merge.id, "other_deal_id": other_deal.id, "other_id": other.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id,
+        "company_id": company.id, "contact_id": contact.id, "merge_id": merge.id, "deal_merge_id": deal_merge.id, "other_deal_id": other_deal.id, "other_id": other.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id, "person_id": on_deal.id,
         "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "flag_id": flag.id, "request_id": request.id, "file_id": file.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
         "lamp_id": lamp.id, "job_id": job.id, "view_id": view.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams
-        "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "tag_id": tag_id, "checkpoint_id": of_stage.id, "line_id": line.id, "rule_id": rule.id, "range_id": numbers.id,
+        "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "tag_id": tag_id, "fact": "amount", "checkpoint_id": of_stage.id, "line_id": line.id, "rule_id": rule.id, "range_id": numbers.id,
         **fields, "form_id": form.id, "form_key": form.key, "version": "any", "report": "own_kpi", "name": "none.css", "token": "0123456789abcdef",
     }  # fmt: skip
 

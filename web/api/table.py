@@ -12,6 +12,7 @@ from web.api.v1.calls import calls
 from web.api.v1.checkpoints import checkpoints
 from web.api.v1.contacts import companies, contacts, special_numbers
 from web.api.v1.deal_merges import deal_merges
+from web.api.v1.deal_people import deal_people
 from web.api.v1.deals import deals
 from web.api.v1.distribution import distribution
 from web.api.v1.escalations import escalations
@@ -35,6 +36,7 @@ from web.routing import public
 RESOURCES: tuple[Resource, ...] = (
     calls,
     deals,
+    deal_people,
     merges,
     deal_merges,
     contacts,

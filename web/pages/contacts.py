@@ -24,6 +24,7 @@ from pbxcrm.contacts.queries import (
 )
 from pbxcrm.contacts.rules import check_emails, check_name, check_numbers
 from pbxcrm.deals.models import Deal
+from pbxcrm.deals.people_queries import deals_of_person
 from pbxcrm.deals.queries import list_deals
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
@@ -132,6 +133,7 @@ async def contact(request: Request) -> Response:
         after = read_entry(request.query_params.get("after", ""))
         told = await timeline(session, who, contact_id=contact_id, kinds=WITH_CLIENT, after=after)
         deals = await list_deals(session, who, col(Deal.contact_id) == contact_id, limit=LISTED)
+        on_deals = await deals_of_person(session, who, contact_id)
         people = await load_directory(session)
         custom_fields = await shown_fields(session, who, FieldEntity.CONTACT, found.custom)
     return show(
@@ -146,6 +148,7 @@ async def contact(request: Request) -> Response:
         contact=found,
         told=told,
         deals=deals,
+        on_deals=on_deals,
         people=people,
         number_form=filled({}),
     )

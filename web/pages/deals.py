@@ -52,6 +52,8 @@ from pbxcrm.files.actions import On
 from pbxcrm.files.queries import list_files
 from pbxcrm.flags.queries import FlagFilter, list_flags
 from pbxcrm.notes.actions import add_note
+from pbxcrm.notes.mention_actions import named_in_vain, names_to_mention
+from pbxcrm.notes.queries import pinned_notes
 from pbxcrm.people.directory import load_directory
 from pbxcrm.reactions.client_of_call import identify
 from pbxcrm.shared.errors import Invalid
@@ -60,7 +62,7 @@ from pbxcrm.tasks.queries import editable_among
 from pbxcrm.timeline.entries import EntryKind, Timeline
 from pbxcrm.timeline.queries import timeline
 from web import gate_dialog, words
-from web.answers import redirect, toast
+from web.answers import redirect, toast, with_toast
 from web.cursors import read_entry
 from web.custom_values import entered, shown_fields
 from web.due_dates import QUICK
@@ -68,6 +70,7 @@ from web.forms import Form, filled, local_text, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
 from web.known_numbers import check_unknown
+from web.pages import deal_people
 from web.pages.common import asked_id, asked_text, choices, colleagues, show, version_of
 from web.parts import now, parts, viewer, wants_fragment
 from web.pauses import standing_of
@@ -152,6 +155,11 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
                 place=(found.pipeline_id, found.stage_id),
                 required=Requirements.load(row.stage.requires).fields,
             ),
+            pinned=await pinned_notes(session, found.id or 0),
+            names_to_mention=await names_to_mention(session, who, found),
+            people_form=Form(),
+            **await deal_people.people_context(session, request, found)
+            | await deal_people.watchers_context(session, request, found),
             tags=await tags_of(session, found.id or 0),
             known_tags=await list_tags(session),
             tag_form=Form(),
@@ -276,7 +284,23 @@ async def note(request: Request) -> Response:
     async with parts(request).db.read() as session:
         found = await access_deal(session, viewer(request), deal_id)
         told = await _timeline(session, request, deal_id)
-    return show(request, "deals/_timeline_region.html", told=told, deal=found, kind="", kinds=KINDS)
+        in_vain = await named_in_vain(session, viewer(request), form["text"], found)
+        page = show(
+            request,
+            "deals/_timeline_region.html",
+            told=told,
+            deal=found,
+            kind="",
+            kinds=KINDS,
+            pinned=await pinned_notes(session, deal_id),
+            people_of=await load_directory(session),
+            edits=can(viewer(request), Permission.DEALS_EDIT),
+        )
+    if not in_vain:
+        return page
+    names = ", ".join(user.name for user in in_vain)
+    said = _("Not told, because they do not see this deal: {names}.").format(names=names)
+    return with_toast(request, page, said, tone="red")
 
 
 async def new(request: Request) -> Response:

@@ -208,7 +208,7 @@ def _task(request: Request, form: WebForm) -> str:
 
 async def _keep(request: Request, files: Mapping[str, Sequence[UploadFile]]) -> list[tuple[str, Kept]]:
     at = parts(request)
-    store, most = Store(at.settings.data_dir), at.settings.files_max_mb * MB
+    store, most = Store.of(at.settings), at.settings.files_max_mb * MB
     kept = []
     for name, some in files.items():
         for file in some:

@@ -3,6 +3,7 @@
 import resource
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -15,10 +16,12 @@ from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
 from pbxcrm.files.models import AttachedFile
 from pbxcrm.files.store import Store
+from pbxcrm.forms.accept_actions import accept_request
 from pbxcrm.forms.actions import Surroundings
 from pbxcrm.forms.imap import MailboxServer
 from pbxcrm.forms.mail_actions import AFTER_ERROR, EVERY, MailPoll
 from pbxcrm.forms.models import FormKind, FormRequest, Mailbox, RequestState
+from pbxcrm.forms.queries import held_hashes
 from pbxcrm.shared.db import Database
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON
@@ -213,3 +216,53 @@ async def test_a_wrong_password_is_said_without_it(imap: ImapServer, poll: MailP
         row = await session.get_one(Mailbox, "office")
     assert "auth" in row.error.lower()
     assert "hunter2" not in row.error
+
+
+async def test_the_files_of_a_letter_that_was_set_aside_come_with_it_when_it_is_accepted(
+    poll: MailPoll, imap: ImapServer, database: Database, office: Office
+) -> None:
+    """It looked as if a robot had sent it. Until somebody decides its files stay, for thirty days."""
+    message = EmailMessage()
+    message["From"], message["Subject"] = "Shop <orders@example.com>", "Order 5"
+    message["Message-ID"], message["Auto-Submitted"] = "<order@example.com>", "auto-generated"
+    message.set_content("An order")
+    message.add_attachment(b"%PDF-1.4 order", maintype="application", subtype="pdf", filename="order.pdf")
+    imap.deliver(message.as_bytes())
+    assert await poll.read_due(NOON + EVERY) == 1
+    [aside] = await rows(database, FormRequest)
+    assert aside.state == RequestState.ASIDE
+    assert [each["name"] for each in aside.files] == ["order.pdf"]
+    async with database.read() as session:
+        assert await held_hashes(session, NOON + timedelta(days=29)) == {aside.files[0]["sha256"]}
+        assert await held_hashes(session, NOON + timedelta(days=31)) == set()
+        maria = await office.viewer(session, "maria")
+    async with database.write() as session:
+        await accept_request(session, maria, aside.id, Surroundings("UA", "UAH", 1), NOON + timedelta(days=1))
+    [file] = await rows(database, AttachedFile)
+    [deal] = await rows(database, Deal)
+    assert (file.name, file.deal_id, file.content_type) == ("order.pdf", deal.id, "application/pdf")
+    async with database.read() as session:
+        assert await held_hashes(session, NOON) == set()  # the file itself keeps its bytes now
+
+
+async def test_a_letter_waits_until_its_files_can_be_checked(
+    poll: MailPoll, imap: ImapServer, database: Database, tmp_path: Path
+) -> None:
+    message = EmailMessage()
+    message["From"], message["Subject"], message["Message-ID"] = "a@example.com", "Door", "<scan@example.com>"
+    message.set_content("See the file")
+    message.add_attachment(b"HEREVIRUS", maintype="application", subtype="octet-stream", filename="bad.bin")
+    message.add_attachment(b"fine", maintype="application", subtype="octet-stream", filename="fine.bin")
+    imap.deliver(message.as_bytes())
+    scanner = tmp_path / "scan"
+    scanner.write_text('#!/bin/sh\n[ -e "$(dirname "$0")/away" ] && exit 2\ngrep -q HEREVIRUS "$1" && exit 1\nexit 0\n')
+    scanner.chmod(0o755)
+    (tmp_path / "away").touch()
+    poll = replace(poll, store=Store(tmp_path, str(scanner)))
+    assert await poll.read_due(NOON + EVERY) == 0
+    assert await rows(database, FormRequest) == []
+    (tmp_path / "away").unlink()
+    assert await poll.read_due(NOON + EVERY + AFTER_ERROR) == 1
+    [request] = await rows(database, FormRequest)
+    assert ["", "bad.bin"] in request.answers  # named among the answers, and not taken in
+    assert [file.name for file in await rows(database, AttachedFile)] == ["fine.bin"]

@@ -31,7 +31,7 @@ from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.deals.access import editable_deals, editable_views, visible_deals, visible_views
 from pbxcrm.deals.actions import say_deal_changed
 from pbxcrm.deals.merge_actions import merge_deals
-from pbxcrm.deals.models import Deal, DealView, Note
+from pbxcrm.deals.models import Deal, DealPerson, DealView, Note
 from pbxcrm.deals.tag_actions import add_tag
 from pbxcrm.deals.view_actions import say_view_changed
 from pbxcrm.fields.actions import say_fields_changed
@@ -182,6 +182,7 @@ OTHERS = {
     "owed": "a person's own results of calls",
     "phone": "a person's own orders to the telephone",
     "session": "a person's own logins",
+    "news": "for the people who watch a deal or whom a note names, of those who see it: tests/integration/web/test_deal_people.py",
     "bell": "rings for the one person who gets a request",
 }
 #: Rows that are heard and not seen, and why.
@@ -227,7 +228,8 @@ async def rows_of_everybody(database: Database, office: Office, intake: Intake) 
             session.add(company)
             await session.flush()
             contacts = [
-                Contact(name=f"{what} {n}", created_at=NOON) for what in ("own", "deal", "task", "call", "given")
+                Contact(name=f"{what} {n}", created_at=NOON)
+                for what in ("own", "deal", "task", "call", "given", "person")
             ]
             contacts[0].responsible_id = owner
             contacts[0].company_id = contacts[3].company_id = company.id
@@ -241,6 +243,7 @@ async def rows_of_everybody(database: Database, office: Office, intake: Intake) 
             )  # fmt: skip
             session.add(made)
             await session.flush()
+            session.add(DealPerson(deal_id=made.id or 0, contact_id=contacts[5].id or 0, role="pays"))
             session.add_all(
                 [
                     Task(kind="todo", title="own", due_at=NOON, created_at=NOON, assignee_id=owner, created_by_id=owner, contact_id=contacts[2].id),

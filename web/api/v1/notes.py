@@ -11,6 +11,7 @@ from pbxcrm.deals.models import Note
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.notes.access import access_note
 from pbxcrm.notes.actions import add_note as write_note
+from pbxcrm.notes.actions import pin_note
 from pbxcrm.notes.queries import NoteFilter, list_notes
 from pbxcrm.people.queries import logins_of
 from pbxcrm.shared.errors import Invalid
@@ -31,6 +32,7 @@ class NoteOut(ApiAnswer):
     call_id: int | None
     author: str | None = Field(description="A login.")
     at: Moment
+    pinned_at: Moment | None = Field(description="Since when it stands above the timeline of its deal.")
 
 
 class NoteQuery(ListQuery):
@@ -50,6 +52,12 @@ class NewNote(ApiRequest):
     call_id: Id | None = None
 
 
+class NoteChange(ApiRequest):
+    """Whether the note of a deal is pinned."""
+
+    pinned: bool
+
+
 @notes.get("/notes", needs=Permission.DEALS_READ, summary="Notes, newest first")
 async def read_notes(ask: Ask, query: NoteQuery) -> Page[NoteOut]:
     asked = NoteFilter(query.deal_id, query.contact_id, query.call_id)
@@ -63,8 +71,16 @@ async def read_note(ask: Ask, note_id: int) -> NoteOut:
     return (await _notes(ask, [await access_note(ask.session, ask.viewer, note_id)]))[0]
 
 
+@notes.patch("/notes/{note_id}", needs=Permission.DEALS_EDIT, summary="Pin a note above the timeline of its deal")
+async def change_note(ask: Ask, note_id: int, body: NoteChange) -> NoteOut:
+    """For whoever may change the deal; at most five of one deal are pinned (409)."""
+    note = await pin_note(ask.session, ask.viewer, note_id, ask.now, pinned=body.pinned)
+    return (await _notes(ask, [note]))[0]
+
+
 @notes.post("/notes", needs=Permission.NOTES_WRITE, summary="Write a note", location=lambda note: f"/notes/{note.id}")
 async def add_note(ask: Ask, body: NewNote) -> NoteOut:
+    """On a deal, `@` and the name or login of somebody who sees the deal gives them a task."""
     if body.deal_id is None and body.contact_id is None and body.call_id is None:
         raise Invalid("deal_id", "notes.about", "Say what the note is about: a deal, a client or a call.")
     session, viewer = ask.session, ask.viewer
@@ -88,6 +104,7 @@ async def _notes(ask: Ask, rows: list[Note]) -> list[NoteOut]:
             call_id=note.call_id,
             author=logins.get(note.author_id),
             at=note.at,
+            pinned_at=note.pinned_at,
         )
         for note in rows
     ]

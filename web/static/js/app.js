@@ -13,6 +13,7 @@ import "./dock.js";
 import "./notes.js";
 import "./ring.js";
 import "./bell.js";
+import "./news.js";
 import "./announce.js";
 import "./errors.js";
 import "./live.js";

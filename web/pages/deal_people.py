@@ -1,0 +1,200 @@
+"""The people of a deal besides its client, who watches it, and what happened on the deals that one watches."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from pbxcrm.access import Permission, can
+from pbxcrm.contacts.actions import create_contact
+from pbxcrm.deals.models import Deal
+from pbxcrm.deals.people_actions import add_person, remove_person, restore_person, set_role
+from pbxcrm.deals.people_queries import (
+    access_move,
+    happened_on_watched,
+    is_watching,
+    list_roles,
+    people_of,
+    watched_deals,
+    watchers_of,
+    who_sees_deal,
+)
+from pbxcrm.deals.queries import access_deal, load_funnel
+from pbxcrm.deals.watcher_actions import unwatch, watch
+from pbxcrm.notes.access import access_note
+from pbxcrm.notes.mention_rules import beginning
+from pbxcrm.people.directory import load_directory
+from pbxcrm.shared.errors import Invalid, NotFound
+from web import words
+from web.answers import redirect, with_toast
+from web.forms import Form, read_form
+from web.i18n import gettext as _
+from web.known_numbers import check_unknown
+from web.pages.common import asked_text, show
+from web.parts import now, parts, viewer, wants_fragment
+from web.untrusted import whole_number
+
+WATCHED_FOR = timedelta(days=14)  # so far back the page of watched deals tells what happened
+
+
+async def people(request: Request) -> Response:
+    """``GET /deals/{deal_id}/people``: the panel."""
+    return await _panel(request, Form())
+
+
+async def add(request: Request) -> Response:
+    """``POST /deals/{deal_id}/people``: ``contact_id``, or ``contact`` and ``number`` of a new one, and ``person_role``."""
+    form, who, deal_id = await read_form(request), viewer(request), request.path_params["deal_id"]
+    try:
+        async with parts(request).db.write() as session:
+            await access_deal(session, who, deal_id)
+            contact_id = form.id("contact_id")
+            if contact_id is None:
+                await check_unknown(session, request, form, "number", [form["number"]])
+                made = await create_contact(
+                    session,
+                    who,
+                    name=form["contact"],
+                    phones=[form["number"]] if form["number"] else [],
+                    now=now(request),
+                    region=parts(request).settings.region,
+                )
+                contact_id = made.id
+            await add_person(session, who, deal_id, contact_id or 0, form["person_role"], now(request))
+    except Invalid as error:
+        error.field = {"name": "contact", "contact_id": "contact", "phones": "number", "role": "person_role"}.get(
+            error.field, error.field
+        )
+        form.refuse(error)
+        return await _panel(request, form, error.status)
+    return await _panel(request, Form())
+
+
+async def role(request: Request) -> Response:
+    """``POST /deals/{deal_id}/people/{person_id}/role``: ``person_role``."""
+    form = await read_form(request)
+    deal_id, person_id = request.path_params["deal_id"], request.path_params["person_id"]
+    async with parts(request).db.write() as session:
+        await set_role(session, viewer(request), deal_id, person_id, form["person_role"], now(request))
+    return await _panel(request, Form())
+
+
+async def remove(request: Request) -> Response:
+    """``POST /deals/{deal_id}/people/{person_id}/remove``, with undo."""
+    deal_id, person_id = request.path_params["deal_id"], request.path_params["person_id"]
+    async with parts(request).db.write() as session:
+        gone = await remove_person(session, viewer(request), deal_id, person_id, now(request))
+    answer = await _panel(request, Form())
+    if not isinstance(answer, HTMLResponse):
+        return answer
+    said = _("{name} has been taken off the deal.").format(name=gone.name)
+    return with_toast(request, answer, said, undo=f"/deals/{deal_id}/people/{person_id}/restore")
+
+
+async def restore(request: Request) -> Response:
+    """``POST /deals/{deal_id}/people/{person_id}/restore``: undo of the removal."""
+    deal_id, person_id = request.path_params["deal_id"], request.path_params["person_id"]
+    async with parts(request).db.write() as session:
+        await restore_person(session, viewer(request), deal_id, person_id, now(request))
+    return redirect(request, f"/deals/{deal_id}", done="saved")
+
+
+async def start_watching(request: Request) -> Response:
+    """``POST /deals/{deal_id}/watch``: ``user_id``, else oneself."""
+    return await _watching(request, True)
+
+
+async def stop_watching(request: Request) -> Response:
+    """``POST /deals/{deal_id}/unwatch``: ``user_id``, else oneself."""
+    return await _watching(request, False)
+
+
+async def _watching(request: Request, on: bool) -> Response:
+    form, who, deal_id = await read_form(request), viewer(request), request.path_params["deal_id"]
+    user_id = form.id("user_id") if "user_id" in form.values else who.user_id
+    async with parts(request).db.write() as session:
+        await (watch if on else unwatch)(session, who, deal_id, user_id or 0, now(request))
+    if not wants_fragment(request):
+        return redirect(request, f"/deals/{deal_id}")
+    async with parts(request).db.read() as session:
+        deal = await access_deal(session, who, deal_id)
+        return show(request, "deals/_watchers.html", deal=deal, **await watchers_context(session, request, deal))
+
+
+async def watchers_context(session: AsyncSession, request: Request, deal: Deal) -> dict[str, Any]:
+    """What ``deals/_watchers.html`` shows."""
+    directory = await load_directory(session)
+    watchers = await watchers_of(session, deal.id or 0, directory)
+    watching = {user.id for user in watchers}
+    return {
+        "watchers": watchers,
+        "watches": viewer(request).user_id in watching,
+        "may_watch": [user for user in who_sees_deal(deal, directory) if user.id not in watching],
+        "edits": can(viewer(request), Permission.DEALS_EDIT),
+    }
+
+
+async def watching(request: Request) -> Response:
+    """``GET /watching``: the deals that one watches, and what others did there."""
+    who = viewer(request)
+    async with parts(request).db.read() as session:
+        return show(
+            request,
+            "deals/watching.html",
+            happened=await happened_on_watched(session, who, since=now(request) - WATCHED_FOR),
+            deals=await watched_deals(session, who),
+            days=WATCHED_FOR.days,
+            people_of=await load_directory(session),
+            stages=(await load_funnel(session)).stages,
+        )
+
+
+async def news(request: Request) -> Response:
+    """``GET /news?what=``: what a hint of the topic ``news`` is about, as JSON, if the person may know it. 404 otherwise."""
+    kind, _dash, text = asked_text(request, "what").partition("-")
+    row_id, who = whole_number(text) or 0, viewer(request)
+    async with parts(request).db.read() as session:
+        directory = await load_directory(session)
+        if kind in {"note", "mention"}:
+            note = await access_note(session, who, row_id)
+            deal = await access_deal(session, who, note.deal_id or 0)
+            author = directory.name(note.author_id) or "—"
+            said = _("{who} asks you in a note: {text}") if kind == "mention" else _("{who} wrote a note: {text}")
+            told = said.format(who=author, text=beginning(note.text))
+        elif kind == "move":
+            move = await access_move(session, who, row_id)
+            deal = await access_deal(session, who, move.deal_id)
+            stage = (await load_funnel(session)).stages.get(move.to_stage_id)
+            by = directory.name(move.by_id)
+            said = _("{who} moved it to “{stage}”.") if by else _("Moved by itself to “{stage}”.")
+            told = said.format(who=by, stage=words.stage(stage))
+        else:
+            deal = await access_deal(session, who, row_id if kind == "watch" else 0)
+            if not await is_watching(session, who, deal.id or 0):
+                raise NotFound("news.gone", "There is no such news any more.")
+            told = _("You watch this deal from now on: you are told of its moves and notes.")
+    return JSONResponse(
+        {"title": words.deal_title(deal), "text": told, "href": f"/deals/{deal.id}", "open": _("Open")},
+        headers={"cache-control": "no-store"},
+    )
+
+
+async def people_context(session: AsyncSession, request: Request, deal: Deal) -> dict[str, Any]:
+    """What ``deals/_people.html`` shows, besides ``people_form``."""
+    return {
+        "deal_people": await people_of(session, deal),
+        "roles": await list_roles(session, viewer(request)),
+        "edits": can(viewer(request), Permission.DEALS_EDIT),
+    }
+
+
+async def _panel(request: Request, form: Form, status: int = 200) -> Response:
+    deal_id = request.path_params["deal_id"]
+    async with parts(request).db.read() as session:
+        deal = await access_deal(session, viewer(request), deal_id)
+        if not wants_fragment(request) and not form.errors:
+            return redirect(request, f"/deals/{deal_id}")
+        context = await people_context(session, request, deal)
+    return show(request, "deals/_people.html", status=status, deal=deal, people_form=form, **context)
