@@ -82,6 +82,7 @@ KINDS: dict[str, tuple[frozenset[EntryKind], str]] = {
     "notes": (frozenset({EntryKind.NOTE}), N_("Notes")),
     "tasks": (frozenset({EntryKind.TASK}), N_("Tasks")),
     "files": (frozenset({EntryKind.FILE}), N_("Files")),
+    "requests": (frozenset({EntryKind.REQUEST}), N_("Requests")),
     "moves": (frozenset({EntryKind.MOVE, EntryKind.CHANGE}), N_("Changes")),
 }
 UNDO_SHOWN = timedelta(seconds=20)  # how long after a move a newly opened page offers to undo it
