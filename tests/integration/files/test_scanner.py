@@ -22,7 +22,7 @@ from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Invalid, Unavailable
 from pbxcrm.shared.settings import Settings
 from tests.filled import Filled
-from tests.integration.web.conftest import HOME, PASSWORD, Clock, begins_with_people, clock, redis
+from tests.integration.web.conftest import HOME, PASSWORD, SetClock, begins_with_people, clock, redis
 from tests.integration.web.test_settings_pages import make_deal
 from web.app import create_app
 
@@ -108,7 +108,12 @@ def test_a_clamd_lets_pass_refuses_and_fails(tmp_path: Path) -> None:
 
 
 async def test_nobody_gets_a_file_that_was_refused(
-    settings: Settings, database: Database, redis: Redis, clock: Clock, script: Path, begins_with_people: Filled[None]
+    settings: Settings,
+    database: Database,
+    redis: Redis,
+    clock: SetClock,
+    script: Path,
+    begins_with_people: Filled[None],
 ) -> None:
     _client, deal_id = await make_deal(database, clock)
     scanned = settings.model_copy(update={"files_scanner": f"'{script}'"})

@@ -10,7 +10,7 @@ from pbxcrm.calls.models import Call
 from pbxcrm.deals.models import Deal, Note, Stage
 from pbxcrm.shared.db import Database
 from pbxcrm.tasks.models import Task
-from tests.integration.web.conftest import Browsers, Clock
+from tests.integration.web.conftest import Browsers, SetClock
 from tests.integration.web.desks import count_queries
 from tests.integration.web.test_settings_pages import make_deal
 
@@ -19,7 +19,7 @@ HOSTILE = "=cmd|'<b>\u202e😀"
 
 
 async def test_a_fact_is_changed_in_its_place_with_undo_and_history(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     _client, deal_id = await make_deal(database, clock)
     olena, iryna, petro = await browser("olena"), await browser("iryna"), await browser("petro")
@@ -58,7 +58,7 @@ async def test_a_fact_is_changed_in_its_place_with_undo_and_history(
 
 
 async def test_who_is_responsible_is_changed_in_its_place_too(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     _client, deal_id = await make_deal(database, clock)
     admin = await browser("admin")
@@ -75,7 +75,7 @@ async def test_who_is_responsible_is_changed_in_its_place_too(
 
 
 async def test_what_the_stage_asks_for_stands_first_and_is_marked(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     _client, deal_id = await make_deal(database, clock)
     olena = await browser("olena")
@@ -91,7 +91,7 @@ async def test_what_the_stage_asks_for_stands_first_and_is_marked(
 
 
 async def test_a_timeline_of_2000_entries_is_paged_with_the_same_queries(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     _client, deal_id = await make_deal(database, clock)
     olena = await browser("olena")

@@ -15,7 +15,7 @@ from pbxcrm.people.queries import get_user_by_login, viewer_of
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import Outbox
 from pbxcrm.tasks.models import Task
-from tests.integration.web.conftest import Browsers, Clock
+from tests.integration.web.conftest import Browsers, SetClock
 from tests.integration.web.test_settings_pages import make_deal
 
 PART = {"hx-request": "true", "hx-request-type": "partial"}
@@ -28,7 +28,7 @@ async def viewer_of_login(session: AsyncSession, login: str) -> Viewer:
     return await viewer_of(session, user)
 
 
-async def contact_of(database: Database, login: str, name: str, number: str, clock: Clock) -> int:
+async def contact_of(database: Database, login: str, name: str, number: str, clock: SetClock) -> int:
     async with database.write() as session:
         who = await viewer_of_login(session, login)
         made = await create_contact(session, who, name=name, phones=[number], now=clock(), region="UA")
@@ -42,7 +42,7 @@ async def news_for(database: Database, user_id: int) -> list[str]:
 
 
 async def test_whoever_sees_the_deal_sees_its_people_and_nobody_else(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     """Dmytro's client is put on Olena's deal by the administrator: Olena and her manager see the person, and may not change them."""
     _client, deal_id = await make_deal(database, clock)
@@ -88,7 +88,9 @@ async def _one(database: Database, model: type[DealPerson]) -> int:
         return (await session.exec(select(model))).one().id or 0
 
 
-async def test_a_new_person_is_made_with_the_deal_s_role(browser: Browsers, database: Database, clock: Clock) -> None:
+async def test_a_new_person_is_made_with_the_deal_s_role(
+    browser: Browsers, database: Database, clock: SetClock
+) -> None:
     _client, deal_id = await make_deal(database, clock)
     olena = await browser("olena")
     path = f"/deals/{deal_id}/people"
@@ -105,7 +107,7 @@ async def test_a_new_person_is_made_with_the_deal_s_role(browser: Browsers, data
     assert "Boss" in made.text
 
 
-async def test_two_people_who_are_merged_stand_once(browser: Browsers, database: Database, clock: Clock) -> None:
+async def test_two_people_who_are_merged_stand_once(browser: Browsers, database: Database, clock: SetClock) -> None:
     _client, deal_id = await make_deal(database, clock)
     admin = await browser("admin")
     this = await contact_of(database, "olena", "Boss", "+380501112201", clock)
@@ -121,7 +123,7 @@ async def test_two_people_who_are_merged_stand_once(browser: Browsers, database:
 
 
 async def test_who_watches_is_told_of_moves_and_notes_of_others(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     _client, deal_id = await make_deal(database, clock)
     olena, iryna, dmytro = await browser("olena"), await browser("iryna"), await browser("dmytro")
@@ -158,7 +160,7 @@ async def test_who_watches_is_told_of_moves_and_notes_of_others(
 
 
 async def test_a_watcher_who_no_longer_sees_the_deal_hears_nothing(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     _client, deal_id = await make_deal(database, clock)
     iryna, admin = await browser("iryna"), await browser("admin")
@@ -172,7 +174,7 @@ async def test_a_watcher_who_no_longer_sees_the_deal_hears_nothing(
 
 
 async def test_a_note_that_names_a_colleague_gives_them_a_task(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     _client, deal_id = await make_deal(database, clock)
     olena = await browser("olena")
@@ -193,7 +195,7 @@ async def test_a_note_that_names_a_colleague_gives_them_a_task(
 
 
 async def test_a_note_is_pinned_with_undo_and_not_more_than_five(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     _client, deal_id = await make_deal(database, clock)
     olena, dmytro, petro = await browser("olena"), await browser("dmytro"), await browser("petro")

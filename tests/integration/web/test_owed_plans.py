@@ -5,13 +5,13 @@ from datetime import timedelta
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.models import Deal
 from pbxcrm.shared.db import Database
-from tests.integration.web.conftest import Browsers, Clock
+from tests.integration.web.conftest import Browsers, SetClock
 from tests.integration.web.test_settings_pages import make_deal
 
 PART = {"hx-request": "true", "hx-request-type": "partial"}
 
 
-async def call(database: Database, clock: Clock, deal_id: int, n: int, direction: str, outcome: str) -> None:
+async def call(database: Database, clock: SetClock, deal_id: int, n: int, direction: str, outcome: str) -> None:
     async with database.write() as session:
         at = clock() + timedelta(seconds=n)
         session.add(
@@ -20,7 +20,7 @@ async def call(database: Database, clock: Clock, deal_id: int, n: int, direction
 
 
 async def test_a_failed_attempt_is_asked_for_everywhere_until_it_is_planned(
-    browser: Browsers, database: Database, clock: Clock
+    browser: Browsers, database: Database, clock: SetClock
 ) -> None:
     _client, deal_id = await make_deal(database, clock)
     olena, iryna, petro = await browser("olena"), await browser("iryna"), await browser("petro")
@@ -46,7 +46,9 @@ async def test_a_failed_attempt_is_asked_for_everywhere_until_it_is_planned(
     assert "data-must-plan=" not in (await olena.get(f"/deals/{deal_id}")).text
 
 
-async def test_a_later_talk_and_a_closed_deal_owe_nothing(browser: Browsers, database: Database, clock: Clock) -> None:
+async def test_a_later_talk_and_a_closed_deal_owe_nothing(
+    browser: Browsers, database: Database, clock: SetClock
+) -> None:
     _client, deal_id = await make_deal(database, clock)
     olena = await browser("olena")
     await call(database, clock, deal_id, 1, "outbound", "busy")
