@@ -20,6 +20,7 @@ from web.api.v1.feed import feed
 from web.api.v1.fields import fields
 from web.api.v1.files import files
 from web.api.v1.flags import flags
+from web.api.v1.forms import forms, requests
 from web.api.v1.lamps import jobs, lamps
 from web.api.v1.merges import merges
 from web.api.v1.notes import notes
@@ -53,6 +54,8 @@ RESOURCES: tuple[Resource, ...] = (
     fields,
     stage_tasks,
     distribution,
+    forms,
+    requests,
     checkpoints,
     lamps,
     jobs,
