@@ -20,6 +20,7 @@ from pbxcrm.demo.people import COLLEAGUES, MANAGERS, PEOPLE
 from pbxcrm.demo.recordings import RECORDINGS, write_recordings
 from pbxcrm.demo.samples import SAMPLES
 from pbxcrm.demo.stories import GOES_ON, DealStory, PipelineShape, StageShape, Storyteller
+from pbxcrm.forms.models import FormRequest, RequestState
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.search_keys import search_key
@@ -39,7 +40,7 @@ async def test_who_waits_burns_soon_at_any_hour(company: Database) -> None:
         office = (await load_calendars(session, await load_directory(session))).default
         context = await load_context(session)
         titles = (await session.exec(select(Deal.title).order_by(col(Deal.id)))).all()
-    assert list(titles[DEALS:]) == [sample.title for sample in SAMPLES]
+    assert list(titles[DEALS : DEALS + len(SAMPLES)]) == [sample.title for sample in SAMPLES]
     assert context.norm == context.pause == NORM_MINUTES
     assert all(office.is_working(SUNDAY_NIGHT + timedelta(hours=hour)) for hour in range(24 * 8))
     morning = office.next_morning(SUNDAY_NIGHT).astimezone(office.timezone)
@@ -128,3 +129,16 @@ def test_recordings_are_short_files_that_browsers_play(tmp_path: Path) -> None:
         with open_wave(str(tmp_path / "recordings" / recording.name)) as file:
             assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 8000)
             assert 2 < file.getnframes() / file.getframerate() < 6
+
+
+async def test_requests_came_through_the_form_of_its_site(company: Database) -> None:
+    """A new client, one who had bought before and is flagged with the step that failed, and a robot that was set aside."""
+    async with company.read() as session:
+        requests = (await session.exec(select(FormRequest).order_by(col(FormRequest.id)))).all()
+    assert [(request.state, request.is_existing) for request in requests] == [
+        (RequestState.DEAL, False),
+        (RequestState.DEAL, True),
+        (RequestState.ASIDE, False),
+    ]
+    assert requests[1].fault
+    assert all(request.at <= SUNDAY_NIGHT for request in requests)
