@@ -105,6 +105,7 @@ from pbxcrm.reports.losses import LOSSES
 from pbxcrm.reports.missed import MISSED
 from pbxcrm.reports.own_kpi import OWN_KPI
 from pbxcrm.reports.report import register_reports
+from pbxcrm.reports.requests import REQUESTS
 from pbxcrm.reports.seller_stages import SELLER_STAGES
 from pbxcrm.reports.stage_time import STAGE_TIME
 from pbxcrm.shared.background_jobs import register_before, register_work
@@ -226,6 +227,7 @@ def compose() -> None:
         FUNNEL,
         FUNNEL_SNAPSHOT,
         LOSSES,
+        REQUESTS,
         SELLER_STAGES,
         COLD_SELLERS,
         MISSED,

@@ -77,7 +77,7 @@ async def fill(
         stages = await _open_stages(session)
         for sample in SAMPLES:
             await _make(session, sample, viewers[sample.owner], stages, settings, at)
-        await add_requests(session, admin, settings, at)
+        await add_requests(session, admin, viewers["olena"], settings, at)
         await _arm(session, at)
     await _light(db, at)
 

@@ -28,8 +28,8 @@ FIELDS = (
 )
 
 
-async def add_requests(session: AsyncSession, admin: Viewer, settings: Settings, at: datetime) -> None:
-    """Make the form and its requests of the last hour."""
+async def add_requests(session: AsyncSession, admin: Viewer, seller: Viewer, settings: Settings, at: datetime) -> None:
+    """Make the form and its requests of the last hour; the ``seller`` gets them."""
     pipeline = (await session.exec(select(Pipeline).where(Pipeline.is_default))).one()
     draft = FormDraft(
         FormKind.WEB,
@@ -37,6 +37,7 @@ async def add_requests(session: AsyncSession, admin: Viewer, settings: Settings,
         pipeline.id,
         "en",
         FIELDS,
+        responsible_id=seller.user_id,
         source="Site",
         title="Ask us",
         intro="We call you back within an hour.",

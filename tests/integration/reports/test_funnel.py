@@ -21,6 +21,7 @@ from pbxcrm.reports.missed import MISSED
 from pbxcrm.reports.own_kpi import OWN_KPI
 from pbxcrm.reports.queries import ALL, Filter, load_before, load_report, period_before
 from pbxcrm.reports.report import Report, ReportLine, Table
+from pbxcrm.reports.requests import REQUESTS
 from pbxcrm.reports.seller_stages import FEWEST, SELLER_STAGES
 from pbxcrm.reports.stage_time import STAGE_TIME
 from pbxcrm.shared.db import Database
@@ -38,6 +39,7 @@ REPORTS = (
     FUNNEL,
     FUNNEL_SNAPSHOT,
     LOSSES,
+    REQUESTS,
     SELLER_STAGES,
     COLD_SELLERS,
 )
@@ -241,3 +243,12 @@ async def test_cards_are_as_full_as_their_fields(company: Database) -> None:
         if deal
     ]
     assert line.values["percent_filled"] == round(sum(shares) / len(shares))
+
+
+async def test_clients_who_had_bought_before_are_counted_by_the_step_that_failed(company: Database) -> None:
+    by_step = await table(company, REQUESTS, "step")
+    assert {line.key: line.values["requests"] for line in by_step.lines}.pop("none") == 1
+    assert by_step.whole is not None
+    assert (by_step.whole.values["requests"], by_step.whole.values["bought"]) == (2, 1)
+    by_form = await table(company, REQUESTS, "form")
+    assert [(line.name, line.values["percent_bought"]) for line in by_form.lines] == [("Site", 50)]
