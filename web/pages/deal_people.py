@@ -1,25 +1,17 @@
 """The people of a deal besides its client, who watches it, and what happened on the deals that one watches."""
 
 from datetime import timedelta
-from typing import Any
 
-from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from pbxcrm.access import Permission, can
 from pbxcrm.contacts.actions import create_contact
-from pbxcrm.deals.models import Deal
 from pbxcrm.deals.people_actions import add_person, remove_person, restore_person, set_role
 from pbxcrm.deals.people_queries import (
     access_move,
     happened_on_watched,
     is_watching,
-    list_roles,
-    people_of,
     watched_deals,
-    watchers_of,
-    who_sees_deal,
 )
 from pbxcrm.deals.queries import access_deal, load_funnel
 from pbxcrm.deals.watcher_actions import unwatch, watch
@@ -29,6 +21,7 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid, NotFound
 from web import words
 from web.answers import redirect, with_toast
+from web.deal_panels import people_context, watchers_context
 from web.forms import Form, read_form
 from web.i18n import gettext as _
 from web.known_numbers import check_unknown
@@ -123,19 +116,6 @@ async def _watching(request: Request, on: bool) -> Response:
         return show(request, "deals/_watchers.html", deal=deal, **await watchers_context(session, request, deal))
 
 
-async def watchers_context(session: AsyncSession, request: Request, deal: Deal) -> dict[str, Any]:
-    """What ``deals/_watchers.html`` shows."""
-    directory = await load_directory(session)
-    watchers = await watchers_of(session, deal.id or 0, directory)
-    watching = {user.id for user in watchers}
-    return {
-        "watchers": watchers,
-        "watches": viewer(request).user_id in watching,
-        "may_watch": [user for user in who_sees_deal(deal, directory) if user.id not in watching],
-        "edits": can(viewer(request), Permission.DEALS_EDIT),
-    }
-
-
 async def watching(request: Request) -> Response:
     """``GET /watching``: the deals that one watches, and what others did there."""
     who = viewer(request)
@@ -179,15 +159,6 @@ async def news(request: Request) -> Response:
         {"title": words.deal_title(deal), "text": told, "href": f"/deals/{deal.id}", "open": _("Open")},
         headers={"cache-control": "no-store"},
     )
-
-
-async def people_context(session: AsyncSession, request: Request, deal: Deal) -> dict[str, Any]:
-    """What ``deals/_people.html`` shows, besides ``people_form``."""
-    return {
-        "deal_people": await people_of(session, deal),
-        "roles": await list_roles(session, viewer(request)),
-        "edits": can(viewer(request), Permission.DEALS_EDIT),
-    }
 
 
 async def _panel(request: Request, form: Form, status: int = 200) -> Response:
