@@ -98,6 +98,7 @@ def _behind(each: ReportedRequest) -> Behind:
 REQUESTS = Report(
     name="requests",
     title=N_("Requests and repeat sales"),
+    question=N_("Which requests came, and which clients should we have called before?"),
     definition=N_(
         "Requests that came through forms and by e-mail in the period, without those set aside. A client who had bought before and "
         "comes through a form was not called in time: the step is the one of the repeat sale that failed last before the request."
