@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -195,6 +196,37 @@ async def test_a_task_is_dragged_to_another_day(at_screen: AtScreen, db: Databas
     page = await at_week(at_screen)
     friday = day_of(page, wednesday.date() + 2 * DAY)
     await page.locator(f"#week-{task}").drag_to(friday)
+    await expect(page.locator(".toast", has_text="Moved to")).to_be_visible()
+    await page.reload()
+    await expect(friday).to_contain_text("Measure the hall")
+    assert (await stored(db, task)).due_at == wednesday + 2 * DAY
+
+
+async def test_a_task_is_dragged_to_another_day_with_a_finger(at_screen: AtScreen, db: Database) -> None:
+    """The finger rests on it first; a swipe over it scrolls and moves nothing."""
+    wednesday = next_week(2)
+    task = await give(db, "Measure the hall", wednesday)
+    size: dict[str, Any] = {"viewport": {"width": 360, "height": 1600}, "has_touch": True, "is_mobile": True}
+    person, page = await at_screen("olena", timezone_id="Europe/Kyiv", **size)
+    await page.goto(f"{person.address}/tasks/week?week=1")
+    await live(page)
+    friday = day_of(page, wednesday.date() + 2 * DAY)
+    finger = await page.context.new_cdp_session(page)
+
+    async def touch(kind: str, *points: tuple[float, float]) -> None:
+        known = [{"x": x, "y": y} for x, y in points]
+        await finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": known})
+
+    held, goal = await page.locator(f"#week-{task}").bounding_box(), await friday.bounding_box()
+    assert held
+    assert goal
+    x, begin, end = held["x"] + 60, held["y"] + held["height"] / 2, goal["y"] + goal["height"] / 2
+    await touch("touchStart", (x, begin))
+    await page.wait_for_selector(f"#week-{task}.sortable-chosen")
+    for step in range(1, 11):
+        await touch("touchMove", (x, begin + (end - begin) * step / 10))
+    await friday.locator(f"#week-{task}").wait_for()
+    await touch("touchEnd")
     await expect(page.locator(".toast", has_text="Moved to")).to_be_visible()
     await page.reload()
     await expect(friday).to_contain_text("Measure the hall")
