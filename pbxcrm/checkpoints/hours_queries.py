@@ -22,6 +22,7 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
 from pbxcrm.shared.core_sql import fetch, load_by_id
+from pbxcrm.tasks.models import Task
 
 BATCH = 2000
 
@@ -110,7 +111,12 @@ async def look_at_pause(session: AsyncSession, deal_id: int, rests: Sequence[Res
     if deal is None or not lamps:
         return PauseLook(None, None)
     working = context.working_of(deal.responsible_id)
-    then = [due_of(working, lamp.entered_at, lamp.minutes, rests) for lamp in lamps]
+    watched = {lamp.checkpoint_id: context.watching.by_id[lamp.checkpoint_id] for lamp in lamps}
+    facts = (await load_deal_facts(session, [deal], watched.values(), context.people))[deal_id]
+    facts.rests = tuple(rests)
+    then = [
+        due_of(working, lamp.entered_at, lamp.minutes, facts.rests_for(watched[lamp.checkpoint_id])) for lamp in lamps
+    ]
     return PauseLook(min(lamp.due_at for lamp in lamps), min(then))
 
 
@@ -142,7 +148,7 @@ async def _late(session: AsyncSession, then: EngineContext, lamps: Sequence[_Arm
         if each.checkpoint.trigger == TriggerKind.DATE and each.checkpoint.offset_minutes
     }
     late, dated = 0, [lamp for lamp in lamps if lamp.checkpoint_id in by_date]
-    rests = await load_rests(session, {lamp.deal_id for lamp in lamps if lamp.deal_id is not None})
+    rests = await _rests(session, then, lamps)
     for lamp in lamps:
         if lamp.checkpoint_id in by_date or f":{ACCEPTED}" in lamp.entry:  # a manager has named the time of the latter
             continue
@@ -150,9 +156,38 @@ async def _late(session: AsyncSession, then: EngineContext, lamps: Sequence[_Arm
             due = then.calendars.of_user(lamp.owner_id).add_minutes(lamp.entered_at, lamp.minutes)
         else:
             working = then.working_of(lamp.owner_id)
-            due = due_of(working, lamp.entered_at, lamp.minutes, rests.get(lamp.deal_id or 0, ()))
+            due = due_of(working, lamp.entered_at, lamp.minutes, rests.get((lamp.deal_id, lamp.checkpoint_id), ()))
         late += due <= now
     return late + (await _late_dates(session, then, dated, now) if dated else 0)
+
+
+async def _rests(
+    session: AsyncSession, context: EngineContext, lamps: Sequence[_Armed]
+) -> dict[tuple[int | None, int], tuple[Rest, ...]]:
+    """When the clocks of these lamps stand still, by deal and checkpoint. Few deals have more than pauses, so only theirs are read."""
+    deal_ids = {lamp.deal_id for lamp in lamps if lamp.deal_id is not None}
+    pauses = await load_rests(session, deal_ids)
+    found: dict[tuple[int | None, int], tuple[Rest, ...]] = {
+        (lamp.deal_id, lamp.checkpoint_id): pauses[lamp.deal_id]
+        for lamp in lamps
+        if lamp.deal_id is not None and lamp.deal_id in pauses
+    }
+    fields = {each.id for each in context.watching.of_deals if each.only_asks_for_field}
+    closed = await session.exec(
+        select(Task.deal_id).where(col(Task.deal_id).in_(deal_ids), col(Task.done_at) < col(Task.due_at)).distinct()
+    )
+    more = {*closed.all(), *(lamp.deal_id for lamp in lamps if lamp.checkpoint_id in fields)}
+    watched = {
+        lamp.checkpoint_id: context.watching.by_id[lamp.checkpoint_id]
+        for lamp in lamps
+        if lamp.deal_id in more and lamp.checkpoint_id in context.watching.by_id
+    }
+    deals = await load_by_id(session, Deal, more)
+    facts = await load_deal_facts(session, list(deals.values()), watched.values(), context.people) if watched else {}
+    for lamp in lamps:
+        if lamp.deal_id in facts and lamp.checkpoint_id in watched:
+            found[lamp.deal_id, lamp.checkpoint_id] = facts[lamp.deal_id].rests_for(watched[lamp.checkpoint_id])
+    return found
 
 
 async def _late_dates(session: AsyncSession, then: EngineContext, lamps: Sequence[_Armed], now: datetime) -> int:

@@ -10,7 +10,10 @@ from pbxcrm.calendars.actions import CalendarChange, create_calendar
 from pbxcrm.checkpoints.actions import change_checkpoint, create_checkpoint
 from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
 from pbxcrm.checkpoints.escalation_actions import reassign
+from pbxcrm.checkpoints.hours_queries import look_at_pause
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, Lamp, LampState
+from pbxcrm.checkpoints.pause_actions import pause_deal
+from pbxcrm.checkpoints.rules import Rest
 from pbxcrm.deals.actions import edit_deal
 from pbxcrm.people.actions import edit_user, save_team
 from pbxcrm.people.models import Team
@@ -144,6 +147,27 @@ async def test_where_only_a_field_is_asked_for_nothing_is_watched_while_it_is_fi
     await desk.move(deal_id, "Proposal sent", DUE + 91 * MINUTE)
     await desk.move(deal_id, "Call held", DUE + 92 * MINUTE)  # enters it filled
     assert [lamp for lamp in await desk.lamps(LampState.ARMED) if lamp.step == 0 and lamp.minutes == 60] == []
+
+
+async def test_a_pause_stops_the_clock_of_a_checkpoint_that_only_asks_for_a_field(desk: DealDesk) -> None:
+    """Filled and emptied in the pause: no minute is left out twice. What a pause would do says the same beforehand."""
+    admin = await watch(desk, [StepChange(60, "responsible", "task")], ["field_filled"], "amount")
+    deal_id = await desk.deal("Call held", at=DUE)
+    await edit(desk, admin, deal_id, DUE + 5 * MINUTE, amount="12")
+    await edit(desk, admin, deal_id, DUE + 10 * MINUTE, amount="")
+    assert (await desk.one_lamp(LampState.ARMED)).due_at == DUE + 65 * MINUTE
+    until = DUE + 50 * MINUTE
+    async with desk.database.read() as session:
+        look = await look_at_pause(session, deal_id, (Rest(DUE + 20 * MINUTE, until),))
+    assert (look.now_at, look.then_at) == (DUE + 65 * MINUTE, DUE + 95 * MINUTE)
+    async with desk.database.write() as session:
+        await pause_deal(session, admin, deal_id, until, "On holiday", now=DUE + 20 * MINUTE)
+    assert (await desk.one_lamp(LampState.ARMED)).due_at == DUE + 95 * MINUTE
+    await edit(desk, admin, deal_id, DUE + 30 * MINUTE, amount="12")
+    await edit(desk, admin, deal_id, DUE + 60 * MINUTE, amount="")  # ten minutes after the end of the pause
+    assert (await desk.one_lamp(LampState.ARMED)).due_at == DUE + 105 * MINUTE
+    assert await desk.sweep(DUE + 104 * MINUTE) == 0
+    assert await desk.sweep(DUE + 105 * MINUTE) == 1
 
 
 async def test_a_filling_beside_other_work_restarts_the_clock_once(desk: DealDesk) -> None:
