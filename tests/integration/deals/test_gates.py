@@ -132,8 +132,8 @@ async def by_removed_stage(desk: CallbackDesk, refuse: Callable[[], None]) -> No
     refuse()
     async with desk.database.write() as session:
         to = await stage_of_kind(session, deal.pipeline_id, StageKind.OPEN)
-        assert to
-        await archive_stage(session, admin, deal.stage_id, to.id, now=SOON)
+        (await session.get_one(Stage, deal.stage_id)).kind = StageKind.OPEN.value  # calls need one of their own
+        await archive_stage(session, admin, deal.stage_id, to.id if to else None, now=SOON)
 
 
 async def _bulk(desk: CallbackDesk) -> BackgroundJob:
