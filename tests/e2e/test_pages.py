@@ -202,11 +202,11 @@ async def test_a_deal_card_by_keys_a_note_a_task_and_undo(house: House) -> None:
 
     await until(is_open)
     await page.locator("#facts").get_by_role("link", name="Edit").click()
-    await page.get_by_label("Amount").fill("much")
+    await page.get_by_label("Amount", exact=True).fill("much")
     await page.keyboard.press("Enter")
     await page.get_by_text("Write the amount as a number").wait_for()
-    assert await page.get_by_label("Amount").input_value() == "much"
-    await page.get_by_label("Amount").fill("12 400,50")
+    assert await page.get_by_label("Amount", exact=True).input_value() == "much"
+    await page.get_by_label("Amount", exact=True).fill("12 400,50")
     await page.keyboard.press("Enter")
     await page.locator("#facts").get_by_text("12,400.50").wait_for()
     await ivan.expect_status(422)

@@ -156,7 +156,7 @@ class RequestOut(ApiAnswer):
 class RequestQuery(ListQuery):
     """Which requests; all conditions must hold."""
 
-    state: RequestState | None = None
+    state: Literal["deal", "joined", "aside"] | None = None
     form_id: IdText | None = None
     bought_before: Literal["true"] | None = Field(None, description="Only of clients who had bought before.")
 
@@ -206,7 +206,7 @@ async def read_requests(ask: Ask, query: RequestQuery) -> Page[RequestOut]:
     rows = await list_requests(
         ask.session,
         ask.viewer,
-        state=query.state,
+        state=RequestState(query.state) if query.state is not None else None,
         form_id=query.form_id,
         existing=query.bought_before is not None,
         before=checked_cursors.read_id(query.cursor),
