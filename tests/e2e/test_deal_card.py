@@ -45,7 +45,9 @@ async def test_a_fact_a_person_a_pin_and_a_colleague_by_keys_alone(house: House)
     await page.keyboard.press("o")
     await expect(page.get_by_label("New note")).to_be_focused()
     await page.keyboard.type("@mar")
-    await expect(page.locator(".mentions").get_by_role("option", name="Maria Manager")).to_have_attribute("aria-selected", "true")
+    await expect(page.locator(".mentions").get_by_role("option", name="Maria Manager")).to_have_attribute(
+        "aria-selected", "true"
+    )
     await page.keyboard.press("Enter")
     await page.keyboard.type("<b>may they?</b>")
     await page.keyboard.press("Control+Enter")
