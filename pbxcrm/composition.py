@@ -93,6 +93,7 @@ from pbxcrm.notes.actions import copy_notes
 from pbxcrm.people import reasons as people
 from pbxcrm.people.hooks import access_ended, person_changed
 from pbxcrm.phone.timers import HANDLERS as PHONE_TIMERS
+from pbxcrm.privacy import reasons as privacy
 from pbxcrm.reactions import next_attempts
 from pbxcrm.reactions import reasons as reactions
 from pbxcrm.reports.assignments import ASSIGNMENTS
@@ -164,6 +165,7 @@ def compose() -> None:
         distribution_reasons.REASONS,
         forms.REASONS,
         notes.REASONS,
+        privacy.REASONS,
     )
     register_sources(
         {

@@ -80,6 +80,7 @@ async def fill(database: Database, settings: Settings, office: Office, now: date
                 values={"amount": Decimal(amount), "source": "Sales"},
                 contact_id=busy.contacts[names[client]],
                 responsible_id=office.id(owner),
+                second=True,
             )
             await move_deal(session, viewer, deal.id or 0, busy.stages[stage].id or 0, version=None, now=entered)
             busy.deals[title] = deal.id or 0

@@ -78,7 +78,15 @@ async def act(
             contact_id = (await make(session, viewer, client or f"Client of {who}", X, at=at)).id
         if kind != "client":
             await create_deal(
-                session, viewer, title="T", now=at, currency="UAH", region="UA", client_number=X, contact_id=contact_id
+                session,
+                viewer,
+                title="T",
+                now=at,
+                currency="UAH",
+                second=True,
+                region="UA",
+                client_number=X,
+                contact_id=contact_id,
             )
 
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal, get_currency_symbol
 
+from pbxcrm.contacts.birthday_rules import age_on
 from web.i18n import Language, here, ngettext
 from web.i18n import gettext as _
 
@@ -58,6 +59,32 @@ def day_date(day: date) -> str:
     place = here()
     pattern = "EEE, d MMM" if day.year == local(place.now).year else "EEE, d MMM yyyy"
     return with_apostrophes(format_date(day, pattern, locale=place.locale)).replace(" ", NBSP)
+
+
+def today() -> date:
+    """The day it is where the reader is."""
+    return local(here().now).date()
+
+
+def birthday(year: int | None, day: int | None) -> str:
+    """``31 December 1990, 35 years old``; without a year only the day. Empty for no birthday."""
+    if day is None:
+        return ""
+    place, day_of = here(), date(year or 2000, day // 100, day % 100)
+    said = with_apostrophes(format_date(day_of, "d MMMM y" if year is not None else "d MMMM", locale=place.locale))
+    years = age_on(today(), year, day)
+    said = said.replace(" ", NBSP)
+    if years is None:
+        return said
+    old = ngettext("%(num)d year old", "%(num)d years old", years) % {"num": years}
+    return f"{said}, {old}"
+
+
+def birthday_typed(year: int | None, day: int | None) -> str:
+    """A birthday as people type it in a form: ``31.12.1990``, ``31.12``."""
+    if day is None:
+        return ""
+    return f"{day % 100:02d}.{day // 100:02d}" + (f".{year:04d}" if year is not None else "")
 
 
 def full_time(moment: datetime) -> str:

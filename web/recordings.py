@@ -1,12 +1,14 @@
 """Recordings for pages and the API: the file is found in the folder of its PBX, and each listening is logged."""
 
 import re
+from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from pbxcrm.calls.models import Call
 from pbxcrm.calls.recordings import Recording, check_audible, find_recording, log_listening
+from pbxcrm.shared.settings import Settings
 from web.parts import now, parts, viewer
 
 FIRST_BYTE = re.compile(r"bytes=\s*0+-", re.IGNORECASE)
@@ -14,11 +16,14 @@ FIRST_BYTE = re.compile(r"bytes=\s*0+-", re.IGNORECASE)
 SOUND_HEADERS = {"cache-control": "private, no-store", "content-encoding": "identity"}
 
 
+def folder_of(settings: Settings, pbx: str) -> Path | None:
+    """Where the recordings of a PBX are; the general folder serves one that is not in the settings (any more)."""
+    return next((each.recordings_dir for each in settings.pbxs if each.name == pbx), settings.recordings_dir)
+
+
 async def find(request: Request, call: Call) -> Recording:
     """The file of ``call``. Raises NotFound, Conflict or Unavailable, each with a sentence (``find_recording``)."""
-    settings = parts(request).settings
-    # The general folder serves a PBX that is not in the settings (any more).
-    folder = next((pbx.recordings_dir for pbx in settings.pbxs if pbx.name == call.pbx), settings.recordings_dir)
+    folder = folder_of(parts(request).settings, call.pbx)
     return await run_in_threadpool(find_recording, viewer(request), call, folder, now(request))
 
 

@@ -97,6 +97,7 @@ class Templates:
             cursor=next_of_entry,
             day_time=formats.day_time,
             day_date=formats.day_date,
+            birthday=lambda client: formats.birthday(client.birth_year, client.birth_day),
             full_time=formats.full_time,
             clock_seconds=formats.clock_seconds,
             span=formats.span,

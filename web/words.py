@@ -400,6 +400,14 @@ def line_preview(line: Line, *, stage_name: str, owner_name: str) -> list[str]:
     return said
 
 
+WAY_KINDS = {"mobile": N_("mobile"), "work": N_("work"), "home": N_("home"), "other": N_("other")}
+
+
+def way_kind(kind: str) -> str:
+    """A kind of numbers and addresses in words."""
+    return _(WAY_KINDS[kind])
+
+
 def counted_rows(what: str, count: int) -> str:
     """So many rows of the table ``what``, in words."""
     counted = {

@@ -33,6 +33,8 @@ class Permission(StrEnum):
     CALLBACKS_WORK = "callbacks_work"
     CONTACTS_READ = "contacts_read"
     CONTACTS_EDIT = "contacts_edit"
+    PERSONAL_DATA_EXPORT = "personal_data_export"  # all that is kept about a client, in one archive
+    PERSONAL_DATA_ERASE = "personal_data_erase"
     PHONE_USE = "phone_use"  # click-to-call, transfer, hang up
     RECORDINGS_LISTEN = "recordings_listen"
     ESCALATIONS_READ = "escalations_read"
@@ -77,6 +79,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.TEAM_VIEWS_EDIT,
             Permission.REPORTS_READ,
             Permission.STATUS_READ,
+            Permission.PERSONAL_DATA_EXPORT,
         }
     ),
     Role.QC: frozenset(

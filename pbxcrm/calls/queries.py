@@ -68,6 +68,8 @@ class CallFilter:
     client_number: str = ""
     linkedid: str = ""
     responsible: str = ""  # a login
+    company_id: int | None = None  # of clients of this company
+    anonymous: bool = False  # only calls to us without a number
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """The conditions on columns of calls, for WHERE."""
@@ -80,6 +82,10 @@ class CallFilter:
             (Call.linkedid, self.linkedid),
         )
         found += of_login(Call.responsible_id, self.responsible)
+        if self.company_id is not None:
+            found.append(col(Call.contact_id).in_(select(Contact.id).where(Contact.company_id == self.company_id)))
+        if self.anonymous:
+            found += [col(Call.client_number).is_(None), col(Call.direction) == "inbound"]
         return found + within(Call.started_at, self.since, self.until)
 
     async def of_people(self, session: AsyncSession) -> list[ColumnElement[bool]]:
@@ -95,7 +101,7 @@ class CallFilter:
     @property
     def is_narrow(self) -> bool:
         """Whether an index leads to the few calls that match."""
-        return bool(self.deal_id or self.contact_id or self.client_number or self.linkedid)
+        return bool(self.deal_id or self.contact_id or self.company_id or self.client_number or self.linkedid)
 
 
 async def list_calls(

@@ -91,6 +91,23 @@ def find_recording(viewer: Viewer, call: Call, folder: Path | None, now: datetim
     return Recording(path, status.st_size, MEDIA_TYPES[path.suffix.lower()])
 
 
+def delete_recording(call: Call, folder: Path | None) -> bool | str:
+    """Delete the file of a call whose client is erased. It changes the disk, so call it in a thread.
+
+    True: deleted; False: there was none; the file's name where the disk does not let us (it may be mounted for reading only).
+    """
+    if folder is None:
+        return False
+    found: tuple[Path, os.stat_result] | None = None
+    try:
+        found = _find(call, folder)
+        if found is not None:
+            found[0].unlink()
+    except OSError:
+        return found[0].name if found is not None else (call.recording or call.linkedid)
+    return found is not None
+
+
 def _find(call: Call, folder: Path) -> tuple[Path, os.stat_result] | None:
     root = folder.resolve()
     if not root.is_dir():

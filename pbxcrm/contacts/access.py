@@ -18,8 +18,8 @@ ways_to_see_contacts = WaysToSee("contacts.access.ways_to_see_contacts")
 
 
 def is_live() -> ColumnElement[bool]:
-    """SQL condition: the client was not merged into another one."""
-    return col(Contact.merged_into_id).is_(None)
+    """SQL condition: the client was neither merged into another one nor erased."""
+    return and_(col(Contact.merged_into_id).is_(None), col(Contact.erased_at).is_(None))
 
 
 def visible_contacts(viewer: Viewer, *, little: bool = False) -> ColumnElement[bool]:

@@ -13,6 +13,9 @@ from pbxcrm.access import Permission, Viewer, can, check, decides_for
 from pbxcrm.audit.actions import record
 from pbxcrm.contacts.access import editable_companies, editable_contacts, visible_companies
 from pbxcrm.contacts.audience import audience_of_company, audience_of_contact
+from pbxcrm.contacts.birthday_rules import read_birthday
+from pbxcrm.contacts.kind_actions import do_set_kinds
+from pbxcrm.contacts.kind_rules import NOTHING_CHOSEN, ChosenKinds, kind_of
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
 from pbxcrm.contacts.number_owners import had_since
 from pbxcrm.contacts.queries import access_company, access_contact, contacts_of_number, special_number
@@ -65,14 +68,21 @@ async def create_contact(
     responsible_id: int | None = None,
     note: str = "",
     custom: Mapping[str, Entered] = MappingProxyType({}),
+    birthday: str = "",
+    kinds: ChosenKinds = NOTHING_CHOSEN,
 ) -> Contact:
-    """Add a client by hand; ``custom`` are custom fields as entered. Earlier calls and deals of the numbers become theirs."""
+    """Add a client by hand; ``custom`` are custom fields as entered, ``birthday`` as in ``read_birthday``. Earlier calls and deals of
+    the numbers become theirs.
+    """
     check(viewer, Permission.CONTACTS_EDIT)
     name, numbers, addresses = check_name(name), check_numbers(phones, region), check_emails(emails)
+    birth_year, birth_day = read_birthday(birthday, now.date())
     if responsible_id is not None:
         await _access_responsible(session, viewer, responsible_id)
     contact = Contact(
         name=name,
+        birth_year=birth_year,
+        birth_day=birth_day,
         company_id=await _company(session, viewer, company_id, company_name, now),
         responsible_id=responsible_id if responsible_id is not None else viewer.user_id,
         note=check_optional_text(note, Contact.note, "note"),
@@ -85,6 +95,7 @@ async def create_contact(
         session.add(Email(contact_id=contact.id, address=address))
     for number in numbers:
         await _link(session, viewer, contact, number, now)
+    await do_set_kinds(session, contact.id, kinds)
     written = [one.number for one in numbers]
     record(session, now, "contact.created", "contact", contact.id, actor=viewer, name=name, phones=written)
     if changed := await do_set_values(session, viewer, FieldEntity.CONTACT, contact, custom, region=region):
@@ -120,7 +131,10 @@ async def do_create_contact(
         if owner is not None:
             await _link(session, owner, contact, one, now)
         else:
-            session.add(Phone(contact_id=contact.id, number=one.number, extension=one.extension, label=one.name))
+            kind, label = kind_of(one)
+            session.add(
+                Phone(contact_id=contact.id, number=one.number, extension=one.extension, label=label, kind=kind)
+            )
     written = [one.number for one in numbers]
     record(session, now, "contact.created", "contact", contact.id, actor=None, reason=why, name=name, phones=written)
     await session.flush()
@@ -145,6 +159,8 @@ async def edit_contact(
     note: str | None = None,
     custom: Mapping[str, Entered] = MappingProxyType({}),
     seen: Mapping[str, Stored] | None = None,
+    birthday: str | None = None,
+    kinds: ChosenKinds = NOTHING_CHOSEN,
 ) -> Contact:
     """Change the given fields; ``custom`` are custom fields as entered, ``seen`` what the viewer saw in them (``do_set_values``). The history of a removed number stays with the client; a new number brings its own."""
     contact = await access_contact_for_change(session, viewer, contact_id, version)
@@ -155,6 +171,9 @@ async def edit_contact(
     if emails is not None:
         addresses = check_emails(emails)
         await _set_emails(session, contact_id, addresses)
+    await do_set_kinds(session, contact_id, kinds)
+    if birthday is not None:
+        contact.birth_year, contact.birth_day = read_birthday(birthday, now.date())
     if company_id is not None or company_name is not None:
         contact.company_id = await _company(session, viewer, company_id, company_name or "", now)
     if responsible_id is not None and responsible_id != contact.responsible_id:
@@ -284,6 +303,7 @@ async def edit_company(
     custom: Mapping[str, Entered] = MappingProxyType({}),
     seen: Mapping[str, Stored] | None = None,
     region: str = "",
+    responsible_id: int | None = None,
 ) -> Company:
     """Change the given fields of a company that the viewer may edit; ``custom``, ``seen``: as in ``edit_contact``. Raises Conflict for an old ``version``, NotAllowed, NotFound, Invalid."""
     check(viewer, Permission.CONTACTS_EDIT)
@@ -300,6 +320,8 @@ async def edit_company(
         company.name = check_name(name)
     if note is not None:
         company.note = check_optional_text(note, Company.note, "note")
+    if responsible_id is not None and responsible_id != company.responsible_id:
+        company.responsible_id = (await _access_responsible(session, viewer, responsible_id)).id
     changed = await do_set_values(session, viewer, FieldEntity.COMPANY, company, custom, region=region, seen=seen)
     company.version += 1
     details: dict[str, Any] = {"changed": changed} if changed else {"name": company.name}
@@ -404,7 +426,9 @@ async def _set_numbers(
     for one in numbers:
         if one.number in had:
             had[one.number].extension = one.extension
-            had[one.number].label = one.name or had[one.number].label
+            kind, label = kind_of(one)
+            had[one.number].label = label or had[one.number].label
+            had[one.number].kind = kind if one.name and not label else had[one.number].kind
         else:
             await _link(session, viewer, contact, one, now)
 
@@ -430,8 +454,9 @@ async def _link(session: AsyncSession, viewer: Viewer, contact: Contact, written
     found = await session.exec(select(Phone).where(Phone.contact_id == contact.id, Phone.number == number))
     phone, since = found.first(), await had_since(session, viewer, number, now)
     if phone is None:
+        kind, label = kind_of(written)
         phone = Phone(
-            contact_id=contact.id, number=number, extension=written.extension, label=written.name, since=since
+            contact_id=contact.id, number=number, extension=written.extension, label=label, kind=kind, since=since
         )
         session.add(phone)
     else:

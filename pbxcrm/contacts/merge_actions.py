@@ -18,7 +18,7 @@ from pbxcrm.contacts.actions import check_editable, merged_meanwhile, number_lin
 from pbxcrm.contacts.audience import audience_of_contact
 from pbxcrm.contacts.hooks import Merging, Relinked, contacts_merging, rows_relinked
 from pbxcrm.contacts.merge_queries import CLIENTS
-from pbxcrm.contacts.merge_rules import CUSTOM, FIELDS, ContactPoint, choose, shared_way
+from pbxcrm.contacts.merge_rules import COLUMNS, CUSTOM, ContactPoint, choose, shared_way
 from pbxcrm.contacts.models import Contact, Email, Merge, Phone
 from pbxcrm.contacts.queries import access_contact
 from pbxcrm.fields.models import FieldEntity
@@ -119,8 +119,8 @@ async def settle_merge(session: AsyncSession, merge_id: int, now: datetime) -> N
 
 
 def values_of(contact: Contact) -> dict[str, Any]:
-    """The client's fields of which a merge chooses one."""
-    return {field: getattr(contact, field) for field in FIELDS}
+    """The client's fields of which a merge chooses one, and what comes with them."""
+    return {field: getattr(contact, field) for field in COLUMNS}
 
 
 def way_of(row: Phone | Email) -> ContactPoint:
@@ -177,7 +177,16 @@ async def _merge_ways(session: AsyncSession, table: WayTable, this: Contact, int
     for row in mine:
         way, same = way_of(row), theirs.get(way_of(row).key)
         written = row.number if isinstance(row, Phone) else row.address
-        told = {"key": way.key, "written": written, "extension": way.extension, "label": way.label}
+        told: dict[str, Any] = {
+            "key": way.key,
+            "written": written,
+            "extension": way.extension,
+            "label": way.label,
+            "kind": row.kind,
+        }
+        if row.is_main:
+            told["main"] = True
+            row.is_main = not known  # the survivor's main one stays so
         stored.append({**told, "shared": same is not None})
         if isinstance(row, Phone):
             row.since = row.since or this.created_at
@@ -190,6 +199,8 @@ async def _merge_ways(session: AsyncSession, table: WayTable, this: Contact, int
         if after != before:
             set_way(same, after)
             stored[-1]["survivors"] = [[before.extension, before.label], [after.extension, after.label]]
+        if row.kind and not same.kind:
+            same.kind, stored[-1]["gave_kind"] = row.kind, True
         if isinstance(row, Phone) and isinstance(same, Phone):
             same.since = min(same.since or into.created_at, row.since or this.created_at)
         await session.delete(row)

@@ -7,7 +7,10 @@ from typing import Any
 from pbxcrm.shared.errors import Invalid
 
 #: The fields for which the user chooses a value, in the order of the page.
-FIELDS = ("name", "company_id", "responsible_id", "note")
+FIELDS = ("name", "company_id", "responsible_id", "birth_day", "note")
+#: What comes with a field that is chosen.
+WITH = {"birth_day": ("birth_year",)}
+COLUMNS = (*FIELDS, *(other for others in WITH.values() for other in others))
 CUSTOM = "fields"  # key in ``Merge.parts``: the custom fields that the survivor took over, by field id
 THIS, INTO, BOTH = "this", "into", "both"
 NOTE_MAX, LABEL_MAX = 4000, 50
@@ -52,6 +55,9 @@ def choose(this: Values, into: Values, chosen: Mapping[str, str]) -> dict[str, l
                 raise Invalid(field, "merges.long_note", "Both notes together are too long: choose one of them.")
         if value != into[field]:
             taken[field] = [into[field], value]
+        for other in WITH.get(field, ()):
+            if choice == THIS and this[other] != into[other]:
+                taken[other] = [into[other], this[other]]
     return taken
 
 

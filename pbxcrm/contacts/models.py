@@ -1,4 +1,4 @@
-"""Tables of contacts and companies, their numbers and addresses, merges, and own and spam numbers and ranges of them."""
+"""Tables of contacts and companies, their numbers, addresses and consents, merges, and own and spam numbers and ranges of them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -28,6 +28,16 @@ from pbxcrm.shared.text_match import folded_text, keep_folded
 
 _KEYED = text("name_key <> ''")
 _OF_COMPANY = text("company_id IS NOT NULL")  # an office may have clients without companies only
+_BORN = text("birth_day IS NOT NULL")
+
+
+class WayKind(StrEnum):
+    """Where a number or an e-mail address reaches somebody."""
+
+    MOBILE = "mobile"  # numbers only
+    WORK = "work"
+    HOME = "home"
+    OTHER = "other"
 
 
 class Company(SQLModel, table=True):
@@ -49,7 +59,8 @@ class Company(SQLModel, table=True):
 class Contact(SQLModel, table=True):
     """A client: a person who calls or is called.
 
-    A client that was merged has ``merged_into_id``: it keeps its fields and is not shown.
+    A client that was merged has ``merged_into_id``: it keeps its fields and is not shown. One that was erased on request has
+    ``erased_at`` and nothing else: the row stays so that no other client gets its id.
     """
 
     __tablename__ = "contacts"
@@ -58,6 +69,7 @@ class Contact(SQLModel, table=True):
         # Covering partial index for finding duplicates.
         Index("ix_contacts_name_key", "name_key", "id", sqlite_where=_KEYED, postgresql_where=_KEYED),
         Index("ix_contacts_company_id", "company_id", sqlite_where=_OF_COMPANY, postgresql_where=_OF_COMPANY),
+        Index("ix_contacts_birth_day", "birth_day", "id", sqlite_where=_BORN, postgresql_where=_BORN),
     )
 
     id: int | None = row_id()
@@ -69,8 +81,11 @@ class Contact(SQLModel, table=True):
     # No index: SQLite would use it to find all rows that are not merged.
     merged_into_id: int | None = maybe_link("contacts.id", index=False)
     name_key: str = Field(default="", sa_type=Text, nullable=False)  # equal for all spellings of one name
+    birth_year: int | None = None  # None: only the day is known, or nothing
+    birth_day: int | None = None  # month × 100 + day of the month: 1231
     custom: dict[str, Any] = values_column()
     created_at: datetime = utc_column(index=True)
+    erased_at: datetime | None = maybe_utc_column()
     version: int = 1
 
 
@@ -85,6 +100,8 @@ class Phone(SQLModel, table=True):
     number: str = Field(max_length=LONGEST_NUMBER)
     extension: str = Field(default="", max_length=8)  # dialled after the answer: 12 in "044 200 10 20 ext. 12"
     label: str = Field(default="", max_length=50)
+    kind: str = Field(default="", max_length=8)  # a WayKind; empty: not said
+    is_main: bool = False  # at most one of a client; where none is, the oldest counts
     since: datetime | None = maybe_utc_column()  # None: as long as there is the contact (``number_owners``)
 
     @property
@@ -104,6 +121,27 @@ class Email(SQLModel, table=True):
     address: str = Field(max_length=LONGEST_ADDRESS, index=True)
     address_key: str = Field(default="", max_length=LONGEST_ADDRESS)  # in lower case
     label: str = Field(default="", max_length=50)
+    kind: str = Field(default="", max_length=8)  # a WayKind but ``mobile``; empty: not said
+    is_main: bool = False  # as of a number
+
+
+class Consent(SQLModel, table=True):
+    """That a client gave or withdrew consent to the use of their data. Rows are only added: the newest says what holds.
+
+    ``text_id``: the text that they agreed to; None where it was not a form's. ``source``: a form's name, or what somebody wrote:
+    by telephone, on paper.
+    """
+
+    __tablename__ = "consents"
+    __table_args__ = (Index("ix_consents_contact_id", "contact_id", "id"),)
+
+    id: int | None = row_id()
+    contact_id: int = link("contacts.id", index=False)
+    is_given: bool
+    at: datetime = utc_column()
+    source: str = Field(max_length=200)
+    text_id: int | None = maybe_link("form_consents.id", index=False)
+    by_id: int | None = maybe_link("users.id", index=False)  # None: the client, through a form
 
 
 class NumberKind(StrEnum):

@@ -231,10 +231,14 @@ async def list_companies(
 
 
 async def with_numbers(session: AsyncSession, contacts: list[Contact]) -> list[ContactRow]:
-    """Clients with their numbers and companies, in the same order, by one query per table."""
+    """Clients with their numbers and addresses, the main ones first, and companies; in the same order, by one query per table."""
     ids = [contact.id for contact in contacts]
-    phones = (await session.exec(select(Phone).where(col(Phone.contact_id).in_(ids)).order_by(col(Phone.id)))).all()
-    emails = (await session.exec(select(Email).where(col(Email.contact_id).in_(ids)).order_by(col(Email.id)))).all()
+    phones = (
+        await session.exec(select(Phone).where(col(Phone.contact_id).in_(ids)).order_by(*_main_first(Phone)))
+    ).all()
+    emails = (
+        await session.exec(select(Email).where(col(Email.contact_id).in_(ids)).order_by(*_main_first(Email)))
+    ).all()
     companies = await load_by_id(session, Company, (contact.company_id for contact in contacts))
     rows = {contact.id: ContactRow(contact, companies.get(contact.company_id), [], []) for contact in contacts}
     for phone in phones:
@@ -242,3 +246,7 @@ async def with_numbers(session: AsyncSession, contacts: list[Contact]) -> list[C
     for email in emails:
         rows[email.contact_id].emails.append(email)
     return [rows[contact.id] for contact in contacts]
+
+
+def _main_first(table: type[Phone] | type[Email]) -> tuple[ColumnElement[Any], ...]:
+    return col(table.is_main).desc(), col(table.id).asc()

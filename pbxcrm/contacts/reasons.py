@@ -6,4 +6,5 @@ REASONS: dict[str, str | Counted] = {
     "contact.merged": N_(
         "“{client}” and this client are one person. Numbers, addresses, deals, tasks, calls and notes of both are here."
     ),
+    "contact.consented": N_("The client ticked it in the form “{form}”."),
 }

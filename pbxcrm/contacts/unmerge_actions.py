@@ -97,9 +97,11 @@ async def _part_ways(session: AsyncSession, merge: Merge, table: WayTable) -> No
     for one in stored:
         row = theirs.get(one["key"])
         if row is not None and not one["shared"] and one["key"] not in also:
-            row.contact_id = merge.from_id
+            row.contact_id, row.is_main = merge.from_id, bool(one.get("main"))
         elif row is not None or one["shared"]:
             session.add(_new_row(table, merge.from_id, one))
+        if row is not None and one.get("gave_kind") and row.kind == one["kind"]:
+            row.kind = ""
         if row is not None and "survivors" in one:
             before, after = one["survivors"]
             if [way_of(row).extension, row.label] == after:
@@ -120,5 +122,12 @@ def _new_row(table: WayTable, contact_id: int, one: dict[str, Any]) -> Phone | E
     if table is Phone:
         since = datetime.fromisoformat(one["since"]) if "since" in one else None
         written, extension = one["written"], one["extension"]
-        return Phone(contact_id=contact_id, number=written, extension=extension, label=one["label"], since=since)
-    return Email(contact_id=contact_id, address=one["written"], label=one["label"])
+        return Phone(
+            contact_id=contact_id, number=written, extension=extension, label=one["label"], since=since, **_kind(one)
+        )
+    return Email(contact_id=contact_id, address=one["written"], label=one["label"], **_kind(one))
+
+
+def _kind(one: dict[str, Any]) -> dict[str, Any]:
+    """Merges of earlier versions have stored none."""
+    return {"kind": one.get("kind", ""), "is_main": bool(one.get("main"))}

@@ -20,6 +20,7 @@ from pbxcrm.deals.hooks import StageEntry, stage_entered
 from pbxcrm.deals.models import Deal, Stage, StageKind, StageMove
 from pbxcrm.deals.queries import default_pipeline, stage_of_kind
 from pbxcrm.deals.rules import check_title, is_closing
+from pbxcrm.deals.second_deal_queries import check_first_deal
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.rules import Entered
 from pbxcrm.fields.value_actions import do_set_values
@@ -205,12 +206,14 @@ async def create_deal(
     custom: Mapping[str, Entered] = MappingProxyType({}),
     completed: Completed | None = None,
     for_nobody: bool = False,
+    second: bool = False,
 ) -> Deal:
     """Create a deal by hand, in the given stage or else the first open one. The viewer is responsible unless somebody is given;
     ``for_nobody``: nobody is yet, and the caller gives it by the rules of distribution in the same transaction.
 
     ``values`` are its fields besides the title, by key (``deals/fields.py``), ``custom`` its custom fields as entered. ``client_number`` is as typed in ``region``; calls from
-    that number find the deal by it. ``completed`` is what the gate asked for. Raises GateRefused, Invalid, NotFound, NotAllowed.
+    that number find the deal by it. ``completed`` is what the gate asked for. ``second``: also beside an open deal of the client in
+    the pipeline. Raises GateRefused, Invalid, NotFound, NotAllowed; Invalid with ``SECOND_DEAL`` at ``contact_id`` or ``client_number``.
     """
     check(viewer, Permission.DEALS_EDIT)
     title = check_title(title)
@@ -228,6 +231,8 @@ async def create_deal(
         await access_company(session, viewer, company_id)
     wanted = None if for_nobody else responsible_id if responsible_id is not None else viewer.user_id
     owner = await access_worker(session, viewer, wanted, field="responsible_id") if wanted is not None else None
+    if not second:
+        await check_first_deal(session, viewer, stage.pipeline_id, contact_id, number)
     people = await load_directory(session)
     why = reason("owner.by_hand", by=viewer.name, who=owner.name if owner is not None else "—")
     new = DealDraft(title, stage, wanted, why, currency, contact_id, company_id, number, values=values)

@@ -13,7 +13,7 @@ from pbxcrm.access.owners import gathered
 from pbxcrm.contacts.hooks import Left, Why, left_since
 from pbxcrm.contacts.models import Phone
 from pbxcrm.deals.access import edits_deal, visible_deals
-from pbxcrm.deals.merge_rules import CUSTOM, is_same_client, plain
+from pbxcrm.deals.merge_rules import CUSTOM, Wanted, is_same_client, plain
 from pbxcrm.deals.models import Deal, DealMerge, DealTag
 from pbxcrm.deals.queries import DealRow, as_rows, survivor_of_deal
 from pbxcrm.fields.models import FieldEntity
@@ -43,14 +43,14 @@ class OtherDeals:
 
 
 async def other_open_deals(
-    session: AsyncSession, viewer: Viewer, deal: Deal, *, pipeline_id: int | None = None
+    session: AsyncSession, viewer: Viewer, deal: Deal | Wanted, *, pipeline_id: int | None = None
 ) -> OtherDeals:
     """The other open deals of the client of ``deal``, the last moved first; ``pipeline_id``: only of this pipeline."""
     return (await others_of(session, viewer, [deal], pipeline_id=pipeline_id))[deal.id or 0]
 
 
 async def others_of(
-    session: AsyncSession, viewer: Viewer, deals: Sequence[Deal], *, pipeline_id: int | None = None
+    session: AsyncSession, viewer: Viewer, deals: Sequence[Deal | Wanted], *, pipeline_id: int | None = None
 ) -> dict[int, OtherDeals]:
     """The same for many deals, by id, in a fixed number of queries."""
     numbers = {deal.client_number for deal in deals if deal.client_number}
@@ -88,7 +88,7 @@ async def others_of(
     }
 
 
-def _is_other(deal: Deal, each: Deal, phones: Mapping[int, set[str]]) -> bool:
+def _is_other(deal: Deal | Wanted, each: Deal, phones: Mapping[int, set[str]]) -> bool:
     contact_id = deal.contact_id if deal.contact_id is not None else each.contact_id
     return each.id != deal.id and is_same_client(deal, each, phones.get(contact_id or 0, ()))
 

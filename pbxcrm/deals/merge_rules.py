@@ -1,6 +1,7 @@
 """Pure decisions of a merge of two deals: which value each field gets, and whether they are of one client."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -57,7 +58,16 @@ def loaded(key: str, value: Any) -> Value | int:
     return found
 
 
-def is_same_client(this: Deal, into: Deal, numbers: Collection[str]) -> bool:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A deal that is not made yet, as far as it says whose it is."""
+
+    contact_id: int | None
+    client_number: str | None
+    id: None = None
+
+
+def is_same_client(this: Deal | Wanted, into: Deal | Wanted, numbers: Collection[str]) -> bool:
     """Whether both deals are of one client. ``numbers``: those of the client of the one that has a client, if only one has.
 
     Two deals with different clients are not, even if the clients share a number.

@@ -198,6 +198,7 @@ async def _make(
         contact_id=contact.id,
         client_number=sample.number,
         values={"amount": sample.amount, "source": "Sample data"},
+        second=True,
     )
     if sample.note:
         await add_note(session, owner, sample.note, began, deal=deal)

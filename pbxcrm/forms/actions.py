@@ -16,6 +16,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.contacts.actions import do_create_contact
+from pbxcrm.contacts.consent_actions import do_keep_given
 from pbxcrm.contacts.models import Contact, NumberKind
 from pbxcrm.contacts.queries import load_numbers
 from pbxcrm.deals.actions import do_count_change, say_deal_changed
@@ -32,6 +33,7 @@ from pbxcrm.flags.actions import do_raise_flag
 from pbxcrm.forms.audience import say_request_changed
 from pbxcrm.forms.models import FormKind, FormRequest, RequestState, WebForm
 from pbxcrm.forms.queries import (
+    consent_version,
     contact_of,
     deals_of_client,
     last_times,
@@ -246,6 +248,9 @@ async def do_take_in(
         else:
             say_deal_changed(session, deal, now, people)
     request.deal_id, request.contact_id = deal.id, contact.id
+    if request.consent_version:
+        text = await consent_version(session, form.id or 0, request.consent_version)
+        await do_keep_given(session, contact, form.name, text.id if text is not None else None, request.at)
     await say_request_changed(session, request, now, people)
     for name, kept in arrival.files:
         try:

@@ -11,9 +11,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.contacts.access import is_live
-from pbxcrm.contacts.models import Contact, Email
+from pbxcrm.contacts.models import Consent, Contact, Email
 from pbxcrm.contacts.name_likeness import address_key
-from pbxcrm.contacts.queries import load_numbers
+from pbxcrm.contacts.queries import access_contact, load_numbers
 from pbxcrm.deals.models import CLOSED_KINDS, Deal, StageKind, StageMove
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.files.store import Kept
@@ -21,6 +21,7 @@ from pbxcrm.forms.access import visible_requests
 from pbxcrm.forms.models import FormConsent, FormKind, FormRequest, Mailbox, RequestState, WebForm
 from pbxcrm.forms.repeat_rules import ClientDeal
 from pbxcrm.shared.config_cache import cached_until_changed
+from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import NotFound
 from pbxcrm.tasks.models import Task, TaskStatus
 
@@ -83,6 +84,30 @@ async def consent_version(session: AsyncSession, form_id: int, version: int) -> 
     """The text of one version."""
     asked = select(FormConsent).where(FormConsent.form_id == form_id, FormConsent.version == version)
     return (await session.exec(asked)).first()
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRow:
+    """A consent of a client, with the version of its text; 0: it is no form's."""
+
+    consent: Consent
+    version: int
+
+
+async def consent_rows(session: AsyncSession, consents: Sequence[Consent]) -> list[ConsentRow]:
+    """The consents with the versions of their texts, in one query."""
+    texts = await load_by_id(session, FormConsent, (each.text_id for each in consents))
+    return [ConsentRow(each, texts[each.text_id].version if each.text_id in texts else 0) for each in consents]
+
+
+async def access_consent(session: AsyncSession, viewer: Viewer, consent_id: int) -> tuple[Consent, FormConsent]:
+    """A consent of a client that the viewer sees, with its text. Raises NotFound."""
+    consent = await session.get(Consent, consent_id)
+    text = await session.get(FormConsent, consent.text_id) if consent is not None and consent.text_id else None
+    if consent is None or text is None:
+        raise NotFound("consents.not_found", "There is no such text, or it is of a colleague's client.")
+    await access_contact(session, viewer, consent.contact_id)
+    return consent, text
 
 
 async def consents_of(session: AsyncSession, form_id: int) -> Sequence[FormConsent]:

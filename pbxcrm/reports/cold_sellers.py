@@ -11,7 +11,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.permissions import Viewer
-from pbxcrm.contacts.access import visible_companies, visible_contacts
+from pbxcrm.contacts.access import is_live, visible_companies, visible_contacts
 from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal
@@ -70,7 +70,7 @@ async def _clients(session: AsyncSession, viewer: Viewer, asked: Asked) -> list[
             *asked.of_people(model.responsible_id),
         )
         if model is Contact:
-            query = query.where(col(Contact.merged_into_id).is_(None))
+            query = query.where(is_live())
         for row_id, name, user_id, at in await counted_rows(session, query.order_by(col(model.id))):
             found.append(_Made(column, kind, row_id, name or "—", user_id, at))
     return found

@@ -17,8 +17,9 @@ from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import contacts_of_number
 from pbxcrm.deals.access import edits_deal
 from pbxcrm.deals.actions import access_deal_for_change, do_edit_deal, do_set_client, say_deal_changed
-from pbxcrm.deals.creation_actions import Completed, create_deal
+from pbxcrm.deals.creation_actions import Completed, create_deal, stage_of_new
 from pbxcrm.deals.models import Deal
+from pbxcrm.deals.second_deal_queries import open_there
 from pbxcrm.notes.actions import do_attach_notes, do_save_note_of_call
 from pbxcrm.people.directory import load_directory
 from pbxcrm.screenpop.audience import say_dock_changed
@@ -118,6 +119,11 @@ async def make_client(
     await choose_contact(session, viewer, call_id, client.id or 0, now)
     await _name_deals(session, viewer, call, client, now)
     if deal_currency is not None and call.deal_id is None:
+        stage = await stage_of_new(session)
+        known = await open_there(session, viewer, stage.pipeline_id, client.id, call.client_number)
+        if known.rows:  # the number had an open deal, which is the client's now
+            await attach_deal(session, viewer, call_id, known.rows[0].deal.id or 0, now)
+            return client
         deal = await create_deal(
             session,
             viewer,
@@ -128,6 +134,7 @@ async def make_client(
             region=region,
             now=now,
             completed=completed,
+            second=True,  # a colleague's deal of this number stays theirs: the client is entered beside it
         )
         await attach_deal(session, viewer, call_id, deal.id or 0, now)
     return client

@@ -207,6 +207,16 @@ def read_numbers(text: str, region: str) -> list[Written]:
     return [each for part in _parts(text[:LONGEST_READ]) for each in _read_part(part, region.upper())]
 
 
+def is_mobile(number: str) -> bool:
+    """Whether a number in E.164 is one of a mobile network. In some countries (the USA) numbers do not tell; these are not."""
+    if not number.startswith("+"):
+        return False
+    try:
+        return phonenumbers.number_type(phonenumbers.parse(number)) == phonenumbers.PhoneNumberType.MOBILE
+    except phonenumbers.NumberParseException:
+        return False
+
+
 def is_several(text: str, region: str) -> bool:
     """Whether a text that stands for one number holds more than one: ``0671112233 0501234567``, ``0671112233 101``."""
     if len({each.number for each in read_numbers(text, region)}) > 1:

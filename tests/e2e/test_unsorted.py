@@ -31,7 +31,7 @@ async def office(intake: Intake, db: Database) -> None:
         olena = (await session.exec(select(User).where(User.login == "olena"))).one()
         viewer = await viewer_of(session, olena)
         client = await create_contact(session, viewer, name="Marta Bilyk", phones=[NUMBERS[1]], now=NOON, region="UA")
-        same: dict[str, Any] = {"now": NOON, "currency": "UAH", "region": "UA", "contact_id": client.id}
+        same: dict[str, Any] = {"now": NOON, "currency": "UAH", "second": True, "region": "UA", "contact_id": client.id}
         await create_deal(session, viewer, title="Kitchen for Marta", **same)
 
 

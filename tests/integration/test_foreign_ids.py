@@ -89,7 +89,8 @@ PLAIN: dict[str, str] = {
     "day_6": "", "from": "2027-05-01", "until": "2027-05-02", "date": "", "hours": "", "day": "", "country": "UA", "year": "2027", "usual": "", "mobiles": "", "without": "1", "by_call": "",
     "template": "b2b", "carries": "client", "asks_why_lost": "", "is_default": "", "norm": "", "norm_unit": "h", "probability": "10",
     "instruction": "", "colour": "", "waits_for_client": "", "extra_control": "", "fields": "", "lost_reason_asked": "", "next_task": "", "position": "1",
-    "anyway": "", "same_name": "", "monday": "", "tuesday": "", "wednesday": "", "thursday": "", "friday": "", "saturday": "", "sunday": "", "deal": "", "asked": "next_task", "without_call": "1",
+    "anyway": "", "second": "", "confirm": "Somebody", "birthday": "31.12.1990", "given": "1", "phone_way": "", "phone_kind": "", "email_way": "", "email_kind": "",
+    "main_phone": "", "main_email": "", "take_birthday": "", "same_name": "", "monday": "", "tuesday": "", "wednesday": "", "thursday": "", "friday": "", "saturday": "", "sunday": "", "deal": "", "asked": "next_task", "without_call": "1",
     "step": "hours", "away": "1", "token_name": "A program", "days": "30",
     "word": "Done.", "reason": "Too slow.", "checklist": "", "repeat": "", "done": "1", "verdict": "good", "seen": "", "auto_title": "Call", "auto_whom": "responsible", "auto_after": "2", "auto_unit": "h", "auto_keep": "cancel", "auto_instruction": "", "auto_checklist": "", "by": "1",
     "into_version": "2", "take_name": "into", "take_company": "into", "take_responsible": "into", "take_note": "into", "take_title": "into", "take_amount": "into", "take_source": "into", "take_proposal_until": "", "take_invoice_until": "", "take_event_at": "", "take_survey_at": "",
@@ -105,7 +106,7 @@ PLAIN: dict[str, str] = {
 }  # fmt: skip
 #: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
 FILTERS = {
-    "q", "sort", "view", "week", "column", "row", "by", "until", "from", "text", "kind", "state", "mine", "who", "line", "rows", "show", "cursor", "after", "edit", "what", "version", "period",
+    "q", "birthday", "anonymous", "sort", "view", "week", "column", "row", "by", "until", "from", "text", "kind", "state", "mine", "who", "line", "rows", "show", "cursor", "after", "edit", "what", "version", "period",
     "due_at", "next_due_at", "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format", "team", "phones", "emails", "mobiles", "meant", "job", "hour", "day", "of", "shown", "form",
 }  # fmt: skip
 #: Without a handset that talks these are refused before they look at what else was sent.

@@ -69,7 +69,14 @@ async def test_a_stranger_s_client_takes_nothing_over(
     async with database.write() as session:
         petro = await office.viewer(session, "petro")
         await create_deal(
-            session, petro, title="T", now=LATER_ON + timedelta(minutes=5), currency="UAH", region="UA", client_number=X
+            session,
+            petro,
+            title="T",
+            now=LATER_ON + timedelta(minutes=5),
+            currency="UAH",
+            second=True,
+            region="UA",
+            client_number=X,
         )
         await create_deal(
             session,
@@ -77,6 +84,7 @@ async def test_a_stranger_s_client_takes_nothing_over(
             title="T",
             now=LATER_ON + timedelta(minutes=5),
             currency="UAH",
+            second=True,
             region="UA",
             contact_id=client_id,
         )
@@ -113,7 +121,14 @@ async def test_an_open_callback_alone_keeps_the_number(
         if not by_hand:
             await make(session, petro, "Stranger", X)
         await create_deal(
-            session, petro, title="T", now=LATER_ON + timedelta(minutes=5), currency="UAH", region="UA", client_number=X
+            session,
+            petro,
+            title="T",
+            now=LATER_ON + timedelta(minutes=5),
+            currency="UAH",
+            second=True,
+            region="UA",
+            client_number=X,
         )
     assert await looked_up(database, settings) == Caller("", "101")
     await answered(intake, "3.1")
@@ -140,7 +155,7 @@ async def test_the_owner_s_own_client_works(
     assert await looked_up(database, settings) == Caller("Oksana", "101")
     async with database.write() as session:
         await create_deal(
-            session, await office.viewer(session, "petro"), title="T", now=LATER_ON + timedelta(minutes=5), currency="UAH", region="UA",
+            session, await office.viewer(session, "petro"), title="T", now=LATER_ON + timedelta(minutes=5), currency="UAH", second=True, region="UA",
             client_number=X,
         )  # fmt: skip
     assert await looked_up(database, settings) == Caller("Oksana", "101")
@@ -214,7 +229,14 @@ async def test_a_later_client_with_the_number_and_a_deal_comes_after_the_first(
         client = await make(session, petro, "Second", X, at=LATER_ON + timedelta(minutes=1))
         for how in ({"client_number": X}, {"contact_id": client.id}):
             await create_deal(
-                session, petro, title="T", now=LATER_ON + timedelta(minutes=5), currency="UAH", region="UA", **how
+                session,
+                petro,
+                title="T",
+                now=LATER_ON + timedelta(minutes=5),
+                currency="UAH",
+                second=True,
+                region="UA",
+                **how,
             )
     assert await looked_up(database, settings) == Caller("First", "101")
 
@@ -226,7 +248,7 @@ async def test_of_deals_made_by_hand_the_first_to_have_the_number_counts(
         for minute, login in enumerate(("ivan", "petro")):
             at = NOON - timedelta(minutes=9 - minute)
             await create_deal(
-                session, await office.viewer(session, login), title="T", now=at, currency="UAH", region="UA",
+                session, await office.viewer(session, login), title="T", now=at, currency="UAH", second=True, region="UA",
                 client_number=X,
             )  # fmt: skip
             await session.flush()

@@ -41,7 +41,7 @@ async def test_a_task_lets_nobody_in(database: Database, office: Office) -> None
     async with database.write() as session:
         petro, ivan = await office.viewer(session, "petro"), await office.viewer(session, "ivan")
         hidden = await create_contact(session, petro, name="Hidden", now=NOON, region="UA")
-        deal = await create_deal(session, ivan, title="Own", now=NOON, currency="UAH", region="UA")
+        deal = await create_deal(session, ivan, title="Own", now=NOON, currency="UAH", second=True, region="UA")
         await session.flush()
         with pytest.raises(NotFound):
             await create_task(session, ivan, title="Call", due_at=NOON, now=NOON, deal_id=deal.id, contact_id=hidden.id)
@@ -65,7 +65,9 @@ async def test_who_only_answered_reads_and_does_not_change(database: Database, o
     async with database.write() as session:
         petro = await office.viewer(session, "petro")
         client = await create_contact(session, petro, name="Client", now=NOON, region="UA", phones=[UNKNOWN])
-        await create_deal(session, petro, title="Deal", now=NOON, currency="UAH", region="UA", contact_id=client.id)
+        await create_deal(
+            session, petro, title="Deal", now=NOON, currency="UAH", second=True, region="UA", contact_id=client.id
+        )
     await intake.apply(batch(FactStory("1.1", client=UNKNOWN).ring("101").answer("101").wait(9).end()))
     async with database.write() as session:
         ivan = await office.viewer(session, "ivan")
@@ -82,13 +84,15 @@ async def test_a_typed_number_moves_neither_routing_nor_calls(
         petro, ivan = await office.viewer(session, "petro"), await office.viewer(session, "ivan")
         client = await create_contact(session, petro, name="Client", now=NOON, region="UA", phones=[UNKNOWN])
         theirs = await create_deal(
-            session, petro, title="Theirs", now=NOON, currency="UAH", region="UA", contact_id=client.id
+            session, petro, title="Theirs", now=NOON, currency="UAH", second=True, region="UA", contact_id=client.id
         )
         await create_contact(session, ivan, name="Double", now=NOON, region="UA", phones=[UNKNOWN])
     async with database.write() as session:
         for typed in (UNKNOWN, "+380671110089"):
             later = NOON + timedelta(minutes=1)
-            await create_deal(session, ivan, title="Typed", now=later, currency="UAH", region="UA", client_number=typed)
+            await create_deal(
+                session, ivan, title="Typed", now=later, currency="UAH", second=True, region="UA", client_number=typed
+            )
     async with database.read() as session:
         context = await load_call_context(session, settings)
         assert (await look_up(session, context, UNKNOWN, "", NOON)).extension == "201"
@@ -103,7 +107,9 @@ async def test_a_number_typed_into_a_deal_does_not_open_the_client_that_comes_la
 ) -> None:
     async with database.write() as session:
         petro, ivan = await office.viewer(session, "petro"), await office.viewer(session, "ivan")
-        await create_deal(session, ivan, title="T", now=NOON, currency="UAH", region="UA", client_number=UNKNOWN)
+        await create_deal(
+            session, ivan, title="T", now=NOON, currency="UAH", second=True, region="UA", client_number=UNKNOWN
+        )
         await session.flush()
         await create_contact(session, petro, name="Client", now=NOON, region="UA", phones=[UNKNOWN])
     async with database.read() as session:
@@ -177,9 +183,9 @@ async def test_a_deal_with_somebody_elses_client_lets_one_see_and_no_more(
     async with database.write() as session:
         ivan = await office.viewer(session, "ivan")
         hook = await create_deal(
-            session, ivan, title="Hook", now=NOON, currency="UAH", region="UA", contact_id=client.id
+            session, ivan, title="Hook", now=NOON, currency="UAH", second=True, region="UA", contact_id=client.id
         )
-        empty = await create_deal(session, ivan, title="Empty", now=NOON, currency="UAH", region="UA")
+        empty = await create_deal(session, ivan, title="Empty", now=NOON, currency="UAH", second=True, region="UA")
         await edit_deal(session, ivan, empty.id or 0, version=None, now=NOON, contact_id=client.id, keep_contact=False)
     async with database.write() as session:
         with pytest.raises(NotAllowed):
@@ -204,7 +210,9 @@ async def test_a_client_nobody_is_responsible_for_is_changed_by_whose_deal_it_is
     async with database.write() as session:
         petro = await office.viewer(session, "petro")
         client = await create_contact(session, petro, name="Client", now=NOON, region="UA", phones=[UNKNOWN])
-        await create_deal(session, petro, title="D", now=NOON, currency="UAH", region="UA", contact_id=client.id)
+        await create_deal(
+            session, petro, title="D", now=NOON, currency="UAH", second=True, region="UA", contact_id=client.id
+        )
         client.responsible_id = None
         await session.flush()
         await edit_contact(session, petro, client.id or 0, version=None, now=NOON, region="UA", name="Client of mine")
@@ -215,7 +223,7 @@ async def test_what_was_given_to_the_manager_is_not_finished_by_whose_deal_it_is
 ) -> None:
     async with database.write() as session:
         ivan, maria = await office.viewer(session, "ivan"), await office.viewer(session, "maria")
-        deal = await create_deal(session, ivan, title="Own", now=NOON, currency="UAH", region="UA")
+        deal = await create_deal(session, ivan, title="Own", now=NOON, currency="UAH", second=True, region="UA")
         made = {}
         for kind in ("assignment", "control", "todo"):
             made[kind] = Task(

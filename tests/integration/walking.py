@@ -25,7 +25,7 @@ from pbxcrm.calls.models import Call, Line
 from pbxcrm.checkpoints.models import Checkpoint, Lamp
 from pbxcrm.contacts.actions import create_company, create_contact, mark_number
 from pbxcrm.contacts.merge_actions import merge_contacts
-from pbxcrm.contacts.models import Company, Contact, NumberKind, SpecialRange
+from pbxcrm.contacts.models import Company, Consent, Contact, NumberKind, SpecialRange
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.merge_actions import merge_deals
 from pbxcrm.deals.models import Deal, DealView
@@ -43,7 +43,7 @@ from pbxcrm.files.actions import On, attach
 from pbxcrm.files.store import Store
 from pbxcrm.flags.models import Flag
 from pbxcrm.forms.form_actions import FormDraft, save_form
-from pbxcrm.forms.models import FormKind, FormRequest, RequestState, WebForm
+from pbxcrm.forms.models import FormConsent, FormKind, FormRequest, RequestState, WebForm
 from pbxcrm.forms.rules import FormField
 from pbxcrm.notes.actions import add_note
 from pbxcrm.pbx.models import PbxStatus
@@ -84,6 +84,7 @@ OWNED = {
     "file_id",
     "flag_id",
     "request_id",
+    "consent_id",
     "attempt_id",
     "command_id",
     "call_id", "callback_id", "company_id", "contact_id", "deal_id", "episode_id", "escalation_id", "leave_id", "login", "note_id", "person_id",
@@ -242,7 +243,14 @@ async def _settle(
         gone = await create_contact(session, viewer, name=f"Gone {name}", now=NOON, region="UA")
         merge = await merge_contacts(session, viewer, gone.id or 0, other.id or 0, now=NOON)
         deal = await create_deal(
-            session, viewer, title=f"Deal {name}", now=NOON, currency="UAH", region="UA", contact_id=contact.id
+            session,
+            viewer,
+            title=f"Deal {name}",
+            now=NOON,
+            currency="UAH",
+            second=True,
+            region="UA",
+            contact_id=contact.id,
         )
         task = await create_task(session, viewer, title=f"Task {name}", due_at=NOON, now=NOON, deal_id=deal.id)
         other_stage = next(s for s in await stages_of(session, deal.pipeline_id) if s.id != deal.stage_id)
@@ -290,7 +298,13 @@ async def _settle(
             key=f"order-{extension}", pbx="default", kind="originate", user_id=office.id(seller), extension=extension,
             client_number=number, created_at=NOON, expires_at=NOON,
         )  # fmt: skip
-        same: dict[str, Any] = {"now": NOON, "currency": "UAH", "contact_id": contact.id, "region": "UA"}
+        same: dict[str, Any] = {
+            "now": NOON,
+            "currency": "UAH",
+            "second": True,
+            "contact_id": contact.id,
+            "region": "UA",
+        }
         other_deal = await create_deal(session, viewer, title=f"Other deal {name}", **same)
         gone_deal = await create_deal(session, viewer, title=f"Gone deal {name}", **same)
         deal_merge = await merge_deals(session, viewer, gone_deal.id or 0, other_deal.id or 0, now=NOON)
@@ -300,6 +314,10 @@ async def _settle(
             form_id=form.id or 0, dedup_key=f"walk {extension}", content_hash="x", at=NOON, name=f"Sender {name}", number=number,
             consent_version=1, state=RequestState.JOINED.value, deal_id=deal.id, contact_id=contact.id,
         )  # fmt: skip
+        text = (await session.exec(select(FormConsent).where(FormConsent.form_id == form.id))).first()
+        consent = Consent(
+            contact_id=contact.id or 0, is_given=True, at=NOON, source=f"Site {name}", text_id=text.id if text else None
+        )
         token = ApiToken(token_hash=f"hash-{extension}", user_id=office.id(seller), name="its name", created_at=NOON)
         lamp = Lamp(
             checkpoint_id=1, step=0, subject="deal", deal_id=deal.id, entry=f"walk {extension}", owner_id=office.id(seller),
@@ -316,10 +334,10 @@ async def _settle(
         file = await attach(
             session, await office.viewer(session, seller), On(deal_id=deal.id), f"File {name}", kept, NOON, total_gb=1
         )
-        session.add_all([flag, request, attempt, command, token, lamp, job, view])
+        session.add_all([flag, request, consent, attempt, command, token, lamp, job, view])
     return {
         "company_id": company.id, "contact_id": contact.id, "merge_id": merge.id, "deal_merge_id": deal_merge.id, "other_deal_id": other_deal.id, "other_id": other.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id, "person_id": on_deal.id,
-        "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "flag_id": flag.id, "request_id": request.id, "file_id": file.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
+        "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "flag_id": flag.id, "request_id": request.id, "consent_id": consent.id, "file_id": file.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
         "lamp_id": lamp.id, "job_id": job.id, "view_id": view.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams
         "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "tag_id": tag_id, "fact": "amount", "checkpoint_id": of_stage.id, "line_id": line.id, "rule_id": rule.id, "range_id": numbers.id,

@@ -95,7 +95,7 @@ async def _first_deal(play: Simulation, client: WeekClient) -> None:
 
     async def act(session: AsyncSession) -> None:
         await create_deal(
-            session, play.admin, title=f"Deal of {client.numbers[0]}", now=play.at, currency="UAH", region="UA", stage_id=stage.id,
+            session, play.admin, title=f"Deal of {client.numbers[0]}", now=play.at, currency="UAH", second=True, region="UA", stage_id=stage.id,
             responsible_id=owner.id, contact_id=client.contact_id, client_number=client.numbers[0],
         )  # fmt: skip
 

@@ -10,7 +10,9 @@ from web.api.v1.calendars import calendars, leaves
 from web.api.v1.callbacks import callbacks
 from web.api.v1.calls import calls
 from web.api.v1.checkpoints import checkpoints
-from web.api.v1.contacts import companies, contacts, special_numbers
+from web.api.v1.companies import companies
+from web.api.v1.consents import consents
+from web.api.v1.contacts import contacts, special_numbers
 from web.api.v1.deal_merges import deal_merges
 from web.api.v1.deal_people import deal_people
 from web.api.v1.deals import deals
@@ -25,6 +27,7 @@ from web.api.v1.lamps import jobs, lamps
 from web.api.v1.merges import merges
 from web.api.v1.notes import notes
 from web.api.v1.pipelines import pipelines
+from web.api.v1.privacy import privacy
 from web.api.v1.reports import reports
 from web.api.v1.special_ranges import special_ranges
 from web.api.v1.stage_tasks import stage_tasks
@@ -42,6 +45,8 @@ RESOURCES: tuple[Resource, ...] = (
     deal_merges,
     contacts,
     companies,
+    consents,
+    privacy,
     tasks,
     feed,
     callbacks,

@@ -8,10 +8,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.callbacks.withheld_actions import give_withheld_call
 from pbxcrm.calls.access import audible_of
 from pbxcrm.calls.models import CallLeg
 from pbxcrm.calls.queries import CallCard, CallFilter, access_call, access_call_card, list_calls
 from pbxcrm.calls.recordings import NOT_YOURS, Recording
+from pbxcrm.contacts.queries import access_company
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.flags.queries import FlagFilter, list_flags
@@ -21,16 +23,16 @@ from pbxcrm.shared.errors import Conflict, Invalid, NotFound, Unavailable
 from web import recordings, words
 from web.answers import redirect, toast
 from web.cursors import next_of_time
-from web.forms import read_form
+from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
-from web.pages.common import LISTED, PERIODS, asked_cursor, asked_text, period, show
+from web.pages.common import LISTED, PERIODS, asked_cursor, asked_id, asked_text, period, show
 from web.parts import now, parts, viewer
 
 OUTCOME_CHIPS = ("answered", "missed", "voicemail", "no_answer")
 
 
 async def calls(request: Request) -> Response:
-    """``GET /calls?direction=&outcome=&mine=&period=&q=``: newest first; the address holds all filters."""
+    """``GET /calls?direction=&outcome=&mine=&anonymous=&company=&period=&q=``: newest first; the address holds all filters."""
     asked = request.query_params
     since, until = period(asked.get("period", ""))
     chosen = CallFilter(
@@ -40,8 +42,11 @@ async def calls(request: Request) -> Response:
         text=asked_text(request),
         since=since,
         until=until,
+        anonymous=bool(asked.get("anonymous", "")),
+        company_id=asked_id(request, "company"),
     )
     async with parts(request).db.read() as session:
+        company = await access_company(session, viewer(request), chosen.company_id) if chosen.company_id else None
         found = await list_calls(session, viewer(request), chosen, before=asked_cursor(request), limit=LISTED + 1)
     rows = found.rows
     more = next_of_time(rows[LISTED - 1].call.started_at, rows[LISTED - 1].call.id) if len(rows) > LISTED else ""
@@ -55,6 +60,7 @@ async def calls(request: Request) -> Response:
         more=more,
         looked_to=found.resume[0] if found.resume is not None else None,
         chosen=chosen,
+        company=company,
         period=asked.get("period", "") if asked.get("period", "") in PERIODS else "",
         outcomes=OUTCOME_CHIPS,
     )
@@ -82,7 +88,25 @@ async def call(request: Request) -> Response:
         bars=bars_of(card, now(request)),
         recording=recording,
         trouble=trouble,
+        form=filled({}),
     )
+
+
+async def client(request: Request) -> Response:
+    """``POST /calls/{id}/client``: the caller with the withheld number was ``contact_id``; empty takes it back."""
+    form, call_id = await read_form(request), request.path_params["call_id"]
+    try:
+        async with parts(request).db.write() as session:
+            _check_chosen(form)
+            await give_withheld_call(session, viewer(request), call_id, form.id("contact_id"), now=now(request))
+    except Invalid as error:
+        return toast(request, _(error.message).format(**error.params), tone="red", status=error.status)
+    return redirect(request, f"/calls/{call_id}", done="saved")
+
+
+def _check_chosen(form: Form) -> None:
+    if form["contact"] and form.id("contact_id") is None:
+        raise Invalid("contact_id", "unsorted.client", "Choose a client from the list.")
 
 
 async def note(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Clients: people with their numbers, and companies."""
+"""Clients: people with their numbers."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -9,13 +9,15 @@ from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Permission, can, decides_for
 from pbxcrm.contacts import actions
+from pbxcrm.contacts.birthday_rules import read_birthday
+from pbxcrm.contacts.consent_queries import consents_of
 from pbxcrm.contacts.duplicates import Alike, alike_to
+from pbxcrm.contacts.filters import ContactFilter
+from pbxcrm.contacts.kind_rules import EMAIL_KINDS, PHONE_KINDS, ChosenKinds, WayChoice
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import (
     ContactRow,
-    access_company,
     access_contact,
-    edits_company,
     edits_contact,
     list_companies,
     list_contacts,
@@ -28,16 +30,19 @@ from pbxcrm.deals.people_queries import deals_of_person
 from pbxcrm.deals.queries import list_deals
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
-from pbxcrm.global_search import company_matches, find_clients
+from pbxcrm.forms.queries import consent_rows
+from pbxcrm.global_search import find_clients
 from pbxcrm.notes.actions import add_note
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import check_optional_text
 from pbxcrm.timeline.entries import EntryKind
 from pbxcrm.timeline.queries import timeline
+from web import formats
 from web.answers import redirect, toast
 from web.cursors import next_of_id, read_entry, read_id
 from web.custom_values import entered, shown_fields
+from web.formats import today as here_today
 from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
 from web.known_numbers import MEANT, check_unknown, known_of
@@ -45,16 +50,20 @@ from web.pages.common import LISTED, asked_number, asked_text, choices, colleagu
 from web.parts import now, parts, viewer
 
 SUGGESTED = 8
+NEAR_CHOICES = (0, 7, 30)  # days
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 WITH_CLIENT = frozenset({EntryKind.CALL, EntryKind.NOTE, EntryKind.TASK, EntryKind.MERGE})
 
 
 async def contacts(request: Request) -> Response:
-    """``GET /contacts?q=``: newest first."""
-    text = asked_text(request)
+    """``GET /contacts?q=&birthday=``: newest first; ``birthday``: whose birthday is within so many days."""
+    text, near = asked_text(request), asked_number(request, "birthday")
+    asked = ContactFilter(birthday=(here_today(), near) if near is not None else None)
     async with parts(request).db.read() as session:
         before = read_id(request.query_params.get("cursor", ""))
-        found = await list_contacts(session, viewer(request), text=text, before=before, limit=LISTED + 1)
+        found = await list_contacts(
+            session, viewer(request), *asked.conditions(), text=text, before=before, limit=LISTED + 1
+        )
         people = await load_directory(session)
     rows = found.rows
     more = _more(rows[LISTED - 1].contact.id if len(rows) > LISTED else found.resume)
@@ -67,6 +76,8 @@ async def contacts(request: Request) -> Response:
         searched_on=found.resume is not None,
         text=text,
         people=people,
+        near=near,
+        near_choices=NEAR_CHOICES,
     )
 
 
@@ -136,6 +147,7 @@ async def contact(request: Request) -> Response:
         on_deals = await deals_of_person(session, who, contact_id)
         people = await load_directory(session)
         custom_fields = await shown_fields(session, who, FieldEntity.CONTACT, found.custom)
+        consents = await consent_rows(session, await consents_of(session, contact_id))
     return show(
         request,
         "contacts/contact.html",
@@ -151,15 +163,18 @@ async def contact(request: Request) -> Response:
         on_deals=on_deals,
         people=people,
         number_form=filled({}),
+        consents=consents,
+        consent_form=filled({}),
     )
 
 
 async def new(request: Request) -> Response:
-    """``GET /contacts/new?number=&name=``."""
+    """``GET /contacts/new?number=&name=&company=``."""
     form = filled(
         {
             "phones": asked_text(request, "number"),
             "name": asked_text(request, "name"),
+            "company_name": asked_text(request, "company"),
             "responsible_id": viewer(request).user_id,
         }
     )
@@ -186,6 +201,7 @@ async def create(request: Request) -> Response:
                 region=parts(request).settings.region,
                 now=now(request),
                 custom=entered(form, (await load_fields(session)).of(FieldEntity.CONTACT)),
+                birthday=form["birthday"],
             )
     except Invalid as error:
         form.refuse(error)
@@ -234,6 +250,7 @@ async def edit(request: Request) -> Response:
             "company_name": row.company.name if row.company is not None else "",
             "responsible_id": found.responsible_id,
             "note": found.note,
+            "birthday": formats.birthday_typed(found.birth_year, found.birth_day),
             "version": found.version,
         }
     )
@@ -266,6 +283,8 @@ async def save(request: Request) -> Response:
                 note=form["note"],
                 region=parts(request).settings.region,
                 now=now(request),
+                birthday=form["birthday"],
+                kinds=_kinds(form),
             )
     except Invalid as error:
         form.refuse(error)
@@ -313,6 +332,9 @@ async def _form_page(request: Request, form: Form, contact_id: int | None = None
         people = await colleagues(session, viewer(request))
         companies = (await list_companies(session, viewer(request), limit=200)).rows
         fields = (await load_fields(session)).of(FieldEntity.CONTACT) if contact_id is None else []
+        known = None
+        if contact_id is not None:
+            known = (await with_numbers(session, [await access_contact(session, viewer(request), contact_id)]))[0]
     return show(
         request,
         "contacts/edit.html",
@@ -323,6 +345,18 @@ async def _form_page(request: Request, form: Form, contact_id: int | None = None
         people=choices(people),
         companies=companies,
         more_fields=fields,
+        known=known,
+        kinds_of={"phone": PHONE_KINDS, "email": EMAIL_KINDS},
+    )
+
+
+def _kinds(form: Form) -> ChosenKinds:
+    """What was chosen for the numbers and addresses that the client has: one kind for each ``way``, and the main ones."""
+    phones = dict(zip(form.all("phone_way"), form.all("phone_kind"), strict=False))
+    emails = dict(zip(form.all("email_way"), form.all("email_kind"), strict=False))
+    return ChosenKinds(
+        {way: WayChoice(kind, way == form["main_phone"]) for way, kind in phones.items()},
+        {way: WayChoice(kind, way == form["main_email"]) for way, kind in emails.items()},
     )
 
 
@@ -332,117 +366,10 @@ def _checks(request: Request, form: Form) -> tuple[Callable[[], object], ...]:
         lambda: check_numbers(_lines(form, "phones"), region),
         lambda: check_emails(_lines(form, "emails")),
         lambda: check_optional_text(form["note"], Contact.note, "note"),
+        lambda: read_birthday(form["birthday"], now(request).date()),
     )
 
 
 def _lines(form: Form, name: str) -> list[str]:
     """The numbers or addresses of a field, one per line or separated by commas."""
     return [part.strip() for line in form.get(name).splitlines() for part in line.split(",") if part.strip()]
-
-
-async def companies(request: Request) -> Response:
-    """``GET /companies?q=``."""
-    text = asked_text(request)
-    async with parts(request).db.read() as session:
-        before = read_id(request.query_params.get("cursor", ""))
-        found = await list_companies(session, viewer(request), *company_matches(text), before=before, limit=LISTED + 1)
-        people = await load_directory(session)
-    rows = found.rows
-    more = _more(rows[LISTED - 1].id if len(rows) > LISTED else found.resume)
-    return show(
-        request,
-        "contacts/companies.html",
-        fragment="contacts/_company_rows.html",
-        rows=rows[:LISTED],
-        more=more,
-        searched_on=found.resume is not None,
-        text=text,
-        people=people,
-    )
-
-
-async def company(request: Request) -> Response:
-    """``GET /companies/{id}``: the company with its people and deals; a form for people who may edit it."""
-    async with parts(request).db.read() as session:
-        found = await access_company(session, viewer(request), request.path_params["company_id"])
-    form = filled({"name": found.name, "note": found.note, "version": found.version})
-    return await _company_page(request, form)
-
-
-async def new_company(request: Request) -> Response:
-    """``GET /companies/new``."""
-    return show(request, "contacts/company_new.html", form=filled({}), company_id=None)
-
-
-async def create_company(request: Request) -> Response:
-    """``POST /companies/new``."""
-    form = await read_form(request)
-    try:
-        async with parts(request).db.write() as session:
-            made = await actions.create_company(
-                session,
-                viewer(request),
-                name=form["name"],
-                note=form["note"],
-                now=now(request),
-                same_name=form.ticked("same_name"),
-            )
-    except Invalid as error:
-        form.refuse(error)
-        known = None
-        if error.code == actions.KNOWN_COMPANY:
-            async with parts(request).db.write() as session:
-                known = await actions.company_of_name(session, viewer(request), form["name"])
-        return show(
-            request,
-            "contacts/company_new.html",
-            fragment="contacts/_company_form.html",
-            status=UNPROCESSABLE,
-            form=form,
-            company_id=None,
-            known=known,
-        )
-    return redirect(request, f"/companies/{made.id}", done="added")
-
-
-async def save_company(request: Request) -> Response:
-    """``POST /companies/{id}``."""
-    form, company_id = await read_form(request), request.path_params["company_id"]
-    try:
-        async with parts(request).db.write() as session:
-            await actions.edit_company(
-                session,
-                viewer(request),
-                company_id,
-                version=version_of(form),
-                name=form["name"],
-                note=form["note"],
-                now=now(request),
-            )
-    except Invalid as error:
-        form.refuse(error)
-        return await _company_page(request, form, UNPROCESSABLE)
-    return redirect(request, f"/companies/{company_id}", done="saved")
-
-
-async def _company_page(request: Request, form: Form, status: int = 200) -> HTMLResponse:
-    who, company_id = viewer(request), request.path_params["company_id"]
-    async with parts(request).db.read() as session:
-        found = await access_company(session, who, company_id)
-        edits = can(who, Permission.CONTACTS_EDIT) and await edits_company(session, who, company_id)
-        rows = (await list_contacts(session, who, company_id=company_id, limit=200)).rows
-        deals = await list_deals(session, who, col(Deal.company_id) == company_id, limit=LISTED)
-        custom_fields = await shown_fields(session, who, FieldEntity.COMPANY, found.custom)
-    return show(
-        request,
-        "contacts/company.html",
-        fragment="contacts/_company_form.html",
-        status=status,
-        company=found,
-        custom_fields=custom_fields,
-        edits=edits,
-        company_id=company_id,
-        rows=rows,
-        deals=deals,
-        form=form,
-    )

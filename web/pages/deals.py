@@ -1,5 +1,6 @@
 """Deals: the card with its timeline, a new deal, and the actions on a deal."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from urllib.parse import quote
@@ -29,8 +30,8 @@ from pbxcrm.deals.board_queries import path_of
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.fields import BY_KEY, MOMENTS, Value, values_of
 from pbxcrm.deals.gate_rules import Need
-from pbxcrm.deals.merge_queries import other_open_deals
-from pbxcrm.deals.models import Stage, StageKind, StageMove
+from pbxcrm.deals.merge_queries import OtherDeals, other_open_deals
+from pbxcrm.deals.models import Pipeline, Stage, StageKind, StageMove
 from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.deals.queries import (
     DealRow,
@@ -43,6 +44,7 @@ from pbxcrm.deals.queries import (
     moves_of,
     stages_of,
 )
+from pbxcrm.deals.second_deal_queries import open_there
 from pbxcrm.deals.tag_queries import list_tags, tags_of
 from pbxcrm.distribution.actions import distribute_new
 from pbxcrm.distribution.queries import any_rules, choice_of_deal
@@ -57,6 +59,7 @@ from pbxcrm.notes.queries import pinned_notes
 from pbxcrm.people.directory import load_directory
 from pbxcrm.reactions.client_of_call import identify
 from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.numbers import read_numbers
 from pbxcrm.tasks.list_queries import open_tasks_of_deal
 from pbxcrm.tasks.queries import editable_among
 from pbxcrm.timeline.entries import EntryKind, Timeline
@@ -366,6 +369,7 @@ async def create(request: Request) -> Response:
                 now=now(request),
                 custom=entered(form, (await load_fields(session)).of(FieldEntity.DEAL)),
                 completed=await gate_dialog.of_new(session, request, form),
+                second=form.ticked("second"),
             )
             if by_rules:
                 await session.flush()
@@ -398,6 +402,8 @@ async def _new_page(request: Request, form: Form, status: int = 200) -> HTMLResp
         if await any_rules(session):
             people.append((BY_RULES, _("by the rules of distribution")))
         fields = await load_fields(session)
+        known = await _open_already(session, request, form, pipelines, default)
+        directory = await load_directory(session)
     pipelines.sort(key=lambda found: default is not None and found[0].id != default.id)
     stages = words.stage_choices(pipelines, {StageKind.OPEN, StageKind.UNSORTED})
     first = next((stage for _, some in pipelines for stage in some if stage.kind == StageKind.OPEN), None)
@@ -414,7 +420,30 @@ async def _new_page(request: Request, form: Form, status: int = 200) -> HTMLResp
         more_fields=[each for each in custom if each.key not in required],
         stages=stages,
         people=people,
+        open_already=known,
+        directory=directory,
     )
+
+
+async def _open_already(
+    session: AsyncSession,
+    request: Request,
+    form: Form,
+    pipelines: Sequence[tuple[Pipeline, Sequence[Stage]]],
+    default: Pipeline | None,
+) -> OtherDeals | None:
+    """The open deals of the chosen client, or of the number, in the pipeline of the chosen stage."""
+    number = next((one.number for one in read_numbers(form["number"], parts(request).settings.region)), None)
+    wanted = form.id("stage_id")
+    chosen = [each.id for each, stages in pipelines if wanted is not None and wanted in {one.id for one in stages}]
+    pipeline_id = chosen[0] if chosen else default.id if default is not None else None
+    contact_id = form.id("contact_id")
+    if pipeline_id is None or (contact_id is None and number is None):
+        return None
+    contact = await get_contact(session, viewer(request), contact_id) if contact_id is not None else None
+    if contact_id is not None and contact is None:
+        return None
+    return await open_there(session, viewer(request), pipeline_id, contact_id, number)
 
 
 def _kind(request: Request) -> str:

@@ -15,7 +15,7 @@ from pbxcrm.contacts.hooks import Left, Why
 from pbxcrm.contacts.known_numbers import whose_numbers
 from pbxcrm.contacts.merge_actions import merge_contacts, values_of
 from pbxcrm.contacts.merge_queries import access_merge, changed_since, may_undo
-from pbxcrm.contacts.merge_rules import CUSTOM, FIELDS, NOTE_MAX, default_choice, joined
+from pbxcrm.contacts.merge_rules import CUSTOM, FIELDS, NOTE_MAX, WITH, default_choice, joined
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import ContactRow, access_contact, edits_contact, with_numbers
 from pbxcrm.contacts.unmerge_actions import undo_merge
@@ -35,10 +35,23 @@ from web.parts import now, parts, viewer
 from web.untrusted import local_path
 
 #: Field of the client -> field of the form.
-TAKE = {"name": "take_name", "company_id": "take_company", "responsible_id": "take_responsible", "note": "take_note"}
+TAKE = {
+    "name": "take_name",
+    "company_id": "take_company",
+    "responsible_id": "take_responsible",
+    "birth_day": "take_birthday",
+    "note": "take_note",
+}
 
 
-NAMES = {"name": N_("Name"), "company_id": N_("Company"), "responsible_id": N_("Responsible"), "note": N_("Note")}
+NAMES = {
+    "name": N_("Name"),
+    "company_id": N_("Company"),
+    "responsible_id": N_("Responsible"),
+    "birth_day": N_("Birthday"),
+    "birth_year": N_("Year of birth"),
+    "note": N_("Note"),
+}
 
 
 async def duplicates(request: Request) -> Response:
@@ -220,7 +233,7 @@ def _choices(this: ContactRow, into: ContactRow, form: Form) -> list[tuple[str, 
             field == "note" and bool(mine["note"] and theirs["note"]) and len(joined(mine, theirs)) <= NOTE_MAX,
         )
         for field in FIELDS
-        if mine[field] != theirs[field]
+        if any(mine[one] != theirs[one] for one in (field, *WITH.get(field, ())))
     ]
 
 

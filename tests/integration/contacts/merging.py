@@ -48,7 +48,7 @@ class Clients:
         async with self.database.write() as session:
             viewer = await self.office.viewer(session, self.login)
             made = await create_deal(
-                session, viewer, title=title, now=NOON, currency="UAH", region="UA", contact_id=contact_id
+                session, viewer, title=title, now=NOON, currency="UAH", second=True, region="UA", contact_id=contact_id
             )
         assert made.id is not None
         return made.id
@@ -126,9 +126,11 @@ async def picture_of(session: AsyncSession) -> dict[str, Any]:
         (each.id, each.name, each.company_id, each.responsible_id, each.note, each.merged_into_id) for each in contacts
     ]
     phones = (await session.exec(select(Phone))).all()
-    found["phones"] = sorted((each.contact_id, each.number, each.extension, each.label) for each in phones)
+    found["phones"] = sorted(
+        (each.contact_id, each.number, each.extension, each.label, each.kind, each.is_main) for each in phones
+    )
     emails = (await session.exec(select(Email))).all()
-    found["emails"] = sorted((each.contact_id, each.address, each.label) for each in emails)
+    found["emails"] = sorted((each.contact_id, each.address, each.label, each.kind, each.is_main) for each in emails)
     episodes = (await session.exec(select(Episode).order_by(col(Episode.id)))).all()
     found["callbacks"] = [
         (

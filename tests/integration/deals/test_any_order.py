@@ -129,6 +129,7 @@ class WorkOnDeals(RuleBasedStateMachine):
                 title=f"By {login}",
                 now=now,
                 currency="UAH",
+                second=True,
                 region="UA",
                 values={"amount": amount},
                 client_number=number,

@@ -221,8 +221,8 @@ async def by_undone_merge(desk: CallbackDesk, refuse: Callable[[], None]) -> Non
     deal, maria = await desk.one(Deal), await desk.viewer("maria")
     async with desk.database.write() as session:
         other = await create_deal(
-            session, maria, title="Books", now=NOON, currency="UAH", region="UA", client_number=deal.client_number
-        )
+            session, maria, title="Books", now=NOON, currency="UAH", region="UA", second=True, client_number=deal.client_number
+        )  # fmt: skip
         merge = await merge_deals(session, maria, deal.id or 0, other.id or 0, now=NOON)
         (await session.get_one(Stage, deal.stage_id)).archived_at = NOON
     refuse()

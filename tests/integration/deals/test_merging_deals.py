@@ -50,7 +50,9 @@ async def client(desk: CallbackDesk, *numbers: str, login: str = "ivan") -> int:
 async def deal(desk: CallbackDesk, title: str, login: str = "ivan", **more: Any) -> int:
     async with desk.database.write() as session:
         viewer = await desk.office.viewer(session, login)
-        made = await create_deal(session, viewer, title=title, now=NOON, currency="UAH", region="UA", **more)
+        made = await create_deal(
+            session, viewer, title=title, now=NOON, currency="UAH", second=True, region="UA", **more
+        )
     return made.id or 0
 
 

@@ -20,7 +20,7 @@ async def two_deals(desk: BrowserDesk, login: str = "ivan") -> tuple[int, int]:
     async with desk.database.write() as session:
         viewer = await desk.office.viewer(session, login)
         client = await create_contact(session, viewer, name="Twice", phones=["+380671119988"], now=NOON, region="UA")
-        same: dict[str, Any] = {"now": NOON, "currency": "UAH", "region": "UA", "contact_id": client.id}
+        same: dict[str, Any] = {"now": NOON, "currency": "UAH", "second": True, "region": "UA", "contact_id": client.id}
         older = await create_deal(session, viewer, title="Older <b>", values={"amount": "100"}, **same)
         newer = await create_deal(session, viewer, title="Newer", values={"amount": "7", "source": "Radio"}, **same)
     return older.id or 0, newer.id or 0
@@ -77,7 +77,14 @@ async def test_a_colleagues_second_deal_is_said_without_showing_it(browsers: Bro
     async with desk.database.write() as session:
         olena = await desk.office.viewer(session, "olena")
         await create_deal(
-            session, olena, title="Secret", now=NOON, currency="UAH", region="UA", client_number="+380671119988"
+            session,
+            olena,
+            title="Secret",
+            now=NOON,
+            currency="UAH",
+            second=True,
+            region="UA",
+            client_number="+380671119988",
         )
     page = (await (await browsers("ivan")).get(f"/deals/{older}")).text
     assert "Olena Hryhorenko" in page.partition('id="others"')[2].partition("</p>")[0]

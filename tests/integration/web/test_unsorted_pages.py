@@ -70,7 +70,13 @@ async def client_with_deal(desk: BrowserDesk, phones: list[str]) -> tuple[int, i
     async with desk.database.write() as session:
         ivan = await desk.office.viewer(session, "ivan")
         client = await create_contact(session, ivan, name="Known", phones=phones, now=desk.now, region="UA")
-        same: dict[str, Any] = {"now": desk.now, "currency": "UAH", "region": "UA", "contact_id": client.id}
+        same: dict[str, Any] = {
+            "now": desk.now,
+            "currency": "UAH",
+            "second": True,
+            "region": "UA",
+            "contact_id": client.id,
+        }
         deal = await create_deal(session, ivan, title="Kitchen", **same)
     return client.id or 0, deal.id or 0
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from pbxcrm.access import Permission
+from pbxcrm.callbacks.withheld_actions import give_withheld_call
 from pbxcrm.calls.access import audible_of
 from pbxcrm.calls.call_json import as_object
 from pbxcrm.calls.facts import Direction, MissedReason, Outcome, TransferKind
@@ -12,7 +13,7 @@ from pbxcrm.calls.models import Call
 from pbxcrm.calls.queries import CallFilter, CallRow, access_call, as_rows, list_calls
 from pbxcrm.shared import reasons
 from web.api import checked_cursors
-from web.api.fields import ApiAnswer, IdText, ListQuery, Moment, Number, When, Word, needed_text
+from web.api.fields import ApiAnswer, ApiRequest, Id, IdText, ListQuery, Moment, Number, When, Word, needed_text
 from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
 
@@ -83,6 +84,7 @@ class CallQuery(ListQuery):
     responsible: Word | None = Field(None, description="A login.")
     extension: Word | None = Field(None, description="An extension that took part.")
     contact_id: IdText | None = None
+    anonymous: Literal["true"] | None = Field(None, description="Calls to us without a number.")
     deal_id: IdText | None = None
     linkedid: Annotated[str, needed_text(Call.linkedid)] | None = None
     since: When | None = Field(None, description="Calls that started at this time or later.")
@@ -104,6 +106,7 @@ async def read_calls(ask: Ask, query: CallQuery) -> Page[CallOut]:
         client_number=number_filter(query.client_number, ask.settings),
         linkedid=query.linkedid or "",
         responsible=query.responsible or "",
+        anonymous=query.anonymous == "true",
     )
     before = checked_cursors.read_time(query.cursor)
     found = await list_calls(ask.session, ask.viewer, asked, before=before, limit=query.limit + 1)
@@ -119,6 +122,25 @@ async def read_calls(ask: Ask, query: CallQuery) -> Page[CallOut]:
 @calls.get("/calls/{call_id}", needs=Permission.CALLS_READ, summary="One call")
 async def read_call(ask: Ask, call_id: int) -> CallOut:
     call = await access_call(ask.session, ask.viewer, call_id)
+    heard = await audible_of(ask.session, ask.viewer, [call.id])
+    return call_out((await as_rows(ask.session, [call]))[0], heard)
+
+
+class CallClient(ApiRequest):
+    """Who called with a withheld number."""
+
+    contact_id: Id | None = Field(description="null takes it back.")
+
+
+@calls.post(
+    "/calls/{call_id}/client",
+    needs=Permission.CONTACTS_EDIT,
+    summary="Say who called with a withheld number",
+    status=200,
+)
+async def set_client_of_call(ask: Ask, call_id: int, body: CallClient) -> CallOut:
+    """No number is linked: only the call, its deal and its callback become the client's. 422 for a call that has a number."""
+    call = await give_withheld_call(ask.session, ask.viewer, call_id, body.contact_id, now=ask.now)
     heard = await audible_of(ask.session, ask.viewer, [call.id])
     return call_out((await as_rows(ask.session, [call]))[0], heard)
 

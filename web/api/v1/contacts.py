@@ -1,5 +1,6 @@
-"""Clients: people, companies, and numbers that belong to no client."""
+"""Clients, and numbers that belong to no client."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -7,15 +8,16 @@ from pydantic import Field
 from pbxcrm.access import Permission
 from pbxcrm.callbacks.special_numbers import put_on_list, take_off_list
 from pbxcrm.contacts import actions
-from pbxcrm.contacts.filters import CompanyFilter, ContactFilter
+from pbxcrm.contacts.birthday_rules import FARTHEST, age_on, iso_birthday
+from pbxcrm.contacts.consent_queries import consent_now
+from pbxcrm.contacts.filters import ContactFilter
+from pbxcrm.contacts.kind_rules import ChosenKinds, WayChoice
 from pbxcrm.contacts.known_numbers import check_unknown
 from pbxcrm.contacts.models import Company, Contact, NumberKind, SpecialNumber
 from pbxcrm.contacts.models import Email as EmailRow
 from pbxcrm.contacts.queries import (
     ContactRow,
-    access_company,
     access_contact,
-    list_companies,
     list_contacts,
     list_special_numbers,
     special_number,
@@ -50,7 +52,6 @@ from web.api.resource import Ask, Page, Resource
 from web.api.text import number_filter
 
 contacts = Resource("contacts", "People who are clients.")
-companies = Resource("companies", "Companies of clients.")
 special_numbers = Resource(
     "special-numbers", "Numbers that are ours or spam: their calls make no deals and no callbacks."
 )
@@ -58,11 +59,13 @@ special_numbers = Resource(
 Email = Annotated[str, Field(min_length=3, max_length=longest(EmailRow.address), pattern=NO_NUL)]
 
 SHARED = "Both have the number: without it a number that another client has is refused (422, contacts.known_number)."
+Birthday = Annotated[
+    str,
+    Field(max_length=10, pattern=NO_NUL, description="`1990-12-31`, `--12-31` without the year; empty: none."),
+]
 MOST_LISTED = 50  # numbers or e-mail addresses of one client
 ContactName = Annotated[str, needed_text(Contact.name)]
 ContactNote = Annotated[str, optional_text(Contact.note)]
-CompanyName = Annotated[str, needed_text(Company.name)]
-CompanyNote = Annotated[str, optional_text(Company.note)]
 
 
 class PhoneOut(ApiAnswer):
@@ -71,6 +74,8 @@ class PhoneOut(ApiAnswer):
     number: str = Field(description="E.164 where it can be.")
     extension: str = Field(description="Digits to dial after the answer; usually empty.")
     label: str
+    kind: str = Field(description="`mobile`, `work`, `home`, `other`, or empty.")
+    main: bool = Field(description="The first one is: the main number, else the oldest.")
 
 
 class EmailOut(ApiAnswer):
@@ -78,6 +83,8 @@ class EmailOut(ApiAnswer):
 
     address: str
     label: str
+    kind: str = Field(description="`work`, `home`, `other`, or empty.")
+    main: bool
 
 
 class ContactOut(ApiAnswer):
@@ -91,6 +98,9 @@ class ContactOut(ApiAnswer):
     company: str | None
     responsible: str | None = Field(description="A login.")
     note: str
+    birthday: str | None = Field(description="`1990-12-31`, or `--12-31` where the year is not known.")
+    age: int | None = Field(description="Full years today (UTC).")
+    consent: Literal["given", "withdrawn"] | None = Field(description="What the client said last; null: nothing.")
     fields: ValuesOut
     created_at: Moment
     version: int = Field(description="Grows with each change.")
@@ -102,17 +112,37 @@ class ContactQuery(FilteredQuery):
     q: Word | None = Field(None, description="A part of a name or of a number.")
     client_number: Number | None = None
     company_id: IdText | None = None
+    birthday_within: Annotated[int, Field(ge=0, le=FARTHEST)] | None = Field(
+        None, description="Whose birthday is today or within so many days (UTC)."
+    )
     responsible: Word | None = Field(None, description="A login.")
     since: When | None = None
     until: When | None = None
+
+
+class PhoneIn(ApiRequest):
+    """A number with its kind. Without a kind a number of a mobile network is a mobile."""
+
+    number: Number
+    kind: Literal["", "mobile", "work", "home", "other"] | None = None
+    main: bool = Field(False, description="One of a client is; the one before is no more.")
+
+
+class EmailIn(ApiRequest):
+    """An address with its kind."""
+
+    address: Email
+    kind: Literal["", "work", "home", "other"] | None = None
+    main: bool = Field(False, description="One of a client is; the one before is no more.")
 
 
 class NewContact(ApiRequest):
     """A new client. Earlier calls and deals of the numbers become theirs."""
 
     name: ContactName
-    phones: list[Number] = Field([], max_length=MOST_LISTED)
-    emails: list[Email] = Field([], max_length=MOST_LISTED)
+    phones: list[Number | PhoneIn] = Field([], max_length=MOST_LISTED)
+    emails: list[Email | EmailIn] = Field([], max_length=MOST_LISTED)
+    birthday: Birthday = ""
     company_id: Id | None = None
     company: Annotated[str, optional_text(Company.name)] = Field(
         "", description="A name. The company is created if it does not exist."
@@ -128,57 +158,17 @@ class ContactChange(ApiRequest):
 
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
     name: ContactName | None = None
-    phones: list[Number] | None = Field(
+    phones: list[Number | PhoneIn] | None = Field(
         None, max_length=MOST_LISTED, description="All numbers; a number that is left out is removed."
     )
-    emails: list[Email] | None = Field(None, max_length=MOST_LISTED, description="All addresses.")
+    emails: list[Email | EmailIn] | None = Field(None, max_length=MOST_LISTED, description="All addresses.")
+    birthday: Birthday | None = None
     company_id: Id | None = None
     company: Annotated[str, optional_text(Company.name)] | None = Field(None, description="Empty: no company.")
     responsible: Login | None = None
     note: ContactNote | None = None
     fields: Values = Field(default_factory=dict)
     share_numbers: bool = Field(False, description=SHARED)
-
-
-class CompanyOut(ApiAnswer):
-    """A company of clients."""
-
-    id: int
-    name: str
-    responsible: str | None = Field(description="A login.")
-    note: str
-    fields: ValuesOut
-    created_at: Moment
-    version: int
-
-
-class CompanyQuery(FilteredQuery):
-    """Which companies; all conditions must hold."""
-
-    q: Word | None = Field(None, description="A part of the name.")
-    responsible: Word | None = Field(None, description="A login.")
-    since: When | None = None
-    until: When | None = None
-
-
-class NewCompany(ApiRequest):
-    """A new company."""
-
-    name: CompanyName
-    note: CompanyNote = ""
-    fields: Values = Field(default_factory=dict)
-    same_name: bool = Field(
-        False, description="Without it the name of a company that you see is refused (422, companies.known_name)."
-    )
-
-
-class CompanyChange(ApiRequest):
-    """Changes. A field that is left out stays unchanged."""
-
-    version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
-    name: CompanyName | None = None
-    note: CompanyNote | None = None
-    fields: Values = Field(default_factory=dict)
 
 
 class SpecialNumberOut(ApiAnswer):
@@ -208,6 +198,7 @@ async def read_contacts(ask: Ask, query: ContactQuery) -> Page[ContactOut]:
         client_number=number_filter(query.client_number, ask.settings),
         since=query.since,
         until=query.until,
+        birthday=(ask.now.date(), query.birthday_within) if query.birthday_within is not None else None,
     )
     found = await list_contacts(
         ask.session,
@@ -220,7 +211,7 @@ async def read_contacts(ask: Ask, query: ContactQuery) -> Page[ContactOut]:
         limit=query.limit + 1,
     )
     return Page[ContactOut].of(
-        await _contacts(ask, found.rows), query.limit, lambda row: checked_cursors.next_of_id(row.id), _resume(found)
+        await _contacts(ask, found.rows), query.limit, lambda row: checked_cursors.next_of_id(row.id), resume(found)
     )
 
 
@@ -238,16 +229,19 @@ async def read_contact(ask: Ask, contact_id: int) -> ContactOut:
 )
 async def add_contact(ask: Ask, body: NewContact) -> ContactOut:
     """Earlier calls and deals of the numbers become those of the client. A number of another client needs `share_numbers`."""
+    phones, emails = numbers_in(body.phones), addresses_in(body.emails)
     if not body.share_numbers:
-        await check_unknown(ask.session, ask.viewer, body.phones, ask.settings.region, "phones")
+        await check_unknown(ask.session, ask.viewer, phones, ask.settings.region, "phones")
     contact = await actions.create_contact(
         ask.session,
         ask.viewer,
         name=body.name,
         now=ask.now,
         region=ask.settings.region,
-        phones=body.phones,
-        emails=body.emails,
+        phones=phones,
+        emails=emails,
+        birthday=body.birthday,
+        kinds=kinds_in(ask, body.phones or [], body.emails or []),
         company_id=body.company_id,
         company_name=body.company,
         responsible_id=await user_id_of(ask.session, body.responsible, "responsible"),
@@ -260,8 +254,10 @@ async def add_contact(ask: Ask, body: NewContact) -> ContactOut:
 @contacts.patch("/contacts/{contact_id}", needs=Permission.CONTACTS_EDIT, summary="Change a client")
 async def change_contact(ask: Ask, contact_id: int, body: ContactChange) -> ContactOut:
     """A field that is left out stays unchanged. A number that only another client has needs `share_numbers`."""
-    if body.phones and not body.share_numbers:
-        await check_unknown(ask.session, ask.viewer, body.phones, ask.settings.region, "phones", without=contact_id)
+    phones = numbers_in(body.phones) if body.phones is not None else None
+    emails = addresses_in(body.emails) if body.emails is not None else None
+    if phones and not body.share_numbers:
+        await check_unknown(ask.session, ask.viewer, phones, ask.settings.region, "phones", without=contact_id)
     contact = await actions.edit_contact(
         ask.session,
         ask.viewer,
@@ -270,8 +266,10 @@ async def change_contact(ask: Ask, contact_id: int, body: ContactChange) -> Cont
         now=ask.now,
         region=ask.settings.region,
         name=body.name,
-        phones=body.phones,
-        emails=body.emails,
+        phones=phones,
+        emails=emails,
+        birthday=body.birthday,
+        kinds=kinds_in(ask, body.phones or [], body.emails or []),
         company_id=body.company_id,
         company_name=body.company,
         responsible_id=await user_id_of(ask.session, body.responsible, "responsible"),
@@ -281,73 +279,41 @@ async def change_contact(ask: Ask, contact_id: int, body: ContactChange) -> Cont
     return await _changed(ask, contact)
 
 
+def numbers_in(phones: Iterable[str | PhoneIn]) -> list[str]:
+    """The numbers as they were sent."""
+    return [each.number if isinstance(each, PhoneIn) else each for each in phones]
+
+
+def addresses_in(emails: Iterable[str | EmailIn]) -> list[str]:
+    """The addresses as they were sent."""
+    return [each.address if isinstance(each, EmailIn) else each for each in emails]
+
+
+def kinds_in(ask: Ask, phones: Iterable[str | PhoneIn], emails: Iterable[str | EmailIn]) -> ChosenKinds:
+    """The kinds that were sent, by number in normal form and by address."""
+    return ChosenKinds(
+        {
+            number: WayChoice(each.kind, each.main)
+            for each in phones
+            if isinstance(each, PhoneIn) and (number := normalise(each.number, ask.settings.region))
+        },
+        {each.address.strip(): WayChoice(each.kind, each.main) for each in emails if isinstance(each, EmailIn)},
+    )
+
+
+def _said(agrees: bool | None) -> Literal["given", "withdrawn"] | None:
+    return None if agrees is None else "given" if agrees else "withdrawn"
+
+
 async def _changed(ask: Ask, contact: Contact) -> ContactOut:
     """The client after a change, even if the viewer may no longer see them."""
     await ask.session.flush()
     return (await _contacts(ask, await with_numbers(ask.session, [contact])))[0]
 
 
-@companies.get("/companies", needs=Permission.CONTACTS_READ, summary="Companies, newest first")
-async def read_companies(ask: Ask, query: CompanyQuery) -> Page[CompanyOut]:
-    asked = CompanyFilter(responsible=query.responsible or "", since=query.since, until=query.until, text=query.q or "")
-    found = await list_companies(
-        ask.session,
-        ask.viewer,
-        *asked.conditions(),
-        *await query.custom_conditions(ask, FieldEntity.COMPANY, Company),
-        before=checked_cursors.read_id(query.cursor),
-        limit=query.limit + 1,
-    )
-    return Page[CompanyOut].of(
-        await _companies(ask, found.rows), query.limit, lambda row: checked_cursors.next_of_id(row.id), _resume(found)
-    )
-
-
-def _resume(found: Listed[Any, int]) -> str | None:
+def resume(found: Listed[Any, int]) -> str | None:
+    """The cursor where a list stopped looking; None where it did not."""
     return None if found.resume is None else checked_cursors.next_of_id(found.resume)
-
-
-@companies.get("/companies/{company_id}", needs=Permission.CONTACTS_READ, summary="One company")
-async def read_company(ask: Ask, company_id: int) -> CompanyOut:
-    return (await _companies(ask, [await access_company(ask.session, ask.viewer, company_id)]))[0]
-
-
-@companies.post(
-    "/companies",
-    needs=Permission.CONTACTS_EDIT,
-    summary="Create a company",
-    location=lambda company: f"/companies/{company.id}",
-)
-async def add_company(ask: Ask, body: NewCompany) -> CompanyOut:
-    company = await actions.create_company(
-        ask.session,
-        ask.viewer,
-        name=body.name,
-        now=ask.now,
-        note=body.note,
-        custom=body.fields,
-        region=ask.settings.region,
-        same_name=body.same_name,
-    )
-    return (await _companies(ask, [company]))[0]
-
-
-@companies.patch("/companies/{company_id}", needs=Permission.CONTACTS_EDIT, summary="Change a company")
-async def change_company(ask: Ask, company_id: int, body: CompanyChange) -> CompanyOut:
-    """Changes. A field that is left out stays unchanged."""
-    company = await access_company(ask.session, ask.viewer, company_id)
-    company = await actions.edit_company(
-        ask.session,
-        ask.viewer,
-        company_id,
-        version=body.version,
-        now=ask.now,
-        name=company.name if body.name is None else body.name,
-        note=company.note if body.note is None else body.note,
-        custom=body.fields,
-        region=ask.settings.region,
-    )
-    return (await _companies(ask, [company]))[0]
 
 
 @special_numbers.get("/special-numbers", needs=Permission.CONTACTS_READ, summary="All special numbers, latest first")
@@ -403,14 +369,28 @@ async def _access_special(ask: Ask, number: str) -> SpecialNumber:
 async def _contacts(ask: Ask, rows: list[ContactRow]) -> list[ContactOut]:
     logins = await logins_of(ask.session, [row.contact.responsible_id for row in rows])
     customs = await values_out(ask, FieldEntity.CONTACT, [row.contact.custom for row in rows])
+    agree = await consent_now(ask.session, [row.contact.id or 0 for row in rows])
     return [
         ContactOut(
             id=row.contact.id or 0,
             name=row.contact.name,
             phones=[
-                PhoneOut(number=phone.number, extension=phone.extension, label=phone.label) for phone in row.phones
+                PhoneOut(
+                    number=phone.number,
+                    extension=phone.extension,
+                    label=phone.label,
+                    kind=phone.kind,
+                    main=place == 0,
+                )
+                for place, phone in enumerate(row.phones)
             ],
-            emails=[EmailOut(address=email.address, label=email.label) for email in row.emails],
+            emails=[
+                EmailOut(address=email.address, label=email.label, kind=email.kind, main=place == 0)
+                for place, email in enumerate(row.emails)
+            ],
+            birthday=iso_birthday(row.contact.birth_year, row.contact.birth_day),
+            age=age_on(ask.now.date(), row.contact.birth_year, row.contact.birth_day),
+            consent=_said(agree.get(row.contact.id or 0)),
             company_id=row.contact.company_id,
             company=row.company.name if row.company else None,
             responsible=logins.get(row.contact.responsible_id),
@@ -418,23 +398,6 @@ async def _contacts(ask: Ask, rows: list[ContactRow]) -> list[ContactOut]:
             fields=custom,
             created_at=row.contact.created_at,
             version=row.contact.version,
-        )
-        for row, custom in zip(rows, customs, strict=True)
-    ]
-
-
-async def _companies(ask: Ask, rows: list[Company]) -> list[CompanyOut]:
-    logins = await logins_of(ask.session, [row.responsible_id for row in rows])
-    customs = await values_out(ask, FieldEntity.COMPANY, [row.custom for row in rows])
-    return [
-        CompanyOut(
-            id=row.id or 0,
-            name=row.name,
-            responsible=logins.get(row.responsible_id),
-            note=row.note,
-            fields=custom,
-            created_at=row.created_at,
-            version=row.version,
         )
         for row, custom in zip(rows, customs, strict=True)
     ]

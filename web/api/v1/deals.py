@@ -132,6 +132,10 @@ class NewDeal(ApiRequest):
     company_id: Id | None = None
     client_number: Number | None = None
     lost_reason: OptionalWhy = Field("", description="Only for a stage that requires it.")
+    second: bool = Field(
+        False,
+        description="Without it a deal beside an open one of the client in the pipeline is refused (422, deals.second_open).",
+    )
     fields: Values = Field(default_factory=dict)
 
 
@@ -205,6 +209,7 @@ async def add_deal(ask: Ask, body: NewDeal) -> DealOut:
         client_number=body.client_number,
         custom=body.fields,
         completed=Completed(lost_reason=body.lost_reason),
+        second=body.second,
     )
     if body.distribute:
         await ask.session.flush()

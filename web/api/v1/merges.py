@@ -46,6 +46,7 @@ class NewMerge(ApiRequest):
     take_name: Which | None = None
     take_company: Which | None = None
     take_responsible: Which | None = None
+    take_birthday: Which | None = None
     take_note: Literal["this", "into", "both"] | None = None
     version: Version | None = Field(
         None, description="The version of the merged client that you saw; 409 for another one."
@@ -105,6 +106,7 @@ async def add_merge(ask: Ask, contact_id: int, body: NewMerge) -> MergeOut:
         "name": body.take_name,
         "company_id": body.take_company,
         "responsible_id": body.take_responsible,
+        "birth_day": body.take_birthday,
         "note": body.take_note,
     }
     merge = await merge_contacts(

@@ -1,0 +1,102 @@
+"""What is kept about a client: the ids of the rows of every context that name them."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, or_
+from sqlmodel import SQLModel, col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.callbacks.models import Episode
+from pbxcrm.calls.models import Call
+from pbxcrm.contacts.models import Contact, Email, Merge, Phone
+from pbxcrm.deals.models import Deal, Note
+from pbxcrm.files.models import AttachedFile
+from pbxcrm.forms.models import FormRequest
+from pbxcrm.tasks.models import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Ids of the rows about a client. ``contacts``: the client and everybody merged into them; ``numbers``, ``addresses``: those that
+    no other client has, in the form in which rows have them.
+    """
+
+    contacts: list[int]
+    numbers: list[str]
+    addresses: list[str]
+    deals: list[int]
+    calls: list[int]
+    tasks: list[int]
+    notes: list[int]
+    callbacks: list[int]
+    requests: list[int]
+    files: list[int]
+
+
+async def held_of(session: AsyncSession, contact: Contact) -> Held:
+    """Everything about a client. The caller has checked access to them."""
+    contacts = await _with_merged(session, contact.id or 0)
+    numbers, addresses = await _only_theirs(session, contacts)
+    deals = await _ids(session, Deal, or_(col(Deal.contact_id).in_(contacts), col(Deal.client_number).in_(numbers)))
+    calls = await _ids(session, Call, or_(col(Call.contact_id).in_(contacts), col(Call.client_number).in_(numbers)))
+    tasks = await _ids(
+        session,
+        Task,
+        or_(col(Task.contact_id).in_(contacts), col(Task.deal_id).in_(deals), col(Task.call_id).in_(calls)),
+    )
+    notes = await _ids(
+        session,
+        Note,
+        or_(col(Note.contact_id).in_(contacts), col(Note.deal_id).in_(deals), col(Note.call_id).in_(calls)),
+    )
+    callbacks = await _ids(
+        session, Episode, or_(col(Episode.contact_id).in_(contacts), col(Episode.client_number).in_(numbers))
+    )
+    requests = await _ids(
+        session,
+        FormRequest,
+        or_(
+            col(FormRequest.contact_id).in_(contacts),
+            col(FormRequest.deal_id).in_(deals),
+            col(FormRequest.number).in_(numbers),
+            col(FormRequest.email).in_(addresses),
+        ),
+    )
+    files = await _ids(
+        session, AttachedFile, or_(col(AttachedFile.deal_id).in_(deals), col(AttachedFile.task_id).in_(tasks))
+    )
+    return Held(contacts, numbers, addresses, deals, calls, tasks, notes, callbacks, requests, files)
+
+
+async def _with_merged(session: AsyncSession, contact_id: int) -> list[int]:
+    found, new = [contact_id], [contact_id]
+    while new:
+        asked = select(Contact.id).where(col(Contact.merged_into_id).in_(new))
+        new = [one for one in (await session.exec(asked)).all() if one is not None and one not in found]
+        found += new
+    return found
+
+
+async def _only_theirs(session: AsyncSession, contacts: list[int]) -> tuple[list[str], list[str]]:
+    """The numbers and addresses of these clients, also those that a merge remembers, that nobody else has."""
+    numbers = set((await session.exec(select(Phone.number).where(col(Phone.contact_id).in_(contacts)))).all())
+    emails = (
+        await session.exec(select(Email.address, Email.address_key).where(col(Email.contact_id).in_(contacts)))
+    ).all()
+    addresses = {written for pair in emails for written in pair}
+    merges = await session.exec(select(Merge).where(col(Merge.into_id).in_(contacts)))
+    for merge in merges.all():
+        if merge.undone_at is None:
+            numbers |= {one["key"] for one in merge.numbers}
+            addresses |= {written for one in merge.emails for written in (one["key"], one["written"])}
+    others = col(Phone.contact_id).not_in(contacts)
+    shared = set((await session.exec(select(Phone.number).where(col(Phone.number).in_(numbers), others))).all())
+    theirs = col(Email.contact_id).not_in(contacts)
+    keys = await session.exec(select(Email.address_key).where(col(Email.address_key).in_(addresses), theirs))
+    kept = set(keys.all())
+    return sorted(numbers - shared), sorted(one for one in addresses if one.casefold() not in kept)
+
+
+async def _ids(session: AsyncSession, table: type[SQLModel], condition: ColumnElement[bool]) -> list[int]:
+    asked = select(table.id).where(condition).order_by(table.id)  # type: ignore[attr-defined]
+    return list((await session.exec(asked)).all())

@@ -1,0 +1,184 @@
+"""Companies of clients: the list, and the page of one with its people, deals and calls."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from http import HTTPStatus
+
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.calls.queries import CallFilter, CallRow, list_calls
+from pbxcrm.contacts import actions
+from pbxcrm.contacts.queries import access_company, edits_company, list_companies, list_contacts
+from pbxcrm.deals.models import Deal
+from pbxcrm.deals.queries import DealRow, list_deals
+from pbxcrm.fields.models import FieldEntity
+from pbxcrm.global_search import company_matches
+from pbxcrm.people.directory import load_directory
+from pbxcrm.shared.errors import Invalid
+from web.answers import redirect
+from web.cursors import next_of_id, read_id
+from web.custom_values import shown_fields
+from web.forms import Form, filled, read_form
+from web.pages.common import LISTED, asked_text, choices, colleagues, show, version_of
+from web.parts import now, parts, viewer
+
+PEOPLE_SHOWN, CALLS_SHOWN = 100, 10
+UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+async def companies(request: Request) -> Response:
+    """``GET /companies?q=``."""
+    text = asked_text(request)
+    async with parts(request).db.read() as session:
+        before = read_id(request.query_params.get("cursor", ""))
+        found = await list_companies(session, viewer(request), *company_matches(text), before=before, limit=LISTED + 1)
+        people = await load_directory(session)
+    rows = found.rows
+    more = _more(rows[LISTED - 1].id if len(rows) > LISTED else found.resume)
+    return show(
+        request,
+        "contacts/companies.html",
+        fragment="contacts/_company_rows.html",
+        rows=rows[:LISTED],
+        more=more,
+        searched_on=found.resume is not None,
+        text=text,
+        people=people,
+    )
+
+
+async def company(request: Request) -> Response:
+    """``GET /companies/{id}``: the company with its people and deals; a form for people who may edit it."""
+    async with parts(request).db.read() as session:
+        found = await access_company(session, viewer(request), request.path_params["company_id"])
+    form = filled(
+        {
+            "name": found.name,
+            "note": found.note,
+            "responsible_id": found.responsible_id,
+            "version": found.version,
+        }
+    )
+    return await _company_page(request, form)
+
+
+async def new_company(request: Request) -> Response:
+    """``GET /companies/new``."""
+    return show(request, "contacts/company_new.html", form=filled({}), company_id=None)
+
+
+async def create_company(request: Request) -> Response:
+    """``POST /companies/new``."""
+    form = await read_form(request)
+    try:
+        async with parts(request).db.write() as session:
+            made = await actions.create_company(
+                session,
+                viewer(request),
+                name=form["name"],
+                note=form["note"],
+                now=now(request),
+                same_name=form.ticked("same_name"),
+            )
+    except Invalid as error:
+        form.refuse(error)
+        known = None
+        if error.code == actions.KNOWN_COMPANY:
+            async with parts(request).db.write() as session:
+                known = await actions.company_of_name(session, viewer(request), form["name"])
+        return show(
+            request,
+            "contacts/company_new.html",
+            fragment="contacts/_company_form.html",
+            status=UNPROCESSABLE,
+            form=form,
+            company_id=None,
+            known=known,
+        )
+    return redirect(request, f"/companies/{made.id}", done="added")
+
+
+async def save_company(request: Request) -> Response:
+    """``POST /companies/{id}``."""
+    form, company_id = await read_form(request), request.path_params["company_id"]
+    try:
+        async with parts(request).db.write() as session:
+            await actions.edit_company(
+                session,
+                viewer(request),
+                company_id,
+                version=version_of(form),
+                name=form["name"],
+                note=form["note"],
+                responsible_id=form.id("responsible_id"),
+                now=now(request),
+            )
+    except Invalid as error:
+        form.refuse(error)
+        return await _company_page(request, form, UNPROCESSABLE)
+    return redirect(request, f"/companies/{company_id}", done="saved")
+
+
+async def _company_page(request: Request, form: Form, status: int = 200) -> HTMLResponse:
+    who, company_id = viewer(request), request.path_params["company_id"]
+    async with parts(request).db.read() as session:
+        found = await access_company(session, who, company_id)
+        edits = can(who, Permission.CONTACTS_EDIT) and await edits_company(session, who, company_id)
+        rows = (await list_contacts(session, who, company_id=company_id, limit=PEOPLE_SHOWN + 1)).rows
+        deals = await list_deals(session, who, col(Deal.company_id) == company_id, limit=LISTED + 1)
+        calls = await _calls(session, who, company_id)
+        people = await load_directory(session)
+        working = choices(await colleagues(session, who)) if edits else []
+        custom_fields = await shown_fields(session, who, FieldEntity.COMPANY, found.custom)
+    return show(
+        request,
+        "contacts/company.html",
+        fragment="contacts/_company_form.html",
+        status=status,
+        company=found,
+        custom_fields=custom_fields,
+        edits=edits,
+        company_id=company_id,
+        rows=rows[:PEOPLE_SHOWN],
+        deals=sorted(deals[:LISTED], key=lambda row: row.deal.closed_at is not None),
+        calls=calls[:CALLS_SHOWN],
+        counts={
+            "people": _count(len(rows), PEOPLE_SHOWN),
+            "deals": _count(len(deals), LISTED),
+            "calls": _count(len(calls), CALLS_SHOWN),
+        },
+        open_sums=_sums(deals[:LISTED]),
+        people=people,
+        working=working,
+        form=form,
+    )
+
+
+async def _calls(session: AsyncSession, who: Viewer, company_id: int) -> list[CallRow]:
+    """The newest calls of the company's clients, one more than are shown."""
+    if not can(who, Permission.CALLS_READ):
+        return []
+    return (await list_calls(session, who, CallFilter(company_id=company_id), limit=CALLS_SHOWN + 1)).rows
+
+
+def _count(found: int, shown: int) -> str:
+    """How many there are; ``50+`` where there are more than are shown."""
+    return f"{shown}+" if found > shown else str(found)
+
+
+def _sums(deals: Sequence[DealRow]) -> dict[str, Decimal]:
+    """Currency → what the open ones come to."""
+    sums: dict[str, Decimal] = {}
+    for row in deals:
+        if row.deal.closed_at is None and row.deal.amount is not None:
+            sums[row.deal.currency] = sums.get(row.deal.currency, Decimal(0)) + row.deal.amount
+    return sums
+
+
+def _more(row_id: int | None) -> str:
+    """The cursor behind the row with this id; empty where the list ends."""
+    return next_of_id(row_id) if row_id is not None else ""
