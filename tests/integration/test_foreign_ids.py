@@ -54,7 +54,7 @@ NAMES_A_ROW = {
     "responsible": "login", "assignee": "login", "owner": "login", "claimed_by": "login", "login": "login", "people": "login",
     "deputy": "deputy", "person": "user_id", "team_ids": "team_id", "ids": "escalation_id", "callback_id": "callback_id", "checkpoint_id": "checkpoint_id", "next_pipeline_id": "pipeline_id", "move_to": "other_stage_id",
     "pipelines": "pipeline_id", "stages": "stage_id", "stages_required": "other_stage_id", "section_id": "section_id", "range_id": "range_id", "stages_shown": "stage_id",
-    "line": "line_id", "pipeline": "pipeline_id", "rule": "rule_id",
+    "line": "line_id", "pipeline": "pipeline_id", "rule": "rule_id", "form_id": "form_id",
 }  # fmt: skip
 #: The same for parameters of addresses.
 ASKED_FOR = {
@@ -71,7 +71,7 @@ ASKED_FOR = {
 }
 #: Names that all teams share; of these there is no foreign one, only a missing one.
 SHARED = {
-    "stage_id", "checkpoint_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to", "pipelines", "stages", "stages_required", "section_id", "stages_shown", "line", "pipeline", "rule",
+    "stage_id", "checkpoint_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to", "pipelines", "stages", "stages_required", "section_id", "stages_shown", "line", "pipeline", "rule", "form_id",
 }  # fmt: skip
 #: What names no row, with a value that lets the act go on. A field a handler reads must stand here or above.
 PLAIN: dict[str, str] = {

@@ -49,6 +49,12 @@ class FieldBody(ApiRequest):
 
 
 Fields = Annotated[list[FieldBody], Field(max_length=MOST_FIELDS)]
+
+
+def _usual_fields() -> list[FieldBody]:
+    return [FieldBody(target="name"), FieldBody(target="phone", required=True), FieldBody(target="message")]
+
+
 PerMinute = Annotated[int, Field(ge=1, le=MOST_PER_MINUTE)]
 Origins = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\u0000\n]+$")]], Field(max_length=20)
@@ -62,7 +68,7 @@ class NewForm(ApiRequest):
     name: Annotated[str, needed_text(WebForm.name)]
     pipeline_id: Id
     language: Language = "en"
-    fields: Fields = Field(default_factory=list)
+    fields: Fields = Field(default_factory=_usual_fields, description="Left out: name, phone and message.")
     mailbox: Annotated[str, optional_text(WebForm.mailbox)] = ""
     responsible: Login | None = Field(None, description="A login: who gets what nobody else has a claim to.")
     source: Annotated[str, optional_text(WebForm.source)] = ""
