@@ -23,6 +23,8 @@ run: $(VENV)/.run
 # Asterisk is installed in the background, since that takes minutes. The tests that need it wait for it and report a failure; the
 # log is .cache/asterisk.log. Tests without phones and browsers take the whole processor. The others mostly wait, so more of them than
 # there are cores run at the same time; each process has its own browser, Redis, Asterisk and ports.
+# Compiled modules are kept also where the environment forbids it: each process, and each program that a test starts, would compile ours.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.test
 	@scripts/apt-needs test
 	@mkdir -p .cache && $(BIN)/python -m tests.asterisk.setup >.cache/asterisk.log 2>&1 &

@@ -119,9 +119,8 @@ def test_a_class_name_means_one_thing() -> None:
     for name, path in {**modules(), **tests}.items():
         if "migrations" in path.parts:
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ClassDef):
-                found[node.name].append(name)
+        for each in re.findall(r"^ *class (\w+)[(:]", path.read_text(encoding="utf-8"), re.MULTILINE):
+            found[each].append(name)
     assert {each: places for each, places in found.items() if len(places) > 1} == {}
 
 

@@ -100,7 +100,7 @@ def test_every_column_that_a_template_names_has_a_length() -> None:
 
 def test_a_second_saying_is_found() -> None:
     source = """
-class Row(SQLModel, table=True):
+class SampleRow(SQLModel, table=True):
     name: str = Field(max_length=200)
 class Body(ApiRequest):
     name: str = Field(max_length=200)

@@ -81,7 +81,7 @@ def test_only_its_own_context_changes_a_row(kept: OwnRows) -> None:
         f"{module}:{node.lineno}"
         for module, tree in modules()
         if not module.startswith((kept.home, "pbxcrm.migrations.", BULK))
-        for node in [*_attributes_set(tree, {*public, *_answering(tree, kept)}, kept), *_in_bulk(tree, kept)]
+        for node in [*_attributes_set(tree, public.union(_answering(tree, kept)), kept), *_in_bulk(tree, kept)]
     ]
     assert found == [], f"{kept.home}… changes a {kept.name}, records the change and notifies who sees it"
 
@@ -121,14 +121,8 @@ def _returned(tree: ast.AST) -> tuple[tuple[str, frozenset[str]], ...]:
     )
 
 
-def _says(annotation: ast.AST | None, kept: OwnRows) -> bool:
-    return annotation is not None and any(name_of(node) == kept.name for node in ast.walk(annotation))
-
-
 def _attributes_set(tree: ast.AST, answering: Collection[str], kept: OwnRows) -> Iterator[ast.Attribute]:
-    for function in ast.walk(tree):
-        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
+    for function in _functions(tree):
         stored = [node for node in _stores(function) if node.attr in kept.columns]
         rows = set(_rows_in(function, answering, kept)) if stored else set()
         for node in stored:
@@ -138,38 +132,67 @@ def _attributes_set(tree: ast.AST, answering: Collection[str], kept: OwnRows) ->
 
 
 @cache
+def _functions(tree: ast.AST) -> tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...]:
+    return tuple(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+@cache
 def _stores(function: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[ast.Attribute, ...]:
     """The attributes that are set there."""
     every = (node for node in ast.walk(function) if isinstance(node, ast.Attribute))
     return tuple(node for node in every if isinstance(node.ctx, ast.Store))
 
 
+@dataclass(frozen=True)
+class NamesFilled:
+    """The ``names`` that an assignment or a loop fills, with the ``calls`` in its value: what is called, and the names among the arguments."""
+
+    names: tuple[str, ...]
+    calls: tuple[tuple[str, frozenset[str]], ...]
+
+
 def _rows_in(
     function: ast.FunctionDef | ast.AsyncFunctionDef, answering: Collection[str], kept: OwnRows
 ) -> Iterator[str]:
     """The names that hold a row there."""
+    annotated, filled = _names_in(function)
+    yield from (name for name, said in annotated if name == kept.called or kept.name in said)
+    for each in filled:
+        if any(_finds(called, arguments, answering, kept) for called, arguments in each.calls):
+            yield from each.names
+        yield from (name for name in each.names if name == kept.called or name.endswith(f"_{kept.called}"))
+
+
+@cache
+def _names_in(
+    function: ast.FunctionDef | ast.AsyncFunctionDef,
+) -> tuple[list[tuple[str, frozenset[str]]], list[NamesFilled]]:
+    """Arguments and variables with the names in their annotations, and what assignments and loops fill."""
     arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
-    yield from (each.arg for each in arguments if each.arg == kept.called or _says(each.annotation, kept))
+    annotated = [(each.arg, _names_of(each.annotation)) for each in arguments]
+    filled: list[NamesFilled] = []
     for node in ast.walk(function):
-        if isinstance(node, ast.AnnAssign) and _says(node.annotation, kept):
-            yield name_of(node.target)
+        if isinstance(node, ast.AnnAssign):
+            annotated.append((name_of(node.target), _names_of(node.annotation)))
         elif isinstance(node, ast.Assign | ast.For | ast.AsyncFor | ast.NamedExpr | ast.comprehension):
             value = node.value if isinstance(node, ast.Assign | ast.NamedExpr) else node.iter
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names = [name_of(each) for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)]
-            if any(_finds(each, answering, kept) for each in ast.walk(value)):
-                yield from names
-            yield from (name for name in names if name == kept.called or name.endswith(f"_{kept.called}"))
+            calls = [each for each in ast.walk(value) if isinstance(each, ast.Call)]
+            given = [frozenset(each.id for each in call.args if isinstance(each, ast.Name)) for call in calls]
+            found = zip((name_of(call.func) for call in calls), given, strict=True)
+            filled.append(NamesFilled(tuple(names), tuple(found)))
+    return annotated, filled
 
 
-def _finds(node: ast.AST, answering: Collection[str], kept: OwnRows) -> bool:
-    """A call of a function that returns rows, or ``session.get(Task, …)``, ``lock_row(session, Task, …)``, ``select(Task)``."""
-    if not isinstance(node, ast.Call):
-        return False
-    takes = any(isinstance(each, ast.Name) and each.id == kept.name for each in node.args)
-    return name_of(node.func) in answering or (
-        takes and name_of(node.func) in {"get", "get_one", "lock_row", "lock_found", "select"}
-    )
+def _names_of(annotation: ast.AST | None) -> frozenset[str]:
+    return frozenset(name_of(node) for node in ast.walk(annotation)) if annotation is not None else frozenset()
+
+
+def _finds(called: str, arguments: frozenset[str], answering: Collection[str], kept: OwnRows) -> bool:
+    """A call of a function that answers rows, or ``session.get(Task, …)``, ``lock_row(session, Task, …)``, ``select(Task)``."""
+    finders = {"get", "get_one", "lock_row", "lock_found", "select"}
+    return called in answering or (kept.name in arguments and called in finders)
 
 
 def _in_bulk(tree: ast.AST, kept: OwnRows) -> Iterator[ast.Call]:
