@@ -40,10 +40,36 @@ def test_words_follow_the_reader_however_often_they_are_said(templates: Template
     assert len(set(said)) == 3
 
 
-def test_facts_are_escaped_and_what_the_catalogue_says_is_not(templates: Templates) -> None:
+def test_facts_and_messages_are_escaped(templates: Templates) -> None:
     template = "{{ _('%(name)s is working on it…', name=name) }}"
     assert say(templates, template, name="<b>") == "&lt;b&gt; is working on it…"
-    assert say(templates, "{{ _('Search & <find>') }}") == "Search & <find>"
+    assert say(templates, "{{ _('Search & <find>') }}") == "Search &amp; &lt;find&gt;"
+
+
+def test_what_a_template_was_given_is_translated_and_neither_formatted_nor_trusted(templates: Templates) -> None:
+    assert say(templates, "{{ translated(word) }}", Language.UK, word="Unsorted") == "Нерозібране"
+    assert say(templates, "{{ translated(word) }}", word="50% <b>%s") == "50% &lt;b&gt;%s"
+    assert say(templates, "{{ translated(word) }}", word="") == ""
+
+
+def test_only_literals_are_messages(templates: Templates) -> None:
+    """``_`` formats its message, so a stage that is called “50%” would break the page: what is no literal goes through ``translated``."""
+
+    def is_literal(node: nodes.Node | None) -> bool:
+        if isinstance(node, nodes.CondExpr):
+            return is_literal(node.expr1) and (node.expr2 is None or is_literal(node.expr2))
+        return isinstance(node, nodes.Const)
+
+    messages = {"_": 1, "gettext": 1, "ngettext": 2, "pgettext": 2}
+    found = [
+        (str(path.relative_to(FOLDER)), call.lineno, is_literal(message))
+        for path in sorted(FOLDER.rglob("*.html"))
+        for call in templates.env.parse(path.read_text(encoding="utf-8")).find_all(nodes.Call)
+        if isinstance(call.node, nodes.Name) and call.node.name in messages
+        for message in call.args[: messages[call.node.name]]
+    ]
+    assert len(found) > 1000
+    assert [(path, line) for path, line, literal in found if not literal] == []
 
 
 def test_a_percent_sign_is_written_twice_with_or_without_facts(templates: Templates) -> None:
