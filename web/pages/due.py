@@ -33,7 +33,7 @@ async def understood(request: Request) -> HTMLResponse:
             days = (await load_funnel(session)).pipelines[deal.pipeline_id].longest_plan_days
             latest = now(request) + timedelta(days=days)
             again = latest if at > latest else None
-            is_too_soon = now(request) < at < now(request) + SHORTEST_PLAN
+            is_too_soon = at < now(request) + SHORTEST_PLAN
     return show(
         request, "tasks/_due.html", at=at, error=error if text else "", again=again, days=days, is_too_soon=is_too_soon
     )
