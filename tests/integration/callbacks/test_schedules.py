@@ -10,6 +10,7 @@ from sqlmodel import select
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
 from pbxcrm.callbacks.results import record_result
 from pbxcrm.callbacks.undo_actions import undo_result
+from pbxcrm.calls.lines import LineRules, save_line
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.models import SpecialNumber
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind
@@ -83,6 +84,28 @@ async def test_the_line_s_own_schedule_holds_before_that_of_the_pipeline_and_it_
     assert episode.next_attempt_at == ended + timedelta(minutes=45)
     task = next(task for task in await desk.rows(Task) if task.id == episode.task_id)
     assert (task.due_at, task.title) == (episode.next_attempt_at, f"Call back in 45 min: {_number()}")
+
+
+async def test_calls_over_a_line_with_a_schedule_of_its_own_from_the_form_to_the_manager(desk: CallbackDesk) -> None:
+    """Its settings are saved as the form does it; the calls are found by their DID."""
+    await of_pipeline(desk, schedule(30, 60))
+    rules = LineRules("Shop", did="0800", attempt_minutes=(5, 15), attempts_then="manager")
+    async with desk.database.write() as session:
+        line = await save_line(session, await desk.viewer("admin"), None, rules, NOON)
+    await desk.intake.apply(batch(FactStory("9.1", CLIENT, at=NOON, did="0800").ring("101").wait(9).end()))
+    episode = await desk.one(Episode)
+    assert episode.line_id == line.id
+    ended = SOON
+    for number, minutes in enumerate((5, 15)):
+        ended = await fail(desk, f"8.{number}", ended + timedelta(minutes=minutes))
+        assert (await desk.one(Episode)).next_attempt_at == ended + timedelta(minutes=minutes)
+    ended = await fail(desk, "8.9", ended + timedelta(minutes=15))
+    (asked,) = [task for task in await desk.rows(Task) if task.about.startswith("last-attempt:")]
+    assert (asked.kind, asked.assignee_id) == ("control", desk.office.id("maria"))
+    assert "The schedule of line “Shop”" in said(asked.reason)
+    later = (await desk.one(Episode)).next_attempt_at
+    assert later is not None
+    assert later > ended + timedelta(hours=6)  # until the manager decides, the next working morning
 
 
 def _number() -> str:
