@@ -178,7 +178,8 @@ def _names_in(
             value = node.value if isinstance(node, ast.Assign | ast.NamedExpr) else node.iter
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names = [name_of(each) for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)]
-            calls = [each for each in ast.walk(value) if isinstance(each, ast.Call)]
+            is_one = len(names) == 1  # of several, each is what it is called
+            calls = [each for each in ast.walk(value) if isinstance(each, ast.Call)] if is_one else []
             given = [frozenset(each.id for each in call.args if isinstance(each, ast.Name)) for call in calls]
             found = zip((name_of(call.func) for call in calls), given, strict=True)
             filled.append(NamesFilled(tuple(names), tuple(found)))

@@ -186,7 +186,7 @@ async def test_what_went_along_with_an_attached_number_goes_back_with_version_en
         (await session.get_one(Contact, contact)).company_id = company.id
         ivan = await desk.office.viewer(session, "ivan")
         made = await create_deal(
-            session, ivan, title="Bath", client_number=NUMBER, now=desk.now, currency="UAH", region="UA"
+            session, ivan, title="Bath", client_number=NUMBER, now=desk.now, currency="UAH", region="UA", second=True
         )
         along = made.id or 0
     client = await browsers("ivan")
