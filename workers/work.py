@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from pbxcrm.checkpoints.sweep import say_stopped, sweep_lamps
+from pbxcrm.checkpoints.zone_actions import follow_zones
 from pbxcrm.files.queries import needed_hashes
 from pbxcrm.files.store import Store
 from pbxcrm.forms.mail_actions import MailPoll
@@ -110,8 +111,11 @@ class WorkLoop:
         return fired
 
     async def tidy(self) -> None:
-        """Delete old rows: outbox events, sessions and failed log-ins, finished jobs and background work; and orphans of files."""
+        """Delete old rows: outbox events, sessions and failed log-ins, finished jobs and background work; and orphans of files. Look
+        whether this program knows other rules of time zones than the one before.
+        """
         now = datetime.now(UTC)
+        await follow_zones(self.db, now)
         if self.files is not None:
             async with self.db.read() as session:
                 needed = {*await needed_hashes(session), *await held_hashes(session, now)}

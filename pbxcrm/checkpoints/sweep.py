@@ -56,8 +56,22 @@ async def sweep_lamps(db: Database, now: datetime) -> int:
         if min(claimed for claimed, _lit in done) < BATCH:
             break
     if is_new_minute:
-        await settle_absences_now(db, now)
+        await _follow_absences(db, now)
     return lit
+
+
+async def _follow_absences(db: Database, now: datetime) -> None:
+    """Ask those who are there. What is broken here stops no lamp."""
+    try:
+        await settle_absences_now(db, now)
+    except (SQLAlchemyError, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 (as for a lamp alone: whatever is wrong with it)
+        log.warning(
+            "absences.failed",
+            why=f"{type(error).__name__}: {error}",
+            where="".join(format_tb(error.__traceback__)[-2:]),
+        )
 
 
 async def beat(db: Database, now: datetime) -> bool:

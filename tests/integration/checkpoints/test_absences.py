@@ -1,7 +1,9 @@
 """What burns while people are away: who is asked instead, what comes back, and that it does not matter how the leave ended."""
 
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
+import pytest
 from sqlmodel import select
 
 from pbxcrm.access.permissions import Role
@@ -12,11 +14,13 @@ from pbxcrm.checkpoints.drafts import StepChange
 from pbxcrm.checkpoints.escalation_actions import comment
 from pbxcrm.checkpoints.leave_queries import who_is_asked
 from pbxcrm.checkpoints.models import Lamp, LampState
+from pbxcrm.checkpoints.zone_actions import follow_zones
 from pbxcrm.people.actions import edit_user
 from pbxcrm.shared import timers
 from pbxcrm.shared.reasons import text
 from pbxcrm.tasks.progress_actions import comment_task
 from pbxcrm.tasks.rules import ABOUT_DIGEST
+from tests.calls import NOON
 from tests.integration.checkpoints.conftest import DealDesk
 from tests.integration.checkpoints.test_engine import DUE
 from tests.integration.checkpoints.test_whose import watch
@@ -226,9 +230,9 @@ async def test_a_leave_says_before_who_is_asked_meanwhile(desk: DealDesk) -> Non
         ((team, to),) = look.escalations
         assert (team is not None and team.name, to.user_id) == ("Sales", desk.office.id("admin"))
         look = await who_is_asked(session, desk.office.id("ivan"), None, DUE)
-        assert (look.own.user_id, look.escalations) == (desk.office.id("maria"), [])
+        assert (look.own.user_id, look.escalations, look.opens_deals) == (desk.office.id("maria"), [], True)
         look = await who_is_asked(session, desk.office.id("ivan"), desk.office.id("olena"), DUE)
-        assert look.own.user_id == desk.office.id("olena")
+        assert (look.own.user_id, look.opens_deals) == (desk.office.id("olena"), False)
 
 
 async def test_settling_twice_changes_nothing(desk: DealDesk) -> None:
@@ -236,3 +240,27 @@ async def test_settling_twice_changes_nothing(desk: DealDesk) -> None:
     await away(desk, "maria", None, at=ESCALATED + MINUTE)
     async with desk.database.write() as session:
         assert await settle_absences(session, ESCALATED + 2 * MINUTE) == 0
+
+
+async def test_a_zone_that_changes_its_rules_moves_what_is_armed_and_lights_it_once(
+    desk: DealDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new tzdata comes with a start of the worker: the winter time of Kyiv is as that of Istanbul then."""
+    evening = NOON.replace(hour=20)  # nobody works: the norm, a whole day, begins in the morning
+    await desk.deal(at=evening)
+    before = (await desk.one_lamp(LampState.ARMED)).due_at
+    assert await follow_zones(desk.database, evening) is False  # nothing is known yet
+    assert await follow_zones(desk.database, evening) is False
+
+    def other_rules(name: str) -> ZoneInfo:
+        return ZoneInfo("Europe/Istanbul" if name == "Europe/Kyiv" else name)
+
+    monkeypatch.setattr("pbxcrm.calendars.queries._zone", other_rules)
+    desk.database.kept.clear()  # as in another program
+    assert await follow_zones(desk.database, evening) is True
+    assert await follow_zones(desk.database, evening) is False
+    after = (await desk.one_lamp(LampState.ARMED)).due_at
+    assert after != before
+    assert await desk.sweep(after - MINUTE) == 0
+    assert await desk.sweep(after) == 1
+    assert await desk.sweep(after) == 0
