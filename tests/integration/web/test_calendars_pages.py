@@ -141,3 +141,9 @@ async def test_the_form_of_a_leave_says_what_is_watched(browser: Browsers) -> No
     looked = (await maria.get("/people/leaves/look?person=1")).text
     assert "0 deals that are watched" in looked
     assert "No lamp would light at once." in looked
+    admin = await browser("admin")
+    looked = (await admin.get("/people/leaves/look?person=3")).text
+    assert "What reaches the manager of Sales asks Адміністратор meanwhile." in looked
+    assert "Ірина Мельник is away and nobody stands in, so Адміністратор has it." in looked
+    looked = (await admin.get("/people/leaves/look?person=1&deputy=2")).text
+    assert "cannot open the deals" in looked
