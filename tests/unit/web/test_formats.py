@@ -112,3 +112,12 @@ def test_a_norm_in_days_says_its_hours() -> None:
         "48 h",
         "1 h 30 min",
     ]
+
+
+@pytest.mark.usefixtures("english")
+@pytest.mark.parametrize(
+    ("minutes", "days", "said"), [(130, 0, "2 h 10 min"), (1380, 3, "23 h"), (2231 * 60, 93, "93 d")]
+)
+def test_a_long_wait_is_said_in_days(minutes: float, days: int, said: str) -> None:
+    """Working time up to a day of it; then the days since it began, however many hours a working day has."""
+    assert formats.waited(minutes, NOON - timedelta(days=days)).replace("\u00a0", " ") == said
