@@ -56,8 +56,9 @@ async def test_counters_equal_their_rows_after_random_work(desk: DealDesk) -> No
 
 
 async def check(desk: DealDesk, step: int) -> None:
+    """Half of the people after each step, in turn: each of them at every second state."""
     at = NOON + timedelta(days=99)
-    for login in ("ivan", "olena", "maria", "oksana", "kira", "admin"):
+    for login in ("ivan", "olena", "maria", "oksana", "kira", "admin")[step % 2 :: 2]:
         viewer = await desk.viewer(login)
         async with desk.database.read() as session:
             burning = (await session.exec(select(Lamp).where(visible_lamps(viewer), is_burning()))).all()
@@ -74,11 +75,11 @@ async def check(desk: DealDesk, step: int) -> None:
             assert await overdue_count(session, viewer.user_id, at) == len(await list_tasks(session, viewer, *own)), (
                 login
             )
-            for row in await list_deals(session, viewer, limit=200):
+            sees_all_lamps = viewer.role in {"admin", "qc"}
+            for row in await list_deals(session, viewer, limit=200) if sees_all_lamps else ():
                 mine = [lamp for lamp in burning if lamp.deal_id == row.deal.id]
-                if viewer.role in {"admin", "qc"}:
-                    level = "second" if any(lamp.is_escalation for lamp in mine) else "first" if mine else "none"
-                    assert row.lamp == level, (step, row.deal.id)
+                level = "second" if any(lamp.is_escalation for lamp in mine) else "first" if mine else "none"
+                assert row.lamp == level, (step, row.deal.id)
     async with desk.database.read() as session:
         levels = (await session.exec(select(Deal.id).where(lamp_rank() > 0))).all()
         burns = (await session.exec(select(Lamp).where(is_burning(), col(Lamp.deal_id).is_not(None)))).all()
