@@ -165,7 +165,7 @@ async def _panel(request: Request, form: Form, status: int = 200) -> Response:
     deal_id = request.path_params["deal_id"]
     async with parts(request).db.read() as session:
         deal = await access_deal(session, viewer(request), deal_id)
-        if not wants_fragment(request) and not form.errors:
+        if request.method == "POST" and not wants_fragment(request) and not form.errors:
             return redirect(request, f"/deals/{deal_id}")
         context = await people_context(session, request, deal)
     return show(request, "deals/_people.html", status=status, deal=deal, people_form=form, **context)

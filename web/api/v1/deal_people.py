@@ -122,9 +122,17 @@ async def add_watcher(ask: Ask, deal_id: int, body: NewWatcher) -> WatcherOut:
     return WatcherOut(deal_id=deal_id, login=body.login or ask.viewer.login)
 
 
-@deal_people.delete("/deals/{deal_id}/watchers/{login}", needs=Permission.DEALS_READ, summary="Stop watching a deal")
+@deal_people.delete("/deals/{deal_id}/watchers", needs=Permission.DEALS_READ, summary="Stop watching a deal")
+async def stop_watching(ask: Ask, deal_id: int) -> None:
+    """Oneself."""
+    await unwatch(ask.session, ask.viewer, deal_id, ask.viewer.user_id, ask.now)
+
+
+@deal_people.delete(
+    "/deals/{deal_id}/watchers/{login}", needs=Permission.DEALS_EDIT, summary="Let somebody no longer watch a deal"
+)
 async def remove_watcher(ask: Ask, deal_id: int, login: str) -> None:
-    """Oneself; or somebody else, for who may change the deal. 404 for who does not watch it."""
+    """404 for who does not watch it."""
     user = await get_user_by_login(ask.session, login)
     if user is None or not await unwatch(ask.session, ask.viewer, deal_id, user.id or 0, ask.now):
         raise NotFound("deals.no_watcher", "Nobody of this name watches the deal.")
