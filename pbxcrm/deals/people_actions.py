@@ -49,7 +49,8 @@ async def set_role(
     session: AsyncSession, viewer: Viewer, deal_id: int, person_id: int, role: str, now: datetime
 ) -> DealPerson:
     """Change the role of a person. Raises Invalid at ``role``, NotFound, NotAllowed."""
-    deal, person, contact = await _access(session, viewer, deal_id, person_id)
+    deal, person = await _access(session, viewer, deal_id, person_id)
+    contact = await session.get_one(Contact, person.contact_id)
     role = _one_line(role)
     before = person.role
     if role != before:
@@ -69,7 +70,8 @@ async def set_role(
 
 async def remove_person(session: AsyncSession, viewer: Viewer, deal_id: int, person_id: int, now: datetime) -> Contact:
     """Take a person off; ``restore_person`` puts them back. Returns who it was. Raises NotFound, NotAllowed."""
-    deal, person, contact = await _access(session, viewer, deal_id, person_id)
+    deal, person = await _access(session, viewer, deal_id, person_id)
+    contact = await session.get_one(Contact, person.contact_id)
     person.removed_at = now
     person.version += 1
     await _said(session, viewer, "deal.person_removed", deal, contact, now, person_role=person.role)
@@ -102,13 +104,10 @@ def _on(deal_id: int) -> SelectOfScalar[DealPerson]:
     return select(DealPerson).where(DealPerson.deal_id == deal_id, col(DealPerson.removed_at).is_(None))
 
 
-async def _access(
-    session: AsyncSession, viewer: Viewer, deal_id: int, person_id: int
-) -> tuple[Deal, DealPerson, Contact]:
-    """The deal, locked, one of its people, and their contact."""
+async def _access(session: AsyncSession, viewer: Viewer, deal_id: int, person_id: int) -> tuple[Deal, DealPerson]:
+    """The deal, locked, and one of its people."""
     deal = await access_deal_for_change(session, viewer, deal_id, None)
-    person = await access_person(session, viewer, deal_id, person_id)
-    return deal, person, await session.get_one(Contact, person.contact_id)
+    return deal, await access_person(session, viewer, deal_id, person_id)
 
 
 async def _said(

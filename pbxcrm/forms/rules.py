@@ -67,6 +67,7 @@ MOST_EXTRAS = 30  # fields that the form does not know
 LONGEST_LABEL, LONGEST_HINT, LONGEST_NAME, LONGEST_EXTRA = 100, 300, 60, 1000
 LONGEST_MESSAGE = 10_000
 MOST_ORIGINS = 50
+LONGEST_ORIGIN = 300
 _NAME = re.compile(r"[A-Za-z0-9_.\-\[\]]{1,60}")
 
 

@@ -11,7 +11,7 @@ from pbxcrm.forms.actions import Surroundings
 from pbxcrm.forms.form_actions import MOST_PER_MINUTE, FormDraft, archive_form, save_form
 from pbxcrm.forms.models import FormConsent, FormKind, FormRequest, RequestState, WebForm
 from pbxcrm.forms.queries import access_form, consent_of, list_requests, load_forms
-from pbxcrm.forms.rules import LONGEST_HINT, LONGEST_LABEL, LONGEST_NAME, MOST_FIELDS, FormField
+from pbxcrm.forms.rules import LONGEST_HINT, LONGEST_LABEL, LONGEST_NAME, LONGEST_ORIGIN, MOST_FIELDS, FormField
 from pbxcrm.people.queries import logins_of
 from pbxcrm.shared import reasons
 from web.api import checked_cursors
@@ -57,7 +57,8 @@ def _usual_fields() -> list[FieldBody]:
 
 PerMinute = Annotated[int, Field(ge=1, le=MOST_PER_MINUTE)]
 Origins = Annotated[
-    list[Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\u0000\n]+$")]], Field(max_length=20)
+    list[Annotated[str, Field(min_length=1, max_length=LONGEST_ORIGIN, pattern=r"^[^\u0000\n]+$")]],
+    Field(max_length=20),
 ]
 
 
