@@ -18,7 +18,7 @@ from pbxcrm.checkpoints.context import Watched
 from pbxcrm.checkpoints.models import Decision, Lamp, LampState, Pause, Subject, TriggerKind, WorkKind
 from pbxcrm.checkpoints.rules import PlannedTask, Rest, Talk, Work
 from pbxcrm.deals.fields import BY_KEY, MOMENTS, is_filled, was_filled
-from pbxcrm.deals.models import Deal, Pipeline, StageMove
+from pbxcrm.deals.models import Deal, Pipeline, StageMove, is_by_structure
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.core_sql import fetch
@@ -172,30 +172,38 @@ async def load_deal_facts(
     return facts
 
 
+_MOVES = columns(
+    col(StageMove.id),
+    col(StageMove.deal_id),
+    col(StageMove.from_stage_id),
+    col(StageMove.at),
+    col(StageMove.by_id),
+    col(StageMove.reason),
+)
+
+
 async def _add_moves(session: AsyncSession, facts: dict[int, DealFacts]) -> None:
     """The last move of each deal. Where that was the removal of a stage, the last one before it is what somebody did."""
     of_these = col(StageMove.deal_id).in_(list(facts))
-    latest = select(func.max(StageMove.id)).where(of_these).group_by(col(StageMove.deal_id))
+    latest = columns(func.max(col(StageMove.id))).where(of_these).group_by(col(StageMove.deal_id))
     removed: list[int] = []
-    for move in (await session.exec(select(StageMove).where(col(StageMove.id).in_(latest)))).all():
-        each = facts[move.deal_id]
-        each.move_id, each.moved_by_id = move.id or 0, move.by_id
-        if move.is_by_structure:
-            each.removed = Reason.load(move.reason)
-            removed.append(move.deal_id)
-        elif move.from_stage_id is not None:
-            each.moved = _moved(move, each.deal.stage_since)
+    for move_id, deal_id, left_id, _at, by_id, why in await fetch(session, _MOVES.where(col(StageMove.id).in_(latest))):
+        each = facts[deal_id]
+        each.move_id, each.moved_by_id = move_id, by_id
+        if is_by_structure(why):
+            each.removed = Reason.load(why)
+            removed.append(deal_id)
+        elif left_id is not None:
+            each.moved = _moved(move_id, each.deal.stage_since, by_id)
     if removed:
-        rows = await session.exec(
-            select(StageMove).where(col(StageMove.deal_id).in_(removed)).order_by(col(StageMove.id))
-        )
-        for move in rows.all():
-            if move.from_stage_id is not None and not move.is_by_structure:
-                facts[move.deal_id].moved = _moved(move, move.at)
+        before = _MOVES.where(col(StageMove.deal_id).in_(removed)).order_by(col(StageMove.id))
+        for move_id, deal_id, left_id, at, by_id, why in await fetch(session, before):
+            if left_id is not None and not is_by_structure(why):
+                facts[deal_id].moved = _moved(move_id, at, by_id)
 
 
-def _moved(move: StageMove, at: datetime) -> Work:
-    return Work(at, WorkKind.STAGE_MOVED, f"move:{move.id}", at, move.by_id)
+def _moved(move_id: int, at: datetime, by_id: int | None) -> Work:
+    return Work(at, WorkKind.STAGE_MOVED, f"move:{move_id}", at, by_id)
 
 
 async def load_rests(session: AsyncSession, deal_ids: Collection[int]) -> dict[int, tuple[Rest, ...]]:

@@ -21,7 +21,7 @@ from pbxcrm.checkpoints.lamps import OPEN, hold_open
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, Decision, Lamp, Subject, TriggerKind
 from pbxcrm.checkpoints.recompute_jobs import recompute
 from pbxcrm.deals.hooks import StageEntry
-from pbxcrm.deals.models import Deal, Pipeline, Stage
+from pbxcrm.deals.models import Deal, Pipeline, Stage, is_by_structure
 from pbxcrm.shared.core_sql import fetch, list_param
 from pbxcrm.shared.reasons import Reason
 
@@ -43,7 +43,7 @@ async def deal_entered(session: AsyncSession, entry: StageEntry) -> None:
         return
     await session.flush()
     facts = DealFacts(deal, entry.move.id or 0, entry.move.by_id)
-    facts.removed = Reason.load(entry.move.reason) if entry.move.is_by_structure else None
+    facts.removed = Reason.load(entry.move.reason) if is_by_structure(entry.move.reason) else None
     lamps: list[Lamp] = []
     if not is_new:
         lamps = await hold_open(session, Lamp.subject == Subject.DEAL.value, Lamp.deal_id == deal.id)

@@ -1,5 +1,6 @@
 """The tables of pipelines, stages, deals with their tags, people and watchers, moves between stages, saved views, bulk changes, merges, and notes."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -265,10 +266,10 @@ class StageMove(SQLModel, table=True):
     at: datetime = utc_column()
     reason: dict[str, Any] = json_object()
 
-    @property
-    def is_by_structure(self) -> bool:
-        """Whether the stage was removed from under the deal: a change of the pipeline, nobody's work on the deal."""
-        return self.reason.get("code") == STAGE_REMOVED
+
+def is_by_structure(why: Mapping[str, Any]) -> bool:
+    """Whether a move with this stored reason is a change of the pipeline and nobody's work: its stage was removed from under the deal."""
+    return why.get("code") == STAGE_REMOVED
 
 
 class DealMerge(SQLModel, table=True):
