@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from pbxcrm.access.owners import there_is
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.deals.models import Deal
-from pbxcrm.fields.conditions import EVERYTHING, AskedAt, Condition, Op, taken_apart, terms_of, to_sql
+from pbxcrm.fields.conditions import EVERYTHING, AskedAt, Condition, Op, split, taken_apart, terms_of, to_sql
 from pbxcrm.shared.search_keys import readings, search_key
 from pbxcrm.shared.text_match import digits_of, part_of
 from pbxcrm.shared.trigrams import holds_digits, holds_words
@@ -38,6 +38,15 @@ class DealFilter:
         """What is typed into the box of search; empty for nothing."""
         tests, _rest = taken_apart(self.condition, WORDS)
         return str(tests[0].values[0]) if len(tests) == 1 else ""
+
+    def by_index(self, terms: frozenset[str]) -> tuple["DealFilter", "DealFilter"]:
+        """Two filters that hold together: what ``terms`` and custom fields ask, which have an index, and all else."""
+
+        def known(part: Condition) -> bool:
+            return all(name in terms or name.startswith("field.") for name in terms_of(part))
+
+        mine, others = split(self.condition, known)
+        return replace(self, condition=mine), replace(self, condition=others, among=None)
 
     def without_words(self, among: ColumnElement[bool]) -> "DealFilter":
         """The same with ``among`` in the place of the words."""

@@ -17,9 +17,16 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import MOST_COUNTED, DealRow, as_rows
 from pbxcrm.fields.conditions import Shape, Term
 from pbxcrm.shared.core_sql import fetch, one_of
+from pbxcrm.shared.listed import Listed
 from pbxcrm.shared.text_match import is_searchable, up_to
 
 SORTABLE = frozenset({Shape.INTEGER, Shape.TEXT, Shape.DATE, Shape.MOMENT})
+LOOKED_THROUGH = 5_000  # deals that one request tests where no index helps
+MADE = "created_at"  # the term of when a deal was made
+#: The terms of deals by which a list finds enough at once.
+INDEXED = frozenset(
+    ["responsible", "team", "contact", "company", "number", "tag", "pipeline", "stage", "stage_kind", "status"]
+) | {MADE}
 MOST_SORTED = 5_000  # deals that are sorted by a column without an index: the newest that match
 Conditions = Sequence[ColumnElement[bool]]
 
@@ -34,7 +41,7 @@ class ListSort:
     @property
     def is_capped(self) -> bool:
         """Whether no index gives the order: then only the ``MOST_SORTED`` newest deals are sorted."""
-        return self.term is not None and self.term.name != "created_at" and not self.term.name.startswith("field.")
+        return self.term is not None and self.term.name != MADE and not self.term.name.startswith("field.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +54,24 @@ class ListPlace:
 
 @dataclass(frozen=True, slots=True)
 class ListSelection:
-    """The deals of a list. ``ways``: where so many match the text that they are not collected, how each of them may match it."""
+    """The deals of a list: ``conditions`` that an index helps with, and ``tested`` ones, which are tested deal by deal.
+
+    ``ways``: where so many match the text that they are not collected, how each of them may match it. ``end``: the id of the last of the
+    first ``LOOKED_THROUGH`` deals, if there are more.
+    """
 
     conditions: Conditions
+    tested: Conditions = ()
     ways: Conditions = ()
+    end: int | None = None
 
-    @property
-    def is_capped(self) -> bool:
-        """Whether nobody knows how many there are."""
-        return bool(self.ways)
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The newest deals of a selection behind a place that are looked at: their conditions, and the id of the last one if older ones are left."""
+
+    conditions: Conditions
+    resume: int | None = None
 
 
 async def select_deals(
@@ -69,65 +85,82 @@ async def select_deals(
     if pipeline_id is not None:
         found.append(col(Deal.pipeline_id) == pipeline_id)
     text = asked.text.strip()
+    is_open = col(Deal.closed_at).is_(None)  # in the words of ``ix_deals_open``: open deals are few
+    if text and not is_searchable(text):
+        return ListSelection([*found, is_open, *asked.conditions()])
+    asked = asked.without_words(true()) if text else asked
+    if asked.finds_open_only:
+        found, tested = [*found, is_open, *asked.conditions()], []
+    else:
+        helped, others = asked.by_index(INDEXED)
+        if others.asks and MADE in helped.asks:  # deals of a time are found in the order of time, and tested ones by id
+            helped, others = asked.by_index(INDEXED - {MADE})
+        found, tested = [*found, *helped.conditions()], others.conditions()
     if not text:
-        return ListSelection([*found, *asked.conditions()])
-    if not is_searchable(text):
-        return ListSelection([*found, col(Deal.closed_at).is_(None), *asked.conditions()])
-    found += asked.without_words(true()).conditions()
+        return ListSelection(found, tested, end=await _end(session, found) if tested else None)
     ways = ways_to_match(text)
-    some = await up_to(
-        session, MOST_FOUND, {f"way{n}": select(col(Deal.id)).where(*found, way) for n, way in enumerate(ways)}
-    )
-    ids = sorted({each for part in some.values() if part is not None for each in part})
-    known = one_of(session, col(Deal.id), ids)
-    left = [way for way, part in zip(ways, some.values(), strict=True) if part is None]
-    return ListSelection(found, [known, *left]) if left else ListSelection([*found, known])
+    queries = {f"way{n}": select(col(Deal.id)).where(*found, way) for n, way in enumerate(ways)}
+    some = await up_to(session, MOST_FOUND, queries)
+    known = one_of(session, col(Deal.id), sorted({each for ids in some.values() for each in ids or ()}))
+    if left := [way for way, ids in zip(ways, some.values(), strict=True) if ids is None]:
+        return ListSelection(found, tested, [known, *left])
+    return ListSelection([*found, known, *tested])
 
 
-async def newest(
-    session: AsyncSession, among: ListSelection, *, before: int | None, limit: int
-) -> list[ColumnElement[bool]]:
-    """The conditions for the newest ``limit`` deals of a selection, by id; each way to match is asked for its own newest."""
-    if not among.ways:
-        return [*among.conditions]
+async def next_stretch(session: AsyncSession, among: ListSelection, *, before: int | None, limit: int) -> Stretch:
+    """The newest deals older than ``before``: no fewer than ``limit``, and no more than one request looks at."""
     older = [col(Deal.id) < before] if before is not None else []
-    parts = [
-        select(col(Deal.id)).where(*among.conditions, *older, way).order_by(col(Deal.id).desc()).limit(limit).subquery()
-        for way in among.ways
-    ]
-    found = await fetch(session, union_all(*(select(part.c.id) for part in parts)))
-    ids = sorted({deal_id for (deal_id,) in found}, reverse=True)[:limit]
-    return [one_of(session, col(Deal.id), ids)]
+    latest = col(Deal.id).desc()
+    if among.ways:  # each way to match is asked for its own newest
+        most = max(limit, MOST_FOUND) if among.tested else limit
+        parts = [
+            select(col(Deal.id)).where(*among.conditions, *older, way).order_by(latest).limit(most).subquery()
+            for way in among.ways
+        ]
+        found = await fetch(session, union_all(*(select(part.c.id) for part in parts)))
+        ids = sorted({deal_id for (deal_id,) in found}, reverse=True)[:most]
+        return Stretch([one_of(session, col(Deal.id), ids), *among.tested], ids[-1] if len(ids) == most else None)
+    if not among.tested:
+        return Stretch([*among.conditions, *older])
+    last = among.end if before is None else await _end(session, [*among.conditions, *older])
+    within = [col(Deal.id) >= last] if last is not None else []
+    return Stretch([*among.conditions, *older, *within, *among.tested], last)
+
+
+async def _end(session: AsyncSession, conditions: Conditions) -> int | None:
+    candidates = select(col(Deal.id)).where(*conditions).order_by(col(Deal.id).desc())
+    return (await session.exec(candidates.offset(LOOKED_THROUGH - 1).limit(1))).first()
 
 
 async def page_of_deals(
     session: AsyncSession, among: ListSelection, sort: ListSort, *, after: ListPlace | None, limit: int
-) -> list[tuple[DealRow, ListPlace]]:
-    """The deals after a place in the list, each with its own place."""
+) -> Listed[tuple[DealRow, ListPlace], ListPlace]:
+    """The deals after a place in the list, each with its own place; ``resume`` where older ones were not looked at yet."""
     term = sort.term
     if term is None:
         before = after.deal_id if after is not None else None
-        conditions = await newest(session, among, before=before, limit=limit)
-        query = select(Deal).where(*conditions).order_by(col(Deal.id).desc()).limit(limit)
-        if before is not None:
-            query = query.where(col(Deal.id) < before)
+        stretch = await next_stretch(session, among, before=before, limit=limit)
+        query = select(Deal).where(*stretch.conditions).order_by(col(Deal.id).desc()).limit(limit)
         deals = list((await session.exec(query)).all())
-        return [(row, ListPlace(None, row.deal.id or 0)) for row in await as_rows(session, deals)]
-    conditions = await newest(session, among, before=None, limit=MOST_FOUND)
-    if sort.is_capped and not among.is_capped:
+        rows = [(row, ListPlace(None, row.deal.id or 0)) for row in await as_rows(session, deals)]
+        ends = len(rows) == limit or stretch.resume is None
+        return Listed(rows, None if ends else ListPlace(None, stretch.resume or 0))
+    stretch = await next_stretch(session, among, before=None, limit=MOST_FOUND)
+    conditions = stretch.conditions
+    if sort.is_capped and stretch.resume is None:
         last = select(col(Deal.id)).where(*conditions).order_by(col(Deal.id).desc()).limit(MOST_SORTED).subquery()
         conditions = [col(Deal.id).in_(select(last.c.id))]
     found: list[tuple[Deal, Any]] = []
     if after is None or after.value is not None:
         found = await _filled(session, conditions, term, after, limit, descending=sort.descending)
-    if len(found) < limit:
+    if len(found) < limit and term.name != MADE:  # every deal was made at some time
         without = select(Deal).where(*conditions, term.is_blank).order_by(col(Deal.id).desc())
         if after is not None and after.value is None:
             without = without.where(col(Deal.id) < after.deal_id)
         rest = await session.exec(without.limit(limit - len(found)))
         found += [(deal, None) for deal in rest.all()]
-    rows = await as_rows(session, [deal for deal, _ in found])
-    return [(row, ListPlace(value, row.deal.id or 0)) for row, (_, value) in zip(rows, found, strict=True)]
+    filled = await as_rows(session, [deal for deal, _ in found])
+    return Listed([(row, ListPlace(value, row.deal.id or 0)) for row, (_, value) in zip(filled, found, strict=True)])
 
 
 async def _filled(
@@ -145,19 +178,24 @@ async def _filled(
 
 
 async def list_figures(session: AsyncSession, among: ListSelection) -> ColumnFigures:
-    """The number and sum of all that match, up to ``MOST_COUNTED``; of a text that very many match, that they are more than ``MOST_FOUND``."""
-    if among.is_capped:
+    """The number and sum of all that match, up to ``MOST_COUNTED``; without a sum, how many there are at least where not all were looked at."""
+    if among.ways and not among.tested:
         return ColumnFigures(MOST_FOUND, Decimal(0), 0, has_more=True)
-    some = select(col(Deal.amount)).where(*among.conditions).limit(MOST_COUNTED + 1).subquery()
+    stretch = await next_stretch(session, among, before=None, limit=MOST_FOUND)
+    some = select(col(Deal.amount)).where(*stretch.conditions).limit(MOST_COUNTED + 1).subquery()
     count, amount = (await session.exec(select(func.count(), func.sum(some.c.amount)).select_from(some))).one()
-    more = count > MOST_COUNTED
+    more = count > MOST_COUNTED or stretch.resume is not None
     return ColumnFigures(min(count, MOST_COUNTED), Decimal(0) if more else amount or Decimal(0), 0, more)
 
 
 async def all_matching(session: AsyncSession, among: ListSelection, *, limit: int) -> list[tuple[int, int]]:
     """The ids and versions of all that match, newest first, up to ``limit``."""
-    conditions = await newest(session, among, before=None, limit=limit)
-    found = await session.exec(
-        select(Deal.id, Deal.version).where(*conditions).order_by(col(Deal.id).desc()).limit(limit)
-    )
-    return [(deal_id or 0, version) for deal_id, version in found.all()]
+    found: list[tuple[int, int]] = []
+    before: int | None = None
+    while True:
+        stretch = await next_stretch(session, among, before=before, limit=limit)
+        query = select(Deal.id, Deal.version).where(*stretch.conditions).order_by(col(Deal.id).desc())
+        found += [(deal_id or 0, version) for deal_id, version in (await session.exec(query.limit(limit))).all()]
+        if len(found) >= limit or stretch.resume is None:
+            return found[:limit]
+        before = stretch.resume

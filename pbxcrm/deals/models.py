@@ -29,6 +29,7 @@ from pbxcrm.shared.text_match import folded_text, keep_folded
 from pbxcrm.shared.typed_reasons import LONGEST_WHY
 
 _OF_COMPANY = text("company_id IS NOT NULL")
+_OPEN = text("closed_at IS NULL")
 
 
 class StageKind(StrEnum):
@@ -133,6 +134,7 @@ class Deal(SQLModel, table=True):
             "id",
             "merged_into_id",
         ),
+        Index("ix_deals_open", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
         # Few deals have a company: among all that have none SQLite would expect nothing of the index.
         Index("ix_deals_company_id", "company_id", sqlite_where=_OF_COMPANY, postgresql_where=_OF_COMPANY),
     )

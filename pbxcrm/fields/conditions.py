@@ -340,6 +340,17 @@ def taken_apart(condition: Condition, name: str) -> tuple[tuple[Test, ...], Cond
     return tuple(test for found, _part in apart for test in found), Junction("all", rest)
 
 
+def split(condition: Condition, wanted: Callable[[Condition], bool]) -> tuple[Condition, Condition]:
+    """The parts that must hold whatever the others say: those that are ``wanted``, and the rest."""
+    if isinstance(condition, Test) or condition.how != "all":
+        return (condition, EVERYTHING) if wanted(condition) else (EVERYTHING, condition)
+    parts = [split(part, wanted) for part in condition.parts]
+    mine, others = (
+        (tuple(part for part in some if part != EVERYTHING) for some in zip(*parts, strict=True)) if parts else ((), ())
+    )
+    return Junction("all", mine), Junction("all", others)
+
+
 def terms_of(condition: Condition) -> frozenset[str]:
     """The names of all terms that a condition asks: what a rule must listen to."""
     if isinstance(condition, Test):

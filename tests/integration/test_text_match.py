@@ -166,7 +166,7 @@ async def test_a_list_of_very_many_is_paged_completely_and_says_that_it_is_not_c
             await session.flush()
     async with database.read() as session:
         everything = await select_deals(session, ivan, await words(session, ivan, ""), None)
-        rows = await page_of_deals(session, everything, ListSort(), after=None, limit=100)
+        rows = (await page_of_deals(session, everything, ListSort(), after=None, limit=100)).rows
         wanted = [
             row.deal.title
             for row, _ in rows
@@ -178,14 +178,58 @@ async def test_a_list_of_very_many_is_paged_completely_and_says_that_it_is_not_c
         assert (figures.count, figures.has_more) == (3, True)
         found: list[str] = []
         after = None
-        while page := await page_of_deals(session, among, ListSort(), after=after, limit=2):
+        while page := (await page_of_deals(session, among, ListSort(), after=after, limit=2)).rows:
             found += [row.deal.title for row, _ in page]
             after = page[-1][1]
         assert found == wanted
         assert len(await all_matching(session, among, limit=100)) == len(wanted)
         terms = (await filter_reader(session, ivan, AskedAt(NOON, ZoneInfo("UTC")), "UA")).terms
         least = await page_of_deals(session, among, ListSort(terms["amount"], descending=False), after=None, limit=9)
-        assert [row.deal.title for row, _ in least] == wanted[2::-1]  # of the newest three
+        assert [row.deal.title for row, _ in least.rows] == wanted[2::-1]  # of the newest three
+
+
+@pytest.mark.usefixtures("busy")
+async def test_a_filter_without_an_index_looks_through_a_part_says_so_and_goes_on_there(
+    database: Database, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with database.write() as session:
+        admin = await office.viewer(session, "admin")
+        stage = (await stages_of(session, 1))[1]
+        for n in range(20):
+            session.add(
+                Deal(
+                    title=f"Oak {n}", pipeline_id=1, stage_id=stage.id or 0, amount=Decimal(9000 + n if n % 7 == 0 else 1), currency="UAH",
+                    created_at=NOON, stage_since=NOON,
+                )
+            )  # fmt: skip
+            await session.flush()
+    async with database.read() as session:
+        reader = await filter_reader(session, admin, AskedAt(NOON, ZoneInfo("UTC")), "UA")
+        pairs = (("amount.min", "9000"), ("amount.max", "9020"))
+        everything = await select_deals(session, admin, reader.read(pairs), None)
+        wanted = [
+            row.deal.title
+            for row, _ in (await page_of_deals(session, everything, ListSort(), after=None, limit=99)).rows
+        ]
+        assert wanted == ["Oak 14", "Oak 7", "Oak 0"]
+        for asked in (pairs, (*pairs, ("q", "oak"))):
+            for most in (1, 50):
+                monkeypatch.setattr(list_queries, "LOOKED_THROUGH", 4)
+                monkeypatch.setattr(list_queries, "MOST_FOUND", most)
+                among = await select_deals(session, admin, reader.read(asked), None)
+                found, after, stops = [], None, 0
+                while True:
+                    page = await page_of_deals(session, among, ListSort(), after=after, limit=2)
+                    found += [row.deal.title for row, _ in page.rows]
+                    stops += page.resume is not None
+                    after = page.rows[-1][1] if len(page.rows) == 2 else page.resume
+                    if after is None:
+                        break
+                assert found == wanted, asked
+                if len(asked) == 2:
+                    assert stops >= 3
+                    assert (await list_figures(session, among)).has_more
+                assert len(await all_matching(session, among, limit=100)) == 3
 
 
 @pytest.mark.usefixtures("_how_many", "busy")

@@ -12,16 +12,18 @@ from starlette.responses import HTMLResponse, Response
 from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.calls.queries import CallFilter, CallRow, list_calls
 from pbxcrm.contacts import actions
+from pbxcrm.contacts.models import Company
 from pbxcrm.contacts.queries import access_company, edits_company, list_companies, list_contacts
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import DealRow, list_deals
 from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.queries import load_fields
 from pbxcrm.global_search import company_matches
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
 from web.answers import redirect
 from web.cursors import next_of_id, read_id
-from web.custom_values import shown_fields
+from web.custom_values import entered, shown_fields
 from web.forms import Form, filled, read_form
 from web.pages.common import LISTED, asked_text, choices, colleagues, show, version_of
 from web.parts import now, parts, viewer
@@ -68,7 +70,7 @@ async def company(request: Request) -> Response:
 
 async def new_company(request: Request) -> Response:
     """``GET /companies/new``."""
-    return show(request, "contacts/company_new.html", form=filled({}), company_id=None)
+    return await _new_company_page(request, filled({}))
 
 
 async def create_company(request: Request) -> Response:
@@ -83,6 +85,8 @@ async def create_company(request: Request) -> Response:
                 note=form["note"],
                 now=now(request),
                 same_name=form.ticked("same_name"),
+                custom=entered(form, (await load_fields(session)).of(FieldEntity.COMPANY)),
+                region=parts(request).settings.region,
             )
     except Invalid as error:
         form.refuse(error)
@@ -90,16 +94,27 @@ async def create_company(request: Request) -> Response:
         if error.code == actions.KNOWN_COMPANY:
             async with parts(request).db.write() as session:
                 known = await actions.company_of_name(session, viewer(request), form["name"])
-        return show(
-            request,
-            "contacts/company_new.html",
-            fragment="contacts/_company_form.html",
-            status=UNPROCESSABLE,
-            form=form,
-            company_id=None,
-            known=known,
-        )
+        return await _new_company_page(request, form, status=UNPROCESSABLE, known=known)
     return redirect(request, f"/companies/{made.id}", done="added")
+
+
+async def _new_company_page(
+    request: Request, form: Form, *, status: int = 200, known: Company | None = None
+) -> HTMLResponse:
+    async with parts(request).db.read() as session:
+        fields = (await load_fields(session)).of(FieldEntity.COMPANY)
+        people = await colleagues(session, viewer(request)) if fields else []
+    return show(
+        request,
+        "contacts/company_new.html",
+        fragment="contacts/_company_form.html",
+        status=status,
+        form=form,
+        company_id=None,
+        known=known,
+        more_fields=fields,
+        people=choices(people),
+    )
 
 
 async def save_company(request: Request) -> Response:
@@ -155,6 +170,7 @@ async def _company_page(request: Request, form: Form, status: int = 200) -> HTML
         people=people,
         working=working,
         form=form,
+        more_fields=[],  # those of a company that there is have their own panel
     )
 
 

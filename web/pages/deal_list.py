@@ -11,9 +11,11 @@ from starlette.responses import Response
 
 from pbxcrm.access import Permission, can, sees_others
 from pbxcrm.audit.actions import record
-from pbxcrm.deals.board_queries import ColumnFigures
+from pbxcrm.deals.board_queries import MOST_FOUND, ColumnFigures
 from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.list_queries import (
+    LOOKED_THROUGH,
+    MADE,
     MOST_SORTED,
     ListPlace,
     ListSelection,
@@ -69,12 +71,14 @@ async def deals(request: Request) -> Response:
         shown = await _shown(session, request)
         after = read_sorted(request.query_params.get("cursor", ""), shown.sort.term)
         found = await page_of_deals(session, shown.among, shown.sort, after=after, limit=LISTED + 1)
-        rows, more = found[:LISTED], len(found) > LISTED
+        rows = found.rows[:LISTED]
+        behind = rows[-1][1] if len(found.rows) > LISTED else found.resume
         named = await _named(session, request, shown.columns, [row for row, _ in rows])
         context: dict[str, Any] = {
             "shown": shown,
             "rows": [row for row, _place in rows],
-            "more": next_of_sorted(rows[-1][1].value, rows[-1][1].deal_id) if more else "",
+            "more": next_of_sorted(behind.value, behind.deal_id) if behind is not None else "",
+            "searched_on": found.resume is not None,
             "custom": lambda column, row: show_value(
                 column.definition, row.deal.custom.get(str(column.definition.id)), named
             ),
@@ -153,23 +157,29 @@ async def _shown(session: AsyncSession, request: Request) -> ListView:
     column = known.get(by.removeprefix("-"))
     if by and (column is None or not column.sort):
         raise Invalid("sort", "deals.no_sort", "Cards are not sorted by “{key}”.", key=by[:LONGEST_REPEATED])
+    among = await select_deals(session, viewer(request), asked, pipeline.id if pipeline else None)
+    sort = ListSort(reader.terms[column.sort], by.startswith("-")) if column is not None else ListSort()
+    if sort.term is None and MADE in asked.asks and not (among.tested or among.ways):
+        sort = ListSort(reader.terms[MADE])  # its index finds them in this order, and by id almost the same
     return ListView(
         asked,
-        await select_deals(session, viewer(request), asked, pipeline.id if pipeline else None),
+        among,
         pipelines,
         pipeline,
         known,
         shown_columns(known, await chosen_columns(session, viewer(request), FieldEntity.DEAL)),
-        ListSort(reader.terms[column.sort], by.startswith("-")) if column is not None else ListSort(),
+        sort,
         by,
     )
 
 
 def _most_sorted(shown: ListView, figures: ColumnFigures) -> int:
     """How many of the newest deals are sorted; 0 if all are."""
-    if shown.among.is_capped and shown.sort.term is not None:
-        return figures.count
-    return MOST_SORTED if shown.sort.is_capped and figures.has_more else 0
+    if shown.sort.term is None or not figures.has_more:
+        return 0
+    if shown.among.ways or shown.among.tested:
+        return MOST_FOUND if shown.among.ways else LOOKED_THROUGH
+    return MOST_SORTED if shown.sort.is_capped else 0
 
 
 async def _named(session: AsyncSession, request: Request, shown: list[DealColumn], rows: list[DealRow]) -> Named:
@@ -202,9 +212,10 @@ async def _batches(request: Request, shown: ListView, sort: ListSort) -> AsyncIt
     while True:
         async with parts(request).db.read() as session:
             found = await page_of_deals(session, shown.among, sort, after=after, limit=BATCH)
-            named = await _named(session, request, shown.columns, [row for row, _ in found])
-        yield [[value(column, row, named) for column in shown.columns] for row, _ in found]
-        if len(found) < BATCH:
+            rows = found.rows
+            named = await _named(session, request, shown.columns, [row for row, _ in rows])
+        yield [[value(column, row, named) for column in shown.columns] for row, _ in rows]
+        after = rows[-1][1] if len(rows) == BATCH else found.resume
+        if after is None:
             return
-        after = found[-1][1]
         await asyncio.sleep(0)  # others are served between two batches

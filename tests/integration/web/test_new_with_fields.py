@@ -6,7 +6,7 @@ import pytest
 from sqlmodel import col, select
 
 from pbxcrm.calls.models import Call, Line
-from pbxcrm.contacts.models import Contact
+from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.fields.actions import FieldDraft, create_field
@@ -27,6 +27,7 @@ async def add_fields(desk: BrowserDesk) -> None:
             (FieldEntity.DEAL, "area", "number"),
             (FieldEntity.DEAL, "colour", "text"),
             (FieldEntity.CONTACT, "born", "date"),
+            (FieldEntity.COMPANY, "founded", "date"),
         ):
             await create_field(
                 session,
@@ -160,3 +161,20 @@ async def test_a_caller_who_is_named_with_a_deal_is_asked_too(browsers: Browsers
     async with desk.database.read() as session:
         deal = (await session.exec(select(Deal).where(Deal.title == "Nadia New"))).one()
     assert deal.source == "Fair"
+
+
+@pytest.mark.parametrize(("typed", "status"), [("1994-05-06", 303), ("someday", 422)])
+async def test_a_new_company_has_fields_at_once(browsers: Browsers, desk: BrowserDesk, typed: str, status: int) -> None:
+    await add_fields(desk)
+    ivan = await browsers("ivan")
+    assert 'name="fields.founded"' in (await ivan.get("/companies/new")).text
+    answer = await ivan.post("/companies/new", data={"name": "Oak works", "fields.founded": typed})
+    assert answer.status_code == status, answer.text
+    async with desk.database.read() as session:
+        keys = (await load_fields(session)).by_key(FieldEntity.COMPANY)
+        found = (await session.exec(select(Company).where(Company.name == "Oak works"))).all()
+    if status == 422:
+        assert 'value="someday"' in answer.text  # nothing typed is lost
+        assert found == []
+    else:
+        assert [company.custom[str(keys["founded"].id)] for company in found] == [typed]
