@@ -65,6 +65,7 @@ ASKED_FOR = {
     "deal": "deal_id",
     "into_deal_id": "other_deal_id",
     "call": "call_id",
+    "company": "company_id",
     "person": "user_id",
     "deputy": "deputy",
     "for": "user_id",
@@ -89,7 +90,7 @@ PLAIN: dict[str, str] = {
     "day_6": "", "from": "2027-05-01", "until": "2027-05-02", "date": "", "hours": "", "day": "", "country": "UA", "year": "2027", "usual": "", "mobiles": "", "without": "1", "by_call": "",
     "template": "b2b", "carries": "client", "asks_why_lost": "", "is_default": "", "norm": "", "norm_unit": "h", "probability": "10",
     "instruction": "", "colour": "", "waits_for_client": "", "extra_control": "", "fields": "", "lost_reason_asked": "", "next_task": "", "position": "1",
-    "anyway": "", "second": "", "confirm": "Somebody", "birthday": "31.12.1990", "given": "1", "phone_way": "", "phone_kind": "", "email_way": "", "email_kind": "",
+    "anyway": "", "second": "1", "confirm": "Somebody", "birthday": "31.12.1990", "given": "1", "phone_way": "", "phone_kind": "", "email_way": "", "email_kind": "",
     "main_phone": "", "main_email": "", "take_birthday": "", "same_name": "", "monday": "", "tuesday": "", "wednesday": "", "thursday": "", "friday": "", "saturday": "", "sunday": "", "deal": "", "asked": "next_task", "without_call": "1",
     "step": "hours", "away": "1", "token_name": "A program", "days": "30",
     "word": "Done.", "reason": "Too slow.", "checklist": "", "repeat": "", "done": "1", "verdict": "good", "seen": "", "auto_title": "Call", "auto_whom": "responsible", "auto_after": "2", "auto_unit": "h", "auto_keep": "cancel", "auto_instruction": "", "auto_checklist": "", "by": "1",
@@ -106,11 +107,13 @@ PLAIN: dict[str, str] = {
 }  # fmt: skip
 #: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
 FILTERS = {
-    "q", "birthday", "anonymous", "sort", "view", "week", "column", "row", "by", "until", "from", "text", "kind", "state", "mine", "who", "line", "rows", "show", "cursor", "after", "edit", "what", "version", "period",
+    "q", "birthday", "anonymous", "company_name", "sort", "view", "week", "column", "row", "by", "until", "from", "text", "kind", "state", "mine", "who", "line", "rows", "show", "cursor", "after", "edit", "what", "version", "period",
     "due_at", "next_due_at", "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format", "team", "phones", "emails", "mobiles", "meant", "job", "hour", "day", "of", "shown", "form",
 }  # fmt: skip
-#: Without a handset that talks these are refused before they look at what else was sent.
-NOT_ON_A_CALL = {"POST /phone/transfer", "POST /phone/hangup"}
+#: Refused before they look at what else was sent: without a handset that talks, and for a call that has a number.
+NOT_ON_A_CALL = {
+    "POST /phone/transfer", "POST /phone/hangup", "POST /calls/{call_id:int}/client", "POST /api/v1/calls/{call_id:int}/client",
+}  # fmt: skip
 #: What is read and does not count: it stands in the path, too, and that is what is taken; or it is looked for as text.
 NEW_NAMES = {("POST /people/new", "login"), ("POST /login", "login")}
 IN_THE_PATH = {("POST /callbacks/{episode_id:int}/call", "episode_id")}
@@ -327,6 +330,7 @@ BODIES: dict[str, object] = {
 
 #: What an act wants besides what its model requires.
 BESIDES: dict[str, dict[str, object]] = {
+    "POST /api/v1/deals": {"second": True},
     "POST /api/v1/pipelines": {"name": "Another funnel"},
     "POST /api/v1/fields": {"kind": "text"},
     "POST /api/v1/distribution/rules": {"members": [{"login": "ivan"}]},
@@ -383,7 +387,7 @@ async def _try_ids(walker: Walker, route: Route, model: type[BaseModel], ids: li
     path, headers = address(route, seeded.mine), seeded.headers(route, PEOPLE[role])
     async with walker.app() as app:
         answer = await ask(app, method_of(route), path, headers, json.dumps(body).encode())
-        if answer.status >= 300:
+        if answer.status >= 300 and told(route) not in NOT_ON_A_CALL:
             wrong.append(f"{told(route)} with one's own {body}: {answer.status} {answer.text}")
     async with walker.app() as app:
         for name in ids:

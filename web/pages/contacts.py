@@ -169,12 +169,12 @@ async def contact(request: Request) -> Response:
 
 
 async def new(request: Request) -> Response:
-    """``GET /contacts/new?number=&name=&company=``."""
+    """``GET /contacts/new?number=&name=&company_name=``."""
     form = filled(
         {
             "phones": asked_text(request, "number"),
             "name": asked_text(request, "name"),
-            "company_name": asked_text(request, "company"),
+            "company_name": asked_text(request, "company_name"),
             "responsible_id": viewer(request).user_id,
         }
     )

@@ -87,7 +87,9 @@ async def test_a_client_a_company_a_note(programs: Programs, database: Database,
         }
         made = await client.post("/api/v1/contacts", json=body)
         contact = made.json()
-        assert contact["phones"] == [{"number": "+380671112233", "extension": "", "label": ""}]
+        assert contact["phones"] == [
+            {"number": "+380671112233", "extension": "", "label": "", "kind": "mobile", "main": True}
+        ]
         assert contact["company"] == "Koval Ltd"
         [call] = (await client.get("/api/v1/calls", params={"contact_id": contact["id"]})).json()["items"]
         assert call["client_number"] == "+380671112233"

@@ -46,5 +46,5 @@ async def test_a_manager_gives_a_company_to_somebody(browsers: Browsers, desk: B
     async with desk.database.read() as session:
         company = (await session.exec(select(Company).where(Company.name == "Brick Ltd"))).one()
     assert company.responsible_id == desk.office.id("ivan")
-    form = (await maria.get(f"/contacts/new?company={company.name}")).text
+    form = (await maria.get(f"/contacts/new?company_name={company.name}")).text
     assert 'value="Brick Ltd"' in form
