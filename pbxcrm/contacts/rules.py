@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pbxcrm.contacts.models import Contact, Phone
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED, check_line, longest
-from pbxcrm.shared.numbers import MOST_DIGITS, Written, is_several, normalise, read_numbers
+from pbxcrm.shared.numbers import MOST_DIGITS, Written, is_beginning, is_several, normalise, read_numbers
 
 LEAST_DIGITS = 3
 MOST_IN_RANGE = 100_000
@@ -45,6 +45,20 @@ def check_number(typed: str, region: str, field: str = "number") -> str:
     if len({one.number for one in found}) > 1:
         raise _not_one(typed, field)
     return found[0].number
+
+
+def check_whole_number(typed: str, region: str, field: str = "number") -> str:
+    """``check_number`` for a list of numbers, where no beginning of a number (``+38067``, ``+38067*``) matches a call. Raises Invalid."""
+    number = check_number(typed, region, field)
+    if typed.rstrip().endswith("*") or is_beginning(number, region):
+        raise Invalid(
+            field,
+            "numbers.not_whole",
+            "“{number}” is only the beginning of a number and matches no call. Write the whole number; many at once are a range, which "
+            "an administrator puts on this list.",
+            number=typed.strip()[:LONGEST_REPEATED],
+        )
+    return number
 
 
 def check_range(first: str, last: str, region: str) -> tuple[str, str]:

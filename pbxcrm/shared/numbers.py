@@ -107,6 +107,16 @@ def _normalise(heard: str, region: str) -> str | None:
     return digits if number is None else phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
+def is_beginning(number: str, region: str) -> bool:
+    """Whether a normal form is too short for a number of any country, and no service number or extension: ``+38067``, ``38067``.
+
+    A country code of one or two digits may begin a service number, so only a longer one tells without a plus.
+    """
+    country = str(phonenumbers.country_code_for_region(region.upper()))
+    without_plus = len(country) > 2 and number.startswith(country)  # 380, the code alone, may be an extension
+    return len(number.lstrip("+")) <= SHORT_DIGITS and (number.startswith("+") or (without_plus and number != country))
+
+
 @lru_cache(maxsize=20_000)
 def format_for_people(number: str) -> str:
     """``+380671112233`` as ``+380 67 111 22 33``; a text that is not E.164 is returned unchanged."""

@@ -8,6 +8,7 @@ from pbxcrm.shared.numbers import (
     dialable,
     format_for_people,
     format_line,
+    is_beginning,
     national,
     normalise,
     number_called,
@@ -98,6 +99,24 @@ def test_people_read_numbers_in_groups() -> None:
     assert format_for_people("101") == "101"
     assert national("+380671112233") == "067 111 22 33"
     assert national("anything <else>") == "anything <else>"
+
+
+@pytest.mark.parametrize(
+    ("number", "region", "is_one"),
+    [
+        ("+38067", "UA", True),
+        ("+380", "UA", True),
+        ("38067", "UA", True),
+        ("380", "UA", False),  # an extension
+        ("101", "UA", False),
+        ("0800", "UA", False),
+        ("15555", "US", False),  # a service number of five digits
+        ("+380671112233", "UA", False),
+        ("+380671112", "UA", False),
+    ],
+)
+def test_the_beginning_of_a_number_is_told_from_a_short_number(number: str, region: str, is_one: bool) -> None:
+    assert is_beginning(number, region) is is_one
 
 
 @pytest.mark.parametrize("number", ["101", "+380671112233", "*8101", "#31#0671112233", "0" * 32])

@@ -11,6 +11,7 @@ from pbxcrm.contacts.queries import list_special_numbers
 from pbxcrm.contacts.range_actions import add_range as put_range_on_list
 from pbxcrm.contacts.range_actions import remove_range as take_range_off_list
 from pbxcrm.contacts.range_queries import load_ranges
+from pbxcrm.contacts.rules import check_whole_number
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
 from web.answers import redirect
@@ -38,7 +39,7 @@ async def mark_number(request: Request) -> Response:
             await put_on_list(
                 session,
                 viewer(request),
-                form["number"],
+                check_whole_number(form["number"], parts(request).settings.region),
                 kind,
                 note=form["note"],
                 region=parts(request).settings.region,

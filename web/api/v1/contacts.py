@@ -23,6 +23,7 @@ from pbxcrm.contacts.queries import (
     special_number,
     with_numbers,
 )
+from pbxcrm.contacts.rules import check_whole_number
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.people.queries import logins_of
 from pbxcrm.shared.errors import NotFound
@@ -342,7 +343,7 @@ async def add_special_number(ask: Ask, body: NewSpecialNumber) -> SpecialNumberO
     special = await put_on_list(
         ask.session,
         ask.viewer,
-        body.number,
+        check_whole_number(body.number, ask.settings.region),
         NumberKind(body.kind),
         note=body.note,
         region=ask.settings.region,
