@@ -18,7 +18,9 @@ from web.parts import parts
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One entry of the rail. ``counter`` names its counter, ``tone`` its colour; ``phone``: whether a phone shows it."""
+    """One entry of the rail. ``counter`` names its counter, ``tone`` its colour; ``phone``: whether it may stand in the
+    bar of a phone; the others stand in the menu there.
+    """
 
     path: str
     icon: str
@@ -34,7 +36,7 @@ class Section:
 
 SECTIONS = (
     Section("/board", "board", N_("Board"), Permission.DEALS_READ, "b"),
-    Section("/unsorted", "phone-in", N_("Unsorted"), Permission.DEALS_READ, "u", "unsorted", "amber", phone=False),
+    Section("/unsorted", "phone-in", N_("Unsorted"), Permission.DEALS_READ, "u", "unsorted", "amber"),
     Section("/callbacks", "callbacks", N_("Callbacks"), Permission.CALLBACKS_READ, "k", "callbacks", "red"),
     Section("/tasks", "tasks", N_("Tasks"), Permission.TASKS_READ, "t", "tasks", "amber"),
     Section("/escalations", "escalations", N_("Escalations"), Permission.ESCALATIONS_READ, "e", "escalations", "red"),
@@ -69,6 +71,9 @@ SECTIONS = (
 Counter = Callable[[AsyncSession, Viewer, datetime], Awaitable[int]]
 
 
+IN_PHONE_BAR = 5  # sections that fit into 360 px in each language
+
+
 @dataclass(frozen=True, slots=True)
 class Shell:
     """The frame of a page: menu, counters, the state of the PBXs."""
@@ -82,6 +87,11 @@ class Shell:
     has_pbx: bool  # whether the settings name a PBX
     admins: tuple[str, ...]  # names of administrators to ask, if there is no PBX
     live: str  # ok | offline: whether this process hears events
+
+    @property
+    def phone_bar(self) -> tuple[Section, ...]:
+        """The sections in the bar of a phone."""
+        return tuple(section for section in self.sections if section.phone)[:IN_PHONE_BAR]
 
     def is_here(self, section: Section) -> bool:
         """Whether the page belongs to this section."""

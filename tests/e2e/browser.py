@@ -201,7 +201,7 @@ async def small_targets(page: Page) -> list[str]:
     """
     await still(page)
     found: list[str] = await page.evaluate(
-        """() => [...document.querySelectorAll('button, summary, select, input:not([type=hidden]), a.btn, a.chip, a.item, a.section, .tabs a, .list td > a, .card h3 a, .card .next a, .plain-link, [role=button]')]
+        """() => [...document.querySelectorAll('button, summary, select, input:not([type=hidden]), a.btn, a.chip, a.item, a.section, .tabs a, .list td > a, .card h3 a, .card .next a, .plain-link, .whole, th > a, dd > a, .head > a, .sum > a, .deal-line > a, .tall > a, [role=button]')]
             .filter(e => e.checkVisibility({visibilityProperty: true, opacityProperty: false}) && !e.matches('.hidden-text, [inert] *') && !e.closest('.hidden-text'))
             .map(e => [e, (e.matches('[type=checkbox], [type=radio]') && e.closest('label') || e).getBoundingClientRect()])
             .filter(([, box]) => box.width && (box.width < 23.9 || box.height < 23.9))
@@ -232,10 +232,24 @@ async def broken_words(page: Page) -> list[str]:
 
 
 async def cut_words(page: Page) -> list[str]:
-    """Words of the shell that do not fit where they stand (cut, or running out of their box)."""
+    """Words of the shell and in empty fields that do not fit where they stand (cut, or running out of their box)."""
     found: list[str] = await page.evaluate(
-        """() => [...document.querySelectorAll('.btn, .chip, .mark, .section .word, th, h1, h2, .lamp, .count')]
-            .filter(e => e.checkVisibility() && e.clientWidth > 2 && e.scrollWidth > e.clientWidth + 1)
-            .map(e => e.textContent.trim())"""
+        """() => {
+            const pen = document.createElement('canvas').getContext('2d');
+            const room = (e, s) => e.clientWidth - parseFloat(s.paddingLeft) - parseFloat(s.paddingRight);
+            const cut = (e) => {
+                const s = getComputedStyle(e);
+                pen.font = s.font;
+                return pen.measureText(e.placeholder).width > room(e, s) + 1;
+            };
+            return [
+                ...[...document.querySelectorAll('.btn, .chip, .mark, .section .word, th, h1, h2, .lamp, .count')]
+                    .filter(e => e.checkVisibility() && e.clientWidth > 2 && e.scrollWidth > e.clientWidth + 1)
+                    .map(e => e.textContent.trim()),
+                ...[...document.querySelectorAll('#dock input[placeholder]')]
+                    .filter(e => !e.value && e.checkVisibility() && cut(e))
+                    .map(e => e.placeholder),
+            ];
+        }"""
     )
     return found

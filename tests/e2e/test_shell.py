@@ -181,6 +181,37 @@ async def test_pushed_html_stands_in_the_dock_and_takes_no_focus(
     await expect(page.get_by_label("Name")).to_be_focused()
 
 
+COUNT_999 = """() => [...document.querySelectorAll('.rail .section')].filter(e => e.checkVisibility()).map(section => {
+    section.setAttribute('aria-current', 'page');
+    section.querySelector('.count')?.remove();
+    section.insertAdjacentHTML('beforeend', '<span class="count">999+</span>');
+    const word = section.querySelector('.word');
+    return [word.textContent, word.scrollWidth - word.clientWidth];
+})"""
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "uk-UA", "ru-RU"])
+async def test_the_words_of_the_rail_fit_beside_the_largest_counts(at_screen: AtScreen, locale: str) -> None:
+    """Also in bold as that of the page shown."""
+    _, page = await at_screen("admin", locale=locale, viewport={"width": 1440, "height": 900})
+    assert [word for word, over in await page.evaluate(COUNT_999) if over > 0] == []
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "uk-UA", "ru-RU"])
+async def test_a_phone_has_the_five_daily_lists_in_its_bar_and_the_rest_in_the_menu(
+    at_screen: AtScreen, locale: str
+) -> None:
+    _, page = await at_screen("olena", **PHONE, locale=locale)
+    bar = page.locator(".rail .section:visible")
+    paths = await bar.evaluate_all("all => all.map(each => each.getAttribute('href'))")
+    assert paths == ["/board", "/unsorted", "/callbacks", "/tasks", "/calls"]
+    assert [word for word, over in await page.evaluate(COUNT_999) if over > 0] == []
+    await page.locator("#me > summary").click()
+    rest = await page.locator("#me .item.only-phone").evaluate_all("all => all.map(each => each.getAttribute('href'))")
+    assert {"/contacts", "/reports"} <= set(rest)
+    assert not set(rest) & set(paths)
+
+
 async def test_on_a_phone_the_dock_folds_to_one_line(at_screen: AtScreen, app: Starlette) -> None:
     async def card(asked: Sequence[RenderRequest]) -> AsyncIterator[tuple[RenderRequest, RegionHtml]]:
         for each in asked:
