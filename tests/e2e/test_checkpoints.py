@@ -53,7 +53,7 @@ async def test_a_stage_and_its_checkpoint_are_edited_by_keyboard_alone(at_screen
     await to(page, f'a.whole[href="/settings/stages/{stage.id}"]')
     await page.keyboard.press("Enter")
     await page.wait_for_url(f"**/settings/stages/{stage.id}")
-    await page.keyboard.press("c")  # add a checkpoint
+    await page.keyboard.press("l")  # add a checkpoint
     await page.wait_for_url("**/checkpoints/new")
     await to(page, "#whom-1")
     await page.keyboard.type("both")
@@ -193,7 +193,7 @@ async def test_an_escalation_is_done_together_by_a_key_and_its_dialogs_begin_ins
         new = {"title": "Fence", "currency": "UAH", "region": "UA", "stage_id": stage.id, "responsible_id": OLENA_ID}
         deal = await create_deal(session, ADMIN, now=at, **new)  # type: ignore[arg-type]  # as they are named
     await expect(page.locator("#escalations tr.now")).to_contain_text("Fence")
-    for key, begins_at in (("r", "input[type=radio]"), ("m", "#f-text"), ("a", "#f-why")):
+    for key, begins_at in (("r", "input[type=radio]"), ("m", "#f-text"), ("y", "#f-why")):
         await page.keyboard.press(key)
         await expect(page.locator(f"#ask {begins_at}").first).to_be_focused()
         await page.keyboard.press("Escape")

@@ -255,7 +255,7 @@ async def test_who_works_by_keys_keeps_their_place(at_screen: AtScreen, intake: 
     await expect(page.locator("#call-1").locator(":focus")).to_have_count(1)
     await page.locator("#call-1").get_by_role("button", name="in 2 hours").focus()
     await page.keyboard.press("Enter")
-    done = page.locator("tr").get_by_role("button", name="Done", exact=True)
+    done = page.locator("tr").get_by_role("button", name="Done: ")
     await expect(done).to_have_count(2)
     await done.first.focus()
     await page.keyboard.press("Enter")

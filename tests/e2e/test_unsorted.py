@@ -50,7 +50,7 @@ async def test_four_deals_are_sorted_by_keys(at_screen: AtScreen, intake: Intake
     counter = page.locator('#rail a[href="/unsorted"] .count')
     await expect(counter).to_have_text("4")
     assert await violations(page) == []
-    await page.keyboard.press("a")
+    await page.keyboard.press("y")
     await expect(rows).to_have_count(3)
     await expect(page.locator("#toasts")).to_contain_text("is in work")
     await expect(page.locator("tr.now")).to_contain_text("Marta Bilyk")
@@ -64,11 +64,11 @@ async def test_four_deals_are_sorted_by_keys(at_screen: AtScreen, intake: Intake
     await page.locator("#toasts .toast", has_text="Merged into").get_by_role("button", name="Undo").click()
     await expect(rows).to_have_count(3)
     assert (await deal_of(db, NUMBERS[1])).merged_into_id is None
-    await page.keyboard.press("n")
+    await page.keyboard.press("s")
     await expect(page.locator("dialog#ask")).to_contain_text("Supplier")
     await page.keyboard.press("3")
     await expect(rows).to_have_count(2)
-    await page.keyboard.press("c")
+    await page.keyboard.press("l")
     await expect(page.locator("dialog#ask").get_by_label("Client", exact=True)).to_be_visible()
     await page.keyboard.press("Escape")
     await expect(page.locator("dialog#ask")).to_be_hidden()

@@ -92,12 +92,13 @@ document.addEventListener("keydown", (event) => {
   const found = rows();
   if (!found.length) return;
   event.preventDefault();
-  if (document.activeElement !== document.body) document.activeElement.blur(); // so that Space acts on this row
   const now = found.findIndex((row) => row.id === chosen);
   const more = list()?.querySelector("[data-more]");
   if (step > 0 && now === found.length - 1 && more) { beyond = chosen; return more.click(); }
   beyond = "";
-  take(found[Math.max(0, Math.min(found.length - 1, now + step))], { scroll: true });
+  const row = found[Math.max(0, Math.min(found.length - 1, now + step))];
+  take(row, { scroll: true });
+  row.focus({ preventScroll: true }); // a screen reader reads the row; Space acts on it, not on one of its buttons
 });
 
 // In the dialog of an act a digit presses the button of that number.
