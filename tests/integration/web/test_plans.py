@@ -124,7 +124,7 @@ def _read_as_a_whole(statement: str, plan: list[str]) -> list[str]:
             continue
         # SQLite's own order, and nothing is tested on the way but who sees the row.
         where = statement.partition("WHERE")[2].rpartition("ORDER BY")[0]
-        tested = set(re.findall(rf"{scan[1]}\.(\w+)", where)) - {"merged_into_id", "responsible_id"}
+        tested = set(re.findall(rf"{scan[1]}\.(\w+)", where)) - {"merged_into_id", "erased_at", "responsible_id"}
         newest_first = f"ORDER BY {scan[1]}.id DESC" in statement and not tested
         if (scan[2] is None and not newest_first) or "LIMIT" not in statement:
             found.append(scan[1] or scan[3])
