@@ -260,7 +260,8 @@ async def decider_of(
         return None
     burning = () if can(viewer, Permission.ESCALATIONS_WORK) else await burning_lamps(session, [episode.id])
     if burning:
-        asked = [lamp.addressee_id for lamp in burning if lamp.is_escalation and people.active(lamp.addressee_id)]
+        others = [lamp.addressee_id for lamp in burning if lamp.is_escalation and lamp.addressee_id != viewer.user_id]
+        asked = [each for each in others if people.active(each)]
         manager = people.manager_of(episode.owner_id if episode.owner_id is not None else viewer.user_id)
         return ResultDecider(asked[-1] if asked else manager.id if manager is not None else None, "lamp")
     if deal is not None:
