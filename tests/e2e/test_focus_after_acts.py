@@ -99,3 +99,41 @@ async def test_what_is_typed_elsewhere_keeps_the_focus(at_screen: AtScreen, inta
     await expect(rows).to_have_count(2)
     await expect(search).to_be_focused()
     await expect(search).to_have_value("Zoria")
+
+
+async def test_a_client_made_on_a_card_by_mouse_leaves_the_focus_on_the_card(
+    at_screen: AtScreen, intake: Intake
+) -> None:
+    _, page = await at_screen("olena")
+    await live(page)
+    await owe(intake, 2)
+    card = page.locator("#call-2")
+    await card.get_by_role("combobox").fill("Ihor Bondar")
+    await card.get_by_role("button", name="New client", exact=True).click()
+    await expect(card).to_contain_text("Ihor Bondar")
+    await expect(card.locator(":focus")).to_have_count(1)
+    await card.get_by_role("button", name="in 3 days").click()
+    await expect(card).to_have_count(0)
+    await expect(page.locator("#dock-cards :focus")).to_have_count(1)
+
+
+async def test_an_act_that_loads_the_deal_anew_gives_the_focus_back(at_screen: AtScreen, intake: Intake) -> None:
+    person, page = await at_screen("olena")
+    await owe(intake, 1)
+    await page.goto(f"{person.address}/deals/1")
+    await live(page)
+    here = page.locator("#path [aria-current=step]")
+    name = here.locator("b")
+    before = await name.inner_text()
+    await page.locator("#path .open button").first.focus()
+    await page.keyboard.press("Enter")
+    await expect(name).not_to_have_text(before)
+    await expect(here).to_be_focused()
+    await page.locator("#toasts").get_by_role("button", name="Undo").focus()
+    await page.keyboard.press("Enter")
+    await expect(name).to_have_text(before)
+    await expect(here).to_be_focused()
+    await page.locator("#plan button").nth(1).focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#next-line")).to_contain_text("Call back")
+    await expect(page.locator("#plan :focus")).to_have_count(1)

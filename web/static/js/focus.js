@@ -44,6 +44,28 @@ function find() {
 document.addEventListener("htmx:after:swap", find);
 document.addEventListener("live:push", find);
 
+// An act by keys that loads the page anew: the focus returns to the part in which the act was, or that its form names.
+const RETURN = "pbxcrm.return";
+const STAYS = 20_000; // ms within which the page must be back
+let byKeys = false;
+document.addEventListener("keydown", () => { byKeys = true; }, true);
+document.addEventListener("pointerdown", () => { byKeys = false; }, true);
+document.addEventListener("submit", ({ target, submitter }) => {
+  if (!byKeys || target.method === "get" || target.closest("dialog")) return;
+  const parts = target.dataset.returnsTo ? [target.dataset.returnsTo] : around(submitter ?? target);
+  sessionStorage.setItem(RETURN, JSON.stringify({ path: location.pathname, parts, until: Date.now() + STAYS }));
+}, true);
+
+function comeBack() {
+  const left = JSON.parse(sessionStorage.getItem(RETURN) ?? "null");
+  sessionStorage.removeItem(RETURN);
+  if (!left || left.path !== location.pathname || left.until < Date.now() || !nowhere() || document.querySelector("dialog[open]")) return;
+  const part = left.parts.map((id) => document.getElementById(id)).find(Boolean);
+  const stops = [...(part?.querySelectorAll(`[aria-current][tabindex], ${STOPS}`) ?? [])].filter((stop) => stop.checkVisibility());
+  (stops.find((stop) => stop.matches("[aria-current]")) ?? stops.find((stop) => stop.tabIndex >= 0))?.focus();
+}
+comeBack();
+
 // The key that moves the focus to the call cards from anywhere.
 document.querySelector("[data-to-dock]")?.addEventListener("click", () => {
   const dock = document.getElementById("dock");
