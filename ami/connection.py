@@ -241,7 +241,7 @@ class Link:
         result = answer.result()
         messages = [_plain(message) for message in (result if isinstance(result, list) else [result])]
         if messages[0].get("Response") not in {"Success", "Goodbye", "Follows", "Pong"}:
-            why = messages[0].get("Message", "no reason given")
+            why = messages[0].get("Message", "no reason given").rstrip(".")  # it becomes a part of a sentence
             raise ActionRefused("the PBX refused", why=why, action=action["Action"])
         return messages
 

@@ -178,6 +178,7 @@ class Listener:
         clock = asyncio.get_running_loop().time
         asked_since: float | None = None  # since when the database answers
         answered_since: float | None = None  # since when it has answered at once
+        fault = ""  # of the database, logged once: the log may be on the same full disk
         while True:
             asking = clock()
             try:
@@ -198,13 +199,15 @@ class Listener:
                     await self._go_on(follower, cursor, lease, begun=begun, led=led)
             except Exception as error:  # noqa: BLE001  # nobody loses the lease because the database is away
                 asked_since = answered_since = None
-                log.warning("lease_not_renewed", pbx=self.pbx, why=describe(error))
+                if describe(error) != fault:
+                    fault = describe(error)
+                    log.warning("lease_not_renewed", pbx=self.pbx, why=fault)
                 if not begun:
-                    self._reporter.trouble("database", "database_away", {"why": describe(error)})
+                    self._reporter.trouble("database", "database_away", {"why": fault})
             else:
                 if led is not None and lease != led:
                     raise LeaseLost(f"another listener follows {self.pbx}")
-                begun = True
+                begun, fault = True, ""
                 self._reporter.stand_by(waiting=lease is None)
                 if led is None:
                     self._reporter.trouble("database", None, {})

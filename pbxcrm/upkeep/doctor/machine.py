@@ -1,6 +1,7 @@
 """Checks of the machine: the data directory, its free space, Redis."""
 
 import asyncio
+import errno
 import os
 import shutil
 import tempfile
@@ -31,7 +32,9 @@ def check_data_dir(data_dir: Path) -> list[Finding]:
             os.fsync(file.fileno())
     except OSError as error:
         why = error.strerror or str(error)
-        return [bad(f"The data directory {data_dir} cannot be written: {why}.", "Set PBXCRM_DATA_DIR to one that can.")]
+        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        todo = "Make room now: calls cannot be written down." if is_full else "Set PBXCRM_DATA_DIR to one that can."
+        return [bad(f"The data directory {data_dir} cannot be written: {why}.", todo)]
     findings = [good(f"The data directory {data_dir} can be written.")]
     free = shutil.disk_usage(data_dir).free
     said = f"{free / (1 << 30):.1f} GB free in the data directory."
