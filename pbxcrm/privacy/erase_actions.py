@@ -149,7 +149,8 @@ async def _overwrite(session: AsyncSession, held: Held) -> None:
     }
     await _set(session, "form_requests", held.requests, {**blank, **rest})
     orders = _TABLES["phone_commands"]
-    of_them = or_(orders.c.contact_id.in_(held.contacts), orders.c.client_number.in_(held.numbers))
+    of_number = and_(orders.c.contact_id.is_(None), orders.c.client_number.in_(held.numbers))
+    of_them = or_(orders.c.contact_id.in_(held.contacts), of_number)
     await _run(session, update(orders).where(of_them).values(**nobody))
     listed = _TABLES["special_numbers"]
     await _run(session, update(listed).where(listed.c.number.in_(held.numbers)).values(note=""))

@@ -6,25 +6,33 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from sqlalchemy import ColumnElement, true
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Viewer
+from pbxcrm.access import Role, Viewer
 from pbxcrm.audit.actions import record
+from pbxcrm.callbacks.access import visible_episodes
 from pbxcrm.callbacks.models import Episode
+from pbxcrm.calls.access import visible_calls
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.birthday_rules import iso_birthday
 from pbxcrm.contacts.models import Company, Consent, Contact, Email, Phone
+from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
+from pbxcrm.files.access import visible_files
 from pbxcrm.files.models import AttachedFile
+from pbxcrm.forms.access import visible_requests
 from pbxcrm.forms.models import FormRequest
+from pbxcrm.notes.access import visible_notes
 from pbxcrm.people.directory import load_directory
 from pbxcrm.privacy.access import access_to_export
 from pbxcrm.privacy.queries import held_of
 from pbxcrm.shared.reasons import N_
+from pbxcrm.tasks.access import visible_tasks
 from pbxcrm.tasks.models import Task
 
 Row = dict[str, Any]
@@ -47,21 +55,30 @@ AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class PersonalData:
-    """``sections``: by a key of ``HEADINGS`` the rows, each with plain names and values as in JSON."""
+    """``sections``: by a key of ``HEADINGS`` the rows, each with plain names and values as in JSON.
+
+    ``is_complete``: whether they are all rows, not only those that the viewer sees. It follows from the role alone, so that it tells
+    nothing of other teams.
+    """
 
     contact_id: int
     at: datetime
+    is_complete: bool
     sections: dict[str, list[Row]]
 
     def as_json(self) -> dict[str, Any]:
         """The whole as JSON."""
-        return {"contact_id": self.contact_id, "at": _plain(self.at), **self.sections}
+        return {"contact_id": self.contact_id, "at": _plain(self.at), "is_complete": self.is_complete, **self.sections}
 
 
 async def export_client(session: AsyncSession, viewer: Viewer, contact_id: int, *, now: datetime) -> PersonalData:
-    """Everything about a client; the audit log keeps who took it out. Raises NotAllowed, NotFound."""
+    """What the viewer sees about a client; the audit log keeps who took it out. Raises NotAllowed, NotFound.
+
+    An administrator takes out everything. A manager has the rows of their teams and nobody's: what another team has with the same
+    number is as if there were none.
+    """
     contact = await access_to_export(session, viewer, contact_id)
-    held = await held_of(session, contact)
+    held, is_complete = await held_of(session, contact), viewer.role is Role.ADMIN
     people, funnel, fields = await load_directory(session), await load_funnel(session), await load_fields(session)
     named = {
         entity: {str(each.id): each.name for each in fields.of(entity)}
@@ -117,6 +134,11 @@ async def export_client(session: AsyncSession, viewer: Viewer, contact_id: int, 
     def file(row: AttachedFile) -> Row:
         return {"id": row.id, "name": row.name, "size": row.size, "at": row.at}
 
+    async def shown(
+        table: type[SQLModel], ids: Sequence[int], told: Callable[[Any], Row], seen: ColumnElement[bool]
+    ) -> list[Row]:
+        return await _rows(session, table, ids, told, None if is_complete else seen)
+
     clients = await _rows(session, Contact, held.contacts, client)
     companies = await session.exec(select(Company.name).where(Company.id == contact.company_id))
     clients[0]["company"] = companies.first() or ""
@@ -142,25 +164,31 @@ async def export_client(session: AsyncSession, viewer: Viewer, contact_id: int, 
             for each in emails.all()
         ],
         "consents": [{"given": each.is_given, "at": _plain(each.at), "source": each.source} for each in consents.all()],
-        "deals": await _rows(session, Deal, held.deals, deal),
-        "calls": await _rows(session, Call, held.calls, call),
-        "callbacks": await _rows(session, Episode, held.callbacks, callback),
-        "tasks": await _rows(session, Task, held.tasks, task),
-        "notes": await _rows(session, Note, held.notes, note),
-        "requests": await _rows(session, FormRequest, held.requests, request),
-        "files": await _rows(session, AttachedFile, held.files, file),
+        "deals": await shown(Deal, held.deals, deal, visible_deals(viewer)),
+        "calls": await shown(Call, held.calls, call, visible_calls(viewer)),
+        "callbacks": await shown(Episode, held.callbacks, callback, visible_episodes(viewer)),
+        "tasks": await shown(Task, held.tasks, task, visible_tasks(viewer)),
+        "notes": await shown(Note, held.notes, note, visible_notes(viewer)),
+        "requests": await shown(FormRequest, held.requests, request, visible_requests(viewer)),
+        "files": await shown(AttachedFile, held.files, file, visible_files(viewer)),
     }
     record(session, now, "contact.exported", "contact", contact.id, actor=viewer)
-    return PersonalData(contact.id or 0, now, sections)
+    return PersonalData(contact.id or 0, now, is_complete, sections)
 
 
 async def _rows(
-    session: AsyncSession, table: type[SQLModel], ids: Sequence[int], told: Callable[[Any], Row]
+    session: AsyncSession,
+    table: type[SQLModel],
+    ids: Sequence[int],
+    told: Callable[[Any], Row],
+    seen: ColumnElement[bool] | None = None,
 ) -> list[Row]:
+    """Rows by their ids; only the ``seen`` ones, if that is given."""
+    condition = true() if seen is None else seen
     found: list[Row] = []
     for start in range(0, len(ids), AT_ONCE):
         some = ids[start : start + AT_ONCE]
-        query = select(table).where(table.id.in_(some)).order_by(table.id)  # type: ignore[attr-defined]
+        query = select(table).where(table.id.in_(some), condition).order_by(table.id)  # type: ignore[attr-defined]
         found += [_plain(told(row)) for row in (await session.exec(query)).all()]
     return found
 

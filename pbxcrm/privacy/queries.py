@@ -1,8 +1,9 @@
 """What is kept about a client: the ids of the rows of every context that name them."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import ColumnElement, and_, exists, not_, or_
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -34,34 +35,42 @@ class Held:
 
 
 async def held_of(session: AsyncSession, contact: Contact) -> Held:
-    """Everything about a client. The caller has checked access to them."""
+    """Everything about a client, whoever of the colleagues may see it. The caller has checked access to the client.
+
+    A row that names another client is not the client's, whatever its number or address: a number that was theirs may have been
+    somebody else's before.
+    """
     contacts = await _with_merged(session, contact.id or 0)
     numbers, addresses = await _only_theirs(session, contacts)
-    deals = await _ids(session, Deal, or_(col(Deal.contact_id).in_(contacts), col(Deal.client_number).in_(numbers)))
-    calls = await _ids(session, Call, or_(col(Call.contact_id).in_(contacts), col(Call.client_number).in_(numbers)))
-    tasks = await _ids(
-        session,
-        Task,
-        or_(col(Task.contact_id).in_(contacts), col(Task.deal_id).in_(deals), col(Task.call_id).in_(calls)),
+
+    def others_deal(deal_id: Any) -> ColumnElement[bool]:
+        client = col(Deal.contact_id)
+        return exists().where(col(Deal.id) == deal_id, client.is_not(None), client.not_in(contacts))
+
+    def theirs(client: Any, deal_id: Any, *otherwise: ColumnElement[bool]) -> ColumnElement[bool]:
+        """A row without a client of its own is found ``otherwise``, unless it is on another client's deal."""
+        return or_(client.in_(contacts), and_(client.is_(None), not_(others_deal(deal_id)), or_(*otherwise)))
+
+    def through_work(table: type[Task] | type[Note]) -> ColumnElement[bool]:
+        """What is on another client's deal is part of that deal, whomever it is about."""
+        client, deal, call = col(table.contact_id), col(table.deal_id), col(table.call_id)
+        found = theirs(client, deal, deal.in_(deals), and_(deal.is_(None), call.in_(calls)))
+        return and_(found, not_(others_deal(deal)))
+
+    made = or_(
+        col(Deal.contact_id).in_(contacts), and_(col(Deal.contact_id).is_(None), col(Deal.client_number).in_(numbers))
     )
-    notes = await _ids(
-        session,
-        Note,
-        or_(col(Note.contact_id).in_(contacts), col(Note.deal_id).in_(deals), col(Note.call_id).in_(calls)),
-    )
-    callbacks = await _ids(
-        session, Episode, or_(col(Episode.contact_id).in_(contacts), col(Episode.client_number).in_(numbers))
-    )
-    requests = await _ids(
-        session,
-        FormRequest,
-        or_(
-            col(FormRequest.contact_id).in_(contacts),
-            col(FormRequest.deal_id).in_(deals),
-            col(FormRequest.number).in_(numbers),
-            col(FormRequest.email).in_(addresses),
-        ),
-    )
+    deals = await _ids(session, Deal, made)
+    called = theirs(col(Call.contact_id), col(Call.deal_id), col(Call.client_number).in_(numbers))
+    calls = await _ids(session, Call, called)
+    tasks = await _ids(session, Task, through_work(Task))
+    notes = await _ids(session, Note, through_work(Note))
+    missed = theirs(col(Episode.contact_id), col(Episode.deal_id), col(Episode.client_number).in_(numbers))
+    callbacks = await _ids(session, Episode, missed)
+    request = FormRequest
+    sender = or_(col(request.number).in_(numbers), col(request.email).in_(addresses))
+    sent = theirs(col(request.contact_id), col(request.deal_id), col(request.deal_id).in_(deals), sender)
+    requests = await _ids(session, FormRequest, sent)
     files = await _ids(
         session, AttachedFile, or_(col(AttachedFile.deal_id).in_(deals), col(AttachedFile.task_id).in_(tasks))
     )

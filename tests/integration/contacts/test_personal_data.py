@@ -8,16 +8,20 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select as select_columns
+from sqlalchemy import update
 from sqlmodel import SQLModel, col, select
 
 from pbxcrm.audit.models import AuditEntry
+from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.consent_actions import keep_consent
 from pbxcrm.contacts.models import Contact, Merge
 from pbxcrm.deals.lost import do_lose_deal
-from pbxcrm.deals.models import Deal
+from pbxcrm.deals.models import Deal, Note
 from pbxcrm.forms.actions import Arrival, Surroundings, receive
+from pbxcrm.forms.models import FormRequest, RequestState
 from pbxcrm.forms.rules import Answers
+from pbxcrm.notes.actions import add_note
 from pbxcrm.people.directory import load_directory
 from pbxcrm.privacy.erase_actions import Erased, erase_client
 from pbxcrm.privacy.export_queries import export_client
@@ -27,7 +31,8 @@ from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
 from pbxcrm.shared.numbers import Written
 from pbxcrm.tasks.actions import create_task
 from pbxcrm.tasks.finish_actions import finish_task
-from tests.calls import NOON
+from pbxcrm.tasks.models import Task, TaskStatus
+from tests.calls import NOON, FactStory, batch
 from tests.forms import make_form
 from tests.integration.contacts.merging import Clients
 from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, desk
@@ -198,3 +203,59 @@ async def test_the_page_asks_for_the_name_and_the_archive_can_be_read(browsers: 
     gone = await admin.post(f"/contacts/{one}/erase", data={"confirm": "Nobody <b>"}, headers=HTMX)
     assert "The client was erased" in gone.text
     assert (await admin.get(f"/contacts/{one}")).status_code == 404
+
+
+async def test_a_manager_takes_out_only_what_they_see(database: Database, office: Office, intake: Intake) -> None:
+    """Whoever makes a client with another team's number learns nothing about that team by taking the data out."""
+    await intake.apply(
+        batch(FactStory("1700000001.1", client=NUMBER, at=NOON).ring("201").wait(5).answer("201").wait(60).end())
+    )
+    async with database.write() as session:
+        petro = await office.viewer(session, "petro")
+        [deal] = (await session.exec(select(Deal))).all()
+        deal.responsible_id, deal.title = petro.user_id, "Petro's secret deal"
+        await add_note(session, petro, "Petro's secret note", NOON, deal=deal)
+        await create_task(session, petro, title="Petro's secret task", due_at=NOON, now=NOON, deal_id=deal.id)
+    client_id = await Clients(database, office).make("Made up", NUMBER)
+    async with database.write() as session:
+        maria, admin = await office.viewer(session, "maria"), await office.viewer(session, "admin")
+        hers = await export_client(session, maria, client_id, now=NOON)
+        everything_kept = await export_client(session, admin, client_id, now=NOON)
+    work = ("deals", "calls", "tasks", "notes")
+    assert {name: hers.sections[name] for name in work} == {name: [] for name in work}
+    assert "secret" not in json.dumps(hers.as_json())
+    assert all(everything_kept.sections[name] for name in work)
+
+
+async def test_rows_of_another_client_stay_when_one_is_erased(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    """The number that called about Bohdan's deal is linked to Zoriana only later: the deal, its note and its callback stay his."""
+    clients = Clients(database, office, login="admin")
+    await clients.missed(intake, NUMBER)
+    bohdan = await clients.make("Bohdan", SECOND)
+    async with database.write() as session:
+        admin = await office.viewer(session, "admin")
+        [deal] = (await session.exec(select(Deal))).all()
+        [call] = (await session.exec(select(Call))).all()
+        [episode] = (await session.exec(select(Episode))).all()
+        deal.title, deal.contact_id, call.contact_id, episode.contact_id = "Bohdan's kitchen", bohdan, bohdan, bohdan
+        session.add(Note(deal_id=deal.id, call_id=call.id, author_id=admin.user_id, text="He wants oak", at=NOON))
+        await create_task(session, admin, title="Measure", due_at=NOON, now=NOON, deal_id=deal.id)
+    form = await make_form(database, admin, NOON)
+    async with database.write() as session:  # nothing is open
+        await session.exec(update(Episode).values(status=EpisodeStatus.REACHED.value))
+        await session.exec(update(Task).values(status=TaskStatus.DONE.value))
+        await session.exec(update(Deal).values(closed_at=NOON))
+    one = await clients.make(NAME, NUMBER)
+    async with database.write() as session:
+        request = FormRequest(form_id=form.id or 0, dedup_key="a", content_hash="a", at=NOON, state=RequestState.JOINED)
+        request.deal_id, request.number, request.name = deal.id, NUMBER, "Bohdan"
+        session.add(request)
+    before = await rows_of(database, "deals", "calls", "episodes", "notes", "tasks", "form_requests")
+    await erase(database, office, one)
+    assert await rows_of(database, "deals", "calls", "episodes", "notes", "tasks", "form_requests") == before
+
+
+async def rows_of(database: Database, *tables: str) -> list[str]:
+    return [line for line in (await everything(database)).splitlines() if line.partition(":")[0] in tables]

@@ -16,12 +16,13 @@ privacy = Resource("privacy", "All that is kept about a client: taken out, and e
 
 
 class PersonalDataOut(ApiAnswer):
-    """Everything about a client, by section: `client`, `phones`, `emails`, `consents`, `deals`, `calls`, `callbacks`, `tasks`, `notes`,
+    """What the asker sees about a client (an administrator: everything that is kept), by section: `client`, `phones`, `emails`, `consents`, `deals`, `calls`, `callbacks`, `tasks`, `notes`,
     `requests`, `files`.
     """
 
     contact_id: int
     at: Moment
+    is_complete: bool = Field(description="Everything that is kept; false: only what the asker sees.")
     sections: dict[str, list[dict[str, Any]]]
 
 
@@ -49,7 +50,9 @@ class ErasedOut(ApiAnswer):
 async def take_out(ask: Ask, contact_id: int) -> PersonalDataOut:
     """A POST, because the audit log keeps who took it out."""
     found = await export_client(ask.session, ask.viewer, contact_id, now=ask.now)
-    return PersonalDataOut(contact_id=found.contact_id, at=found.at.astimezone(UTC), sections=found.sections)
+    return PersonalDataOut(
+        contact_id=found.contact_id, at=found.at.astimezone(UTC), is_complete=found.is_complete, sections=found.sections
+    )
 
 
 @privacy.post(
