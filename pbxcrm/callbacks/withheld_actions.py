@@ -5,14 +5,15 @@ from datetime import datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.access import Permission, Viewer, check, decides_for
 from pbxcrm.audit.actions import record
 from pbxcrm.callbacks.actions import say_episode_changed
-from pbxcrm.callbacks.models import Episode, EpisodeCall
+from pbxcrm.callbacks.models import Episode, EpisodeCall, EpisodeStatus
 from pbxcrm.callbacks.queries import open_episodes
 from pbxcrm.callbacks.rules import client_keys
 from pbxcrm.calls.access import may_hear
 from pbxcrm.calls.audience import audience_of_stored_call
+from pbxcrm.calls.facts import Direction
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.calls.queries import access_call
 from pbxcrm.contacts.queries import access_contact
@@ -35,7 +36,7 @@ async def give_withheld_call(
     check(viewer, Permission.CONTACTS_EDIT)
     found = await access_call(session, viewer, call_id)
     call = await lock_row(session, Call, found.id or 0)
-    if call.client_number is not None or call.direction != "inbound":
+    if call.client_number is not None or call.direction != Direction.INBOUND:
         raise Invalid(
             "contact_id", "calls.not_withheld", "This call has a number: link the number to the client instead."
         )
@@ -48,7 +49,7 @@ async def give_withheld_call(
         return call
     await session.flush()
     await _give_deal(session, viewer, call, before, now)
-    await _give_callback(session, call, before, now)
+    await _give_callback(session, viewer, call, before, now)
     record(
         session,
         now,
@@ -73,12 +74,18 @@ async def _give_deal(session: AsyncSession, viewer: Viewer, call: Call, before: 
         )
 
 
-async def _give_callback(session: AsyncSession, call: Call, before: int | None, now: datetime) -> None:
-    """Of the line's callback for withheld numbers only one that no other caller shares, if the client has none."""
+async def _give_callback(session: AsyncSession, viewer: Viewer, call: Call, before: int | None, now: datetime) -> None:
+    """Of the line's callback for withheld numbers only one that no other caller shares, if the client has none.
+
+    A callback that the viewer may not change is left alone.
+    """
     asked = select(Episode).join(EpisodeCall, col(EpisodeCall.episode_id) == col(Episode.id))
-    mine = asked.where(EpisodeCall.call_id == call.id, Episode.status == "open", Episode.missed_count == 1)
+    mine = asked.where(EpisodeCall.call_id == call.id, Episode.status == EpisodeStatus.OPEN, Episode.missed_count == 1)
     episode = (await session.exec(mine)).first()
     if episode is None or episode.client_number is not None or episode.contact_id != before:
+        return
+    people = await load_directory(session)
+    if not decides_for(viewer, episode.owner_id, people):
         return
     line = await session.get(Line, call.line_id) if call.line_id is not None else None
     client = [call.contact_id] if call.contact_id is not None else []
@@ -88,4 +95,4 @@ async def _give_callback(session: AsyncSession, call: Call, before: int | None, 
     episode = await lock_row(session, Episode, episode.id or 0)
     episode.contact_id, episode.client_key = call.contact_id, keys[0]
     episode.version += 1
-    await say_episode_changed(session, episode, now, await load_directory(session))
+    await say_episode_changed(session, episode, now, people)

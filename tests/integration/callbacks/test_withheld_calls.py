@@ -92,3 +92,25 @@ async def test_a_callback_that_other_callers_share_stays_nobodys(
         [first, _second] = await calls(database)
         await give_withheld_call(session, admin, first.id or 0, client.id, now=NOON)
     assert await episodes(database) == [("anonymous", None)]
+
+
+async def test_a_colleagues_callback_is_not_given_away(database: Database, office: Office, intake: Intake) -> None:
+    """Whoever may say who called does not therefore decide about the callback that a colleague of theirs has."""
+    await hear(intake, 1, None, 1)
+    [call] = await calls(database)
+    async with database.write() as session:
+        olena = await office.viewer(session, "olena")
+        client = await create_contact(session, olena, name="Marta", phones=[NUMBER], now=NOON, region="UA")
+        found = await session.get_one(Call, call.id)
+        found.responsible_id = olena.user_id
+        [episode] = (await session.exec(select(Episode))).all()
+        episode.owner_id = office.id("ivan")
+    async with database.write() as session:
+        await give_withheld_call(session, olena, call.id or 0, client.id, now=NOON)
+    assert (await calls(database))[0].contact_id == client.id
+    assert await episodes(database) == [("anonymous", None)]
+    async with database.write() as session:
+        maria = await office.viewer(session, "maria")
+        await give_withheld_call(session, maria, call.id or 0, None, now=NOON)
+        await give_withheld_call(session, maria, call.id or 0, client.id, now=NOON)
+    assert await episodes(database) == [("contact", client.id)]
