@@ -22,6 +22,8 @@ from pbxcrm.calls.models import Call
 from pbxcrm.calls.recordings import delete_recording
 from pbxcrm.contacts.audience import audience_of_contact
 from pbxcrm.contacts.merge_queries import CLIENTS
+from pbxcrm.deals.actions import say_deal_changed
+from pbxcrm.deals.models import Deal, DealPerson
 from pbxcrm.people.directory import load_directory
 from pbxcrm.privacy.access import access_to_erase
 from pbxcrm.privacy.queries import Held, held_of
@@ -36,6 +38,7 @@ from pbxcrm.tasks.erase_actions import do_forget_tasks
 
 FolderOf = Callable[[str], Path | None]
 _TABLES = SQLModel.metadata.tables
+PERSON_CHANGES = ("deal.person_added", "deal.person_role", "deal.person_removed")
 AT_ONCE = 500  # ids in one statement
 
 
@@ -64,7 +67,15 @@ async def erase_client(
     await fetch(session, select(contacts.c.id).where(contacts.c.id.in_(held.contacts)).with_for_update())
     held = await held_of(session, contact)
     await _check_closed(session, held)
-    heard = await audience_of_contact(session, contact, await load_directory(session))
+    people = await load_directory(session)
+    heard = await audience_of_contact(session, contact, people)
+    for some in _parts(held.contacts):  # deals of others lose the client as one of their people
+        with_them = select_rows(DealPerson.deal_id).where(col(DealPerson.contact_id).in_(some))
+        for deal in (await session.exec(select_rows(Deal).where(col(Deal.id).in_(with_them)))).all():
+            say_deal_changed(session, deal, now, people)
+    for some in _parts(held.deals):
+        for deal in (await session.exec(select_rows(Deal).where(col(Deal.id).in_(some)))).all():
+            say_deal_changed(session, deal, now, people)
     deleted, kept = await _erase_recordings(session, held.calls, folder_of)
     await session.flush()
     await _overwrite(session, held)
@@ -125,7 +136,14 @@ async def _overwrite(session: AsyncSession, held: Held) -> None:
     await _set(session, "calls", held.calls, {**nobody, **no_name, **no_file})
     titles = {"title": GONE, "title_folded": GONE}
     await _set(session, "deals", held.deals, {**nobody, **titles, "custom": {}, "reason": why})
+    deals, pauses, lamps = _TABLES["deals"], _TABLES["pauses"], _TABLES["lamps"]
     for some in _parts(held.deals):
+        lost = and_(
+            deals.c.id.in_(some), deals.c.lost_reason != ""
+        )  # that it was lost for a reason stays, the words go
+        await _run(session, update(deals).where(lost).values(lost_reason=GONE))
+        await _run(session, update(pauses).where(pauses.c.deal_id.in_(some)).values(why=GONE))
+        await _run(session, update(lamps).where(lamps.c.deal_id.in_(some)).values(note="", error=""))
         moves, choices = _TABLES["stage_moves"], _TABLES["distribution_choices"]
         await _run(session, update(moves).where(moves.c.deal_id.in_(some)).values(reason=why, from_lost_reason=""))
         await _run(session, update(choices).where(choices.c.deal_id.in_(some)).values(subject=GONE, reason=why))
@@ -135,6 +153,7 @@ async def _overwrite(session: AsyncSession, held: Held) -> None:
         told = {"client_key": f"erased:{each}", "reason": why, "closed_reason": why}
         await _set(session, "episodes", [each], {**nobody, **told})
     for some in _parts(held.callbacks):
+        await _run(session, update(lamps).where(lamps.c.callback_id.in_(some)).values(note="", error=""))
         attempts = _TABLES["attempts"]
         await _run(session, update(attempts).where(attempts.c.episode_id.in_(some)).values(note="", before={}))
     blank = dict.fromkeys(("name", "email", "subject", "text", "page", "referrer", "message_id"), "")
@@ -171,7 +190,9 @@ async def _forget(session: AsyncSession, held: Held, now: datetime) -> None:
     for kind, ids in (("contacts", held.contacts), ("notes", held.notes), ("deals", held.deals)):
         for some in _parts(ids):
             await _run(session, delete(words).where(words.c.kind == kind, words.c.row_id.in_(some)))
+    await _delete(session, "deal_tags", "deal_id", held.deals)
     audit = _TABLES["audit"]
+    await _forget_as_person(session, held)
     of_entity = {
         "contact": held.contacts, "deal": held.deals, "call": held.calls, "task": held.tasks, "callback": held.callbacks,
         "request": held.requests,
@@ -192,6 +213,18 @@ async def _forget(session: AsyncSession, held: Held, now: datetime) -> None:
     names = {"name": "", "name_folded": "", "name_key": "", "note": "", "custom": {}}
     nothing = {"birth_year": None, "birth_day": None, "company_id": None, "responsible_id": None, "erased_at": now}
     await _set(session, "contacts", held.contacts, {**names, **nothing})  # the rows keep their ids for themselves
+
+
+async def _forget_as_person(session: AsyncSession, held: Held) -> None:
+    """On deals of others on which the client was, the audit log names them, with their role."""
+    audit, people = _TABLES["audit"], _TABLES["deal_people"]
+    for some in _parts(held.contacts):
+        found = await fetch(session, select(people.c.deal_id).where(people.c.contact_id.in_(some)))
+        for entities in _parts([str(one) for one in {row[0] for row in found}]):
+            told = and_(audit.c.entity == "deal", audit.c.entity_id.in_(entities), audit.c.action.in_(PERSON_CHANGES))
+            entries = await fetch(session, select(audit.c.id, audit.c.data).where(told))
+            of_them = [row[0] for row in entries if row[1].get("contact_id") in some]
+            await _set(session, "audit", of_them, {"data": {}})
 
 
 async def _run(session: AsyncSession, statement: Executable) -> None:

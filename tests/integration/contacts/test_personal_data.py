@@ -7,17 +7,19 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete, update
 from sqlalchemy import select as select_columns
-from sqlalchemy import update
 from sqlmodel import SQLModel, col, select
 
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
 from pbxcrm.calls.models import Call
+from pbxcrm.checkpoints.models import Pause
 from pbxcrm.contacts.consent_actions import keep_consent
 from pbxcrm.contacts.models import Contact, Merge
 from pbxcrm.deals.lost import do_lose_deal
-from pbxcrm.deals.models import Deal, Note
+from pbxcrm.deals.models import Deal, DealTag, Note, Tag
+from pbxcrm.deals.people_actions import add_person, set_role
 from pbxcrm.forms.actions import Arrival, Surroundings, receive
 from pbxcrm.forms.models import FormRequest, RequestState
 from pbxcrm.forms.rules import Answers
@@ -28,6 +30,7 @@ from pbxcrm.privacy.export_queries import export_client
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
+from pbxcrm.shared.events import Outbox
 from pbxcrm.shared.numbers import Written
 from pbxcrm.tasks.actions import create_task
 from pbxcrm.tasks.finish_actions import finish_task
@@ -259,3 +262,35 @@ async def test_rows_of_another_client_stay_when_one_is_erased(
 
 async def rows_of(database: Database, *tables: str) -> list[str]:
     return [line for line in (await everything(database)).splitlines() if line.partition(":")[0] in tables]
+
+
+async def test_free_words_about_the_client_and_their_part_in_deals_of_others_go(
+    browsers: Browsers, desk: BrowserDesk
+) -> None:
+    database, office = desk.database, desk.office
+    clients = Clients(database, office, login="admin")
+    one, other = await clients.make(NAME, NUMBER), await clients.make("Bohdan", SECOND)
+    own, others = await clients.deal(one, "Kitchen"), await clients.deal(other, "Bath")
+    async with database.write() as session:
+        admin = await office.viewer(session, "admin")
+        person = await add_person(session, admin, others, one, f"wife, {NAME}", NOON)
+        await set_role(session, admin, others, person.id or 0, f"mother, {NAME}", NOON)
+        deal = await session.get_one(Deal, own)
+        session.add(Pause(deal_id=own, from_at=NOON, until_at=NOON, why=f"{NAME} is in hospital"))
+        tag = Tag(name=f"friends of {NAME}", key="friends")
+        session.add(tag)
+        await session.flush()
+        session.add(DealTag(deal_id=own, tag_id=tag.id or 0))
+        await do_lose_deal(session, deal, f"{NAME} died", NOON, actor=admin, people=await load_directory(session))
+    async with database.write() as session:
+        await session.exec(update(Task).values(status=TaskStatus.DONE.value))
+        await session.exec(delete(Outbox))
+    await erase(database, office, one)
+    left = [line for line in (await everything(database)).splitlines() if NAME in line]
+    assert [line for line in left if not line.startswith("tags:")] == []  # a tag belongs to all deals: decision 55
+    async with database.read() as session:
+        heard = {(row.topic, row.ref) for row in (await session.exec(select(Outbox))).all()}
+        assert (await session.exec(select(DealTag))).all() == []
+        assert (await session.get_one(Deal, own)).lost_reason == "—"
+    assert {("deal", str(own)), ("deal", str(others))} <= heard
+    assert (await (await browsers("admin")).get(f"/deals/{others}")).status_code == 200
