@@ -190,9 +190,9 @@ async def test_special_numbers(programs: Programs, database: Database, settings:
         made = await seller.post("/api/v1/special-numbers", json={"number": "0671112233", "kind": "spam"})
         assert made.status_code == 201, made.text
         assert made.headers["location"] == "/api/v1/special-numbers/+380671112233"
-        for beginning in ("+38067", "+380", "38067", "+38067*", "067111*"):
+        for beginning in ("+38067", "+380", "38067", "+38067*"):
             cut = await seller.post("/api/v1/special-numbers", json={"number": beginning, "kind": "spam"})
-            assert_problem(cut, 422, "numbers.not_whole")
+            assert_problem(cut, 422, "numbers.not_whole", field="number")
         own = await seller.post("/api/v1/special-numbers", json={"number": "0671112234", "kind": "own"})
         assert_problem(own, 403, "numbers.not_yours")
         assert (await seller.get(made.headers["location"])).json()["added_by"] == "ivan"

@@ -55,6 +55,7 @@ class DealDesk:
                 stage_id=found.id,
                 responsible_id=self.office.id(owner),
                 client_number=number,
+                second=True,
             )
             assert made.id is not None
             return made.id

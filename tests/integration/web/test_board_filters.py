@@ -201,7 +201,8 @@ async def test_a_move_costs_at_most_fifteen_queries_at_any_size(browsers: Browse
     asked: list[str] = []
 
     def note(*arguments: object) -> None:
-        asked.append(str(arguments[2]))
+        if arguments[2] != "BEGIN":  # SQLite's is a statement, PostgreSQL's goes with the first query
+            asked.append(str(arguments[2]))
 
     counts = []
     for deal in deals:

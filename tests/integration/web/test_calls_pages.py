@@ -146,7 +146,7 @@ async def test_a_colleagues_deal_is_said_but_neither_named_nor_linked(browsers: 
         for path in (f"/calls/{desk.busy.calls[TALKED]}", "/calls"):
             page = (await person.get(path)).text
             assert (f'href="/deals/{desk.busy.deals["Reception desk"]}"' in page) is named, (login, path)
-            assert ("a colleague's deal" in page) is not named, (login, path)
+            assert ("a colleague&#39;s deal" in page) is not named, (login, path)
 
 
 async def test_neither_does_a_manager_read_titles_of_another_team(browsers: Browsers, desk: BrowserDesk) -> None:
@@ -169,7 +169,7 @@ async def test_neither_does_a_manager_read_titles_of_another_team(browsers: Brow
     ):
         page = (await (await browsers(login)).get(path)).text
         assert (f'href="/deals/{deal_id}"' in page) is named, (login, path)
-        assert ("a colleague's deal" in page) is not named, (login, path)
+        assert ("a colleague&#39;s deal" in page) is not named, (login, path)
 
 
 async def test_a_note_about_a_call_stands_on_its_deal_too(browsers: Browsers, desk: BrowserDesk) -> None:

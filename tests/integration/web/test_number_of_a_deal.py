@@ -40,7 +40,7 @@ async def test_a_client_that_the_deal_got_by_mistake_is_taken_off_in_one_act(
     async with desk.database.write() as session:
         ivan, petro, admin = [await desk.office.viewer(session, login) for login in ("ivan", "petro", "admin")]
         deal = await create_deal(
-            session, ivan, title="T", now=NOON, currency="UAH", region="UA", client_number="0671112233"
+            session, ivan, title="T", now=NOON, currency="UAH", region="UA", client_number="0671112233", second=True
         )
         client = await create_contact(session, petro, name="Theirs", phones=["0671112233"], now=NOON, region="UA")
         await session.flush()

@@ -133,8 +133,8 @@ class NewDeal(ApiRequest):
     client_number: Number | None = None
     lost_reason: OptionalWhy = Field("", description="Only for a stage that requires it.")
     second: bool = Field(
-        False,
-        description="Without it a deal beside an open one of the client in the pipeline is refused (422, deals.second_open).",
+        True,
+        description="False: a deal beside an open one of the client in the pipeline is refused (422, deals.second_open).",
     )
     fields: Values = Field(default_factory=dict)
 

@@ -81,7 +81,10 @@ class NewForm(ApiRequest):
     consent: Annotated[str, optional_text(FormConsent.text)] = Field(
         "", description="The text of consent; a changed one is a new version. Empty: none is asked."
     )
-    origins: Origins = Field(default_factory=list, description="Sites that may show the form: `https://example.com`.")
+    origins: Origins = Field(
+        default_factory=list,
+        description="Sites that may show the form, with their scheme: `https` and the name of the host.",
+    )
     asks_proof: bool = False
     per_minute: PerMinute = 10
 
