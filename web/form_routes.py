@@ -41,7 +41,7 @@ def form_routes() -> list[Route]:
         page(
             "/requests/{request_id:int}/accept",
             requests.accept,
-            needs=Permission.STATUS_READ,
+            needs=Permission.REQUESTS_DECIDE,
             methods=POST,
             name="accept_request",
         ),

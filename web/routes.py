@@ -280,7 +280,7 @@ def _tasks() -> list[Route]:
 
 
 def _contacts() -> list[Route]:
-    read, write, lists = Permission.CONTACTS_READ, Permission.CONTACTS_EDIT, Permission.STATUS_READ
+    read, write, lists = Permission.CONTACTS_READ, Permission.CONTACTS_EDIT, Permission.NUMBERS_LIST_EDIT
     return [
         page("/contacts", contacts.contacts, needs=read),
         page("/contacts/whose", contacts.whose, needs=read, name="whose_number"),

@@ -54,6 +54,10 @@ class Audience:
     users: frozenset[int]
     roles: tuple[Role, ...] = SEES_EVERYTHING
 
+    def includes(self, user_id: int | None, role: str) -> bool:
+        """Whether this person is notified, which is to say whether they see the row."""
+        return user_id in self.users or role in self.roles
+
     def __or__(self, other: "Audience") -> "Audience":
         return Audience(self.users | other.users, tuple(dict.fromkeys((*self.roles, *other.roles))))
 

@@ -33,6 +33,8 @@ class Permission(StrEnum):
     CALLBACKS_WORK = "callbacks_work"
     CONTACTS_READ = "contacts_read"
     CONTACTS_EDIT = "contacts_edit"
+    NUMBERS_LIST_EDIT = "numbers_list_edit"  # the list of our own numbers and of those that are not clients
+    REQUESTS_DECIDE = "requests_decide"  # see the requests that were set aside, and take them in
     PERSONAL_DATA_EXPORT = "personal_data_export"  # all that is kept about a client, in one archive
     PERSONAL_DATA_ERASE = "personal_data_erase"
     PHONE_USE = "phone_use"  # click-to-call, transfer, hang up
@@ -79,6 +81,8 @@ GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.TEAM_VIEWS_EDIT,
             Permission.REPORTS_READ,
             Permission.STATUS_READ,
+            Permission.NUMBERS_LIST_EDIT,
+            Permission.REQUESTS_DECIDE,
             Permission.PERSONAL_DATA_EXPORT,
         }
     ),

@@ -53,6 +53,7 @@ from pbxcrm.shared.timers import cancel_timer
 from pbxcrm.tasks.actions import TaskDraft, do_change_task, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind
 from pbxcrm.tasks.queries import open_task_about
+from pbxcrm.tasks.rules import ABOUT_PASSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +321,7 @@ async def dismiss_callbacks(
         why = reason(f"episode.{kind.value}", who=viewer.name)
         await do_close(session, episode, EpisodeStatus.DISMISSED, why, now, context, by_id=viewer.user_id)
     calls = select(Call.id).where(Call.client_number == number)
-    asked = and_(col(Task.about).startswith("passed:spam:call-"), col(Task.call_id).in_(calls))
+    asked = and_(col(Task.about).startswith(f"{ABOUT_PASSED}spam:call-"), col(Task.call_id).in_(calls))
     told = reason(f"episode.{kind.value}", who=viewer.name)
     await do_settle_passed(session, asked, told, now, context.people, by_id=viewer.user_id)
 

@@ -156,7 +156,7 @@ NOT_REACHED = (Outcome.NO_ANSWER.value, Outcome.BUSY.value, Outcome.FAILED.value
 
 
 async def has_next_task(session: AsyncSession, deal: Deal) -> bool:
-    """Whether the deal has an open task with its client. One for a colleague whom a note names is none."""
+    """Whether the deal has an open task with its client. A task of a colleague whom a note names does not count."""
     planned = Task.deal_id == deal.id, Task.status == TaskStatus.OPEN.value, is_next_step()
     query = select(Task.id).where(*planned).limit(1)
     return (await session.exec(query)).first() is not None

@@ -34,7 +34,7 @@ from pbxcrm.shared.typed_reasons import SAY_WHY, check_why
 from pbxcrm.tasks.actions import do_change_task
 from pbxcrm.tasks.models import Task, TaskStatus
 from pbxcrm.tasks.queries import open_task_about
-from pbxcrm.tasks.rules import ABOUT_DIGEST
+from pbxcrm.tasks.rules import ABOUT_DIGEST, ABOUT_PASSED
 
 # Results that close the callback, with the new status and the reason after a talk; other reasons after a call or without one.
 _CLOSING = {
@@ -348,7 +348,7 @@ async def _own_task(session: AsyncSession, episode: Episode, decider: ResultDeci
 
 def _why_made(task: Task) -> list[dict[str, Any]]:
     """Why the task was made, without what was said of the client since; stored reasons."""
-    if task.about.startswith("passed:"):
+    if task.about.startswith(ABOUT_PASSED):
         return []
     was_said = str(task.reason.get("code", "")).startswith("passed.")
     return [task.reason["because"][-1] if was_said else task.reason]

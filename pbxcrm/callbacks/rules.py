@@ -11,6 +11,7 @@ from pbxcrm.checkpoints.context import EngineContext
 from pbxcrm.checkpoints.rules import Clock
 from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.tasks.rules import ABOUT_FORGOTTEN
 
 # Urgency in working minutes of waiting: a repeated call counts as a quarter of an hour, and each tenfold of the deal's amount above
 # a hundred as ten minutes. So a long wait outweighs both.
@@ -167,4 +168,4 @@ def about_episode(episode_id: int | None) -> str:
 
 def about_forgotten(about: str) -> str:
     """The same for a deal that nothing watches after the last attempt: its task does not end with the callback."""
-    return f"forgotten:{about}"
+    return f"{ABOUT_FORGOTTEN}{about}"

@@ -47,7 +47,7 @@ async def put_on_list(
     people = await load_directory(session)
     owners = await _owners(session, number)
     theirs = [owner_id for owner_id in owners if not decides_for(viewer, owner_id, people)]
-    if theirs or not (owners or can(viewer, Permission.STATUS_READ) or await _called(session, viewer, number)):
+    if theirs or not (owners or can(viewer, Permission.NUMBERS_LIST_EDIT) or await _called(session, viewer, number)):
         raise NotAllowed(
             "numbers.not_yours",
             "Only the person who has the client, the deal or the callback, or their manager, may put a number on the list.",

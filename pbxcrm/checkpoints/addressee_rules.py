@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from pbxcrm.access.owners import heard_by
 from pbxcrm.access.permissions import Permission, Role, may
 from pbxcrm.checkpoints.context import EngineContext
 from pbxcrm.checkpoints.models import Subject
@@ -60,11 +61,7 @@ def may_work(people: Directory, user: User, owner_id: int | None, subject: Subje
     """
     if subject is Subject.CALLBACK:
         return may(user.role, Permission.CALLBACKS_WORK)
-    if user.id == owner_id or not may(user.role, Permission.DEALS_EDIT):
-        return may(user.role, Permission.DEALS_EDIT)
-    if user.role == Role.MANAGER:
-        return owner_id is None or user.id in people.managing(owner_id)
-    return user.role == Role.ADMIN
+    return may(user.role, Permission.DEALS_EDIT) and heard_by(people, owner_id).includes(user.id, user.role)
 
 
 def _who_is_there(

@@ -76,7 +76,7 @@ class PlannedTask:
         return self.closed_at is not None and self.closed_at < self.until
 
     def work(self, talks: Iterable[Talk], least_seconds: float) -> Work | None:
-        """The plan as work; None if it is none. ``least_seconds``: of a conversation that counts."""
+        """The plan as work; None if it does not count as work. ``least_seconds``: of a conversation that counts."""
         if self.until - self.made_at < SHORTEST_PLAN:
             return None
         runs_from = self.until

@@ -1,4 +1,4 @@
-"""Recomputes the lamps when the rules of a time zone have changed: a new tzdata comes with the next start of a program.
+"""Recomputes the lamps when the time zones of the calendars are not what they were: a new tzdata comes with the next start of a program.
 
 An armed lamp stores when it is due. If a country moves its clocks, the same working minutes end at another moment.
 """
@@ -25,7 +25,12 @@ EACH = timedelta(hours=6)
 
 
 async def follow_zones(db: Database, now: datetime) -> bool:
-    """Recompute all lamps if a zone of the calendars has other rules than when this was asked last. Returns whether it has."""
+    """Recompute all lamps if the zones of the calendars, taken together, differ from when this was asked last. Returns whether they do.
+
+    They differ when a zone has other rules, but also when a calendar brings a new zone or the last one of a zone goes, and with each
+    new year, since the comparison begins with this year. The fingerprint is kept as the name of
+    a row of ``engine_beats``.
+    """
     async with db.read() as session:
         name = ZONES + fingerprint(await load_calendars(session, await load_directory(session)), now.year)
         query = select(EngineBeat.name).where(col(EngineBeat.name).startswith(ZONES))

@@ -23,7 +23,7 @@ from pbxcrm.upkeep.doctor.data import (
     last_ended,
 )
 from pbxcrm.upkeep.doctor.findings import Finding, Mark, bad, good, odd
-from pbxcrm.upkeep.doctor.machine import check_data_dir, check_lookups, check_redis
+from pbxcrm.upkeep.doctor.machine import check_data_dir, check_lookups, check_redis, check_scanner
 
 OLDEST_ASTERISK = 16
 _RIGHTS = "Check read and write of our user in manager.conf (docs/connect-asterisk.md)."
@@ -61,6 +61,8 @@ async def findings(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
     for finding in check_data_dir(settings.data_dir):
         yield finding
     for finding in await in_time("Redis", check_redis(settings)):
+        yield finding
+    for finding in await in_time("The scanner of files", check_scanner(settings)):
         yield finding
     db = Database(settings.database_url, pool_size=1)
     try:

@@ -340,11 +340,11 @@ async def mark_number(
     """
     check(viewer, Permission.CALLBACKS_WORK)
     if kind is NumberKind.OWN:
-        check(viewer, Permission.STATUS_READ)
+        check(viewer, Permission.NUMBERS_LIST_EDIT)
     number = check_number(number, region)
     await lock(session, f"special:{number}")
     known = await special_number(session, number)
-    if known is not None and known.kind == NumberKind.OWN and not can(viewer, Permission.STATUS_READ):
+    if known is not None and known.kind == NumberKind.OWN and not can(viewer, Permission.NUMBERS_LIST_EDIT):
         raise Conflict("numbers.own", "This number is on the list of our own. Only a manager can change that.")
     note = check_optional_text(note, SpecialNumber.note, "note")
     # A second mark keeps the first time, which tells which callbacks were closed because of it.

@@ -17,6 +17,7 @@ from pbxcrm.people.directory import Directory
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import TaskDraft, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
+from pbxcrm.tasks.rules import ABOUT_PASSED
 
 DECIDE_WITHIN = 240  # working minutes: half a day
 
@@ -64,7 +65,7 @@ async def do_pass_on(
         deal_id=deal_id,
         contact_id=contact_id,
         call_id=call_id,
-        about=f"passed:{what}:{about}",
+        about=f"{ABOUT_PASSED}{what}:{about}",
     )
     return await do_create_task(session, new, at, people)
 
@@ -101,7 +102,7 @@ async def do_settle_passed(
 
 async def open_passed(session: AsyncSession, of: ColumnElement[bool]) -> list[Task]:
     """Open tasks that ``do_pass_on`` made, among ``of``."""
-    passed = col(Task.about).startswith("passed:", autoescape=True)
+    passed = col(Task.about).startswith(ABOUT_PASSED, autoescape=True)
     found = await session.exec(
         select(Task).where(of, passed, Task.status == TaskStatus.OPEN.value).order_by(col(Task.id))
     )
@@ -127,7 +128,7 @@ async def passed_about_callbacks(session: AsyncSession, callback_ids: Collection
 
 def about_callback(what: str, callback_id: int | None) -> str:
     """The key (``Task.about``) of the task that asks to decide about a callback; ``what`` as for ``do_pass_on``."""
-    return f"passed:{what}:callback-{callback_id}"
+    return f"{ABOUT_PASSED}{what}:callback-{callback_id}"
 
 
 async def settle_lost(session: AsyncSession, entry: StageEntry) -> None:
@@ -135,7 +136,7 @@ async def settle_lost(session: AsyncSession, entry: StageEntry) -> None:
     if entry.stage.kind not in CLOSED_KINDS or entry.left is None:
         return
     by_id = entry.actor.user_id if entry.actor is not None else None
-    asked = or_(*(col(Task.about).startswith(f"passed:{what}:") for what in ("not_interested", "wrong_number")))
+    asked = or_(*(col(Task.about).startswith(f"{ABOUT_PASSED}{what}:") for what in ("not_interested", "wrong_number")))
     why = reason("passed.deal_closed", stage=entry.stage.name)
     await do_settle_passed(
         session, and_(col(Task.deal_id) == entry.deal.id, asked), why, entry.at, entry.people, by_id=by_id

@@ -10,7 +10,6 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
-from pbxcrm.access.owners import Audience
 from pbxcrm.contacts.access import is_live
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import ContactRow, with_numbers
@@ -107,15 +106,10 @@ async def watchers_of(session: AsyncSession, deal_id: int, people: Directory) ->
     return sorted((user for user in watching if user is not None), key=lambda user: user.name)
 
 
-def hears(user: User, heard: Audience) -> bool:
-    """Whether a person is in an audience."""
-    return user.is_active and (user.id in heard.users or user.role in heard.roles)
-
-
 def who_sees_deal(deal: Deal, people: Directory) -> list[User]:
     """Everybody who sees the deal and has not left, by name."""
     heard = audience_of_deal(deal, people)
-    found = [user for user in people.users.values() if hears(user, heard)]
+    found = [user for user in people.users.values() if user.is_active and heard.includes(user.id, user.role)]
     return sorted(found, key=lambda user: user.name)
 
 

@@ -15,7 +15,7 @@ from pbxcrm.deals.actions import access_deal_for_change, say_deal_changed
 from pbxcrm.deals.audience import audience_of_deal
 from pbxcrm.deals.hooks import StageEntry
 from pbxcrm.deals.models import Deal, DealWatcher
-from pbxcrm.deals.people_queries import hears, watchers_of
+from pbxcrm.deals.people_queries import watchers_of
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.models import User
@@ -29,7 +29,7 @@ async def watch(session: AsyncSession, viewer: Viewer, deal_id: int, user_id: in
     Returns whether it is new. Raises Invalid at ``user_id`` for somebody who does not see the deal, NotFound, NotAllowed.
     """
     deal, user, people = await _access(session, viewer, deal_id, user_id)
-    if user is None or not hears(user, audience_of_deal(deal, people)):
+    if user is None or not user.is_active or not audience_of_deal(deal, people).includes(user.id, user.role):
         raise Invalid(
             "user_id",
             "deals.watcher_blind",
@@ -71,7 +71,7 @@ async def say_to_watchers(
     told = [
         user.id
         for user in await watchers_of(session, deal.id or 0, people)
-        if user.id is not None and user.id != actor_id and hears(user, heard)
+        if user.id is not None and user.id != actor_id and heard.includes(user.id, user.role)
     ]
     if told:
         emit(session, "news", ref, at, users=told)

@@ -12,11 +12,16 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from pbxcrm.shared.errors import Invalid, Unavailable
+
+log = structlog.get_logger()
 
 PATIENCE_SECONDS = 60.0
 _PIECE = 1 << 16
 CLEAN, FOUND = 0, 1  # how a command ends
+_FAILURES = OSError, ValueError, subprocess.SubprocessError
 _LONGEST_NAME = 100  # of what was found; it is another program's text
 
 
@@ -31,18 +36,33 @@ class Scanner:
         if not self.where:
             return
         try:
-            found = self._by_clamd(path) if self.where.startswith(("unix:", "tcp:")) else self._by_command(path)
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            found = self._find(path)
+        except _FAILURES as error:
+            log.warning(
+                "files.unchecked", why=str(error)
+            )  # a path or an address of this machine, so only the log has it
             raise Unavailable(
                 "files.unchecked",
                 "The file could not be checked for viruses, so it was not taken in. Try again later, or tell your"
-                " administrator: {why}",
-                why=str(error)[:_LONGEST_NAME],
+                " administrator.",
             ) from error
         if found is not None:
             raise Invalid(
                 "file", "files.infected", "The virus scanner refuses this file: {found}.", found=found[:_LONGEST_NAME]
             )
+
+    def why_not(self, path: Path) -> str:
+        """Why the scanner cannot check this file, in its words or those of the system; empty where it can or where there is none."""
+        try:
+            if self.where:
+                self._find(path)
+        except _FAILURES as error:
+            return str(error) or type(error).__name__
+        return ""
+
+    def _find(self, path: Path) -> str | None:
+        """What was found; None for nothing. Raises one of ``_FAILURES`` where the file could not be checked."""
+        return self._by_clamd(path) if self.where.startswith(("unix:", "tcp:")) else self._by_command(path)
 
     def _by_command(self, path: Path) -> str | None:
         """What was found; None for nothing. Raises OSError, ValueError, SubprocessError."""

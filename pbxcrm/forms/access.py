@@ -21,7 +21,7 @@ def visible_requests(viewer: Viewer) -> ColumnElement[bool]:
 
 def manages_requests(viewer: Viewer) -> bool:
     """Whether the viewer sees requests that were set aside, and decides about them."""
-    return can(viewer, Permission.STATUS_READ) and can(viewer, Permission.DEALS_EDIT)
+    return can(viewer, Permission.REQUESTS_DECIDE)
 
 
 async def access_request(session: AsyncSession, viewer: Viewer, request_id: int) -> FormRequest:

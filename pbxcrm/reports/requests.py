@@ -41,7 +41,7 @@ class ReportedRequest(NamedTuple):
 
 
 async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
-    """Requests that came in the period and are with a deal that the viewer sees; those set aside are none."""
+    """Requests that came in the period and are with a deal that the viewer sees; those that were set aside do not count."""
     people, funnel, forms = await load_directory(session), await load_funnel(session), await load_form_names(session)
     request = (col(FormRequest.form_id), col(FormRequest.state), col(FormRequest.is_existing), col(FormRequest.fault))
     query = (

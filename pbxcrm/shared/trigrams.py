@@ -54,8 +54,8 @@ class FoundByParts(ColumnElement[bool]):
         return self.anywhere._from_objects
 
     def self_group(self, against: Any = None) -> "ColumnElement[bool]":
-        """As a part of a larger condition: in brackets where ``anywhere`` has them."""
-        return FoundByParts(self.anywhere.self_group(against), self.on_sqlite)
+        """As a part of a larger condition: each of the two in brackets where it needs them."""
+        return FoundByParts(self.anywhere.self_group(against), self.on_sqlite.self_group(against))
 
 
 @compiles(FoundByParts)

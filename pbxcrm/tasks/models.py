@@ -133,7 +133,7 @@ ABOUT_MENTION = "mention:"  # the prefix of ``Task.about`` for somebody whom a n
 
 
 def is_next_step() -> ColumnElement[bool]:
-    """Tasks that can be the next step with the client of their deal. To answer a colleague's note is none."""
+    """Tasks that can be the next step with the client of their deal. Answering a colleague's note is not one."""
     return ~col(Task.about).startswith(ABOUT_MENTION)
 
 

@@ -18,6 +18,8 @@ ABOUT_DIGEST = "lamps:"  # … for many late lamps; it ends with the last of the
 ABOUT_POSTPONED = "postponed:"  # … for a task that was postponed repeatedly
 ABOUT_JOINT = "joint:"  # … for the manager's half of a joint task, with the id of the other half
 ABOUT_NEXT_ATTEMPT = "next-attempt:"  # … for the next call to the client of the deal with this id, who was not reached
+ABOUT_PASSED = "passed:"  # … for a decision that a colleague passed on; followed by what is asked
+ABOUT_FORGOTTEN = "forgotten:"  # … for a deal that nothing watches after the last attempt
 MADE_BY_HAND = frozenset({TaskKind.TODO, TaskKind.ASSIGNMENT})
 #: Whose deal it is sees these and does not finish them, unless they have or gave them.
 GIVEN_TO_ONE = frozenset({TaskKind.ASSIGNMENT, TaskKind.CONTROL})

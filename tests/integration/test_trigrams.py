@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
-from sqlalchemy import ColumnElement, Connection
+from sqlalchemy import ColumnElement, Connection, not_, true
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -50,13 +50,17 @@ async def test_the_index_finds_what_comparing_each_row_finds(database: Database)
             session.add(Phone(contact_id=contact.id or 0, number=f"+38067{draw.randrange(10**7):07d}"))
     async with database.read() as session:
         numbers = (await session.exec(select(Phone.number))).all()
+        everybody = await _ids(session, true())
         for text in (*ASKED, *(name[:9] for name in NAMES)):
             one_by_one = await _ids(session, part_of(col(Contact.name_folded), text))
-            assert await _ids(session, holds_words(Contact.name_folded, text)) == one_by_one, text
+            found = holds_words(Contact.name_folded, text)
+            assert await _ids(session, found) == one_by_one, text
+            # Words of one or two letters are a second condition: "not" must be of both.
+            assert await _ids(session, not_(found)) == everybody - one_by_one, text
         assert await _ids(session, holds_words(Contact.name_folded, "олена"))
         for digits in ("067", "671", "999", *(number[5:9] for number in numbers[:5])):
-            found = (await session.exec(select(Phone.number).where(holds_digits(Phone.number, digits)))).all()
-            assert sorted(found) == sorted(number for number in numbers if digits in number), digits
+            held = (await session.exec(select(Phone.number).where(holds_digits(Phone.number, digits)))).all()
+            assert sorted(held) == sorted(number for number in numbers if digits in number), digits
 
 
 async def test_of_many_matches_the_newest_are_collected(database: Database) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from zoneinfo import ZoneInfo
 
+import structlog
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -26,7 +27,7 @@ from pbxcrm.forms.proof_rules import make_task, used_by
 from pbxcrm.forms.queries import consent_of, load_forms, no_form
 from pbxcrm.forms.rules import TRAP, FormField, Sent, Target, content_hash, read_answers, source_of, utm_of
 from pbxcrm.people.directory import load_directory
-from pbxcrm.shared.errors import Conflict, Invalid, PbxcrmError, TooManyAttempts
+from pbxcrm.shared.errors import Conflict, Invalid, PbxcrmError, TooManyAttempts, Unavailable
 from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.reasons import reason
 from web.i18n import Here, Language, speaking
@@ -35,6 +36,8 @@ from web.parts import now, parts
 from web.public_form import PublicForm, public_form
 from web.sent_forms import cors_of, preflight_headers, read_sent, sender_of, sent_files, wants_json
 from web.static_files import FOLDER
+
+log = structlog.get_logger()
 
 SOON = "public, max-age=300"  # the script and the style stand on pages of others, under one address for all versions
 FAILED = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -216,6 +219,12 @@ async def _keep(request: Request, files: Mapping[str, Sequence[UploadFile]]) -> 
                 kept.append((file.filename or "", await run_in_threadpool(store.keep, file.file, most)))
             except Invalid as error:
                 raise Invalid(name, error.code, error.message, **error.params) from error
+            except Unavailable as error:  # strangers are not told what is wrong with the server
+                log.warning("form.file_not_taken", form=request.path_params["form_key"], why=str(error))
+                raise Unavailable(
+                    "forms.no_files_now",
+                    "The file cannot be taken in now. Send the form without it, or try again later.",
+                ) from error
     return kept
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 
+from pbxcrm.files.scanner import Scanner
 from pbxcrm.shared.errors import BadSettings
 from pbxcrm.shared.private_files import open_to_others
 from pbxcrm.shared.redis_server import find_server, redis_url
@@ -51,6 +52,27 @@ def check_data_dir(data_dir: Path) -> list[Finding]:
     if data_dir.stat().st_uid != os.getuid():
         findings.append(odd(f"{data_dir} belongs to another user.", "Run pbxcrm always as the same user."))
     return findings
+
+
+async def check_scanner(settings: Settings) -> list[Finding]:
+    """Check that the scanner of files, if the settings name one, lets a harmless file pass or refuses it, but answers."""
+    if not settings.files_scanner:
+        return []
+    why = await asyncio.to_thread(_why_unscanned, settings)
+    if not why:
+        return [good("The scanner of files answers.")]
+    todo = "Check PBXCRM_FILES_SCANNER. Meanwhile no file is taken in."
+    return [bad(f"The scanner of files cannot check a file: {why.rstrip('.')}.", todo)]
+
+
+def _why_unscanned(settings: Settings) -> str:
+    try:
+        with tempfile.NamedTemporaryFile(dir=settings.data_dir) as file:
+            file.write(b"A harmless text of pbxcrm doctor.")
+            file.flush()
+            return Scanner(settings.files_scanner).why_not(Path(file.name))
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def _not_there(data_dir: Path) -> Finding:

@@ -15,12 +15,15 @@ import pytest
 from httpx2 import ASGITransport, AsyncClient
 from redis.asyncio import Redis
 from sqlmodel import select
+from structlog.testing import capture_logs
 
 from pbxcrm.files.models import AttachedFile
 from pbxcrm.files.store import Store
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import Invalid, Unavailable
 from pbxcrm.shared.settings import Settings
+from pbxcrm.upkeep.doctor.findings import Mark
+from pbxcrm.upkeep.doctor.machine import check_scanner
 from tests.filled import Filled
 from tests.integration.web.conftest import HOME, PASSWORD, SetClock, begins_with_people, clock, redis
 from tests.integration.web.test_settings_pages import make_deal
@@ -102,9 +105,27 @@ def test_a_clamd_lets_pass_refuses_and_fails(tmp_path: Path) -> None:
         assert refused.value.params == {"found": "Test.Virus"}
     with pytest.raises(Unavailable):  # it has gone
         store.keep(io.BytesIO(b"other"), MOST)
-    with clamd(tmp_path / "other.ctl", b"INSTREAM size limit exceeded. ERROR\0"), pytest.raises(Unavailable) as large:
+    with (
+        clamd(tmp_path / "other.ctl", b"INSTREAM size limit exceeded. ERROR\0"),
+        capture_logs() as said,
+        pytest.raises(Unavailable) as large,
+    ):
         Store(tmp_path, f"unix:{tmp_path / 'other.ctl'}").keep(io.BytesIO(b"large"), MOST)
-    assert "size limit" in str(large.value.params["why"])
+    assert [(each["event"], each["why"]) for each in said] == [
+        ("files.unchecked", "INSTREAM size limit exceeded. ERROR")
+    ]
+    assert "size limit" not in str(large.value), "the log has it, not the page"
+
+
+async def test_doctor_says_why_the_scanner_cannot_check(tmp_path: Path, script: Path) -> None:
+    assert await check_scanner(Settings(data_dir=tmp_path)) == []
+    (works,) = await check_scanner(Settings(data_dir=tmp_path, files_scanner=f"'{script}'"))
+    assert works.mark is Mark.GOOD
+    (away,) = await check_scanner(Settings(data_dir=tmp_path, files_scanner=str(tmp_path / "nothing")))
+    assert away.mark is Mark.BAD
+    assert "No such file" in away.what
+    assert "PBXCRM_FILES_SCANNER" in away.todo
+    assert not [path for path in tmp_path.iterdir() if path != script], "the file of the check is gone"
 
 
 async def test_nobody_gets_a_file_that_was_refused(

@@ -68,9 +68,13 @@ async def hire(database: Database, now: datetime | None = None) -> None:
             )
 
 
+# One for the process: a module of another folder that imports the fixture has a second one, which must not fill a second database.
+_PEOPLE = Filled("people", lambda database: hire(database, SetClock().now))
+
+
 @pytest.fixture(scope="session")
 def begins_with_people() -> Filled[None]:
-    return Filled("people", lambda database: hire(database, SetClock().now))
+    return _PEOPLE
 
 
 @pytest.fixture

@@ -3,12 +3,15 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient
+from redis.asyncio import Redis
 from sqlmodel import col, select
 from starlette.applications import Starlette
+from structlog.testing import capture_logs
 
 from pbxcrm.contacts.models import Contact, Email, Phone
 from pbxcrm.deals.models import Deal
@@ -18,10 +21,12 @@ from pbxcrm.forms.models import FormConsent, FormRequest, RequestState, WebForm
 from pbxcrm.forms.proof_rules import used_by
 from pbxcrm.forms.rules import FormField
 from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks.models import Task
 from tests.forms import ASKED, ROBERT, ROBERTS_NUMBER, admin, make_form
 from tests.integration.web.conftest import HOME, SetClock
 from web import database_timeout
+from web.app import create_app
 
 SITE = "https://shop.example"
 
@@ -326,6 +331,26 @@ async def test_files_go_to_the_deal_by_the_rules_of_files(database: Database, st
     assert (empty.status_code, list(empty.json()["errors"])) == (422, ["plan"])
     other = await made(name="Other")
     assert (await stranger.post(f"/f/{other.key}/files", data=ROBERT, files=files)).status_code == 422
+
+
+async def test_strangers_are_not_told_why_the_server_takes_no_file(
+    settings: Settings, database: Database, redis: Redis, clock: SetClock, made: Any, tmp_path: Path
+) -> None:
+    """The scanner is away. Its path and what the system says of it are for the log and for doctor."""
+    form = await made(fields=(*ASKED, FormField("file", "plan", "Plan")))
+    away = settings.model_copy(update={"files_scanner": str(tmp_path / "scan-away")})
+    files = {"plan": ("plan.pdf", b"%PDF-1.7 a plan", "application/pdf")}
+    transport = ASGITransport(create_app(away, database, redis, clock=clock), raise_app_exceptions=False)
+    for accept in ("application/json", "text/html"):
+        async with AsyncClient(transport=transport, base_url=HOME, headers={"accept": accept}) as client:
+            with capture_logs() as said:
+                answer = await client.post(f"/f/{form.key}/files", data=ROBERT, files=files)
+        assert answer.status_code == 503
+        assert "The file cannot be taken in now." in answer.text
+        for told in ("scan-away", "No such file", "administrator", "virus"):
+            assert told not in answer.text, accept
+        assert any("scan-away" in str(each.get("why")) for each in said)
+    assert await rows(database, FormRequest) == []
 
 
 async def test_what_the_form_does_not_know_is_kept(database: Database, stranger: AsyncClient, made: Any) -> None:

@@ -116,7 +116,7 @@ async def read_watchers(ask: Ask, deal_id: int, query: ShortListQuery) -> Page[W
 
 @deal_people.post("/deals/{deal_id}/watchers", needs=Permission.DEALS_READ, summary="Watch a deal", status=200)
 async def add_watcher(ask: Ask, deal_id: int, body: NewWatcher) -> WatcherOut:
-    """Everybody may watch what they see; only who may change the deal lets others watch it. 422 for who does not see the deal."""
+    """Everybody may watch what they see. Only whoever may change the deal lets others watch it. 422 for somebody who does not see it."""
     user_id = await user_id_of(ask.session, body.login, "login") if body.login is not None else ask.viewer.user_id
     await watch(ask.session, ask.viewer, deal_id, user_id or 0, ask.now)
     return WatcherOut(deal_id=deal_id, login=body.login or ask.viewer.login)
@@ -132,7 +132,7 @@ async def stop_watching(ask: Ask, deal_id: int) -> None:
     "/deals/{deal_id}/watchers/{login}", needs=Permission.DEALS_EDIT, summary="Let somebody no longer watch a deal"
 )
 async def remove_watcher(ask: Ask, deal_id: int, login: str) -> None:
-    """404 for who does not watch it."""
+    """404 for somebody who does not watch it."""
     user = await get_user_by_login(ask.session, login)
     if user is None or not await unwatch(ask.session, ask.viewer, deal_id, user.id or 0, ask.now):
         raise NotFound("deals.no_watcher", "Nobody of this name watches the deal.")

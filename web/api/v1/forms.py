@@ -233,7 +233,7 @@ async def read_request(ask: Ask, request_id: int) -> RequestOut:
 
 @requests.post(
     "/requests/{request_id}/accept",
-    needs=Permission.STATUS_READ,
+    needs=Permission.REQUESTS_DECIDE,
     summary="Take in a request that was set aside",
     status=200,
     conflicts=True,
