@@ -404,6 +404,11 @@ async def test_a_new_deal_from_any_page_with_the_client_chosen_by_keys(house: Ho
     assert await dialog.get_by_label("Number").input_value() == "+380672223344"
     await dialog.get_by_label("Title").fill("Second desk")
     await page.keyboard.press("Enter")
+    second = dialog.get_by_role("checkbox", name="It is about something else")  # the client has an open deal
+    await second.focus()
+    await page.keyboard.press("Space")
+    await ivan.expect_status(422)
+    await dialog.get_by_label("Title").press("Enter")
     await page.wait_for_url("**/deals/*")
     assert (await house.deal("Second desk")).contact_id == house.busy.contacts["Ірина Мельник"]
     assert ivan.troubles == []
