@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
 from pbxcrm.calendars.queries import load_calendars
-from pbxcrm.contacts.actions import do_create_contact
+from pbxcrm.contacts.actions import do_create_contact, say_contact_changed
 from pbxcrm.contacts.consent_actions import do_keep_given
 from pbxcrm.contacts.models import Contact, NumberKind
 from pbxcrm.contacts.queries import load_numbers
@@ -251,6 +251,7 @@ async def do_take_in(
     if request.consent_version:
         text = await consent_version(session, form.id or 0, request.consent_version)
         await do_keep_given(session, contact, form.name, text.id if text is not None else None, request.at)
+        await say_contact_changed(session, contact, now)  # ``request.at`` may be days ago: it was set aside
     await say_request_changed(session, request, now, people)
     for name, kept in arrival.files:
         try:

@@ -294,3 +294,17 @@ async def test_free_words_about_the_client_and_their_part_in_deals_of_others_go(
         assert (await session.get_one(Deal, own)).lost_reason == "—"
     assert {("deal", str(own)), ("deal", str(others))} <= heard
     assert (await (await browsers("admin")).get(f"/deals/{others}")).status_code == 200
+
+
+async def test_a_consent_by_a_form_is_heard_on_the_clients_page(database: Database, office: Office) -> None:
+    one = await Clients(database, office, login="admin").make(NAME, NUMBER)
+    async with database.read() as session:
+        admin = await office.viewer(session, "admin")
+    form = await make_form(database, admin, NOON, consent="We keep it.")
+    async with database.write() as session:
+        await session.exec(delete(Outbox))
+        came = Arrival(Answers(name=NAME, numbers=[Written(NUMBER)], message="Hello"), "x" * 64, consent_version=1)
+        await receive(session, form, came, Surroundings("UA", "UAH", 1), NOON)
+    async with database.read() as session:
+        heard = {(row.topic, row.ref) for row in (await session.exec(select(Outbox))).all()}
+    assert ("contact", str(one)) in heard
