@@ -1,5 +1,6 @@
 """Unsorted worked by keys alone: two keys each, the next deal is chosen by itself, and each act is taken back."""
 
+import re
 from typing import Any
 
 import pytest
@@ -50,6 +51,9 @@ async def test_four_deals_are_sorted_by_keys(at_screen: AtScreen, intake: Intake
     counter = page.locator('#rail a[href="/unsorted"] .count')
     await expect(counter).to_have_text("4")
     assert await violations(page) == []
+    await page.keyboard.press("ArrowDown")
+    await expect(page.locator("tr:focus")).to_have_attribute("aria-label", re.compile("Marta Bilyk"))
+    await page.keyboard.press("ArrowUp")
     await page.keyboard.press("y")
     await expect(rows).to_have_count(3)
     await expect(page.locator("#toasts")).to_contain_text("is in work")

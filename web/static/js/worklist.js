@@ -17,6 +17,7 @@ function take(row, { scroll = false } = {}) {
   if (!row) return;
   row.classList.add("now");
   row.setAttribute("aria-current", "true");
+  row.setAttribute("aria-label", row.cells[0].innerText.trim().replace(/\s+/g, " ")); // a row of a table has no name from its cells
   row.tabIndex = -1; // each time: a swap takes it away, and then the focus, but not before the page is drawn again
   chosen = row.id;
   place = rows().indexOf(row);
