@@ -47,6 +47,7 @@ const watch = new MutationObserver(seal);
 function giveBack(gone) {
   const active = document.activeElement;
   if (active && active !== document.body && !gone.some(({ dialog }) => dialog.contains(active))) return;
+  active?.blur(); // a field of a closed dialog keeps the focus until the next frame, and with it the next key
   const { from } = gone[0];
   const left = from?.checkVisibility?.() === false; // the menu it stood in has closed
   (left ? from.closest("details")?.querySelector("summary") : from)?.focus({ preventScroll: true });
