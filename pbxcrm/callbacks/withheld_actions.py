@@ -23,7 +23,7 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid, NotAllowed
 from pbxcrm.shared.events import emit
-from pbxcrm.shared.locking import lock_row
+from pbxcrm.shared.locking import lock_found, lock_row
 
 
 async def give_withheld_call(
@@ -81,7 +81,7 @@ async def _give_callback(session: AsyncSession, viewer: Viewer, call: Call, befo
     """
     asked = select(Episode).join(EpisodeCall, col(EpisodeCall.episode_id) == col(Episode.id))
     mine = asked.where(EpisodeCall.call_id == call.id, Episode.status == EpisodeStatus.OPEN, Episode.missed_count == 1)
-    episode = (await session.exec(mine)).first()
+    episode = await lock_found(session, Episode, mine)
     if episode is None or episode.client_number is not None or episode.contact_id != before:
         return
     people = await load_directory(session)
@@ -92,7 +92,6 @@ async def _give_callback(session: AsyncSession, viewer: Viewer, call: Call, befo
     keys = client_keys(None, client, line.name if line is not None else "")
     if await open_episodes(session, keys):
         return
-    episode = await lock_row(session, Episode, episode.id or 0)
     episode.contact_id, episode.client_key = call.contact_id, keys[0]
     episode.version += 1
     await say_episode_changed(session, episode, now, people)

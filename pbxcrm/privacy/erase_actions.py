@@ -18,6 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
+from pbxcrm.callbacks.models import EpisodeStatus
 from pbxcrm.calls.models import Call
 from pbxcrm.calls.recordings import delete_recording
 from pbxcrm.contacts.audience import audience_of_contact
@@ -35,6 +36,7 @@ from pbxcrm.shared.errors import Conflict
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.reasons import reason
 from pbxcrm.tasks.erase_actions import do_forget_tasks
+from pbxcrm.tasks.models import TaskStatus
 
 FolderOf = Callable[[str], Path | None]
 _TABLES = SQLModel.metadata.tables
@@ -44,7 +46,7 @@ AT_ONCE = 500  # ids in one statement
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was erased. ``kept_recordings``: names of files that the disk did not let us delete."""
+    """What was erased. ``kept_recordings``: names of files that the disk refused to delete."""
 
     calls: int
     recordings: int
@@ -69,11 +71,11 @@ async def erase_client(
     await _check_closed(session, held)
     people = await load_directory(session)
     heard = await audience_of_contact(session, contact, people)
+    changed = set(held.deals)
     for some in _parts(held.contacts):  # deals of others lose the client as one of their people
         with_them = select_rows(DealPerson.deal_id).where(col(DealPerson.contact_id).in_(some))
-        for deal in (await session.exec(select_rows(Deal).where(col(Deal.id).in_(with_them)))).all():
-            say_deal_changed(session, deal, now, people)
-    for some in _parts(held.deals):
+        changed.update((await session.exec(with_them)).all())
+    for some in _parts(sorted(changed)):
         for deal in (await session.exec(select_rows(Deal).where(col(Deal.id).in_(some)))).all():
             say_deal_changed(session, deal, now, people)
     deleted, kept = await _erase_recordings(session, held.calls, folder_of)
@@ -103,8 +105,8 @@ async def _check_closed(session: AsyncSession, held: Held) -> None:
     deals, tasks, episodes = _TABLES["deals"], _TABLES["tasks"], _TABLES["episodes"]
     open_ones = (
         (deals, held.deals, and_(deals.c.closed_at.is_(None), deals.c.merged_into_id.is_(None))),
-        (tasks, held.tasks, tasks.c.status == "open"),
-        (episodes, held.callbacks, episodes.c.status == "open"),
+        (tasks, held.tasks, tasks.c.status == TaskStatus.OPEN.value),
+        (episodes, held.callbacks, episodes.c.status == EpisodeStatus.OPEN.value),
     )
     for table, ids, is_open in open_ones:
         for some in _parts(ids):

@@ -1,7 +1,5 @@
 """Companies of clients: the list, and the page of one with its people, deals and calls."""
 
-from collections.abc import Sequence
-from decimal import Decimal
 from http import HTTPStatus
 
 from sqlmodel import col
@@ -15,7 +13,7 @@ from pbxcrm.contacts import actions
 from pbxcrm.contacts.models import Company
 from pbxcrm.contacts.queries import access_company, edits_company, list_companies, list_contacts
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.queries import DealRow, list_deals
+from pbxcrm.deals.queries import list_deals, sums_of_open
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.global_search import company_matches
@@ -145,6 +143,7 @@ async def _company_page(request: Request, form: Form, status: int = 200) -> HTML
         edits = can(who, Permission.CONTACTS_EDIT) and await edits_company(session, who, company_id)
         rows = (await list_contacts(session, who, company_id=company_id, limit=PEOPLE_SHOWN + 1)).rows
         deals = await list_deals(session, who, col(Deal.company_id) == company_id, limit=LISTED + 1)
+        open_sums = await sums_of_open(session, who, col(Deal.company_id) == company_id)
         calls = await _calls(session, who, company_id)
         people = await load_directory(session)
         working = choices(await colleagues(session, who)) if edits else []
@@ -166,7 +165,7 @@ async def _company_page(request: Request, form: Form, status: int = 200) -> HTML
             "deals": _count(len(deals), LISTED),
             "calls": _count(len(calls), CALLS_SHOWN),
         },
-        open_sums=_sums(deals[:LISTED]),
+        open_sums=open_sums,
         people=people,
         working=working,
         form=form,
@@ -184,15 +183,6 @@ async def _calls(session: AsyncSession, who: Viewer, company_id: int) -> list[Ca
 def _count(found: int, shown: int) -> str:
     """How many there are; ``50+`` where there are more than are shown."""
     return f"{shown}+" if found > shown else str(found)
-
-
-def _sums(deals: Sequence[DealRow]) -> dict[str, Decimal]:
-    """Currency → what the open ones come to."""
-    sums: dict[str, Decimal] = {}
-    for row in deals:
-        if row.deal.closed_at is None and row.deal.amount is not None:
-            sums[row.deal.currency] = sums.get(row.deal.currency, Decimal(0)) + row.deal.amount
-    return sums
 
 
 def _more(row_id: int | None) -> str:

@@ -38,7 +38,7 @@ class ErasedOut(ApiAnswer):
     calls: int
     notes: int
     recordings: int
-    kept_recordings: list[str] = Field(description="Files that the disk did not let us delete.")
+    kept_recordings: list[str] = Field(description="Files that the disk refused to delete.")
 
 
 @privacy.post(
