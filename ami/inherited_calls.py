@@ -175,6 +175,7 @@ def _leg(before: Leg, now: Leg) -> Leg:
     return replace(
         now,
         dialled_at=min(before.dialled_at, now.dialled_at),
+        dialled_name=now.dialled_name or before.dialled_name,
         ringing_at=_earlier(before.ringing_at, now.ringing_at),
         answered_at=answered_at,
         result=LegResult.TALKED if answered_at is not None and now.ended_at is not None else now.result,

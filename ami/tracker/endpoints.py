@@ -22,13 +22,22 @@ class EndpointKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What a channel leads to. ``pair`` and ``half`` are only for LOCAL: ``Local/103@office-00000005`` and 1 or 2."""
+    """What a channel leads to. ``pair`` and ``half`` are only for LOCAL: ``Local/103@office-00000005`` and 1 or 2.
+
+    ``technology`` is only for TRUNK: ``PJSIP``.
+    """
 
     kind: EndpointKind
     endpoint: str
     extension: str | None = None
     pair: str = ""
     half: int = 0
+    technology: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the extension pattern must match: the endpoint, for ports with its technology (``DAHDI/33``)."""
+        return self.endpoint if self.technology in _HAVE_ENDPOINTS else f"{self.technology}/{self.endpoint}"
 
 
 #: Technologies without a person: parts of the PBX, and programs that speak (AudioSocket, WebSocket, ExternalMedia of ARI).
@@ -83,12 +92,12 @@ class Places:
         if technology in _MACHINES or not endpoint:
             return Endpoint(EndpointKind.MACHINE, endpoint)
         if any(fnmatchcase(endpoint, glob) or fnmatchcase(device, glob) for glob in self._trunks):
-            return Endpoint(EndpointKind.TRUNK, endpoint)
+            return Endpoint(EndpointKind.TRUNK, endpoint, technology=technology)
         extension = self.extension_of(endpoint if technology in _HAVE_ENDPOINTS else device)
         if extension is None and _INSIDE_CONTEXT.match(context) and not _OUTSIDE_CONTEXT.search(context):
             extension = endpoint
         return (
-            Endpoint(EndpointKind.TRUNK, endpoint)
+            Endpoint(EndpointKind.TRUNK, endpoint, technology=technology)
             if extension is None
             else Endpoint(EndpointKind.PHONE, endpoint, extension)
         )

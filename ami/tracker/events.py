@@ -11,7 +11,7 @@ from ami.tracker import lost_hangups, transfers, voicemail
 from ami.tracker.call import Channel
 from ami.tracker.desk import Desk
 from ami.tracker.endpoints import EndpointKind
-from ami.tracker.numbers import is_withheld, name_in, number_in, number_sent
+from ami.tracker.numbers import is_withheld, name_in, names_only, number_in, number_sent
 from ami.tracker.roles import asked_for, dialled_out, introduce, orient, originated, tries_outside
 from pbxcrm.calls.facts import Direction, LegResult
 
@@ -148,7 +148,10 @@ def dial_begin(desk: Desk, message: Message, at: datetime) -> None:
     if dialled.place.kind is not EndpointKind.LOCAL:
         call.leg_of(dialled, at)
     if dialled.place.kind is EndpointKind.TRUNK:
-        sent = call.leg_of(dialled, at).number = number_sent(message)
+        leg = call.leg_of(dialled, at)
+        sent = leg.number = number_sent(message)
+        if names_only(message, dialled.place.endpoint):
+            leg.dialled_name = dialled.place.name
         dialled_out(call, dialled, sent)
     if not was_known_as_dialled or dialled.place.kind is EndpointKind.TRUNK:
         orient(call, board.places)

@@ -27,14 +27,15 @@ class LegRecord:
     """A channel somebody dialled, or a phone that talked. ``extension`` is None for an outside line."""
 
     __slots__ = (
-        "answered_at", "cause", "channel_id", "dialled_at", "ended_at", "extension", "number", "picked_up", "ringing_at",
-        "status", "talking",
+        "answered_at", "cause", "channel_id", "dialled_at", "dialled_name", "ended_at", "extension", "number", "picked_up",
+        "ringing_at", "status", "talking",
     )  # fmt: skip
 
     def __init__(self, channel_id: str, extension: str | None, dialled_at: datetime) -> None:
         self.channel_id = channel_id
         self.extension = extension
         self.number: str | None = None  # of an outside line: what it was given to dial
+        self.dialled_name = ""  # of an outside line that was given no number: its name in the settings
         self.dialled_at = dialled_at
         self.ringing_at: datetime | None = None
         self.picked_up = False  # the phone answered, which is not yet a talk (rule 1)
@@ -116,8 +117,9 @@ class LegRecord:
         return None if self.extension is None else self._as_leg(self.extension)
 
     def shown_outside(self) -> Leg | None:
-        """The leg of a dialled outside line, with its number as the extension; None for a phone or without a number."""
-        return None if self.extension is not None or self.number is None else self._as_leg(self.number)
+        """The leg of a dialled outside line, with its number (else its name) as the extension; None for a phone or without both."""
+        name = self.number or self.dialled_name
+        return None if self.extension is not None or not name else self._as_leg(name)
 
     def _as_leg(self, name: str) -> Leg:
         return Leg(
@@ -129,4 +131,5 @@ class LegRecord:
             ended_at=self.ended_at,
             result=self.result,
             cause=self.cause,
+            dialled_name=self.dialled_name,
         )

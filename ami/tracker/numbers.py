@@ -1,10 +1,14 @@
 """Reads numbers and names from AMI headers, including the PBX's words for "no number"."""
 
+import re
+
 from ami.messages import Message
 
 _NO_NUMBER = frozenset({"", "<unknown>", "unknown", "anonymous", "unavailable", "restricted", "withheld", "private"})
 #: Extensions that nobody dialled: internal steps of the dialplan.
 _DIALPLAN_STEPS = frozenset({"", "s", "i", "t", "h", "failed"})
+#: What is sent to a trunk rather than the name of a telephone.
+_A_NUMBER = re.compile(r"\+?[\d*#]{6,}")
 #: Bit of ``CID-CallingPres``: presentation prohibited (ITU-T Q.951).
 _PROHIBITED = 0x20
 
@@ -42,6 +46,16 @@ def number_sent(message: Message) -> str | None:
     if not message.get("Uniqueid"):
         return None
     return number_in(message.get("DestCallerIDNum")) or dialled_in(message.get("DestExten"))
+
+
+def names_only(message: Message, endpoint: str) -> bool:
+    """Whether a ``DialBegin`` calls the endpoint by its name alone, as telephones are called: nothing is left to be dialled there.
+
+    ``101-WS`` and ``PJSIP/101-WS`` (a queue), or with the address of the telephone: ``101-WS/sip:k3j9@10.0.0.5:5060``.
+    """
+    address, has_contact, contact = message.get("DialString", "").partition("/sip:")
+    named = address == endpoint or (address.count("/") == 1 and address.endswith(f"/{endpoint}"))
+    return named and not (has_contact and _A_NUMBER.fullmatch(contact.partition("@")[0]))
 
 
 def is_withheld(message: Message) -> bool:

@@ -108,6 +108,7 @@ class Leg:
     ended_at: datetime | None
     result: LegResult
     cause: int | None = None  # Q.850 hang-up cause, a hint only
+    dialled_name: str = ""  # of an outside line that was dialled by its name alone, as telephones are: that name
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,24 +105,29 @@ def _leg_of(leg: CallLeg) -> Leg:
     )
 
 
+#: A key of the lines in ``Call.outside``: see ``Leg.dialled_name``. Absent if empty.
+DIALLED_NAME = "dialled_name"
 _TIMES = ("dialled_at", "ringing_at", "answered_at", "ended_at")
 
 
 def _line_as_json(leg: Leg) -> dict[str, Any]:
     """An outside line that was dialled, for the column ``outside``. A colleague's mobile is one of them."""
     times = {name: at.isoformat() for name in _TIMES if (at := getattr(leg, name)) is not None}
+    named = {DIALLED_NAME: leg.dialled_name} if leg.dialled_name else {}
     return {
         "channel_id": leg.channel_id,
         "extension": leg.extension,
         "result": leg.result.value,
         "cause": leg.cause,
+        **named,
         **times,
     }
 
 
 def _line_of(line: dict[str, Any]) -> Leg:
     times: dict[str, Any] = {name: datetime.fromisoformat(line[name]) if name in line else None for name in _TIMES}
-    return Leg(line["channel_id"], line["extension"], **times, result=LegResult(line["result"]), cause=line["cause"])
+    result, name = LegResult(line["result"]), line.get(DIALLED_NAME, "")
+    return Leg(line["channel_id"], line["extension"], **times, result=result, cause=line["cause"], dialled_name=name)
 
 
 def _cut(value: str | None, length: int) -> str | None:

@@ -19,7 +19,11 @@ def with_colleagues(fact: CallFact, people: Directory, region: str) -> CallFact:
         return fact
     if state.direction is Direction.OUTBOUND:
         state = _as_we_called(state, mapped, region)
-    colleagues = [replace(leg, extension=mapped[leg.channel_id]) for leg in state.outside if leg.channel_id in mapped]
+    colleagues = [
+        replace(leg, extension=mapped[leg.channel_id], dialled_name="")
+        for leg in state.outside
+        if leg.channel_id in mapped
+    ]
     for leg in colleagues:
         state = _with(state, leg)
     return replace(fact, call=state)

@@ -16,6 +16,9 @@ from tests.asterisk.server import AsteriskServer, free_port
 
 PHONES = ("101", "102", "103", "104", "106")  # 105 exists, but no telephone is registered there
 SOFTPHONE = "106-softphone"  # the second telephone of 106
+WEB_PHONE = (
+    "107-WS"  # a browser's telephone as MikoPBX names it: no extension by the default settings, and without a caller id
+)
 ABSENT = "105"
 GROUPS = {"104": ("2", "1,2")}  # call group and pickup groups; everybody else is in group 1
 SECRET = "only-on-127.0.0.1"  # a throw-away Asterisk on the loopback
@@ -103,10 +106,10 @@ class AsteriskOffice:
 def pjsip(sip_port: int, phones: dict[str, SipPhone], trunk: Trunk) -> str:
     """Endpoints whose contacts are the phones as they are bound now."""
     parts = [f"[udp]\ntype=transport\nprotocol=udp\nbind=127.0.0.1:{sip_port}\n"]
-    for number in (*PHONES, ABSENT):
+    for number in (*PHONES, ABSENT, WEB_PHONE):
         group, pickup = GROUPS.get(number, ("1", "1"))
         contact = "".join(f"contact={phone.contact}\n" for name, phone in phones.items() if name.startswith(number))
-        caller = f'callerid="Phone {number}" <{number}>'
+        caller = "" if number == WEB_PHONE else f'callerid="Phone {number}" <{number}>'
         parts.append(
             ENDPOINT.format(name=number, context="internal", group=group, pickup=pickup, caller=caller, contact=contact)
         )
@@ -165,6 +168,7 @@ async def running_office(
         pbx = ("127.0.0.1", free_port(socket.SOCK_DGRAM))
         phones = {n: await stack.enter_async_context(SipPhone(n, f"127.0.0.{n}", pbx)) for n in PHONES}
         phones[SOFTPHONE] = await stack.enter_async_context(SipPhone("106", "127.0.0.107", pbx))
+        phones[WEB_PHONE] = await stack.enter_async_context(SipPhone("k3j9", "127.0.0.108", pbx))
         trunk = await stack.enter_async_context(Trunk("trunk", "127.0.0.200", pbx))
         ami_port = free_port(socket.SOCK_STREAM)
         folder = files("tests.asterisk") / "office"

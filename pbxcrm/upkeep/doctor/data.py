@@ -12,7 +12,7 @@ from pbxcrm.access import Role
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.calls.models import Call
 from pbxcrm.calls.queries import unmapped_extensions
-from pbxcrm.calls.unmapped_phones import unmapped_endpoints
+from pbxcrm.calls.unmapped_phones import UnmappedEndpoint, unmapped_endpoints
 from pbxcrm.checkpoints.models import Lamp, Subject
 from pbxcrm.checkpoints.queries import last_beat, parked_lamps, workers_stopped_at
 from pbxcrm.files.queries import missing_files
@@ -257,11 +257,15 @@ async def check_endpoints(db: Database, settings: Settings) -> list[Finding]:
         found = await unmapped_endpoints(session, settings)
     return [
         odd(
-            f"{one.pbx}: {one.endpoint} calls as {one.number} and is treated as an outside line ({one.calls} calls).",
+            f"{one.pbx}: {one.endpoint} {_does(one)} and is treated as an outside line ({one.calls} calls).",
             f"If it is a telephone of yours, set {one.setting} (or extension_pattern of this PBX) and start again.",
         )
         for one in found
     ]
+
+
+def _does(endpoint: UnmappedEndpoint) -> str:
+    return "takes calls" if endpoint.number is None else f"calls as {endpoint.number}"
 
 
 def _fill(sentence: str, params: dict[str, str]) -> str:

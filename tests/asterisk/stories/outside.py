@@ -1,6 +1,6 @@
 """What the outside lines carry: colleagues' mobiles that answer, and the prefixes of carriers before a client's number."""
 
-from tests.asterisk.office import AsteriskOffice
+from tests.asterisk.office import WEB_PHONE, AsteriskOffice
 from tests.asterisk.stories.programs import taken
 from tests.asterisk.stories.story import OUTSIDE, inbound, outbound, story
 
@@ -96,3 +96,21 @@ async def nine_and_carriers_prefix(office: AsteriskOffice) -> None:
 @story(outbound("answered", talked=["101"]))
 async def without_ones_number(office: AsteriskOffice) -> None:
     await called(office, f"*31*{NATIONAL}")
+
+
+@story(inbound("answered", rang=["101"], did="313"), filtered=True, technologies=("PJSIP",))
+async def phone_of_another_name_answers(office: AsteriskOffice) -> None:
+    """The settings do not say yet that 107-WS is a telephone, so nobody of ours talked."""
+    client = await office.trunk.call_in("313")
+    await office.ringing("101")
+    await taken(office, WEB_PHONE)
+    await client.wait_answered()
+    await office.talk()
+    await client.hang_up()
+
+
+@story(inbound("missed", rang=[], did="314", queue="web", missed_reason="abandoned_in_queue"), technologies=("PJSIP",))
+async def phone_of_another_name_rings_in_a_queue(office: AsteriskOffice) -> None:
+    client = await office.trunk.call_in("314")
+    await office.ringing(WEB_PHONE)
+    await client.hang_up()

@@ -1,18 +1,37 @@
 """Telephones that the settings take for lines are found, with the setting that makes them extensions."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlmodel import select
 
+from ami.replay import facts_in
+from ami.tracker import TrackerSettings
+from pbxcrm.calls.facts import Batch
 from pbxcrm.calls.models import Call
 from pbxcrm.calls.unmapped_phones import pattern_with, unmapped_endpoints
+from pbxcrm.pbx.state import JournalPosition
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
-from pbxcrm.shared.settings import Settings
+from pbxcrm.shared.settings import Pbx, Settings
+from pbxcrm.upkeep.doctor.data import check_endpoints
 from tests.calls import FactStory, batch
 from tests.office import Office
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+
+
+def heard(stream: str, *, pattern: str = r"\d{2,5}") -> Batch:
+    """What a listener makes of a recorded stream."""
+    data = (SCENARIOS / f"{stream}.ami").read_bytes()
+    facts = tuple(facts_in([data], TrackerSettings(extension_pattern=pattern)))
+    return Batch("default", facts, JournalPosition(0, 0))
+
+
+def pattern_of(setting: str) -> str:
+    return setting.partition("'")[2].removesuffix("'")
 
 
 @pytest.mark.parametrize(
@@ -91,3 +110,77 @@ async def test_two_talks_of_phones_that_are_nobodys_are_one_batch(
         calls = (await session.exec(select(Call))).all()
     assert {call.outcome for call in calls} == {"answered"}
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize("version", ["asterisk-22", "asterisk-16"])
+@pytest.mark.parametrize("story", ["phone_of_another_name_answers", "phone_of_another_name_rings_in_a_queue"])
+async def test_a_phone_that_only_takes_calls_is_found(
+    database: Database, office: Office, intake: Intake, tmp_path: Path, version: str, story: str
+) -> None:
+    """A real PBX called 107-WS, in a ring group and in a queue. It never calls, so no caller id tells of it."""
+    del office
+    await intake.apply(heard(f"{version}/{story}"))
+    settings = Settings(data_dir=tmp_path)
+    async with database.read() as session:
+        (found,) = await unmapped_endpoints(session, settings)
+    assert (found.endpoint, found.number, found.calls) == ("107-WS", None, 1)
+    (said,) = map(str, await check_endpoints(database, settings))
+    assert "107-WS takes calls and is treated as an outside line (1 calls)" in said
+    assert found.setting in said
+
+    pattern = pattern_of(found.setting)
+    assert {"107"} <= {
+        number for fact in heard(f"{version}/{story}", pattern=pattern).facts for number in fact.call.rang
+    }
+    async with database.read() as session:
+        assert not await unmapped_endpoints(session, Settings(data_dir=tmp_path, extension_pattern=pattern))
+
+
+async def test_mobiles_and_trunks_are_not_taken_for_phones(
+    database: Database, office: Office, intake: Intake, tmp_path: Path
+) -> None:
+    del office
+    for stream in ("mobile_in_the_ring_group_answers", "outbound_answered", "followed_to_the_mobile"):
+        await intake.apply(heard(f"asterisk-22/{stream}"))
+    async with database.read() as session:
+        assert not await unmapped_endpoints(session, Settings(data_dir=tmp_path))
+    await intake.apply(heard("asterisk-22/phone_of_another_name_answers"))
+    trunk = Pbx(name="default", ami_url="ami://crm:secret@127.0.0.1:1", trunks=("107*",))
+    async with database.read() as session:
+        assert await unmapped_endpoints(session, Settings(data_dir=tmp_path))
+        assert not await unmapped_endpoints(session, Settings(data_dir=tmp_path, pbxs=(trunk,)))
+
+
+async def test_a_phone_that_calls_and_is_called_is_told_once(
+    database: Database, office: Office, intake: Intake, tmp_path: Path
+) -> None:
+    del office
+    await intake.apply(batch(FactStory("17.1", client="107", trunk="107-WS").ring("102").wait(9).end()))
+    await intake.apply(heard("asterisk-22/phone_of_another_name_answers"))
+    async with database.read() as session:
+        (found,) = await unmapped_endpoints(session, Settings(data_dir=tmp_path))
+    assert (found.endpoint, found.number) == ("107-WS", "107")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "number"),
+    [("101-WS", "101"), ("phone_101", "101"), ("olena", "olena"), ("DAHDI/33", "DAHDI/33"), ("phone-1", "phone-1")],
+)
+async def test_the_setting_for_a_name(
+    database: Database, office: Office, intake: Intake, tmp_path: Path, endpoint: str, number: str
+) -> None:
+    del office
+    told = heard("asterisk-22/phone_of_another_name_answers")
+    facts = tuple(
+        replace(
+            fact,
+            call=replace(fact.call, outside=tuple(replace(leg, dialled_name=endpoint) for leg in fact.call.outside)),
+        )
+        for fact in told.facts
+    )
+    await intake.apply(replace(told, facts=facts))
+    async with database.read() as session:
+        (found,) = await unmapped_endpoints(session, Settings(data_dir=tmp_path))
+    match = re.fullmatch(pattern_of(found.setting), endpoint)
+    assert match is not None
+    assert next((group for group in match.groups() if group), endpoint) == number

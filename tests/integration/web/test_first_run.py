@@ -1,10 +1,12 @@
 """The first steps: led by them on an empty installation, ticked by facts, put away; calm pages for everybody else."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from starlette.applications import Starlette
 
+from pbxcrm.calls.facts import Leg, LegResult
 from pbxcrm.deals.seed import seed
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.state import PbxState
@@ -139,3 +141,20 @@ async def test_others_see_whom_to_ask(app: Starlette, browser: Browsers, databas
         assert "/settings" not in page, path
         assert "data-no-pbx" in page  # the phone is not called free (js/dock.js)
     assert (await who.get("/settings/start")).status_code == 403
+
+
+async def test_a_phone_that_only_takes_calls_is_told_with_its_setting(
+    with_pbx: Settings, browser: Browsers, database: Database
+) -> None:
+    async with database.write() as session:
+        await seed(session, "Europe/Kyiv")
+    told = batch(FactStory(linkedid="1.1", client="+380671110001").ring("101").wait(5).end())
+    at = told.facts[0].at
+    phone = Leg("1.7", "313", at, at, None, at, LegResult.CANCELLED, dialled_name="107-WS")
+    facts = tuple(replace(fact, call=replace(fact.call, outside=(phone,))) for fact in told.facts)
+    await Intake(database, with_pbx).apply(replace(told, facts=facts))
+    admin = await browser("admin")
+    for path in ("/status", "/settings/start"):
+        page = (await admin.get(path)).text
+        assert "107-WS takes calls as a telephone does" in page
+        assert r"<code>PBXCRM_EXTENSION_PATTERN=&#39;(\d{2,5})(?:-WS)?&#39;</code>" in page

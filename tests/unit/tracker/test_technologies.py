@@ -1,5 +1,7 @@
 """What the technology of a channel says: a phone, a line, or a program that only speaks."""
 
+import re
+
 import pytest
 
 from ami.tracker import TrackerSettings
@@ -80,3 +82,40 @@ def test_a_program_is_neither_person_nor_line(bot: str) -> None:
         ("101",),
         8.0,
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "dial_string", "name"),
+    [
+        ("PJSIP/101-WS-00000002", "101-WS", "101-WS"),
+        ("PJSIP/101-WS-00000002", "PJSIP/101-WS", "101-WS"),  # a queue
+        ("PJSIP/101-WS-00000002", "101-WS/sip:k3j9tq@q5r8.invalid;transport=ws", "101-WS"),
+        ("PJSIP/101-WS-00000002", "101-WS/sip:101@10.0.0.5:5060", "101-WS"),
+        ("SIP/olena-00000002", "olena", "olena"),
+        ("DAHDI/33-1", "33", "DAHDI/33"),
+        ("PJSIP/mobiles-00000002", "0501234567@mobiles", ""),
+        ("PJSIP/mobiles-00000002", "mobiles/sip:+380501234567@10.0.0.9", ""),
+        ("SIP/mobiles-00000002", "mobiles/0501234567", ""),
+        ("DAHDI/i1/0501234567-1", "g1/0501234567", ""),
+    ],
+)
+def test_a_line_that_is_called_by_its_name_alone_may_be_a_telephone(line: str, dial_string: str, name: str) -> None:
+    """101 is called beside it, so that the call is not the other's alone."""
+    story = f"""
+0.0  new      client  PJSIP/trunk-00000001   Ring  0671112233 > 313
+0.1  new      p101    PJSIP/101-00000003     Down  of client
+0.1  dial     client  p101
+0.1  new      other   {line}                 Down  of client
+0.1  event    DialBegin  Channel=@client  Dest=@other  DestCallerIDNum=313  DialString={dial_string}
+0.2  ringing  other
+9.0  hangup   other 0
+9.0  hangup   p101 0
+9.0  hangup   client 0
+"""
+    call = MessageStory(story).wait(15).call
+    assert [leg.dialled_name for leg in call.outside] == [name]
+    assert [leg.extension for leg in call.legs] == ["101"]
+    if name:
+        setting = TrackerSettings(extension_pattern=re.escape(name) + r"|\d{2,5}")
+        phone = MessageStory(story, setting).wait(15).call
+        assert (phone.outside, phone.rang) == ((), (name,))
