@@ -22,8 +22,8 @@ class Channel:
     """One channel, identified by its Uniqueid."""
 
     __slots__ = (
-        "alive", "born_at", "bridge", "call", "dialled", "dialled_by", "exten", "hangs_up", "id", "is_first", "linkedid",
-        "met_late", "name", "other_half", "place", "up",
+        "alive", "born_at", "bridge", "call", "dialled", "dialled_by", "exten", "hangs_up", "hears_another_talk", "id",
+        "is_first", "linkedid", "met_late", "name", "other_half", "place", "up",
     )  # fmt: skip
 
     def __init__(
@@ -41,6 +41,7 @@ class Channel:
         self.dialled_by: Channel | None = None
         self.up = False
         self.hangs_up = False  # the far end has hung up; the PBX will end the channel in a moment
+        self.hears_another_talk = False  # in a bridge, through a program
         self.met_late = False  # first seen in a snapshot
         self.alive = True
         self.bridge: Bridge | None = None
@@ -134,6 +135,7 @@ class TrackedCall:
         self.tries_outside = False  # the dialplan dialled a trunk, perhaps without success (a hint)
         self.originated = False  # the PBX itself began the call: Originate, click-to-call
         self.is_among_phones = False  # originated, and it turned out that two phones talk
+        self.listens = False  # originated so that one of our phones hears another talk: a supervisor
         self.recording: str | None = None
 
         # What happens to it

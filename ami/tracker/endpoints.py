@@ -55,6 +55,11 @@ _INSIDE_CONTEXT = re.compile(r"(?i)from-internal")
 _MOST_KNOWN = 10_000
 
 
+def is_spy(channel: str) -> bool:
+    """Whether a channel carries the sound of another one, for whoever listens in (Snoop of ARI)."""
+    return channel.startswith("Snoop/")
+
+
 class Places:
     """Reads channel names by the settings of one PBX, and caches the results."""
 

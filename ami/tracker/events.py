@@ -10,7 +10,7 @@ from ami.messages import Message
 from ami.tracker import lost_hangups, transfers, voicemail
 from ami.tracker.call import Channel
 from ami.tracker.desk import Desk
-from ami.tracker.endpoints import EndpointKind
+from ami.tracker.endpoints import EndpointKind, is_spy
 from ami.tracker.numbers import is_withheld, name_in, names_only, number_in, number_sent
 from ami.tracker.roles import asked_for, dialled_out, introduce, orient, originated, tries_outside
 from pbxcrm.calls.facts import Direction, LegResult
@@ -193,6 +193,8 @@ def bridge_enter(desk: Desk, message: Message, at: datetime) -> None:
     """A channel entered a bridge. In a holding bridge (parking, waiting) nobody hears it (rule 1)."""
     channel = desk.meet(message, at)
     bridge_id = message.get("BridgeUniqueid", "")
+    if bridge_id and is_spy(message.get("Channel", "")):
+        desk.board.spy_into_bridge(bridge_id)
     if channel is None or not bridge_id:
         return
     desk.board.into_bridge(channel, bridge_id, holding=message.get("BridgeTechnology") == "holding_bridge")

@@ -111,7 +111,7 @@ def orient(call: TrackedCall, places: Places) -> None:
 
 def _is_for_a_colleague(call: TrackedCall, places: Places) -> bool:
     """Whether an originated call without an outside line is between two of our phones."""
-    if call.is_among_phones:
+    if call.is_among_phones or call.listens:
         return True
     if call.asked_for is not None:
         return places.extension_of(call.asked_for) is not None

@@ -37,6 +37,7 @@ class Switchboard:
         self._halves: dict[tuple[str, int], Channel] = {}
         self._gone: dict[str, None] = {}
         self._ended: dict[str, None] = {}  # names of calls that are over
+        self._spied: dict[str, None] = {}  # bridges in which a program lets people hear another talk
 
     # --- channels -------------------------------------------------------------------------------------------------
 
@@ -116,10 +117,24 @@ class Switchboard:
         bridge.holding = holding
         channel.enter(bridge)
         self.touched[channel.call] = None
+        channel.hears_another_talk = False
+        if bridge_id in self._spied:
+            self._listens(channel)
         if not holding:
             for other in list(bridge.members.values()):
                 self.tie(other.call, channel.call)
         self._touch_connected(channel)
+
+    def spy_into_bridge(self, bridge_id: str) -> None:
+        """A program put the sound of another talk into a bridge, for those who are in it or will be."""
+        _remember(self._spied, bridge_id)
+        bridge = self.bridges.get(bridge_id)
+        for channel in bridge.members.values() if bridge is not None else ():
+            self._listens(channel)
+
+    def _listens(self, channel: Channel) -> None:
+        channel.call.listens = channel.hears_another_talk = True
+        self.touched[channel.call] = None
 
     def out_of_bridge(self, channel: Channel) -> None:
         """Take a channel out of its bridge, and forget the bridge when it is empty."""

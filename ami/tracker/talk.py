@@ -19,7 +19,7 @@ _HANGUP_LATE = timedelta(seconds=1)
 def phones_in_talk(call: TrackedCall) -> dict[str, Channel]:
     """Extension → channel of the phones that are connected to the other side now."""
     if call.direction is Direction.INTERNAL:
-        return phones_among_themselves(call)
+        return phones_among_themselves(call) or _phones_listening(call)
     phones: dict[str, Channel] = {}
     for client in call.client_channels():
         for channel in client.connected():
@@ -40,6 +40,20 @@ def phones_among_themselves(call: TrackedCall) -> dict[str, Channel]:
             if len(phones) > 1:
                 return phones
     return {}
+
+
+def _phones_listening(call: TrackedCall) -> dict[str, Channel]:
+    """Extension → channel of the phones that a program lets hear another talk."""
+    if not call.listens:
+        return {}
+    return {
+        channel.place.extension: channel
+        for channel in call.channels.values()
+        if channel.place.kind is EndpointKind.PHONE
+        and channel.place.extension is not None
+        and channel.bridge is not None
+        and channel.hears_another_talk
+    }
 
 
 def outside_helper(call: TrackedCall) -> Channel | None:

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from tests.asterisk import ari
 from tests.asterisk.leg import PhoneLeg
 from tests.asterisk.manager import ManagerTap
 from tests.asterisk.phone import SipPhone, Trunk
@@ -180,5 +181,7 @@ async def running_office(
             texts = {name: text.replace("PJSIP/", "SIP/") for name, text in texts.items()}
             texts["modules.conf"] = texts["modules.conf"].replace("noload=chan_sip.so", "noload=chan_pjsip.so")
             texts |= {"sip.conf": chan_sip(pbx[1], phones, trunk), "pjsip.conf": ""}
-        server = await stack.enter_async_context(AsteriskServer(version, texts, ami_port=ami_port))
+        ari_port = free_port(socket.SOCK_STREAM)
+        texts |= ari.settings(ari_port)
+        server = await stack.enter_async_context(AsteriskServer(version, texts, ami_port=ami_port, ari_port=ari_port))
         yield server, phones, trunk

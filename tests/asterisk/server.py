@@ -37,10 +37,13 @@ class AsteriskServer:
     ``asterisk.conf`` are supplied; with ``over_installed`` the files lie over those that the package brought. Ports belong into the files, so the caller chooses them (``free_port``).
     """
 
-    def __init__(self, version: str, files: Mapping[str, str], *, ami_port: int, over_installed: bool = False) -> None:
+    def __init__(
+        self, version: str, files: Mapping[str, str], *, ami_port: int, over_installed: bool = False, ari_port: int = 0
+    ) -> None:
         self.version = version
         self.files = files
         self.ami_port = ami_port
+        self.ari_port = ari_port
         self.over_installed = over_installed
         self.root = Path()
         self.folder = Path()  # everything of this session, seen from outside the chroot

@@ -40,10 +40,11 @@ class Record:
     """``names``: each channel's name by its Uniqueid. ``together``: seconds for which pairs of channels were in a bridge.
 
     ``in_greeting``: channels that hung up in a mailbox within ``_GREETING``: perhaps they left a message, and no row tells.
-    ``ended``: channels whose end the PBX recorded; a PBX that is killed records none. ``born``: when each channel began.
+    ``spies``: channels through which somebody hears another talk (Snoop). ``ended``: channels whose end the PBX recorded; a PBX that is killed records none. ``born``: when each channel began.
     """
 
     names: dict[str, str] = field(default_factory=dict)
+    spies: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
     born: dict[str, float] = field(default_factory=dict)
     in_greeting: set[str] = field(default_factory=set)
@@ -64,6 +65,8 @@ class Record:
                 if event == "CHAN_START" and row[_CHANNEL].startswith(_TELEPHONES):
                     record.names[channel] = row[_CHANNEL]
                     record.born[channel] = float(at)
+                elif event == "CHAN_START" and row[_CHANNEL].startswith("Snoop/"):
+                    record.spies.add(channel)
                 elif row[_APPLICATION] == "VoiceMail" and event == "APP_START":
                     mailbox[channel] = float(at), ""
                 elif row[_APPLICATION] == "VoiceMail" and event == "APP_END" and channel in mailbox:
@@ -125,8 +128,9 @@ class Record:
                 found.append(f"{self.names[one]} and {self.names[other]} talked, and are in no call together")
         if not asked_only:
             for row in rows:
-                mine = [pair for pair in pairs if pair <= set(row.channel_ids) and self.together[pair] >= _LEAST]
-                found += self._unlike_talk(row, {channel for pair in mine for channel in pair})
+                heard = known & set(row.channel_ids)
+                mine = [pair for pair in self.together if pair <= heard | self.spies and self.together[pair] >= _LEAST]
+                found += self._unlike_talk(row, {channel for pair in mine for channel in pair} - self.spies)
         return [f"{what} (CEL)" for what in sorted(found)]
 
     def _unlike_talk(self, row: CallToCompare, talked: set[str]) -> list[str]:

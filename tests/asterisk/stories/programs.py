@@ -1,5 +1,6 @@
 """Calls that programs make and join: dialers, conferences, click-to-dial of other makers; programs that speak themselves."""
 
+from tests.asterisk.ari import APP, ari
 from tests.asterisk.leg import PhoneLeg
 from tests.asterisk.office import AsteriskOffice
 from tests.asterisk.stories.story import CLIENT, OUTSIDE, inbound, internal, moved, outbound, story, without
@@ -294,3 +295,27 @@ async def program_speaks_then_nobody_answers(office: AsteriskOffice) -> None:
     await client.wait_answered()
     await office.ringing("101")
     await client.hang_up()
+
+
+@story(
+    inbound("answered", rang=["101"], answered_by="101", talked=["101"], did="101"),
+    internal("answered", made_by="103", rang=["103"], talked=["103"]),
+    filtered=True,
+)
+async def supervisor_listens_through_a_panel(office: AsteriskOffice) -> None:
+    """A panel has 103 called and lets them hear the talk: no call to anybody outside."""
+    client, _ = await office.answered("101", "101")
+    await office.connected("101")
+    talk = (await office.boss.event("Newchannel", Channel=await office.channel("101")))["Uniqueid"]
+    async with ari(office.server.ari_port) as panel:
+        spy = await panel.post(f"channels/{talk}/snoop", app=APP, spy="both")
+        phone = await panel.post("channels", endpoint=f"{office.technology}/103", app=APP)
+        supervisor = await taken(office, "103")
+        await panel.started(phone["id"])
+        bridge = await panel.post("bridges", type="mixing")
+        await panel.post(f"bridges/{bridge['id']}/addChannel", channel=f"{spy['id']},{phone['id']}")
+        await office.boss.event("BridgeEnter", Channel=await office.channel("103"))
+        await office.talk()
+        await client.hang_up()
+        await office.boss.event("Hangup", Channel=await office.channel("trunk"))
+        await supervisor.hang_up()
