@@ -1,6 +1,7 @@
 """Reading definitions (cached), and the names of people and rows that values point to."""
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,10 +12,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.fields.hooks import names_of
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldSection, ValueKind
-from pbxcrm.fields.rules import is_web, stored_in
+from pbxcrm.fields.rules import Checking, Entered, check_value, is_web, stored_in, with_value
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.config_cache import cached_until_changed
-from pbxcrm.shared.errors import NotFound
+from pbxcrm.shared.errors import Invalid, NotFound
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,18 @@ async def access_definition(session: AsyncSession, definition_id: int) -> FieldD
     if found is None:
         raise NotFound("fields.not_found", "There is no such field.")
     return found
+
+
+async def as_stored(
+    session: AsyncSession, entity: FieldEntity, entered: Mapping[str, Entered], region: str
+) -> dict[str, Any]:
+    """Entered values by key as a row would hold them (``custom``), before there is a row. What cannot be stored is left out."""
+    known, custom = (await load_fields(session)).by_key(entity), dict[str, Any]()
+    checking = Checking(region, await load_directory(session))
+    for key, each in entered.items():
+        with suppress(KeyError, Invalid):
+            custom = with_value(custom, known[key], check_value(known[key], each, None, checking))
+    return custom
 
 
 @dataclass(frozen=True)

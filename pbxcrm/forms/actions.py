@@ -26,6 +26,7 @@ from pbxcrm.deals.queries import load_funnel
 from pbxcrm.distribution.actions import NO_RULE, Choice, choose_owner, settle
 from pbxcrm.distribution.cases import DealCase
 from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.queries import as_stored
 from pbxcrm.fields.value_actions import do_set_values
 from pbxcrm.files.actions import do_attach
 from pbxcrm.files.store import Kept
@@ -208,7 +209,20 @@ async def do_take_in(
     if contact is not None:
         await _look_at_chain(session, request, contact, people, now)
     stage = await _stage(session, form)
-    owner, why_owner, choice = await _owner(session, form, request, stage, deal, contact, people, now)
+    custom = await as_stored(session, FieldEntity.DEAL, answers.custom, around.region)
+    title = arrival.subject or who
+    case = DealCase(
+        stage.pipeline_id,
+        stage.id,
+        subject=f"request:{request.id}",
+        form_id=form.id,
+        source=request.source or form.name,
+        title=title,
+        client_number=request.number,
+        custom=custom,
+        client_custom=contact.custom if contact is not None else {},
+    )
+    owner, why_owner, choice = await _owner(session, form, case, deal, contact, people, now)
     if contact is None:
         contact = await do_create_contact(
             session,
@@ -224,7 +238,7 @@ async def do_take_in(
     if deal is None:
         why = reason(came.code, accepted, why_owner, **came.params)
         new = DealDraft(
-            title=arrival.subject or who,
+            title=title,
             stage=stage,
             responsible_id=owner.id if owner is not None else None,
             reason=why,
@@ -280,8 +294,7 @@ async def _look_at_chain(
 async def _owner(
     session: AsyncSession,
     form: WebForm,
-    request: FormRequest,
-    stage: Stage,
+    case: DealCase,
     deal: Deal | None,
     contact: Contact | None,
     people: Directory,
@@ -299,15 +312,6 @@ async def _owner(
     nobody = reason("form.owner_nobody", form=form.name)
     if deal is not None:
         return None, nobody, NO_RULE
-    case = DealCase(
-        stage.pipeline_id,
-        stage.id,
-        subject=f"request:{request.id}",
-        form_id=form.id,
-        source=request.source,
-        client_number=request.number,
-        client_custom=contact.custom if contact is not None else {},
-    )
     choice = await choose_owner(session, case, now)
     return people.active(choice.user_id), choice.reason or nobody, choice
 

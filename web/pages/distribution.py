@@ -6,6 +6,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from pbxcrm.deals.list_queries import list_figures
 from pbxcrm.distribution.cases import read_query
 from pbxcrm.distribution.queries import ReadyRule, access_rule, load_rules
 from pbxcrm.distribution.rule_actions import (
@@ -20,12 +21,14 @@ from pbxcrm.distribution.trial_queries import try_last_week
 from pbxcrm.shared.errors import Conflict, Invalid
 from web import distribution_form as forms
 from web.answers import redirect, with_toast
+from web.deal_filters import matching
 from web.forms import Form, read_form
 from web.i18n import gettext as _
 from web.pages.common import show, version_of
 from web.parts import now, parts, viewer, wants_fragment
 
 PATH = "/settings/distribution"
+NOBODYS = "who=nobody&status=open"  # the list of deals that nobody has yet
 
 
 async def listed(request: Request) -> Response:
@@ -37,8 +40,16 @@ async def _list(request: Request) -> HTMLResponse:
     async with parts(request).db.read() as session:
         rules = await load_rules(session)
         names = await forms.load_rule_names(session)
-    rows = [(ready, forms.rule_said(ready, names)) for ready in rules]
-    return show(request, "distribution/list.html", fragment="distribution/_list.html", rows=rows)
+        nobodys = await list_figures(session, await matching(session, request, NOBODYS))
+    return show(
+        request,
+        "distribution/list.html",
+        fragment="distribution/_list.html",
+        rows=[(ready, forms.rule_said(ready, names)) for ready in rules],
+        any_on=any(ready.rule.is_on for ready in rules),
+        nobodys=nobodys,
+        nobodys_query=NOBODYS,
+    )
 
 
 async def new(request: Request) -> Response:

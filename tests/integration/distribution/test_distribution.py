@@ -19,6 +19,8 @@ from pbxcrm.distribution.cases import DealCase
 from pbxcrm.distribution.hooks import names_of_forms
 from pbxcrm.distribution.models import DistributionChoice, DistributionRule, DistributionTurn
 from pbxcrm.distribution.rules import Kind, Member, Method, Otherwise
+from pbxcrm.fields.actions import FieldDraft, create_field
+from pbxcrm.fields.models import FieldEntity
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared import reasons
 from pbxcrm.shared.db import Database
@@ -100,6 +102,23 @@ async def test_a_rule_speaks_for_the_requests_of_one_web_form(database: Database
     assert (deal.responsible_id, (await rows(database, DistributionChoice))[0].deal_id) == (office.id("petro"), deal.id)
     await send(database, fair, NOON, number="+380671112299")
     assert [deal.responsible_id for deal in await rows(database, Deal)] == [office.id("petro"), None]
+
+
+@pytest.mark.parametrize(("product", "whose"), [("Tiles", "petro"), ("tiles ", "petro"), ("Doors", None)])
+async def test_a_rule_asks_what_the_request_says_of_a_custom_field(
+    database: Database, office: Office, product: str, whose: str | None
+) -> None:
+    """Language or product: the deal is not made yet when the rules are asked."""
+    async with database.write() as session:
+        admin = await office.viewer(session, "admin")
+        await create_field(
+            session, admin, entity=FieldEntity.DEAL, kind="text", key="product", draft=FieldDraft(name="Product"),
+            currency="UAH", now=NOON,
+        )  # fmt: skip
+    await add_rule(database, office.id("petro"), query="field.product.contains=tiles")
+    await send(database, await make_form(database, admin, NOON), NOON, product=product)
+    (deal,) = await rows(database, Deal)
+    assert deal.responsible_id == (office.id(whose) if whose is not None else None)
 
 
 async def test_where_no_rule_speaks_the_order_of_today_holds(

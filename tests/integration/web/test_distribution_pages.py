@@ -1,19 +1,23 @@
 """The pages of the rules of distribution (D11): a rule as a sentence, its errors at their place, the order, undo, the dry run."""
 
 import re
+from html import unescape
 
 from sqlmodel import col, select
 
 from pbxcrm.calls.models import Line
-from pbxcrm.deals.models import Deal
+from pbxcrm.deals.creation_actions import DealDraft, do_create_by_itself
+from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.seed import seed
 from pbxcrm.distribution.models import DistributionChoice, DistributionRule
+from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.background_jobs import work_on
 from pbxcrm.shared.db import Database
+from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.settings import Settings
-from tests.calls import FactStory, batch
+from tests.calls import NOON, FactStory, batch
 from tests.integration.web.conftest import Browsers, SetClock
 
 PATH = "/settings/distribution"
@@ -178,3 +182,27 @@ async def test_many_deals_are_given_by_the_rules_and_taken_back(
     assert await whose() == {known["admin"]}
     async with database.read() as session:
         assert (await session.exec(select(DistributionChoice))).all() == []  # they count for nobody's day
+
+
+async def test_deals_that_nobody_has_are_given_by_a_button(browser: Browsers, database: Database) -> None:
+    async with database.write() as session:
+        await seed(session, "Europe/Kyiv")
+        stage = (await session.exec(select(Stage).where(Stage.kind == StageKind.OPEN))).first()
+        people = await load_directory(session)
+        assert stage is not None
+        for title in ("Kitchen", "Bath"):
+            draft = DealDraft(title, stage, None, reason("owner.nobody"), "UAH")
+            await do_create_by_itself(session, draft, NOON, people)
+    known, admin = await ids(database), await browser("admin")
+    deal = (await admin.get("/deals/1")).text
+    assert "Give by the rules now" not in deal, "there is no rule"
+    assert (await admin.post(f"{PATH}/new", data=typed(f"user:{known['olena']}"))).status_code == 303
+    page = (await admin.get(PATH)).text
+    assert "2 open deals" in page
+    (query,) = re.findall(r'name="query" value="([^"]+)"', page)
+    assert 'name="chosen" value="1:1"' in (await admin.get("/deals/1")).text
+    sent = {"bulk_act": "distribute", "all": "1", "query": unescape(query)}
+    assert "2 deals done" in (await admin.post("/board/bulk", data=sent)).text
+    async with database.read() as session:
+        assert {deal.responsible_id for deal in (await session.exec(select(Deal))).all()} == {known["olena"]}
+    assert "Nobody has them yet" not in (await admin.get(PATH)).text
