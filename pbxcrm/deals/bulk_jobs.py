@@ -22,7 +22,7 @@ from pbxcrm.deals.queries import latest_move, stage_of_kind
 from pbxcrm.deals.tag_actions import add_tag, check_tag, remove_tag
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.queries import access_worker, viewer_of
-from pbxcrm.shared.background_jobs import BackgroundJob, Batch, JobState, start
+from pbxcrm.shared.background_jobs import BackgroundJob, Batch, JobState, begin_undo, can_undo, start
 from pbxcrm.shared.errors import Conflict, Incomplete, Invalid, NotAllowed, PbxcrmError
 from pbxcrm.shared.lengths import check_text
 from pbxcrm.shared.reasons import reason
@@ -34,7 +34,7 @@ from pbxcrm.tasks.rules import check_title
 BULK = "deals.bulk"
 MOST = 10_000  # deals of one act
 BATCH = 40  # deals of one transaction, so that other writers do not wait long
-AT_ONCE = 8  # so few are done while the person waits
+AT_ONCE = 8  # so few are done, and taken back, while the person waits
 
 
 class Act(StrEnum):
@@ -139,6 +139,15 @@ async def bulk_batch(session: AsyncSession, job: BackgroundJob, now: datetime) -
     job.refused = [*job.refused, *refused]
     job.done += len(chosen)
     return job.done >= len(job.payload["chosen"])
+
+
+async def undo_bulk(session: AsyncSession, job: BackgroundJob, now: datetime) -> None:
+    """Take the act back: of a few deals now, of more as a background job. Raises Conflict for a job that cannot be taken back."""
+    if not can_undo(job):
+        raise Conflict("jobs.no_undo", "This cannot be taken back.")
+    begin_undo(job)
+    if job.total <= AT_ONCE and await undo_batch(session, job, now):
+        job.state, job.finished_at = JobState.UNDONE.value, now
 
 
 async def undo_batch(session: AsyncSession, job: BackgroundJob, now: datetime) -> bool:

@@ -12,7 +12,6 @@ from playwright.async_api import Browser, Locator, Page, expect
 from redis.asyncio import Redis
 
 from pbxcrm.deals.models import Deal, Stage
-from pbxcrm.shared.background_jobs import work_on
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import publish, relay
 from pbxcrm.shared.settings import Settings
@@ -121,9 +120,7 @@ async def test_many_are_chosen_by_mouse_moved_and_taken_back(shared: Shared) -> 
     lost = [await shared.stage_of(title) for title in (DESK, KITCHEN)]
     async with shared.database.read() as session:
         assert {(await session.get_one(Stage, each)).kind for each in lost} == {"lost"}
-    await job.get_by_role("button", name="Undo").click()
-    while await work_on(shared.database, NOON):
-        pass
+    await job.get_by_role("button", name="Undo").click()  # so few are taken back at once, without a worker
     await expect(job).to_contain_text("has been taken back")
     assert [await shared.stage_of(title) for title in (DESK, KITCHEN)] == [shared.busy.stages["Proposal sent"].id] * 2
     await expect(shared.column(maria, "Proposal sent").locator(f"#deal-{shared.busy.deals[DESK]}")).to_be_visible()

@@ -10,12 +10,12 @@ from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access.jobs import access_job
 from pbxcrm.deals.board_queries import all_open, selected
-from pbxcrm.deals.bulk_jobs import BULK, MOST, Act, BulkAct, Chosen, start_bulk
+from pbxcrm.deals.bulk_jobs import BULK, MOST, Act, BulkAct, Chosen, start_bulk, undo_bulk
 from pbxcrm.deals.list_queries import all_matching
 from pbxcrm.deals.queries import load_funnel, visible_among
 from pbxcrm.people.directory import load_directory
-from pbxcrm.shared.background_jobs import BackgroundJob, begin_undo, can_undo
-from pbxcrm.shared.errors import Conflict, Invalid, NotFound
+from pbxcrm.shared.background_jobs import BackgroundJob, can_undo
+from pbxcrm.shared.errors import Invalid, NotFound
 from web import words
 from web.deal_filters import filter_of, matching
 from web.due_dates import deadline_of
@@ -48,9 +48,7 @@ async def undo(request: Request) -> Response:
     """``POST /board/bulk/{job_id}/undo``: take the act back for every deal that nobody has changed since."""
     async with parts(request).db.write() as session:
         job = await _job(session, request, request.path_params["job_id"], lock=True)
-        if not can_undo(job):
-            raise Conflict("jobs.no_undo", "This cannot be taken back.")
-        begin_undo(job)
+        await undo_bulk(session, job, now(request))
     return await _shown(request, job.id or 0)
 
 
