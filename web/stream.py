@@ -64,7 +64,10 @@ async def speak(
     loop = asyncio.get_running_loop()
     end = loop.time() + life * random.uniform(0.9, 1)  # noqa: S311 (so that a thousand browsers do not return at once)
     with hub.listening(listener, by_parts=by_parts) as ear:
-        yield _event("hello", {"last": hub.last_id, "live": "ok" if hub.online else "offline"})
+        yield _event(
+            "hello",
+            {"last": hub.last_id, "live": "ok" if hub.online else "offline", "version": parts(request).static.version},
+        )
         hub.push_to(listener.user_id)
         next_check = loop.time() + check_every * random.uniform(0, 1)  # noqa: S311 (of five hundred at once a ring would wait)
         while (now := loop.time()) < end:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from functools import cache
 from io import BytesIO
@@ -72,6 +72,12 @@ class Here:
     def locale(self) -> Locale:
         """Babel's locale of the reader's language."""
         return self.language.locale
+
+    @property
+    def next_midnight(self) -> datetime:
+        """When the reader's day ends: from then on pages say "yesterday" where they said "today". Aware UTC."""
+        tomorrow = self.now.astimezone(self.timezone).date() + timedelta(days=1)
+        return datetime.combine(tomorrow, time(), self.timezone).astimezone(UTC)
 
 
 _here: ContextVar[Here] = ContextVar("pbxcrm_here")

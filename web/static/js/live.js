@@ -3,7 +3,7 @@
 // A hint for a region loads it again, once for several hints that come together: by its own hx-get with
 // hx-trigger="live-refresh" if it has one, else by loading this page again and taking the region from it (it needs an id).
 // A region that is in use (text is typed, a menu or dialog is open) is refreshed later.
-import { back, over } from "./session.js";
+import { back, over, running } from "./session.js";
 import { keeping } from "./keep.js";
 import { changed, whole } from "./regions.js";
 import { Switchboard } from "./switchboard.js";
@@ -95,6 +95,7 @@ function hear(message) {
     document.dispatchEvent(new CustomEvent("live:push", { detail: message }));
   } else if (message.kind === "state") {
     state(message.live);
+    if (message.version) running(message.version);
   } else if (message.kind === "over") {
     state("offline");
     over();
@@ -128,6 +129,17 @@ setInterval(() => {
   for (const region of document.querySelectorAll("[data-live][data-ages]")) due.add(region);
   if (due.size) later(GATHER);
 }, 60000);
+
+// At midnight "today" becomes "yesterday" on pages that stay open over night.
+const skew = Date.parse(document.body.dataset.now ?? "") - Date.now() || 0;
+let midnight = Date.parse(document.body.dataset.midnight ?? "");
+function turnDay() {
+  if (document.hidden || !(Date.now() + skew >= midnight)) return;
+  while (midnight <= Date.now() + skew) midnight += 86_400_000;
+  hear({ kind: "refresh" });
+}
+setInterval(turnDay, 30_000);
+document.addEventListener("visibilitychange", turnDay);
 
 let offlineTimer = 0;
 function state(live) {

@@ -23,6 +23,27 @@ export function back() {
   told?.remove();
 }
 
+// The server runs another version than the one that made this page: the page is loaded again, at once where nobody sees it and nothing was typed.
+const version = document.body.dataset.worker?.split("/").at(-3); // /static/VERSION/js/live-worker.js
+let upgraded = false;
+
+export function running(current) {
+  if (!version || current === version || upgraded) return;
+  upgraded = true;
+  const again = () => {
+    if (!document.hidden || typed() || sessionStorage.getItem("loaded-for") === current) return; // of two versions at once only one reload
+    sessionStorage.setItem("loaded-for", current);
+    location.reload();
+  };
+  const words = document.body.dataset;
+  const toast = say(words.sayUpgraded, "stays");
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "btn", textContent: words.sayReload });
+  button.addEventListener("click", () => location.reload());
+  toast.querySelector(".text").after(button);
+  document.addEventListener("visibilitychange", again);
+  again();
+}
+
 document.addEventListener("htmx:after:request", ({ detail }) => {
   if (detail.ctx.response?.status === 401) over();
 });

@@ -14,6 +14,7 @@ export class Switchboard {
     this.regions = new Regions();
     this.live = "connecting";
     this.last = 0;
+    this.version = ""; // of the server's scripts, styles and templates
     this.begin();
   }
 
@@ -29,7 +30,8 @@ export class Switchboard {
       const missed = this.live === "offline" || (this.last > 0 && data.last > this.last);
       this.last = Math.max(this.last, data.last);
       this.live = data.live;
-      this.tell({ kind: "state", live: this.live });
+      this.version = data.version;
+      this.tell({ kind: "state", live: this.live, version: this.version });
       this.tell({ kind: missed ? "refresh" : "hello", last: data.last });
     } else if (name === "hint") {
       this.hints.push(...data);
@@ -60,7 +62,7 @@ export class Switchboard {
       this.regions.clear();
       this.begin();
     }
-    const messages = [{ kind: "state", live: this.live }];
+    const messages = [{ kind: "state", live: this.live, version: this.version }];
     const missed = this.hints.filter((hint) => hint.id > heard);
     if (missed.length) messages.push({ kind: "hints", hints: missed });
     return [...messages, ...this.regions.pushes()];
