@@ -23,6 +23,7 @@ BENCHES = {
     "fields": "Filters and sorting by custom fields",
     "board": "The board and the list: first paint, filters, a move; time and bytes",
     "distribution": "Choosing who gets a deal by rules",
+    "forms": "A web form posted 10,000 times",
     "funnel": "Stage editor, reports and counters with a million deals",
     "big": "Lists and searches after ten years of calls (asked for by name)",
     "ring": "From a ring to its commit, by processor time",

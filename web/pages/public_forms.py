@@ -180,8 +180,10 @@ async def _receive(request: Request, form: WebForm, sent: Sent, files: Mapping[s
         aside=reason("form.trap") if trapped else None,
         files=kept,
     )
-    async with at.db.read() as session:  # most repetitions need no turn among the writers
+    async with at.db.read() as session:  # most repetitions, and a flood, need no turn among the writers
         known = await known_request(session, form, arrival, now(request))
+        if known is None:
+            await check_rate(session, form, arrival.address, now(request))
     if known is None:
         around = Surroundings(at.settings.region, at.settings.currency, at.settings.files_total_gb)
         async with at.db.write() as session:
