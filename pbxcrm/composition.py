@@ -63,6 +63,7 @@ from pbxcrm.deals.hooks import (
     deals_unmerging,
     longest_plan_changed,
     pipeline_made,
+    second_deal,
     stage_archived,
     stage_changed,
     stage_entered,
@@ -71,7 +72,7 @@ from pbxcrm.deals.hooks import (
 )
 from pbxcrm.deals.lamp_queries import register_lamps
 from pbxcrm.deals.lost import reopen_deals
-from pbxcrm.deals.passed_decisions import settle_lost, tell_owner_of_client
+from pbxcrm.deals.passed_decisions import settle_lost, tell_of_second, tell_owner_of_client
 from pbxcrm.deals.pipeline_actions import HANDLERS as FUNNEL_TIMERS
 from pbxcrm.deals.queries import titles_of_deals
 from pbxcrm.deals.timers import HANDLERS as DEAL_TIMERS
@@ -191,6 +192,7 @@ def compose() -> None:
     )
     deal_followed.register(copy_notes)
     with_anothers_client.register(tell_owner_of_client)
+    second_deal.register(tell_of_second)
     deal_changed.register(handlers.deal_changed, distribution.deal_changed)
     stage_changed.register(handlers.stage_changed)
     stage_split.register(handlers.stage_split, stage_tasks.stage_split)

@@ -17,13 +17,16 @@ from pbxcrm.deals.creation_actions import Completed
 from pbxcrm.deals.field_queries import REQUIRABLE
 from pbxcrm.deals.fields import BY_KEY, MOMENTS
 from pbxcrm.deals.gate_rules import GateRefused, Need
+from pbxcrm.deals.merge_queries import OtherDeals
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.queries import access_deal, stage_of_kind
+from pbxcrm.deals.second_deal_queries import SECOND_DEAL, open_there
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.fields.rules import place_of
 from pbxcrm.files.actions import On
 from pbxcrm.files.queries import list_files
+from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid, Missing
 from pbxcrm.tasks.actions import create_task
 from web.custom_values import entered
@@ -73,7 +76,8 @@ async def fill_in(session: AsyncSession, request: Request, form: Form, deal_id: 
     """Store the required fields and the next task from the form, before the act itself and in its transaction."""
     if typed := await answers(session, form):
         region = parts(request).settings.region
-        await actions.fill_in(session, viewer(request), deal_id, typed, now(request), region)
+        second = form.ticked("second")
+        await actions.fill_in(session, viewer(request), deal_id, typed, now(request), region, second=second)
     if is_completed(form):
         await plan_next(session, request, form, await access_deal(session, viewer(request), deal_id))
 
@@ -136,7 +140,10 @@ def _rendered(needs: Collection[str]) -> frozenset[str]:
     """The names of the fields that the form has for these needs, without custom ones."""
     own = {key for key in FIELDS if f"field.{key}" in needs}
     return OWN.union(
-        own, _CLIENT if "contact_id" in own else {"q"}, _NEXT_TASK if Need.NEXT_TASK.value in needs else ()
+        own,
+        _CLIENT if "contact_id" in own else {"q"},
+        _NEXT_TASK if Need.NEXT_TASK.value in needs else (),
+        {"second"} if Need.SECOND_DEAL.value in needs else (),
     )
 
 
@@ -150,6 +157,17 @@ def _kept(form: Form, rendered: Collection[str]) -> list[tuple[str, str]]:
     ]
 
 
+async def _open_already(
+    session: AsyncSession, request: Request, form: Form, needs: Collection[str], deal: Deal | None, to: Stage | None
+) -> OtherDeals | None:
+    """The client's open deals where ``deal`` would become the second one."""
+    if Need.SECOND_DEAL.value not in needs or deal is None:
+        return None
+    contact_id = form.id("contact_id") if "field.contact_id" in needs else deal.contact_id
+    pipeline_id = to.pipeline_id if to is not None else deal.pipeline_id
+    return await open_there(session, viewer(request), pipeline_id, contact_id, deal.client_number, deal_id=deal.id)
+
+
 async def ask_missing(
     request: Request, form: Form, error: Invalid, deal_id: int | None, *, stage_id: int | None = None, target: str = ""
 ) -> HTMLResponse:
@@ -159,6 +177,8 @@ async def ask_missing(
     needs = form["asked"].split()
     if isinstance(error, GateRefused):
         needs += [need for missing in error.missing if (need := _need(missing)) not in needs]
+    if error.code == SECOND_DEAL:  # of the client that the form asked for
+        needs.append(Need.SECOND_DEAL.value)
     if form["asked"]:  # an error about a field of this form is shown at that field
         error.field = _RENAMED.get(error.field, error.field)
     async with parts(request).db.read() as session:
@@ -169,6 +189,8 @@ async def ask_missing(
         custom = await _asked_for(session, needs)
         people = choices(await colleagues(session, viewer(request)))
         files = await list_files(session, viewer(request), deal_id=deal_id)
+        known = await _open_already(session, request, form, needs, deal, to)
+        directory = await load_directory(session)
     if not form["asked"] and not form["next_title"]:  # the original form may have had this field, left empty
         form.values["next_title"] = _("Call again")
     names = _rendered(needs) | {place_of(definition.key) for definition in custom}
@@ -193,6 +215,8 @@ async def ask_missing(
         target=target,
         quick=QUICK,
         fields=BY_KEY,
+        open_already=known,
+        directory=directory,
         files_on=On(deal_id=deal_id),
         most_mb=parts(request).settings.files_max_mb,
     )

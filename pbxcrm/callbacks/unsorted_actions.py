@@ -22,6 +22,7 @@ from pbxcrm.deals.actions import UNDO_WITHIN, access_deal_for_change, do_move_ba
 from pbxcrm.deals.lost import LOST_NOT_A_CLIENT, LOST_WRONG_NUMBER, do_lose_deal
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.queries import latest_move, load_funnel
+from pbxcrm.deals.second_deal_queries import Meant
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.reasons import N_
@@ -48,8 +49,10 @@ async def attach(
     version: int | None,
     region: str,
     now: datetime,
+    second: Meant = False,
 ) -> Deal:
-    """The deal is of this client, and its number becomes theirs unless somebody has it already. ``detach`` takes it back.
+    """The deal is of this client, and its number becomes theirs unless somebody has it already. ``detach`` takes it back. ``second``: beside
+    an open deal of the client.
 
     Raises Invalid, NotFound, NotAllowed, Conflict.
     """
@@ -67,14 +70,11 @@ async def attach(
         and await edits_contact(session, viewer, contact_id)
     )
     had = await CLIENTS.ids_of(session, contact_id)
+    await edit_deal(
+        session, viewer, deal_id, version=None, now=now, contact_id=contact_id, keep_contact=False, second=second
+    )
     if links and number is not None:
         await link_number(session, viewer, contact_id, number, region=region, now=now)
-        await session.flush()
-    await session.refresh(deal)
-    if deal.contact_id != contact_id:
-        deal = await edit_deal(
-            session, viewer, deal_id, version=None, now=now, contact_id=contact_id, keep_contact=False
-        )
     await session.flush()
     now_has = await CLIENTS.ids_of(session, contact_id)
     now_has["deals.contact_id"].discard(deal_id)

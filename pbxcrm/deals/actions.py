@@ -20,7 +20,7 @@ from pbxcrm.deals.audience import audience_of_deal
 from pbxcrm.deals.colleagues_clients import do_say_with, owner_of_client
 from pbxcrm.deals.fields import BY_KEY, Value, apply_values
 from pbxcrm.deals.gate_queries import check_may_enter
-from pbxcrm.deals.hooks import StageEntry, deal_changed, stage_entered
+from pbxcrm.deals.hooks import SecondDeal, StageEntry, deal_changed, stage_entered
 from pbxcrm.deals.models import Deal, Stage, StageKind, StageMove
 from pbxcrm.deals.queries import (
     has_number_first,
@@ -29,6 +29,8 @@ from pbxcrm.deals.queries import (
     why_not_there,
 )
 from pbxcrm.deals.rules import is_closing
+from pbxcrm.deals.second_deal_actions import do_say_second
+from pbxcrm.deals.second_deal_queries import Meant, check_first_deal
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.rules import Entered, Stored
 from pbxcrm.fields.value_actions import do_set_values
@@ -53,16 +55,18 @@ async def do_move_deal(
     why: Reason | None = None,
     lost_reason: str = "",
     since: datetime | None = None,
+    second: Meant = None,
 ) -> None:
     """Move ``deal`` to the stage ``to``, unless it is there. No other function changes the stage of a deal.
 
-    ``since`` sets ``stage_since`` when a move is undone. Raises Conflict for a merged deal, Invalid for an archived stage and for a ``lost_reason`` that is too
+    ``since`` sets ``stage_since`` when a move is undone. ``second``: where it becomes open there. Raises Conflict for a merged deal, Invalid for an archived stage and for a ``lost_reason`` that is too
     long, and GateRefused with everything that ``to`` requires and the deal lacks. Automatic moves use
     ``automatic_moves.do_move_by_itself``, which then leaves the deal where it is and creates a task.
     """
     if deal.stage_id == to.id:
         return
-    lost_reason = await check_may_enter(session, deal, to, lost_reason)
+    opens = not is_closing(to) and (deal.closed_at is not None or deal.pipeline_id != to.pipeline_id)
+    lost_reason = await check_may_enter(session, deal, to, lost_reason, asks_second=opens and second is False)
     assert to.id is not None
     assert deal.id is not None
     left = (await load_funnel(session)).stages.get(deal.stage_id)
@@ -88,11 +92,20 @@ async def do_move_deal(
     deal.version += 1
     say_deal_changed(session, deal, at, people)
     await session.flush()
+    if opens and second is None:
+        await do_say_second(session, SecondDeal(deal, at, people))
     await stage_entered(session, StageEntry(deal, to, move, left, at, actor, people))
 
 
 async def do_move_back(
-    session: AsyncSession, deal: Deal, move: StageMove, at: datetime, *, actor: Viewer, people: Directory
+    session: AsyncSession,
+    deal: Deal,
+    move: StageMove,
+    at: datetime,
+    *,
+    actor: Viewer,
+    people: Directory,
+    second: Meant = None,
 ) -> None:
     """Undo ``move``, the latest move of ``deal``: restore its stage, the time since when it was there, and its lost reason."""
     left = await session.get(Stage, move.from_stage_id)
@@ -107,6 +120,7 @@ async def do_move_back(
         people=people,
         lost_reason=move.from_lost_reason,
         since=move.from_since,
+        second=second,
     )
 
 
@@ -151,6 +165,7 @@ async def move_deal(
     undo: bool = False,
     answers: Mapping[str, Entered] | None = None,
     region: str = "",
+    second: Meant = False,
 ) -> Deal:
     """Move a deal that the viewer may edit. ``version`` is the one that the viewer saw; raises Conflict if the deal has changed since.
 
@@ -163,14 +178,14 @@ async def move_deal(
     if to is None:
         raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
     people = await load_directory(session)
-    filled = bool(answers) and await do_fill_in(session, viewer, deal, answers or {}, now, region)
+    filled = bool(answers) and await do_fill_in(session, viewer, deal, answers or {}, now, region, second)
     if filled and deal.stage_id == to.id:  # nothing moves
         await do_count_change(session, deal, now, people)
     last = await latest_move(session, deal_id) if undo else None
     if last is not None and _is_own(last, viewer, to, now):
-        await do_move_back(session, deal, last, now, actor=viewer, people=people)
+        await do_move_back(session, deal, last, now, actor=viewer, people=people, second=second)
     else:
-        await do_move_deal(session, deal, to, now, actor=viewer, people=people, lost_reason=lost_reason)
+        await do_move_deal(session, deal, to, now, actor=viewer, people=people, lost_reason=lost_reason, second=second)
     return deal
 
 
@@ -183,15 +198,28 @@ async def get_kept_stage(session: AsyncSession, stage_id: int) -> Stage | None:
 
 
 async def fill_in(
-    session: AsyncSession, viewer: Viewer, deal_id: int, answers: Mapping[str, Entered], now: datetime, region: str = ""
+    session: AsyncSession,
+    viewer: Viewer,
+    deal_id: int,
+    answers: Mapping[str, Entered],
+    now: datetime,
+    region: str = "",
+    *,
+    second: Meant = False,
 ) -> None:
     """Fill in required fields before another action moves the deal in the same transaction. ``answers``: as in ``move_deal``."""
     deal = await access_deal_for_change(session, viewer, deal_id, None)
-    await do_fill_in(session, viewer, deal, answers, now, region)
+    await do_fill_in(session, viewer, deal, answers, now, region, second)
 
 
 async def do_fill_in(
-    session: AsyncSession, viewer: Viewer, deal: Deal, answers: Mapping[str, Entered], now: datetime, region: str
+    session: AsyncSession,
+    viewer: Viewer,
+    deal: Deal,
+    answers: Mapping[str, Entered],
+    now: datetime,
+    region: str,
+    second: Meant,
 ) -> bool:
     """Set required fields of a deal that the viewer may change. ``answers``: as in ``move_deal``. Returns whether anything changed."""
     custom = {key: value for key, value in answers.items() if key not in BY_KEY and key != "contact_id"}
@@ -199,7 +227,7 @@ async def do_fill_in(
     changed |= apply_values(deal, {key: value for key, value in answers.items() if key in BY_KEY})
     if answers.get("contact_id"):
         contact = await access_contact(session, viewer, int(answers["contact_id"]))
-        changed |= await _set_client(session, deal, contact, now, viewer, await load_directory(session))
+        changed |= await _set_client(session, deal, contact, now, viewer, await load_directory(session), second)
     if changed:
         record(session, now, "deal.edited", "deal", deal.id, actor=viewer, changed=changed)
     return bool(changed)
@@ -212,6 +240,7 @@ async def _set_client(
     at: datetime,
     actor: Viewer,
     people: Directory,
+    second: Meant,
     *,
     keeps_company: bool = False,
 ) -> dict[str, Any]:
@@ -219,11 +248,13 @@ async def _set_client(
 
     The new client's company comes with them. The former client's goes with them unless the deal ``keeps_company``. Whoever had the
     number with the deal gives it to the client. If the client is somebody else's, they are told, and the deal is marked
-    (``WITH_ANOTHERS_CLIENT``). Returns the change for the audit log.
+    (``WITH_ANOTHERS_CLIENT``). Returns the change for the audit log. Raises Invalid with ``SECOND_DEAL``.
     """
     before, after = deal.contact_id, contact.id if contact is not None else None
     if before == after:
         return {}
+    if contact is not None and deal.closed_at is None and second is False:
+        await check_first_deal(session, actor, deal.pipeline_id, after, None, deal_id=deal.id)
     left = await session.get(Contact, before) if before is not None and not keeps_company else None
     if left is not None and left.company_id == deal.company_id:
         deal.company_id = None
@@ -235,6 +266,8 @@ async def _set_client(
         if deal.closed_at is None and deal.responsible_id is not None and owner_id is None:
             await do_accept(session, contact.id, deal.client_number, deal.number_since or deal.created_at)
         await do_say_with(session, actor, deal, contact, owner_id, at, people)
+        if second is None:
+            await do_say_second(session, SecondDeal(deal, at, people))
     return {"contact_id": {"before": before, "after": after}}
 
 
@@ -257,6 +290,7 @@ async def edit_deal(
     custom: Mapping[str, Entered] = MappingProxyType({}),
     seen: Mapping[str, Stored] | None = None,
     region: str = "",
+    second: Meant = False,
 ) -> Deal:
     """Change the given ``values`` by key (``deals/fields.py``), the responsible person and the client.
 
@@ -270,7 +304,7 @@ async def edit_deal(
     if not keep_contact and contact_id != deal.contact_id:
         contact = await access_contact(session, viewer, contact_id) if contact_id is not None else None
         changed |= await _set_client(
-            session, deal, contact, now, viewer, await load_directory(session), keeps_company=contact is None
+            session, deal, contact, now, viewer, await load_directory(session), second, keeps_company=contact is None
         )
     given, before = responsible_id is not None and responsible_id != deal.responsible_id, deal.responsible_id
     if given and responsible_id is not None:
@@ -303,7 +337,7 @@ async def do_set_client(
 ) -> None:
     """Give a deal the client that another act brings with it, or none. The caller has checked access."""
     contact = await session.get_one(Contact, contact_id) if contact_id is not None else None
-    changed = await _set_client(session, deal, contact, at, actor, people)
+    changed = await _set_client(session, deal, contact, at, actor, people, None)
     await _do_record_edit(session, deal, changed, at, actor, people)
 
 

@@ -16,11 +16,12 @@ from pbxcrm.deals.colleagues_clients import do_say_with, owner_of_client
 from pbxcrm.deals.fields import Value, apply_values
 from pbxcrm.deals.gate_queries import check_may_enter
 from pbxcrm.deals.gate_rules import GateRefused
-from pbxcrm.deals.hooks import StageEntry, stage_entered
+from pbxcrm.deals.hooks import SecondDeal, StageEntry, stage_entered
 from pbxcrm.deals.models import Deal, Stage, StageKind, StageMove
 from pbxcrm.deals.queries import default_pipeline, stage_of_kind
 from pbxcrm.deals.rules import check_title, is_closing
-from pbxcrm.deals.second_deal_queries import check_first_deal
+from pbxcrm.deals.second_deal_actions import do_say_second
+from pbxcrm.deals.second_deal_queries import Meant, check_first_deal
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.rules import Entered
 from pbxcrm.fields.value_actions import do_set_values
@@ -92,9 +93,16 @@ async def do_create_deal(
 
 
 async def do_create_by_itself(
-    session: AsyncSession, new: DealDraft, at: datetime, people: Directory, completing: Completing | None = None
+    session: AsyncSession,
+    new: DealDraft,
+    at: datetime,
+    people: Directory,
+    completing: Completing | None = None,
+    *,
+    second: Meant = None,
 ) -> Deal:
-    """Create a deal that nobody is asked about. ``completing`` fills in more of it before the gate is asked.
+    """Create a deal that nobody is asked about. ``completing`` fills in more of it before the gate is asked. ``second``: True where the
+    client's open deals were looked for before.
 
     When the gate of its stage refuses it, it begins where its pipeline begins: in Unsorted, else in the first open stage. Then the
     responsible person gets a task that says what is missing.
@@ -110,6 +118,8 @@ async def do_create_by_itself(
     if completing is None:
         await _insert(session, deal, at, None, new.reason)
     await _enter(session, deal, new, stage, at, None, people)
+    if second is None:
+        await do_say_second(session, SecondDeal(deal, at, people))
     if refused is not None:
         code = "gate.incomplete" if stage.id == new.stage.id else "gate.not_begun"
         asking = TaskDraft(
@@ -206,14 +216,14 @@ async def create_deal(
     custom: Mapping[str, Entered] = MappingProxyType({}),
     completed: Completed | None = None,
     for_nobody: bool = False,
-    second: bool = False,
+    second: Meant = False,
 ) -> Deal:
     """Create a deal by hand, in the given stage or else the first open one. The viewer is responsible unless somebody is given;
     ``for_nobody``: nobody is yet, and the caller gives it by the rules of distribution in the same transaction.
 
     ``values`` are its fields besides the title, by key (``deals/fields.py``), ``custom`` its custom fields as entered. ``client_number`` is as typed in ``region``; calls from
-    that number find the deal by it. ``completed`` is what the gate asked for. ``second``: also beside an open deal of the client in
-    the pipeline. Raises GateRefused, Invalid, NotFound, NotAllowed; Invalid with ``SECOND_DEAL`` at ``contact_id`` or ``client_number``.
+    that number find the deal by it. ``completed`` is what the gate asked for. ``second``: beside an open deal of the
+    client in the pipeline. Raises GateRefused, Invalid, NotFound, NotAllowed; Invalid with ``SECOND_DEAL`` at ``contact_id`` or ``client_number``.
     """
     check(viewer, Permission.DEALS_EDIT)
     title = check_title(title)
@@ -231,7 +241,7 @@ async def create_deal(
         await access_company(session, viewer, company_id)
     wanted = None if for_nobody else responsible_id if responsible_id is not None else viewer.user_id
     owner = await access_worker(session, viewer, wanted, field="responsible_id") if wanted is not None else None
-    if not second:
+    if second is False:
         await check_first_deal(session, viewer, stage.pipeline_id, contact_id, number)
     people = await load_directory(session)
     why = reason("owner.by_hand", by=viewer.name, who=owner.name if owner is not None else "—")
@@ -242,7 +252,7 @@ async def create_deal(
     async def complete(made: Deal) -> None:
         if changed := await do_set_values(session, viewer, FieldEntity.DEAL, made, custom, region=region):
             record(session, now, "deal.edited", "deal", made.id, actor=viewer, changed=changed)
-        await do_fill_in(session, viewer, made, completed.answers, now, region)
+        await do_fill_in(session, viewer, made, completed.answers, now, region, True)
         if completed.plan is not None:
             await completed.plan(made)
 
@@ -251,6 +261,8 @@ async def create_deal(
     )
     if contact is not None:
         await do_say_with(session, viewer, deal, contact, anothers, now, people)
+    if second is None:
+        await do_say_second(session, SecondDeal(deal, now, people))
     return deal
 
 

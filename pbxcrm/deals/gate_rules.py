@@ -22,6 +22,7 @@ class Need(StrEnum):
     FIELD = "field"
     FILE = "file"
     LOST_REASON = "lost_reason"
+    SECOND_DEAL = "second_deal"
     NEXT_TASK = "next_task"
 
 
@@ -33,6 +34,9 @@ class GateFacts:
     owes_next_task: bool = False  # the last attempt to reach the client failed, and no task is planned
     has_next_task: bool = False  # the deal has an open task
     lacks_files: bool = False  # the deal has fewer files than the stage requires
+    is_second: bool = (
+        False  # it would be the client's second open deal in the pipeline, and nobody said that it is meant
+    )
     empty_fields: frozenset[str] = frozenset()  # keys of fields that the stage requires and that are empty
     names: Mapping[str, str] = field(default_factory=dict)  # of custom fields, by key
 
@@ -84,7 +88,16 @@ def _files(to: Stage, facts: GateFacts) -> Missing | None:
     return _missing(Need.FILE) if Requirements.load(to.requires).files and facts.lacks_files else None
 
 
-_RULES: tuple[Callable[[Stage, GateFacts], Missing | None], ...] = (_files, _lost_reason, _next_task)
+def _second_deal(_to: Stage, facts: GateFacts) -> Missing | None:
+    return _missing(Need.SECOND_DEAL) if facts.is_second else None
+
+
+_RULES: tuple[Callable[[Stage, GateFacts], Missing | None], ...] = (
+    _files,
+    _lost_reason,
+    _next_task,
+    _second_deal,
+)
 
 
 def _fields(to: Stage, facts: GateFacts) -> list[Missing]:

@@ -1,6 +1,6 @@
 """The hooks of deals for the contexts above; ``pbxcrm.composition`` registers their handlers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -35,6 +35,15 @@ class WithAnothersClient:
     client: str
     owner_id: int
     by: Viewer
+    at: datetime
+    people: Directory
+
+
+@dataclass(frozen=True, slots=True)
+class SecondDeal:
+    """``deal`` has been created, opened again, moved to this pipeline or given its client, and nobody was asked."""
+
+    deal: Deal
     at: datetime
     people: Directory
 
@@ -75,6 +84,9 @@ deals_merging: Hook[DealsMerging] = Hook("deals.deals_merging")
 deals_unmerging: Hook[DealsUnmerging] = Hook("deals.deals_unmerging")
 
 with_anothers_client: Hook[WithAnothersClient] = Hook("deals.with_anothers_client")
+
+#: The client has other open deals in the pipeline: the sequence, the last moved first.
+second_deal = Hook[SecondDeal, Sequence[Deal]]("deals.second_deal")
 
 deal_followed: Hook[DealFollowed] = Hook("deals.deal_followed")
 

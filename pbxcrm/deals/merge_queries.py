@@ -53,10 +53,29 @@ async def others_of(
     session: AsyncSession, viewer: Viewer, deals: Sequence[Deal | Wanted], *, pipeline_id: int | None = None
 ) -> dict[int, OtherDeals]:
     """The same for many deals, by id, in a fixed number of queries."""
+    found = await open_of_same_clients(session, deals, pipeline_id=pipeline_id)
+    if not any(found.values()):
+        return {deal_id: OtherDeals([], []) for deal_id in found}
+    people = await load_directory(session)
+    mine = {each.id: each for others in found.values() for each in others if edits_deal(viewer, each, people)}
+    rows = {row.deal.id: row for row in await as_rows(session, list(mine.values()))}
+    return {
+        deal_id: OtherDeals(
+            [rows[each.id] for each in others if each.id in rows][:MOST_OFFERED],
+            list(dict.fromkeys(each.responsible_id for each in others if each.id not in rows)),
+        )
+        for deal_id, others in found.items()
+    }
+
+
+async def open_of_same_clients(
+    session: AsyncSession, deals: Sequence[Deal | Wanted], *, pipeline_id: int | None = None
+) -> dict[int, list[Deal]]:
+    """The other open deals of the client of each deal, by the id of the deal, whoever may see them; the last moved first."""
     numbers = {deal.client_number for deal in deals if deal.client_number}
     contacts = {deal.contact_id for deal in deals if deal.contact_id is not None}
     if not numbers and not contacts:
-        return {deal.id or 0: OtherDeals([], []) for deal in deals}
+        return {deal.id or 0: [] for deal in deals}
     either = or_(col(Phone.contact_id).in_(contacts), col(Phone.number).in_(numbers))
     phones: dict[int, set[str]] = {}
     for contact_id, number in (await session.exec(select(Phone.contact_id, Phone.number).where(either))).all():
@@ -75,17 +94,7 @@ async def others_of(
     if pipeline_id is not None:
         query = query.where(Deal.pipeline_id == pipeline_id)
     candidates = (await session.exec(query)).all()
-    found = {deal.id or 0: [each for each in candidates if _is_other(deal, each, phones)] for deal in deals}
-    people = await load_directory(session)
-    mine = {each.id: each for others in found.values() for each in others if edits_deal(viewer, each, people)}
-    rows = {row.deal.id: row for row in await as_rows(session, list(mine.values()))}
-    return {
-        deal_id: OtherDeals(
-            [rows[each.id] for each in others if each.id in rows][:MOST_OFFERED],
-            list(dict.fromkeys(each.responsible_id for each in others if each.id not in rows)),
-        )
-        for deal_id, others in found.items()
-    }
+    return {deal.id or 0: [each for each in candidates if _is_other(deal, each, phones)] for deal in deals}
 
 
 def _is_other(deal: Deal | Wanted, each: Deal, phones: Mapping[int, set[str]]) -> bool:

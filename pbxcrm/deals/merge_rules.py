@@ -60,11 +60,11 @@ def loaded(key: str, value: Any) -> Value | int:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A deal that is not made yet, as far as it says whose it is."""
+    """A deal that is not made yet, or as it would be with another client (then with its ``id``), as far as it says whose it is."""
 
     contact_id: int | None
     client_number: str | None
-    id: None = None
+    id: int | None = None
 
 
 def is_same_client(this: Deal | Wanted, into: Deal | Wanted, numbers: Collection[str]) -> bool:

@@ -1,6 +1,6 @@
 """A decision about a colleague's deal or client is passed to that colleague as a task with the reason."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, or_
@@ -11,7 +11,7 @@ from pbxcrm.access import Viewer, decides_for
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.contacts.queries import contacts_of_number
 from pbxcrm.deals.access import edits_deal
-from pbxcrm.deals.hooks import StageEntry, WithAnothersClient
+from pbxcrm.deals.hooks import SecondDeal, StageEntry, WithAnothersClient
 from pbxcrm.deals.models import CLOSED_KINDS, Deal
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.reasons import Reason, reason
@@ -84,6 +84,27 @@ async def tell_owner_of_client(session: AsyncSession, made: WithAnothersClient) 
         about=f"deal-with:{made.deal.id}:{made.deal.contact_id}",
     )
     await do_create_task(session, new, made.at, made.people)
+
+
+async def tell_of_second(session: AsyncSession, opened: SecondDeal, others: Sequence[Deal]) -> None:
+    """Handler of ``second_deal``: a task for whoever has the deal, or the first one. A colleague's deal is not named."""
+    deal, first, people = opened.deal, others[0], opened.people
+    whose = first.responsible_id
+    is_named = whose is None or whose == deal.responsible_id
+    whom = active_or_manager(deal.responsible_id if deal.responsible_id is not None else whose, people)
+    new = TaskDraft(
+        kind=TaskKind.TODO,
+        title=reason("task.second_deal"),
+        why=reason("second_deal.named", title=first.title)
+        if is_named
+        else reason("second_deal.of_colleague", who=people.name(whose) or "—"),
+        due_at=await _time_to_decide(session, whom, opened.at, people),
+        assignee_id=whom,
+        deal_id=deal.id,
+        contact_id=deal.contact_id,
+        about=f"second-deal:{deal.id}",
+    )
+    await do_create_task(session, new, opened.at, people)
 
 
 async def do_settle_passed(

@@ -10,6 +10,7 @@ REASONS: dict[str, str | Counted] = {
     "gate.stage_task": N_("This stage asks for a next task with a date."),
     "gate.field": N_("Fill in “{key}”."),
     "gate.file": N_("Attach a file."),
+    "gate.second_deal": N_("The client has an open deal in this pipeline already: say that a second one is meant."),
     "gate.refused": N_(
         "The deal was to move to “{stage}” by itself, but something is missing, so it stayed where it was."
     ),
@@ -29,6 +30,11 @@ REASONS: dict[str, str | Counted] = {
     "task.with_your_client": N_("{who} has a deal with your client {client}: “{title}”"),
     "task.with_your_client_why": N_(
         "{who} made a deal with your client. The client is still yours, and so are the calls."
+    ),
+    "task.second_deal": N_("Two open deals of one client: merge them, or leave both"),
+    "second_deal.named": N_("The client has another open deal in this pipeline: “{title}”. Nobody was asked about it."),
+    "second_deal.of_colleague": N_(
+        "The client has another open deal in this pipeline, of {who}. Nobody was asked about it."
     ),
     "passed.settled": N_("It has been done in another way."),
     "passed.deal_closed": N_("The deal moved to “{stage}”."),

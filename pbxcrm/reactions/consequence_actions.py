@@ -384,7 +384,7 @@ async def _make_deal(case: Case, stage: Stage, owner_id: int | None, why: Reason
         values={"source": line.source or line.name},
         made_by_call_id=case.call.id,
     )
-    deal = await do_create_by_itself(case.session, new, case.at, case.context.people)
+    deal = await do_create_by_itself(case.session, new, case.at, case.context.people, second=True)
     case.context.deals.append(deal)
     case.call.deal_id, case.call.responsible_id = deal.id, owner_id
     case.call.reason = why.stored()

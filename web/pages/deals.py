@@ -31,7 +31,7 @@ from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.fields import BY_KEY, MOMENTS, Value, values_of
 from pbxcrm.deals.gate_rules import Need
 from pbxcrm.deals.merge_queries import OtherDeals, other_open_deals
-from pbxcrm.deals.models import Pipeline, Stage, StageKind, StageMove
+from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind, StageMove
 from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.deals.queries import (
     DealRow,
@@ -143,10 +143,13 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             people=choices(await colleagues(session, who)),
             pipelines=await list_pipelines(session),
             form=form,
+            open_already=await _second_to_ask(session, request, form, found),
+            directory=await load_directory(session),
             task_form=filled({"deal_id": found.id, "assignee_id": found.responsible_id or who.user_id}),
             quick=QUICK,
             flags=[each.flag for each in await list_flags(session, who, FlagFilter(deal_id=found.id))],
             choice=await choice_of_deal(session, found.id or 0),
+            by_rules=await any_rules(session),
             flag_people=await load_directory(session),
             people_of=await load_directory(session),
             **await standing_of(session, found.id or 0, now(request)),
@@ -173,6 +176,16 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             may_attach=can(who, Permission.DEALS_EDIT),
             most_mb=parts(request).settings.files_max_mb,
         )
+
+
+async def _second_to_ask(session: AsyncSession, request: Request, form: Form | None, deal: Deal) -> OtherDeals | None:
+    """The open deals of the client who is chosen in the form of the fields, if that is not the deal's own client."""
+    contact_id = form.id("contact_id") if form is not None else None
+    if contact_id is None or contact_id == deal.contact_id or deal.closed_at is not None:
+        return None
+    if await get_contact(session, viewer(request), contact_id) is None:
+        return None
+    return await open_there(session, viewer(request), deal.pipeline_id, contact_id, None, deal_id=deal.id)
 
 
 def _undo_of(request: Request, moves: list[StageMove], stages: list[Stage]) -> Stage | None:
@@ -219,6 +232,7 @@ async def move(request: Request) -> Response:
                 undo=form.ticked("undo"),
                 answers=await gate_dialog.answers(session, form),
                 region=parts(request).settings.region,
+                second=form.ticked("second"),
             )
             row = (await as_rows(session, [found]))[0]
     except Invalid as error:
@@ -265,8 +279,10 @@ async def edit(request: Request) -> Response:
                 responsible_id=form.id("responsible_id"),
                 contact_id=form.id("contact_id"),
                 keep_contact="contact_id" not in form.values,
+                second=form.ticked("second"),
             )
     except Invalid as error:
+        error.field = {"contact_id": "contact"}.get(error.field, error.field)
         form.refuse(error)
         return await _deal_page(request, form, UNPROCESSABLE)
     return redirect(request, f"/deals/{deal_id}", done="saved")

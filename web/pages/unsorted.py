@@ -7,10 +7,12 @@ from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.callbacks import unsorted_actions
 from pbxcrm.callbacks.unsorted_queries import load_unsorted
+from pbxcrm.contacts.queries import get_contact
 from pbxcrm.deals.actions import move_deal
 from pbxcrm.deals.merge_actions import merge_deals
 from pbxcrm.deals.merge_queries import others_of
 from pbxcrm.deals.queries import access_deal_row
+from pbxcrm.deals.second_deal_queries import open_there
 from pbxcrm.deals.unmerge_actions import undo_deal_merge
 from pbxcrm.deals.unsorted_queries import count_unsorted, first_stage_of_work
 from pbxcrm.people.directory import load_directory
@@ -44,7 +46,7 @@ async def accept(request: Request) -> Response:
             version = version_of(form) if not form["asked"] else None
             await move_deal(
                 session, viewer(request), deal_id, to.id or 0, version=version, now=now(request),
-                lost_reason=gate_dialog.lost_reason(form),
+                lost_reason=gate_dialog.lost_reason(form), second=form.ticked("second"),
             )  # fmt: skip
     except Invalid as error:
         if not gate_dialog.asks(form, error):
@@ -75,20 +77,26 @@ async def undo_merge(request: Request) -> Response:
 
 
 async def attach(request: Request) -> Response:
-    """``POST /unsorted/{id}/attach``: the deal is of the client ``contact_id``."""
+    """``POST /unsorted/{id}/attach``: the deal is of the client ``contact_id``, and with ``into_deal_id`` it is merged into that open deal."""
     form, deal_id = await read_form(request), request.path_params["deal_id"]
-    contact_id = form.id("contact_id")
+    contact_id, into, merged = form.id("contact_id"), form.id("into_deal_id"), None
     try:
         async with parts(request).db.write() as session:
             await unsorted_actions.attach(
                 session, viewer(request), deal_id, contact_id, version=version_of(form),
-                region=parts(request).settings.region, now=now(request),
+                region=parts(request).settings.region, now=now(request), second=form.ticked("second") or into is not None,
             )  # fmt: skip
-            row = await access_deal_row(session, viewer(request), deal_id)
+            if into is not None:
+                await session.flush()
+                merged = await merge_deals(session, viewer(request), deal_id, into, now=now(request))
+            row = await access_deal_row(session, viewer(request), into or deal_id)
     except Invalid as error:
         error.field = {"contact_id": "contact"}.get(error.field, error.field)
         form.refuse(error)
         return await _ask(request, form, "attach", UNPROCESSABLE)
+    if merged is not None:
+        said = _("Merged into “{deal}”.").format(deal=words.deal_title(row.deal))
+        return with_toast(request, await _list(request), said, undo=f"/unsorted/merges/{merged.id}/undo")
     name = row.contact.name if row.contact is not None else "—"
     said = _("The deal is of {client} now.").format(client=name)
     return with_toast(request, await _list(request), said, undo=f"/unsorted/{deal_id}/detach")
@@ -140,6 +148,13 @@ async def _ask(request: Request, form: Form, what: str, status: int = 200) -> HT
         row = await access_deal_row(session, viewer(request), request.path_params["deal_id"])
         others = (await others_of(session, viewer(request), [row.deal]))[row.deal.id or 0]
         people = await load_directory(session)
+        contact_id = form.id("contact_id") if what == "attach" else None
+        known = await get_contact(session, viewer(request), contact_id) if contact_id is not None else None
+        open_already = (
+            await open_there(session, viewer(request), row.deal.pipeline_id, contact_id, None, deal_id=row.deal.id)
+            if known is not None
+            else None
+        )
     response = show(
         request,
         "unsorted/_ask.html",
@@ -149,6 +164,8 @@ async def _ask(request: Request, form: Form, what: str, status: int = 200) -> HT
         row=row,
         others=others,
         people=people,
+        open_already=open_already,
+        directory=people,
         not_clients=unsorted_actions.NOT_CLIENTS,
     )
     response.headers.update({"HX-Retarget": "#ask-body", "HX-Reswap": "innerHTML"})

@@ -112,3 +112,79 @@ async def test_a_program_is_told_which_deal_it_is(programs: Programs) -> None:
         )
         assert f"(deal {first})" in refused.json()["detail"]
         assert (await client.post("/api/v1/deals", json=body)).status_code == 201
+
+
+async def test_a_program_that_says_nothing_leaves_a_task(programs: Programs) -> None:
+    """Made, opened again, or given a client; with `second` false each is refused, with true nobody is told."""
+    async with await programs.as_("ivan") as client:
+
+        async def told() -> int:
+            found = (await client.get("/api/v1/tasks")).json()["items"]
+            return sum("Two open deals of one client" in each["title"] for each in found)
+
+        contact = (await client.post("/api/v1/contacts", json={"name": "Marta", "phones": [NUMBER]})).json()["id"]
+        await client.post("/api/v1/deals", json={"title": "Kitchen", "contact_id": contact})
+        await client.post("/api/v1/deals", json={"title": "Bath", "contact_id": contact, "second": True})
+        assert await told() == 0
+        await client.post("/api/v1/deals", json={"title": "Hall", "contact_id": contact})
+        assert await told() == 1
+        free = (await client.post("/api/v1/deals", json={"title": "Roof"})).json()["id"]
+        path = f"/api/v1/deals/{free}"
+        refused = await client.patch(path, json={"contact_id": contact, "second": False})
+        assert (refused.status_code, refused.json()["code"]) == (422, SECOND_DEAL)
+        assert (await client.patch(path, json={"contact_id": contact})).status_code == 200
+        assert await told() == 2
+        stages = (await client.get("/api/v1/pipelines")).json()["items"][0]["stages"]
+        lost, opened = (next(each["id"] for each in stages if each["kind"] == kind) for kind in ("lost", "open"))
+        assert (await client.patch(path, json={"stage_id": lost, "lost_reason": "Too dear"})).status_code == 200
+        refused = await client.patch(path, json={"stage_id": opened, "second": False})
+        assert (refused.status_code, [each["kind"] for each in refused.json()["missing"]]) == (422, ["second_deal"])
+        assert (await client.patch(path, json={"stage_id": opened, "second": True})).status_code == 200
+
+
+async def test_two_clients_merged_by_a_program_leave_a_task(programs: Programs) -> None:
+    async with await programs.as_("ivan") as client:
+        ids = []
+        for name in ("Marta", "Marta K"):
+            contact = (await client.post("/api/v1/contacts", json={"name": name})).json()["id"]
+            await client.post("/api/v1/deals", json={"title": f"Of {name}", "contact_id": contact})
+            ids.append(contact)
+        merged = await client.post(f"/api/v1/contacts/{ids[1]}/merge", json={"into": ids[0]})
+        assert merged.status_code == 201, merged.text
+        found = (await client.get("/api/v1/tasks")).json()["items"]
+        assert any("Two open deals of one client" in each["title"] for each in found)
+
+
+async def test_the_card_asks_before_a_lost_deal_is_opened_again(browsers: Browsers, desk: BrowserDesk) -> None:
+    ivan, client = await browsers("ivan"), await make_client(desk.database, desk.office)
+    lost = await make(desk.database, desk.office, contact_id=client)
+    async with desk.database.write() as session:
+        viewer, deal = await desk.office.viewer(session, "ivan"), await session.get_one(Deal, lost)
+        opened = deal.stage_id
+        people = await load_directory(session)
+        await do_lose_deal(session, deal, "Too dear", NOON, actor=viewer, people=people)
+        version = str(deal.version)
+    first = await make(desk.database, desk.office, contact_id=client)
+    asked = await ivan.post(f"/deals/{lost}/move", data={"stage_id": str(opened), "version": version}, headers=HTMX)
+    assert (asked.status_code, asked.headers.get("x-gate")) == (422, "refused"), asked.text
+    assert f'href="/deals/{first}"' in asked.text
+    assert 'name="second"' in asked.text
+    again = {"stage_id": str(opened), "version": version, "asked": "second_deal"}
+    assert (await ivan.post(f"/deals/{lost}/move", data=again, headers=HTMX)).status_code == 422
+    done = await ivan.post(f"/deals/{lost}/move", data={**again, "second": "1"}, headers=HTMX)
+    assert done.status_code in {200, 204, 303}, done.text
+    async with desk.database.read() as session:
+        assert (await session.get_one(Deal, lost)).closed_at is None
+
+
+async def test_the_card_asks_before_a_deal_gets_such_a_client(browsers: Browsers, desk: BrowserDesk) -> None:
+    ivan, client = await browsers("ivan"), await make_client(desk.database, desk.office)
+    first = await make(desk.database, desk.office, contact_id=client)
+    other = await make(desk.database, desk.office)
+    data = {"title": "Roof", "contact_id": str(client), "contact": "Marta", "version": "1"}
+    asked = await ivan.post(f"/deals/{other}/edit", data=data, headers=HTMX)
+    assert asked.status_code == 422
+    assert f'href="/deals/{first}"' in asked.text.partition('id="open-already"')[2]
+    assert 'value="Roof"' in asked.text, "what was typed is still there"
+    done = await ivan.post(f"/deals/{other}/edit", data={**data, "second": "1"}, headers=HTMX)
+    assert done.status_code in {200, 204, 303}, done.text

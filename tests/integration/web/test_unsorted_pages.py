@@ -152,7 +152,13 @@ async def test_a_deal_is_attached_to_a_known_client_with_its_number_and_calls(
             Episode(client_key=f"number:{NUMBER}", client_number=NUMBER, first_missed_at=NOON, last_missed_at=NOON)
         )
     client = await browsers("ivan")
-    answer = await act(client, desk, unsorted, "attach", contact_id=str(contact))
+    deal, _ = await get(desk, unsorted)
+    chosen = {"contact_id": str(contact), "version": str(deal.version)}
+    asked = await client.post(f"/unsorted/{unsorted}/attach", data=chosen, headers=HTMX)
+    assert asked.status_code == 422, "the client has an open deal in the pipeline"
+    assert 'name="second"' in asked.text
+    assert f'name="into_deal_id" value="{other}"' in asked.text
+    answer = await act(client, desk, unsorted, "attach", contact_id=str(contact), second="1")
     assert unsorted in listed(answer.text), "it is still to be sorted"
     assert f'<a href="/deals/{other}">Kitchen</a>' in answer.text, "and now it can be merged"
 
@@ -175,6 +181,17 @@ async def test_a_deal_is_attached_to_a_known_client_with_its_number_and_calls(
     assert (nobody.status_code, "Choose a client from the list." in nobody.text) == (422, True)
 
 
+async def test_a_deal_is_attached_and_merged_at_once(browsers: Browsers, desk: BrowserDesk, unsorted: int) -> None:
+    contact, other = await client_with_deal(desk, ["+380501110000"])
+    client = await browsers("ivan")
+    answer = await act(client, desk, unsorted, "attach", contact_id=str(contact), into_deal_id=str(other))
+    assert unsorted not in listed(answer.text)
+    assert (await get(desk, unsorted))[0].merged_into_id == other
+    await undo(client, answer)
+    found, kind = await get(desk, unsorted)
+    assert (found.merged_into_id, found.contact_id, kind) == (None, contact, "unsorted"), "the client stays"
+
+
 async def test_what_went_along_with_an_attached_number_goes_back_with_version_entry_and_hint(
     browsers: Browsers, desk: BrowserDesk, unsorted: int
 ) -> None:
@@ -190,7 +207,7 @@ async def test_what_went_along_with_an_attached_number_goes_back_with_version_en
         )
         along = made.id or 0
     client = await browsers("ivan")
-    answer = await act(client, desk, unsorted, "attach", contact_id=str(contact))
+    answer = await act(client, desk, unsorted, "attach", contact_id=str(contact), second="1")
     (given, _), (deal, _) = await get(desk, along), await get(desk, unsorted)
     assert (given.contact_id, given.company_id, deal.company_id) == (contact, company.id, company.id)
     async with desk.database.read() as session:

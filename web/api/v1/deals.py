@@ -116,6 +116,12 @@ class DealQuery(FilteredQuery):
         return "." in name
 
 
+SECOND = (
+    "Beside an open deal of the client in the pipeline: true, it is meant; false, it is refused (422, deals.second_open or a `missing` "
+    "second_deal); left out, it is done, and whoever is responsible gets a task that says so."
+)
+
+
 @with_deal_fields(Use.NEW)
 class NewDeal(ApiRequest):
     """A new deal, in the first open stage of its pipeline unless a stage is given."""
@@ -132,10 +138,7 @@ class NewDeal(ApiRequest):
     company_id: Id | None = None
     client_number: Number | None = None
     lost_reason: OptionalWhy = Field("", description="Only for a stage that requires it.")
-    second: bool = Field(
-        True,
-        description="False: a deal beside an open one of the client in the pipeline is refused (422, deals.second_open).",
-    )
+    second: bool | None = Field(None, description=SECOND)
     fields: Values = Field(default_factory=dict)
 
 
@@ -148,6 +151,7 @@ class DealChange(ApiRequest):
     lost_reason: OptionalWhy = Field("", description="Required for a lost stage.")
     responsible: Login | None = None
     contact_id: Id | None = Field(None, description="null removes the client.")
+    second: bool | None = Field(None, description=SECOND)
     fields: Values = Field(default_factory=dict)
     tags: list[Annotated[str, needed_text(Tag.name)]] | None = Field(
         None, max_length=MOST_TAGS, description="The deal has exactly these afterwards."
@@ -251,6 +255,7 @@ async def change_deal(ask: Ask, deal_id: int, body: DealChange) -> DealOut:
             keep_contact="contact_id" not in sent,
             custom=body.fields,
             region=ask.settings.region,
+            second=body.second,
         )
         version = None  # the row is locked until the transaction ends
     if body.tags is not None:
@@ -266,6 +271,7 @@ async def change_deal(ask: Ask, deal_id: int, body: DealChange) -> DealOut:
             version=version,
             now=ask.now,
             lost_reason=body.lost_reason,
+            second=body.second,
         )
         version = None
     if body.responsible is not None or deal is None:  # last: whoever gives a deal away may no longer see it

@@ -11,8 +11,9 @@ from pbxcrm.contacts.merge_actions import merge_contacts
 from pbxcrm.contacts.merge_queries import access_merge, changed_since
 from pbxcrm.contacts.models import Contact, Merge
 from pbxcrm.contacts.unmerge_actions import undo_merge
+from pbxcrm.deals.second_deal_actions import say_second_of_merged
 from pbxcrm.people.queries import logins_of
-from pbxcrm.shared.relinking import SeenVersions
+from pbxcrm.shared.relinking import SeenVersions, ids_in
 from web.api import checked_cursors
 from web.api.fields import ApiAnswer, ApiRequest, Id, ListQuery, Moment, Version
 from web.api.resource import Ask, Page, Resource
@@ -101,7 +102,9 @@ async def read_duplicates(ask: Ask, query: ListQuery) -> Page[DuplicateOut]:
     conflicts=True,
 )
 async def add_merge(ask: Ask, contact_id: int, body: NewMerge) -> MergeOut:
-    """Deals, tasks, calls, callbacks, notes, numbers and addresses become the survivor's. You must be allowed to change both."""
+    """Deals, tasks, calls, callbacks, notes, numbers and addresses become the survivor's. You must be allowed to change both. Where both have an open deal in one pipeline, both stay, and a task
+    says so.
+    """
     chosen = {
         "name": body.take_name,
         "company_id": body.take_company,
@@ -118,6 +121,7 @@ async def add_merge(ask: Ask, contact_id: int, body: NewMerge) -> MergeOut:
         chosen={field: choice for field, choice in chosen.items() if choice is not None},
         seen=SeenVersions(body.version, body.into_version),
     )
+    await say_second_of_merged(ask.session, ids_in(merge.moved).get("deals.contact_id", ()), ask.now)
     return await _merge(ask, merge)
 
 

@@ -29,7 +29,7 @@ new MutationObserver((changes) => {
 }).observe(document.getElementById("toasts"), { childList: true });
 
 document.addEventListener("click", (event) => {
-  event.target.closest("[data-dismiss]")?.closest(".toast")?.remove();
+  event.target.closest("[data-dismiss]")?.closest(".toast, .bulk-result")?.remove();
 });
 document.addEventListener("htmx:after:request", (event) => {
   // After an undo its toast is removed.
