@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Integer, and_, case, cast, exists, func, or_
 from sqlmodel import col, select
@@ -169,6 +169,10 @@ async def parked_count(session: AsyncSession, viewer: Viewer) -> int:
     """The number of parked lamps that the viewer may see."""
     query = select(func.count()).select_from(Lamp).where(is_parked(), visible_lamps(viewer))
     return (await session.exec(query)).one()
+
+
+#: A beat (stored each 15 s) that is older says that no worker runs; a sweep of very many lamps may take that long.
+BEAT_LATE = timedelta(minutes=1)
 
 
 async def last_beat(session: AsyncSession, name: str = "canary") -> datetime | None:

@@ -30,7 +30,7 @@ BATCH = 200
 SIDE_BY_SIDE = 2  # batches at once on PostgreSQL: while it writes one, this process computes the other
 MOST_BATCHES = 25  # in one sweep, so that other work gets its turn
 CANARY = "canary"
-BEAT_SECONDS = 60
+BEAT_SECONDS = 15
 
 Lighter = Callable[[AsyncSession, EngineContext, Sequence[Lamp], datetime], Awaitable[int]]
 _lighters: dict[str, Lighter] = {}
@@ -75,7 +75,7 @@ async def _follow_absences(db: Database, now: datetime) -> None:
 
 
 async def beat(db: Database, now: datetime) -> bool:
-    """Store each minute that the engine is alive; at once after a worker was stopped. Returns whether it did."""
+    """Store four times a minute that the engine is alive; at once after a worker was stopped. Returns whether a minute has begun since."""
     async with db.read() as session:
         beats = {each.name: each.beat_at for each in (await session.exec(select(EngineBeat))).all()}
     last = beats.get(CANARY)
@@ -85,7 +85,7 @@ async def beat(db: Database, now: datetime) -> bool:
         await session.merge(EngineBeat(name=CANARY, beat_at=now))
         if STOPPED in beats:
             await session.exec(delete(EngineBeat).where(col(EngineBeat.name) == STOPPED))
-    return True
+    return last is None or last.replace(second=0, microsecond=0) != now.replace(second=0, microsecond=0)
 
 
 async def say_stopped(db: Database, now: datetime) -> None:

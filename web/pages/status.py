@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.calls.unmapped_phones import UnmappedEndpoint, unmapped_endpoints
-from pbxcrm.checkpoints.queries import last_beat, parked_count, workers_stopped_at
+from pbxcrm.checkpoints.queries import BEAT_LATE, last_beat, parked_count, workers_stopped_at
 from pbxcrm.forms.queries import load_forms, load_mailboxes
 from pbxcrm.notices.queries import troubled_digests
 from pbxcrm.pbx.models import PbxStatus
@@ -30,7 +30,6 @@ from web.rendering import render
 WAITING_HINTS = 200
 PING_SECONDS = 2.0
 MAIL_LATE = timedelta(minutes=15)  # a mailbox that should have been read so long ago
-BEAT_LATE = timedelta(minutes=3)  # the engine says each minute that it lives
 
 
 @dataclass(frozen=True, slots=True)

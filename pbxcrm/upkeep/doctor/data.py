@@ -14,7 +14,7 @@ from pbxcrm.calls.models import Call
 from pbxcrm.calls.queries import unmapped_extensions
 from pbxcrm.calls.unmapped_phones import UnmappedEndpoint, unmapped_endpoints
 from pbxcrm.checkpoints.models import Lamp, Subject
-from pbxcrm.checkpoints.queries import last_beat, parked_lamps, workers_stopped_at
+from pbxcrm.checkpoints.queries import BEAT_LATE, last_beat, parked_lamps, workers_stopped_at
 from pbxcrm.files.queries import missing_files
 from pbxcrm.files.store import Store
 from pbxcrm.notices.queries import troubled_digests
@@ -93,9 +93,6 @@ async def _fill_pages(db: Database) -> None:
                 await session.exec(text(f"PRAGMA cache_size = {kept}"))  # type: ignore[call-overload]
 
 
-BEAT_MINUTES = 3  # the canary fires every minute
-
-
 async def check_checkpoints(db: Database, now: datetime) -> list[Finding]:
     """Check that lamps light: when the canary last fired, and which lamps are parked."""
     async with db.read() as session:
@@ -109,7 +106,7 @@ async def check_checkpoints(db: Database, now: datetime) -> list[Finding]:
     elif stopped is not None:
         todo = "Start pbxcrm run (or pbxcrm work)."
         found = [bad(f"No lamp lights: no worker runs; it was stopped {_words(now - stopped)} ago.", todo)]
-    elif now - beat > timedelta(minutes=BEAT_MINUTES):
+    elif now - beat > BEAT_LATE:
         minutes = round((now - beat).total_seconds() / 60)
         todo = "Look whether a worker runs, and into its log: no lamp lights meanwhile."
         found = [bad(f"The canary checkpoint fired {minutes} min ago, not within the last minute.", todo)]

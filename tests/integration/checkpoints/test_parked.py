@@ -17,6 +17,7 @@ from pbxcrm.checkpoints.sweep import say_stopped
 from pbxcrm.people.models import Team
 from pbxcrm.shared.settings import Settings
 from pbxcrm.upkeep.doctor.data import check_checkpoints
+from pbxcrm.upkeep.doctor.findings import Mark
 from tests.calls import NOON, FactStory, batch
 from tests.integration.checkpoints.conftest import DealDesk
 from tests.integration.checkpoints.test_engine import DUE
@@ -96,14 +97,17 @@ async def test_doctor_readiness_and_metrics_say_when_the_canary_last_fired(
 
     now = DUE
     assert "never fired" in (await said())[0]
-    for at in (DUE, DUE + 59 * MINUTE / 60, DUE + MINUTE):  # once each minute
-        await desk.sweep(at)
-    now = DUE + MINUTE + timedelta(seconds=7)
+    for seconds in (0, 14, 15, 29):  # at most each 15 s
+        await desk.sweep(DUE + timedelta(seconds=seconds))
+    now = DUE + timedelta(seconds=22)
     doctor, ready, gauge = await said()
     assert "fired 7 s ago" in doctor
     assert ready["checkpoints"]["last_fired_age_seconds"] == 7
     assert gauge.endswith(" 7.0")
-    now = DUE + 21 * MINUTE
+    for seconds, mark in ((60, Mark.GOOD), (61, Mark.BAD)):  # after a kill -9, which leaves no time to say good-bye
+        (finding,) = await check_checkpoints(desk.database, DUE + timedelta(seconds=15 + seconds))
+        assert finding.mark is mark
+    now = DUE + 20 * MINUTE + timedelta(seconds=15)
     doctor, _, gauge = await said()
     assert "fired 20 min ago" in doctor
     assert gauge.endswith(" 1200.0")

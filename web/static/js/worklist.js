@@ -1,5 +1,5 @@
 // A list of work by keyboard (callback queue, escalations, tasks of the day; it has data-worklist): one row is current (class "now"); arrows or j and k change it, and the keys of the legend
-// press the buttons of that row. After a result the next row becomes current and gets the focus, as itself: Space must not press
+// press the buttons of that row. The first row is current when the page opens, so the first down arrow goes to the second. After a result the next row becomes current and gets the focus, as itself: Space must not press
 // one of its buttons. A live update does not change the current row.
 // On the last row the down arrow presses "Show more".
 import "./ask.js";
