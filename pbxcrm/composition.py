@@ -14,6 +14,7 @@ from pbxcrm.callbacks.actions import (
     forget_line,
     reassign_callback,
 )
+from pbxcrm.callbacks.erase_actions import erase_from_callbacks
 from pbxcrm.callbacks.give_back_actions import give_back_callback, remember_callback
 from pbxcrm.callbacks.merge_actions import merge_callbacks, unmerge_callbacks
 from pbxcrm.callbacks.models import Episode
@@ -24,12 +25,14 @@ from pbxcrm.callbacks.timers import HANDLERS as CALLBACK_TIMERS
 from pbxcrm.callbacks.timers import light_callbacks, recompute_callbacks
 from pbxcrm.calls.access import CLIENT_OF_CALL
 from pbxcrm.calls.actions import adopt_calls, release_calls
+from pbxcrm.calls.erase_actions import erase_from_calls
 from pbxcrm.calls.lines import line_deleted
 from pbxcrm.calls.lines import stage_archived as line_stage_archived
 from pbxcrm.checkpoints import handlers
 from pbxcrm.checkpoints import reasons as checkpoints
 from pbxcrm.checkpoints.deal_facts import register_attempts
 from pbxcrm.checkpoints.engine import light_due
+from pbxcrm.checkpoints.erase_actions import erase_from_lamps
 from pbxcrm.checkpoints.escalation_actions import Decider, accept_deal, reassign_deal, register_decider
 from pbxcrm.checkpoints.merge_actions import keep_lamps, relight_lamps
 from pbxcrm.checkpoints.models import Subject, TriggerKind
@@ -43,7 +46,8 @@ from pbxcrm.checkpoints.work_queries import ending_work
 from pbxcrm.contacts import reasons as contacts
 from pbxcrm.contacts.access import ways_to_see_contacts
 from pbxcrm.contacts.actions import number_linked, number_marked, number_unlinked, number_unmarked
-from pbxcrm.contacts.hooks import contacts_merging, contacts_unmerging, rows_relinked
+from pbxcrm.contacts.erase_actions import erase_contacts, say_clients_erased
+from pbxcrm.contacts.hooks import contact_erasing, contacts_merging, contacts_unmerging, rows_relinked
 from pbxcrm.contacts.number_owners import register_work_on_numbers
 from pbxcrm.contacts.queries import names_of_companies, names_of_contacts
 from pbxcrm.contacts.timers import HANDLERS as CONTACT_TIMERS
@@ -54,6 +58,7 @@ from pbxcrm.deals.after_closing import follow_closing
 from pbxcrm.deals.bulk_jobs import UNDO as BULK_UNDO
 from pbxcrm.deals.bulk_jobs import WORK as BULK_WORK
 from pbxcrm.deals.bulk_jobs import register_distribution
+from pbxcrm.deals.erase_actions import erase_from_deals
 from pbxcrm.deals.fields import BY_KEY as DEAL_FIELDS
 from pbxcrm.deals.gate_queries import has_files, next_task_missing
 from pbxcrm.deals.hooks import (
@@ -80,19 +85,25 @@ from pbxcrm.deals.watcher_actions import tell_of_move
 from pbxcrm.distribution import actions as distribution
 from pbxcrm.distribution import bulk_actions
 from pbxcrm.distribution import reasons as distribution_reasons
+from pbxcrm.distribution.erase_actions import erase_from_choices
 from pbxcrm.distribution.hooks import register_forms
 from pbxcrm.fields.hooks import register_reserved, register_targets
 from pbxcrm.fields.models import LinkTarget, ValueKind
 from pbxcrm.fields.timers import BEFORE as BEFORE_FIELD_WORK
 from pbxcrm.fields.timers import WORK as FIELD_WORK
 from pbxcrm.files import queries as files
+from pbxcrm.files.erase_actions import erase_files
+from pbxcrm.flags.erase_actions import erase_flags
 from pbxcrm.forms import reasons as forms
+from pbxcrm.forms.erase_actions import erase_from_requests
 from pbxcrm.forms.queries import load_form_names
 from pbxcrm.forms.timeline_queries import read_requests
 from pbxcrm.notes import reasons as notes
 from pbxcrm.notes.actions import copy_notes
+from pbxcrm.notes.erase_actions import erase_notes
 from pbxcrm.people import reasons as people
 from pbxcrm.people.hooks import access_ended, person_changed
+from pbxcrm.phone.erase_actions import erase_from_orders
 from pbxcrm.phone.timers import HANDLERS as PHONE_TIMERS
 from pbxcrm.privacy import reasons as privacy
 from pbxcrm.reactions import next_attempts
@@ -110,6 +121,7 @@ from pbxcrm.reports.report import register_reports
 from pbxcrm.reports.requests import REQUESTS
 from pbxcrm.reports.seller_stages import SELLER_STAGES
 from pbxcrm.reports.stage_time import STAGE_TIME
+from pbxcrm.screenpop.erase_actions import erase_from_cards
 from pbxcrm.shared.background_jobs import register_before, register_work
 from pbxcrm.shared.reasons import register_reasons
 from pbxcrm.shared.timers import register_timers
@@ -118,6 +130,7 @@ from pbxcrm.tasks import stage_tasks
 from pbxcrm.tasks.access import CLIENT_OF_TASK
 from pbxcrm.tasks.actions import say_tasks_relinked
 from pbxcrm.tasks.calendar_feeds import end_feed_with_password
+from pbxcrm.tasks.erase_actions import erase_from_tasks
 from pbxcrm.tasks.hooks import next_task_changed
 from pbxcrm.tasks.work_queries import register_ending_work
 from pbxcrm.timeline.entries import EntryKind
@@ -146,6 +159,22 @@ def compose() -> None:
     number_unlinked.register(release_callbacks, release_calls, release_deals)
     contacts_merging.register(merge_callbacks)
     contacts_unmerging.register(unmerge_callbacks)
+    contact_erasing.register(
+        say_clients_erased,
+        erase_from_requests,
+        erase_from_orders,
+        erase_from_callbacks,
+        erase_from_lamps,
+        erase_from_cards,
+        erase_flags,
+        erase_notes,
+        erase_files,
+        erase_from_choices,
+        erase_from_tasks,
+        erase_from_calls,
+        erase_from_deals,
+        erase_contacts,
+    )
     rows_relinked.register(say_deals_relinked, say_tasks_relinked)
     deals_merging.register(keep_lamps, next_attempts.deals_merge)
     deals_unmerging.register(relight_lamps, next_attempts.deals_unmerge)

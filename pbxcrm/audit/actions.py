@@ -1,15 +1,16 @@
 """Writing to the audit log, in the same transaction as the logged change."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert
-from sqlmodel import SQLModel
+from sqlalchemy import ColumnElement, insert, update
+from sqlmodel import SQLModel, col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.audit.models import AuditEntry
-from pbxcrm.shared.core_sql import execute
+from pbxcrm.shared.core_sql import execute, one_of
 from pbxcrm.shared.db import before_commit
 from pbxcrm.shared.reasons import Reason
 
@@ -52,3 +53,18 @@ def record(
 async def write_down(session: AsyncSession) -> None:
     """Write the entries recorded so far now, for code that reads the log in the transaction of the change."""
     await execute(session, _ADD, session.info.pop(ENTRIES, ()))
+
+
+async def do_forget_details(
+    session: AsyncSession, entity: str, ids: Sequence[object], *only: ColumnElement[bool], **values: Any
+) -> None:
+    """Empty the details and reasons of entries about rows of a client who is erased: that something was done stays, and who did it.
+
+    ``only`` narrows the entries; ``values`` are written besides.
+    """
+    await write_down(session)
+    about = one_of(session, col(AuditEntry.entity_id), [str(one) for one in ids])
+    change = (
+        update(AuditEntry).where(col(AuditEntry.entity) == entity, about, *only).values(data={}, reason={}, **values)
+    )
+    await session.exec(change.execution_options(synchronize_session=False))

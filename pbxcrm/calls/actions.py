@@ -9,8 +9,17 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.calls.access import audible_calls
+from pbxcrm.calls.audience import audience_of_stored_call
 from pbxcrm.calls.models import Call
+from pbxcrm.people.directory import Directory
+from pbxcrm.shared.events import emit
 from pbxcrm.shared.relinking import AT_ONCE
+
+
+async def say_call_changed(session: AsyncSession, call: Call, at: datetime, people: Directory) -> None:
+    """Notify everybody who sees the call. The listener, which knows legs and deal of every call, notifies by itself."""
+    heard = await audience_of_stored_call(session, call, people)
+    emit(session, "call", call.id, at, users=heard.users, roles=heard.roles)
 
 
 async def adopt_calls(session: AsyncSession, viewer: Viewer, contact_id: int, number: str, _now: datetime) -> None:

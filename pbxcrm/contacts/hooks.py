@@ -1,4 +1,4 @@
-"""Hooks for upper contexts when clients are merged or a merge is undone. ``pbxcrm.composition`` registers the functions."""
+"""Hooks for upper contexts when clients are merged or erased, or a merge is undone. ``pbxcrm.composition`` registers the functions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -84,6 +84,40 @@ class Relinked:
     at: datetime
 
 
+GONE = "—"  # stands where a name or another word about an erased client was
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Ids of the rows about a client. ``contacts``: the client and everybody merged into them; ``numbers``, ``addresses``: those that
+    no other client has, in the form in which rows have them.
+    """
+
+    contacts: list[int]
+    numbers: list[str]
+    addresses: list[str]
+    deals: list[int]
+    calls: list[int]
+    tasks: list[int]
+    notes: list[int]
+    callbacks: list[int]
+    requests: list[int]
+    files: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Erasing:
+    """A client is erased. Each context takes the client out of its own rows of ``held``, and out of all others that refer to the
+    client, and notifies those who see them. What stood there as a reason becomes ``why``, another word ``GONE``.
+    """
+
+    held: Held
+    why: Mapping[str, Any]  # a stored Reason
+    at: datetime
+
+
 contacts_merging = Hook[Merging]("contacts.contacts_merging")
 contacts_unmerging = Hook[Unmerging]("contacts.contacts_unmerging")
 rows_relinked = Hook[Relinked]("contacts.rows_relinked")
+#: Called by ``pbxcrm.privacy``. Upper contexts come before those that their audiences ask: clients last.
+contact_erasing = Hook[Erasing]("contacts.contact_erasing")

@@ -3,7 +3,7 @@
 The context of the row checks access, records the changes and tells of them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import delete, insert
@@ -28,6 +28,7 @@ from pbxcrm.fields.rules import (
 from pbxcrm.fields.terms import words_kind
 from pbxcrm.fields.unique_queries import row_with_value
 from pbxcrm.people.directory import load_directory
+from pbxcrm.shared.core_sql import one_of
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED
@@ -137,6 +138,16 @@ async def do_return_values(
         value = adopted.get(str(definition.id))
         if value is not None and stored_in(row.custom, definition) == value:
             await _put(session, definition, row, None)
+
+
+async def do_forget_values(session: AsyncSession, entity: FieldEntity, rows: Sequence[HasValues]) -> None:
+    """Take all values of rows of a client who is erased, and their words in the search index."""
+    kinds = [words_kind(each.id) for each in (await load_fields(session)).of(entity, archived=True)]
+    ids = [row.id or 0 for row in rows]
+    of_them = (one_of(session, col(SearchWord.kind), kinds), one_of(session, col(SearchWord.row_id), ids))
+    await session.exec(delete(SearchWord).where(*of_them).execution_options(synchronize_session=False))
+    for row in rows:
+        row.custom = {}
 
 
 async def names_of_changed(

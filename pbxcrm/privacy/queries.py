@@ -1,6 +1,5 @@
 """What is kept about a client: the ids of the rows of every context that name them."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, not_, or_
@@ -9,29 +8,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.models import Call
+from pbxcrm.contacts.hooks import Held
 from pbxcrm.contacts.models import Contact, Email, Merge, Phone
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.files.models import AttachedFile
 from pbxcrm.forms.models import FormRequest
 from pbxcrm.tasks.models import Task
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """Ids of the rows about a client. ``contacts``: the client and everybody merged into them; ``numbers``, ``addresses``: those that
-    no other client has, in the form in which rows have them.
-    """
-
-    contacts: list[int]
-    numbers: list[str]
-    addresses: list[str]
-    deals: list[int]
-    calls: list[int]
-    tasks: list[int]
-    notes: list[int]
-    callbacks: list[int]
-    requests: list[int]
-    files: list[int]
 
 
 async def held_of(session: AsyncSession, contact: Contact) -> Held:
@@ -51,22 +33,32 @@ async def held_of(session: AsyncSession, contact: Contact) -> Held:
         """A row without a client of its own is found ``otherwise``, unless it is on another client's deal."""
         return or_(client.in_(contacts), and_(client.is_(None), not_(others_deal(deal_id)), or_(*otherwise)))
 
-    def through_work(table: type[Task] | type[Note]) -> ColumnElement[bool]:
+    def through_work(table: type[Task] | type[Note], *otherwise: ColumnElement[bool]) -> ColumnElement[bool]:
         """What is on another client's deal is part of that deal, whomever it is about."""
         client, deal, call = col(table.contact_id), col(table.deal_id), col(table.call_id)
-        found = theirs(client, deal, deal.in_(deals), and_(deal.is_(None), call.in_(calls)))
+        found = theirs(client, deal, deal.in_(deals), and_(deal.is_(None), call.in_(calls)), *otherwise)
         return and_(found, not_(others_deal(deal)))
 
     made = or_(
         col(Deal.contact_id).in_(contacts), and_(col(Deal.contact_id).is_(None), col(Deal.client_number).in_(numbers))
     )
     deals = await _ids(session, Deal, made)
-    called = theirs(col(Call.contact_id), col(Call.deal_id), col(Call.client_number).in_(numbers))
+    called = theirs(
+        col(Call.contact_id), col(Call.deal_id), col(Call.client_number).in_(numbers), col(Call.deal_id).in_(deals)
+    )
     calls = await _ids(session, Call, called)
-    tasks = await _ids(session, Task, through_work(Task))
-    notes = await _ids(session, Note, through_work(Note))
-    missed = theirs(col(Episode.contact_id), col(Episode.deal_id), col(Episode.client_number).in_(numbers))
+    missed = theirs(
+        col(Episode.contact_id),
+        col(Episode.deal_id),
+        col(Episode.client_number).in_(numbers),
+        col(Episode.deal_id).in_(deals),
+    )
     callbacks = await _ids(session, Episode, missed)
+    of_callback = select(Episode.task_id).where(col(Episode.id).in_(callbacks))
+    tasks = await _ids(session, Task, through_work(Task, col(Task.id).in_(of_callback)))
+    parts = through_work(Task, col(Task.part_of_id).in_(tasks))  # of lamps
+    tasks = sorted({*tasks, *await _ids(session, Task, and_(col(Task.part_of_id).in_(tasks), parts))})
+    notes = await _ids(session, Note, through_work(Note))
     request = FormRequest
     sender = or_(col(request.number).in_(numbers), col(request.email).in_(addresses))
     sent = theirs(col(request.contact_id), col(request.deal_id), col(request.deal_id).in_(deals), sender)

@@ -3,8 +3,6 @@
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.numbers import format_for_people
 
-GONE = "—"  # stands where a name or a number was
-
 
 def word_of_confirmation(name: str, numbers: list[str]) -> str:
     """What somebody must type who erases a client: the name, else the first number, else ``erase``."""

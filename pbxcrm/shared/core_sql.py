@@ -14,9 +14,11 @@ from sqlalchemy import (
     ColumnElement,
     Executable,
     Table,
+    Text,
     any_,
     bindparam,
     cast,
+    false,
     func,
     insert,
     inspect,
@@ -46,14 +48,17 @@ def list_param(name: str) -> Any:
     return bindparam(name, expanding=True)
 
 
-def one_of(session: AsyncSession, column: Any, ids: Sequence[int]) -> ColumnElement[bool]:
-    """The condition that ``column`` is one of many ``ids``, with one parameter for all of them: a list of thousands takes
+def one_of(session: AsyncSession, column: Any, values: Sequence[int] | Sequence[str]) -> ColumnElement[bool]:
+    """The condition that ``column`` is one of many ``values``, with one parameter for all of them: a list of thousands takes
     longer to send and plan than to find.
     """
+    if not values:
+        return false()
     if session.get_bind().dialect.name == "sqlite":
-        values = func.json_each(json.dumps(list(ids))).table_valued("value")
-        return column.in_(select(values.c.value))  # type: ignore[no-any-return]
-    return column == any_(cast(literal(list(ids), ARRAY(BigInteger)), ARRAY(BigInteger)))  # type: ignore[no-any-return]
+        found = func.json_each(json.dumps(list(values))).table_valued("value")
+        return column.in_(select(found.c.value))  # type: ignore[no-any-return]
+    kind = ARRAY(Text if isinstance(values[0], str) else BigInteger)
+    return column == any_(cast(literal(list(values), kind), kind))  # type: ignore[no-any-return]
 
 
 async def fetch(

@@ -1,8 +1,10 @@
-"""Locking a row until the transaction ends."""
+"""Locking rows until the transaction ends."""
 
+from collections.abc import Sequence
 from typing import TypeVar
 
-from sqlmodel import SQLModel
+from sqlalchemy import ColumnElement, inspect
+from sqlmodel import SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -28,3 +30,12 @@ async def lock_found(session: AsyncSession, table: type[Row], query: SelectOfSca
     locked = query.with_for_update(key_share=True, of=table).execution_options(populate_existing=True)
     found: Row | None = (await session.exec(locked)).first()
     return found
+
+
+async def lock_rows(session: AsyncSession, table: type[Row], found: ColumnElement[bool]) -> Sequence[Row]:
+    """Lock and reload all rows of ``table`` that the condition finds, in the order of their keys."""
+    await session.flush()  # as above
+    query = select(table).where(found).order_by(*inspect(table).primary_key)
+    locked = query.with_for_update(key_share=True, of=table).execution_options(populate_existing=True)
+    rows: Sequence[Row] = (await session.exec(locked)).all()
+    return rows
