@@ -24,7 +24,7 @@ from pbxcrm.callbacks.special_numbers import reopen_callbacks
 from pbxcrm.callbacks.timers import HANDLERS as CALLBACK_TIMERS
 from pbxcrm.callbacks.timers import light_callbacks, recompute_callbacks
 from pbxcrm.calls.access import CLIENT_OF_CALL
-from pbxcrm.calls.actions import adopt_calls, release_calls
+from pbxcrm.calls.actions import adopt_calls, release_calls, say_calls_relinked
 from pbxcrm.calls.erase_actions import erase_from_calls
 from pbxcrm.calls.lines import line_deleted
 from pbxcrm.calls.lines import stage_archived as line_stage_archived
@@ -175,7 +175,7 @@ def compose() -> None:
         erase_from_deals,
         erase_contacts,
     )
-    rows_relinked.register(say_deals_relinked, say_tasks_relinked)
+    rows_relinked.register(say_deals_relinked, say_tasks_relinked, say_calls_relinked)
     deals_merging.register(keep_lamps, next_attempts.deals_merge)
     deals_unmerging.register(relight_lamps, next_attempts.deals_unmerge)
     number_marked.register(dismiss_callbacks)

@@ -17,11 +17,11 @@ from pbxcrm.shared.locking import lock_row
 async def adopt_callbacks(session: AsyncSession, viewer: Viewer, contact_id: int, number: str, now: datetime) -> None:
     """Link the open callback of the number to the contact. If the contact has one already, both stay until a talk closes them.
 
-    A callback that the viewer may not change is left alone.
+    A callback that the viewer may not change is left alone, and so is one that names another client: the number was theirs when they called.
     """
     key, people = f"contact:{contact_id}", await load_directory(session)
     for mine in await open_episodes(session, [f"number:{number}"]):
-        if not decides_for(viewer, mine.owner_id, people):
+        if mine.contact_id not in {None, contact_id} or not decides_for(viewer, mine.owner_id, people):
             continue
         mine.contact_id = contact_id
         if not await open_episodes(session, [key]):
@@ -34,18 +34,17 @@ async def release_callbacks(
     session: AsyncSession,
     _viewer: Viewer,
     contact_id: int,
-    number: str,
     given: Mapping[str, Sequence[int]],
     now: datetime,
 ) -> None:
     """Undo ``adopt_callbacks`` for those of ``given`` that this contact still has: the number's next missed call finds an open one."""
     people = await load_directory(session)
-    (key,) = client_keys(number, (), "")
     for episode_id in given.get("episodes.contact_id", ()):
         episode = await lock_row(session, Episode, episode_id)
         if episode.contact_id != contact_id:
             continue
         episode.contact_id = None
+        (key,) = client_keys(episode.client_number, (), "")
         if episode.client_key == f"contact:{contact_id}" and not await open_episodes(session, [key]):
             episode.client_key = key
         episode.version += 1

@@ -12,7 +12,7 @@ from pbxcrm.callbacks.models import Episode, EpisodeCall, EpisodeStatus
 from pbxcrm.callbacks.queries import open_episodes
 from pbxcrm.callbacks.rules import client_keys
 from pbxcrm.calls.access import may_hear
-from pbxcrm.calls.audience import audience_of_stored_call
+from pbxcrm.calls.actions import do_set_client_of_call, say_calls_changed
 from pbxcrm.calls.facts import Direction
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.calls.queries import access_call
@@ -22,7 +22,6 @@ from pbxcrm.deals.actions import edit_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid, NotAllowed
-from pbxcrm.shared.events import emit
 from pbxcrm.shared.locking import lock_found, lock_row
 
 
@@ -44,9 +43,10 @@ async def give_withheld_call(
         raise NotAllowed("calls.not_yours", "A colleague has this call: they say which client it was.")
     if contact_id is not None:
         contact_id = (await access_contact(session, viewer, contact_id, field="contact_id")).id
-    before, call.contact_id = call.contact_id, contact_id
+    before = call.contact_id
     if before == contact_id:
         return call
+    await do_set_client_of_call(session, call, contact_id, now, None)
     await session.flush()
     await _give_deal(session, viewer, call, before, now)
     await _give_callback(session, viewer, call, before, now)
@@ -59,8 +59,7 @@ async def give_withheld_call(
         actor=viewer,
         contact_id={"before": before, "after": contact_id},
     )
-    heard = await audience_of_stored_call(session, call, await load_directory(session))
-    emit(session, "call", call.id, now, users=heard.users, roles=heard.roles)
+    await say_calls_changed(session, [call], now, await load_directory(session))
     return call
 
 

@@ -1,13 +1,15 @@
 """Who hears that a call rings, is answered or ends."""
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 
-from sqlmodel import select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.owners import Audience, People, heard_by
 from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.deals.models import Deal
+from pbxcrm.shared.core_sql import one_of
 
 
 def audience_of_call(
@@ -20,6 +22,29 @@ def audience_of_call(
 
 async def audience_of_stored_call(session: AsyncSession, call: Call, people: People) -> Audience:
     """The same for a call whose legs and deal are read from the database."""
-    phones = (await session.exec(select(CallLeg.user_id).where(CallLeg.call_id == call.id))).all()
-    deal = await session.get(Deal, call.deal_id) if call.deal_id is not None else None
-    return audience_of_call(call.responsible_id, phones, (deal.responsible_id,) if deal is not None else None, people)
+    [(_call, heard)] = await audiences_of_stored_calls(session, [call], people)
+    return heard
+
+
+async def audiences_of_stored_calls(
+    session: AsyncSession, calls: Sequence[Call], people: People
+) -> list[tuple[Call, Audience]]:
+    """The same for many calls, with two queries for all of them."""
+    ids = [call.id or 0 for call in calls]
+    legs = await session.exec(
+        select(CallLeg.call_id, CallLeg.user_id).where(one_of(session, col(CallLeg.call_id), ids))
+    )
+    phones = defaultdict[int, list[int | None]](list)
+    for call_id, user_id in legs.all():
+        phones[call_id].append(user_id)
+    deals = sorted({call.deal_id for call in calls if call.deal_id is not None})
+    found = await session.exec(select(Deal.id, Deal.responsible_id).where(one_of(session, col(Deal.id), deals)))
+    owners = dict(found.all())
+    return [
+        (call, audience_of_call(call.responsible_id, phones[call.id or 0], _owner(call, owners), people))
+        for call in calls
+    ]
+
+
+def _owner(call: Call, owners: Mapping[int | None, int | None]) -> tuple[int | None] | None:
+    return (owners[call.deal_id],) if call.deal_id in owners else None

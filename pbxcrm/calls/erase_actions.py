@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.audit.actions import do_forget_details
-from pbxcrm.calls.actions import say_call_changed
+from pbxcrm.calls.actions import do_set_client_of_call, say_calls_changed
 from pbxcrm.calls.models import Call, HeardCaller
 from pbxcrm.calls.recordings import delete_recording
 from pbxcrm.contacts.hooks import Erasing
@@ -24,10 +24,12 @@ async def erase_from_calls(session: AsyncSession, erasing: Erasing) -> None:
     """Handler of ``contact_erasing``."""
     held, people = erasing.held, await load_directory(session)
     heard = set[tuple[str, str]]()
-    for call in await lock_rows(session, Call, one_of(session, col(Call.id), held.calls)):
-        await say_call_changed(session, call, erasing.at, people)
+    calls = await lock_rows(session, Call, one_of(session, col(Call.id), held.calls))
+    await say_calls_changed(session, calls, erasing.at, people)
+    for call in calls:
         heard.add((call.client_number or "", call.client_name_folded))
-        call.contact_id = call.client_number = call.client_heard = call.client_name = None
+        await do_set_client_of_call(session, call, None, erasing.at, None)
+        call.client_number = call.client_heard = call.client_name = None
         call.dialled = call.recording = call.outside = None
         call.channel_ids, call.reason = [], dict(erasing.why)
     await session.flush()

@@ -13,6 +13,7 @@ from pbxcrm.access import Permission, Viewer, can, check, decides_for
 from pbxcrm.audit.actions import record
 from pbxcrm.contacts.access import editable_companies, editable_contacts, visible_companies
 from pbxcrm.contacts.audience import audience_of_company, audience_of_contact
+from pbxcrm.contacts.audit_queries import differences, fields_of
 from pbxcrm.contacts.birthday_rules import read_birthday
 from pbxcrm.contacts.kind_actions import do_set_kinds
 from pbxcrm.contacts.kind_rules import NOTHING_CHOSEN, ChosenKinds, kind_of
@@ -38,11 +39,10 @@ from pbxcrm.shared.search_keys import folded, search_key
 
 #: The code of the error for a company whose name another visible one has.
 KNOWN_COMPANY = "companies.known_name"
-#: The viewer gave the number to this contact, and no other counts: its rows without a contact become theirs, except what is in
-#: the hands of others and the viewer may not change.
+#: The viewer gave the number to this contact: its rows without a contact become theirs, but none of others that the viewer may not change.
 number_linked = Hook[Viewer, int, str, datetime]("contacts.number_linked")
-#: The viewer takes that back: what the link gave to the contact goes back, as far as they still have it. Ids by ``table.column``.
-number_unlinked = Hook[Viewer, int, str, Mapping[str, Sequence[int]], datetime]("contacts.number_unlinked")
+#: The viewer takes that back, alone or with a merge: what the contact got and still has goes back. Ids by ``table.column``.
+number_unlinked = Hook[Viewer, int, Mapping[str, Sequence[int]], datetime]("contacts.number_unlinked")
 #: A viewer put a number on the list of own and spam numbers, at this time.
 number_marked = Hook[Viewer, str, NumberKind, datetime]("contacts.number_marked")
 #: A viewer took a number off the list, so what the mark had closed opens again; with the removed row and the time.
@@ -164,6 +164,7 @@ async def edit_contact(
 ) -> Contact:
     """Change the given fields; ``custom`` are custom fields as entered, ``seen`` what the viewer saw in them (``do_set_values``). The history of a removed number stays with the client; a new number brings its own."""
     contact = await access_contact_for_change(session, viewer, contact_id, version)
+    before = await fields_of(session, contact)
     if name is not None:
         contact.name = check_name(name)
     if phones is not None:
@@ -181,9 +182,9 @@ async def edit_contact(
     if note is not None:
         contact.note = check_optional_text(note, Contact.note, "note")
     changed = await do_set_values(session, viewer, FieldEntity.CONTACT, contact, custom, region=region, seen=seen)
+    changed |= differences(before, await fields_of(session, contact))
     contact.version += 1
-    details: dict[str, Any] = {"changed": changed} if changed else {}
-    record(session, now, "contact.edited", "contact", contact_id, actor=viewer, **details)
+    record(session, now, "contact.edited", "contact", contact_id, actor=viewer, changed=changed)
     await say_contact_changed(session, contact, now)
     return contact
 
@@ -214,7 +215,7 @@ async def do_unlink_number(
     phones = await session.exec(select(Phone).where(Phone.contact_id == contact_id, Phone.number == number))
     for phone in phones.all():
         await session.delete(phone)
-    await number_unlinked(session, viewer, contact_id, number, given, now)
+    await number_unlinked(session, viewer, contact_id, given, now)
     contact.version += 1
     record(session, now, "contact.number_unlinked", "contact", contact_id, actor=viewer, number=number)
     await say_contact_changed(session, contact, now)

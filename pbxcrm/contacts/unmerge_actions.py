@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
+from pbxcrm.contacts.actions import number_unlinked
 from pbxcrm.contacts.audience import audience_of_contact
 from pbxcrm.contacts.hooks import Relinked, Unmerging, contacts_unmerging, rows_relinked
 from pbxcrm.contacts.merge_actions import WayTable, lock_both, set_way, way_of, ways_of
@@ -21,6 +22,7 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import N_
+from pbxcrm.shared.relinking import ids_in
 from pbxcrm.shared.unmerging import Undoing
 
 _UNDOING: Undoing[Contact, Merge] = Undoing(
@@ -50,7 +52,9 @@ async def undo_merge(session: AsyncSession, viewer: Viewer, merge_id: int, *, no
     parts = Unmerging(viewer, merge.from_id, merge.into_id, now, merge.parts)
     await contacts_unmerging(session, parts)
     await session.flush()
-    rows = await _give_back(session, merge)
+    rows = await CLIENTS.give_back(session, merge.moved, merge.into_id, merge.from_id)
+    await number_unlinked(session, viewer, merge.into_id, ids_in(merge.adopted), now)
+    await session.flush()
     await _part_ways(session, merge, Phone)
     await _part_ways(session, merge, Email)
     for field, (before, after) in merge.fields.items():
@@ -80,13 +84,6 @@ async def undo_merge(session: AsyncSession, viewer: Viewer, merge_id: int, *, no
         emit(session, "contact", one.id, now, users=audience.users, roles=audience.roles)
     await rows_relinked(session, Relinked(rows, now))
     return merge
-
-
-async def _give_back(session: AsyncSession, merge: Merge) -> dict[str, list[int]]:
-    """Give back the rows that the survivor still has; adopted ones have no client again. Returns their ids by link."""
-    given = await CLIENTS.give_back(session, merge.moved, merge.into_id, merge.from_id)
-    adopted = await CLIENTS.give_back(session, merge.adopted, merge.into_id, None)
-    return {name: [*ids, *adopted[name]] for name, ids in given.items()}
 
 
 async def _part_ways(session: AsyncSession, merge: Merge, table: WayTable) -> None:

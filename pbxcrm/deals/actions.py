@@ -422,7 +422,6 @@ async def release_deals(
     session: AsyncSession,
     viewer: Viewer,
     contact_id: int,
-    _number: str,
     given: Mapping[str, Sequence[int]],
     now: datetime,
 ) -> None:

@@ -303,7 +303,7 @@ async def _apply(
         _absorb(call, rows.calls.get((call.pbx, fact.party)))
         rows.over[call.id] = state.outcome
     else:
-        await match_order(session, call, state, fact.at)
+        call.deal_id = await match_order(session, call, state, fact.at) or call.deal_id
         if dials(fact):
             await take_callback(session, context, call, state.made_by, fact.at)
         if has_consequences(state, call):

@@ -11,6 +11,7 @@ from pbxcrm.callbacks.attempts import do_attempt, do_failed_attempt
 from pbxcrm.callbacks.models import AttemptResult, Episode, EpisodeStatus
 from pbxcrm.callbacks.queries import open_episodes
 from pbxcrm.callbacks.rules import reason_of_miss
+from pbxcrm.calls.actions import do_set_client_of_call
 from pbxcrm.calls.facts import CallState, Direction, MissedReason, Outcome
 from pbxcrm.calls.models import Call
 from pbxcrm.calls.rules import line_of, title_of_new_deal
@@ -58,7 +59,7 @@ async def consider(session: AsyncSession, context: CallContext, call: Call, stat
         context.deals.append(client.deal)
     case = Case(session, context, call, state, line, client, at)
     if case.client.contact is not None:
-        call.contact_id = case.client.contact.id
+        await do_set_client_of_call(session, call, case.client.contact.id, at, None)
     if state.direction is Direction.INBOUND:
         await (_inbound_talked(case) if talked else _inbound_over(case))
     else:

@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.calls.access import may_hear
+from pbxcrm.calls.actions import do_set_client_of_call, do_set_deal_of_call
 from pbxcrm.calls.models import Call
 from pbxcrm.calls.rules import title_of_new_deal
 from pbxcrm.contacts.actions import create_contact, link_number
@@ -65,9 +66,10 @@ async def choose_contact(session: AsyncSession, viewer: Viewer, call_id: int, co
     # Whoever is responsible for the client hears the call. If only their phone rang, somebody else talked.
     if call.responsible_id is not None and not await may_hear(session, viewer, call_id):
         raise NotAllowed("calls.not_yours", "A colleague has this call: they say which client it was.")
-    call.contact_id = contact_id
+    people = await load_directory(session)
+    await do_set_client_of_call(session, call, contact_id, now, people)
     if call.deal_id is not None:
-        deal, people = await lock_row(session, Deal, call.deal_id), await load_directory(session)
+        deal = await lock_row(session, Deal, call.deal_id)
         if deal.contact_id is None and (deal.responsible_id is None or edits_deal(viewer, deal, people)):
             await do_set_client(session, deal, contact_id, now, actor=viewer, people=people)
     record(session, now, "call.contact_chosen", "call", call_id, actor=viewer, contact_id=contact_id)
@@ -161,8 +163,9 @@ async def attach_deal(session: AsyncSession, viewer: Viewer, call_id: int, deal_
     """Attach the call, and the viewer's note on it, to a deal the viewer may edit."""
     call = await access_own_call(session, viewer, call_id)
     deal = await access_deal_for_change(session, viewer, deal_id, None)
-    call.deal_id = deal.id
+    people = await load_directory(session)
+    await do_set_deal_of_call(session, call, deal.id, now, people)
     await do_attach_notes(session, viewer, call, deal, now)
     record(session, now, "call.attached", "call", call_id, actor=viewer, deal_id=deal_id)
-    say_deal_changed(session, deal, now, await load_directory(session))
+    say_deal_changed(session, deal, now, people)
     say_dock_changed(session, now, viewer.user_id)

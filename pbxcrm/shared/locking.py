@@ -32,10 +32,10 @@ async def lock_found(session: AsyncSession, table: type[Row], query: SelectOfSca
     return found
 
 
-async def lock_rows(session: AsyncSession, table: type[Row], found: ColumnElement[bool]) -> Sequence[Row]:
-    """Lock and reload all rows of ``table`` that the condition finds, in the order of their keys."""
+async def lock_rows(session: AsyncSession, table: type[Row], *found: ColumnElement[bool]) -> Sequence[Row]:
+    """Lock and reload all rows of ``table`` that the conditions find, in the order of their keys."""
     await session.flush()  # as above
-    query = select(table).where(found).order_by(*inspect(table).primary_key)
+    query = select(table).where(*found).order_by(*inspect(table).primary_key)
     locked = query.with_for_update(key_share=True, of=table).execution_options(populate_existing=True)
     rows: Sequence[Row] = (await session.exec(locked)).all()
     return rows

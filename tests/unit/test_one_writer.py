@@ -15,6 +15,7 @@ from sqlalchemy import inspect
 from sqlmodel import SQLModel
 
 from pbxcrm.callbacks.models import Attempt, Episode
+from pbxcrm.calls.models import Call
 from pbxcrm.checkpoints.models import Checkpoint, Lamp, Pause
 from pbxcrm.contacts.models import Company, Contact, Email, Phone, SpecialNumber
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageMove
@@ -28,10 +29,10 @@ BULK = "pbxcrm.demo."
 
 @dataclass(frozen=True)
 class OwnRows:
-    """Rows of ``model`` are changed in the modules that begin with ``home`` only. ``called``: what variables of them are called."""
+    """Rows of ``model`` are changed in the modules that begin with one of ``homes`` only. ``called``: what variables of them are called."""
 
     model: type[SQLModel]
-    home: str
+    homes: str | tuple[str, ...]
     called: str
 
     @cached_property
@@ -42,7 +43,16 @@ class OwnRows:
     def name(self) -> str:
         return self.model.__name__
 
+    @property
+    def table(self) -> str:
+        return str(self.model.__tablename__)
 
+
+#: A fact is applied to the row of its call by ``apply_facts``, which notifies once for all that followed from it. Calls of the
+#: tracker (``ami``) are no rows.
+CALL = OwnRows(
+    Call, ("pbxcrm.calls.", "pbxcrm.reactions.apply_facts", "pbxcrm.reactions.consequence_actions", "ami."), "call"
+)
 TASK = OwnRows(Task, "pbxcrm.tasks.", "task")
 KEPT = (
     TASK,
@@ -61,6 +71,7 @@ KEPT = (
     OwnRows(Pause, "pbxcrm.checkpoints.", "pause"),
     OwnRows(Checkpoint, "pbxcrm.checkpoints.", "checkpoint"),
     OwnRows(FormRequest, "pbxcrm.forms.", "request"),
+    CALL,
 )
 
 
@@ -80,10 +91,23 @@ def test_only_its_own_context_changes_a_row(kept: OwnRows) -> None:
     found = [
         f"{module}:{node.lineno}"
         for module, tree in modules()
-        if not module.startswith((kept.home, "pbxcrm.migrations.", BULK))
+        if not module.startswith(kept.homes) and not module.startswith(("pbxcrm.migrations.", BULK))
         for node in [*_attributes_set(tree, public.union(_answering(tree, kept)), kept), *_in_bulk(tree, kept)]
     ]
-    assert found == [], f"{kept.home}… changes a {kept.name}, records the change and notifies who sees it"
+    assert found == [], f"{kept.homes}… changes a {kept.name}, records the change and notifies who sees it"
+
+
+def test_the_client_of_a_call_is_set_in_one_function() -> None:
+    public = {name for _module, tree in modules() for name in _answering(tree, CALL) if not name.startswith("_")}
+    found = {
+        f"{module}:{function.name}"
+        for module, tree in modules()
+        if not module.startswith(("ami.", BULK))
+        for function in _functions(tree)
+        for node in _attributes_set(ast.Module([function], []), public.union(_answering(tree, CALL)), CALL)
+        if node.attr == "contact_id"
+    }
+    assert found == {"pbxcrm.calls.actions:do_set_client_of_call"}
 
 
 def test_a_change_would_be_found() -> None:
@@ -102,6 +126,48 @@ def test_a_change_would_be_found() -> None:
     assert [node.lineno for node in _attributes_set(tree, {"open_task_about"}, TASK)] == [2, 5, 6]
     assert [node.lineno for node in _attributes_set(tree, set(), KEPT[1])] == [8]
     assert [node.lineno for node in _in_bulk(tree, TASK)] == [9]
+
+
+def test_a_change_through_a_table_would_be_found() -> None:
+    """Whether the table is found by its name or by its model, under whatever name it stands, or in any table by a name that is passed on."""
+    tree = ast.parse(
+        "_TABLES = SQLModel.metadata.tables\n"
+        "_TASK = SQLModel.metadata.tables['tasks']\n"
+        "_OWN, _OTHER = (SQLModel.metadata.tables[name] for name in ('tasks', 'episode_calls'))\n"
+        "CHANGE = update(_TASK).values(note='')\n"
+        "async def change(session, name) -> None:\n"
+        "    rows = _TABLES['tasks']\n"
+        "    read = select(rows)\n"
+        "    of_model = SQLModel.metadata.tables[str(Task.__tablename__)]\n"
+        "    await session.exec(delete(rows))\n"
+        "    await session.exec(insert(_OWN))\n"
+        "    await session.exec(update(Task.__table__))\n"
+        "    await session.exec(update(of_model))\n"
+        "    await session.exec(update(_TABLES['tasks']))\n"
+        "    await session.exec(text('UPDATE tasks SET note = 1'))\n"
+        "    await session.exec(update(_TABLES['users']))\n"
+        "    await session.exec(rows.delete())\n"
+    )
+    assert sorted(node.lineno for node in _in_bulk(tree, TASK)) == [4, 9, 10, 11, 12, 13, 14, 16]
+
+
+def test_nobody_writes_to_a_table_that_is_only_known_while_running() -> None:
+    """``tables[name]`` with a name from elsewhere hides whose rows are written; the ground knows no names, and passes on what it is given."""
+    ground = ("pbxcrm.shared.", "pbxcrm.migrations.", BULK)
+    found = [
+        f"{module}:{node.lineno}"
+        for module, tree in modules()
+        if not module.startswith(ground)
+        for node in _to_any_table(tree)
+    ]
+    assert found == []
+    hidden = ast.parse(
+        "def forget(session, name):\n"
+        "    table: Table = _TABLES[name]\n"
+        "    session.execute(delete(table))\n"
+        "    session.execute(update(SQLModel.metadata.tables[name]))\n"
+    )
+    assert [node.lineno for node in _to_any_table(hidden)] == [3, 4]
 
 
 def _answering(tree: ast.AST, kept: OwnRows) -> Iterator[str]:
@@ -196,12 +262,93 @@ def _finds(called: str, arguments: frozenset[str], answering: Collection[str], k
     return called in answering or (kept.name in arguments and called in finders)
 
 
-def _in_bulk(tree: ast.AST, kept: OwnRows) -> Iterator[ast.Call]:
+def _in_bulk(tree: ast.AST, kept: OwnRows) -> Iterator[ast.expr]:
+    """Statements that change rows: of the model, of its table by whatever name, or in plain SQL."""
+    tables = _tables_named(tree, kept)
     for call in _bulk_calls(tree):
-        if any(isinstance(each, ast.Name) and each.id == kept.name for each in call.args):
+        if any(_is_table(each, kept) or name_of(each) in tables for each in _changed_in(call)):
             yield call
+    for text, words in _plain_statements(tree):
+        if any(
+            words[n : n + 2] in ((("update", kept.table), ("into", kept.table), ("from", kept.table))) for n in range(3)
+        ):
+            yield text
 
 
 @cache
 def _bulk_calls(tree: ast.AST) -> tuple[ast.Call, ...]:
     return tuple(calls_of(tree, "update", "insert", "delete", "execute"))
+
+
+def _changed_in(call: ast.Call) -> tuple[ast.expr, ...]:
+    """What a statement may change: its arguments, and the table whose method it is."""
+    return (*call.args, *([call.func.value] if isinstance(call.func, ast.Attribute) else []))
+
+
+def _is_table(node: ast.AST, kept: OwnRows) -> bool:
+    """The model, ``Model.__table__``, or ``tables[…]`` with the name of the table or of the model."""
+    if isinstance(node, ast.Name):
+        return node.id == kept.name
+    if isinstance(node, ast.Attribute):
+        return node.attr == "__table__" and name_of(node.value) == kept.name
+    if isinstance(node, ast.Subscript) and _is_tables(node.value):
+        said = {each.value for each in ast.walk(node.slice) if isinstance(each, ast.Constant)}
+        return kept.table in said or kept.name in _names_of(node.slice)
+    return False
+
+
+def _to_any_table(tree: ast.AST) -> Iterator[ast.Call]:
+    """Statements that change rows of a table which only the running program knows."""
+    hidden = {
+        name
+        for names, node in _filled_with_tables(tree)
+        if node.value is not None and _is_any_table(node.value)
+        for name in names
+    }
+    for call in _bulk_calls(tree):
+        if any(_is_any_table(each) or name_of(each) in hidden for each in _changed_in(call)):
+            yield call
+
+
+def _is_any_table(node: ast.AST) -> bool:
+    """``tables[name]`` with a name that only the running program knows."""
+    return (
+        isinstance(node, ast.Subscript)
+        and _is_tables(node.value)
+        and not any(isinstance(each, ast.Constant) or name_of(each) == "__tablename__" for each in ast.walk(node.slice))
+    )
+
+
+def _is_tables(node: ast.AST) -> bool:
+    return name_of(node).casefold().strip("_") == "tables"
+
+
+@cache
+def _filled_with_tables(tree: ast.AST) -> tuple[tuple[frozenset[str], ast.Assign | ast.AnnAssign], ...]:
+    """The assignments whose value has ``tables[…]`` in it, with the names that they fill."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if any(isinstance(each, ast.Subscript) and _is_tables(each.value) for each in ast.walk(node.value)):
+                names = (each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name))
+                found.append((frozenset(names), node))
+    return tuple(found)
+
+
+def _tables_named(tree: ast.AST, kept: OwnRows) -> set[str]:
+    """The names that hold the table. Several that are filled at once with its name among theirs count, each of them."""
+    held: set[str] = set()
+    for names, node in _filled_with_tables(tree):
+        said = {each.value for each in ast.walk(node) if isinstance(each, ast.Constant)}
+        if kept.table in said or kept.name in _names_of(node.value):
+            held |= names
+    return held
+
+
+@cache
+def _plain_statements(tree: ast.AST) -> tuple[tuple[ast.Constant, tuple[str, ...]], ...]:
+    """Texts that are SQL which changes something, with their words."""
+    found = [(node, str(node.value)) for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    changing = ("UPDATE ", "INSERT INTO ", "DELETE FROM ")
+    return tuple((node, tuple(text.casefold().split()[:4])) for node, text in found if text.startswith(changing))

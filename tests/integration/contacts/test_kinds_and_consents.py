@@ -3,7 +3,9 @@
 from datetime import date
 
 import pytest
+from sqlmodel import col, select
 
+from pbxcrm.audit.models import AuditEntry
 from pbxcrm.contacts.actions import edit_contact
 from pbxcrm.contacts.consent_actions import keep_consent
 from pbxcrm.contacts.consent_queries import consent_now, consents_of
@@ -66,6 +68,24 @@ async def test_kinds_are_read_chosen_and_kept(database: Database, office: Office
             session, maria, one, version=None, now=NOON, region="UA", phones=[OFFICE, MOBILE], kinds=other
         )
     assert (await ways(database, one))[:2] == [(MOBILE, "mobile", True), (OFFICE, "home", False)]
+    async with database.write() as session:
+        await edit_contact(session, maria, one, version=None, now=NOON, region="UA", birthday="31.12", name="Marta K.")
+    async with database.read() as session:
+        edits = select(AuditEntry.data).where(AuditEntry.action == "contact.edited").order_by(col(AuditEntry.id))
+        first_edit, second, third = [data["changed"] for data in (await session.exec(edits)).all()]
+    assert first_edit == {
+        "phones": {
+            "before": [f"{MOBILE} (mobile)", f"{OFFICE} (work)"], "after": [f"{MOBILE} (mobile)", f"{OFFICE} (home, main)"],
+        },
+        "emails": {
+            "before": ["m@example.com", "o@example.com"], "after": ["m@example.com", "o@example.com (work, main)"],
+        },
+    }  # fmt: skip
+    assert list(second) == ["phones"]
+    assert third == {
+        "name": {"before": "Marta", "after": "Marta K."},
+        "birthday": {"before": None, "after": "--12-31"},
+    }
     async with database.write() as session:
         wrong = ChosenKinds(emails={"o@example.com": WayChoice("mobile")})
         with pytest.raises(Invalid):

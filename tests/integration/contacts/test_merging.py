@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import UniqueConstraint, delete
 from sqlmodel import SQLModel, col, select
 
 from pbxcrm import tables
@@ -137,8 +137,32 @@ async def test_history_of_a_number_that_could_be_eithers_becomes_the_clients(cli
     after = await clients.picture()
     for name in ("calls", "deals", "episodes"):
         assert [owner for _, owner in after[f"{name}.contact_id"]] == [into], name
+    async with clients.database.write() as session:
+        await session.exec(delete(Outbox))
     assert await clients.undo(merge) == []
     assert await clients.picture() == before
+    async with clients.database.read() as session:
+        heard = {hint.topic for hint in (await session.exec(select(Outbox))).all()}
+    assert {"call", "deal", "callback", "contact"} <= heard  # whoever looks at a list of them
+
+
+async def test_a_callback_that_names_a_client_is_not_taken_with_its_number(clients: Clients, intake: Intake) -> None:
+    """They had one already, so both kept their own key; the number is somebody else's now, the missed call is not."""
+    one = await clients.make("A", ONE)
+    await clients.missed(intake, ONE)
+    await clients.missed(intake, TWO, NOON + timedelta(minutes=1))
+    async with clients.database.write() as session:
+        viewer = await clients.office.viewer(session, "maria")
+        await link_number(session, viewer, one, TWO, region="UA", now=NOON)
+    callbacks = (await clients.picture())["callbacks"]
+    assert [key for _id, key, *_ in callbacks] == [f"contact:{one}", f"number:{TWO}"]
+    async with clients.database.write() as session:
+        await edit_contact(session, viewer, one, version=None, now=NOON, region="UA", phones=[ONE])
+    other = await clients.make("B", TWO)
+    async with clients.database.read() as session:
+        whose = (await session.exec(select(Episode.contact_id).order_by(col(Episode.id)))).all()
+    assert whose == [one, one]
+    assert other != one
 
 
 async def test_two_open_callbacks_become_one_and_are_two_again(clients: Clients, intake: Intake) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from sqlalchemy import delete
 from sqlmodel import select
 
 from pbxcrm.calls.models import Call
@@ -11,6 +12,7 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.screenpop import card_actions
 from pbxcrm.shared.db import Database
+from pbxcrm.shared.events import Outbox
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch
 from tests.office import Office
@@ -35,9 +37,12 @@ async def test_who_has_the_chosen_client_is_told_as_by_every_other_way(
         async with database.write() as session:
             deal = (await session.exec(select(Deal))).one()
             deal.contact_id = None
+            await session.exec(delete(Outbox))
             viewer, call = await office.viewer(session, "ivan"), (await session.exec(select(Call))).one()
             await card_actions.choose_contact(session, viewer, call.id or 0, contact_id, LATER)
         async with database.read() as session:
+            heard = (await session.exec(select(Outbox.ref).where(Outbox.topic == "call"))).all()
+            assert heard == ([] if contact_id == ids[0] else [str(call.id)]), "lists of calls show another client"
             deal = (await session.exec(select(Deal))).one()
             assert (deal.contact_id, deal.reason["code"]) == (contact_id, code)
             told = await session.exec(select(Task.title).where(Task.assignee_id == office.id("petro")))
