@@ -304,6 +304,7 @@ def _contacts() -> list[Route]:
             "/contacts/{contact_id:int}/personal-data",
             privacy.export,
             needs=Permission.PERSONAL_DATA_EXPORT,
+            methods=POST,
             name="export_contact",
         ),
         page("/contacts/{contact_id:int}/erase", privacy.ask, needs=Permission.PERSONAL_DATA_ERASE, name="ask_erase"),

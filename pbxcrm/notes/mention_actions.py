@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, may
+from pbxcrm.access import Permission, Viewer, can, may
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.deals.people_queries import who_sees_deal
@@ -21,7 +21,9 @@ DUE_MINUTES = 480  # working minutes: a day
 
 
 async def tell_mentioned(session: AsyncSession, viewer: Viewer, note: Note, deal: Deal, now: datetime) -> None:
-    """Give a task to everybody whom the note names, except its author; quality control, which has no tasks, is only told."""
+    """Give a task to everybody whom the note names, except its author. Quality control, which neither has nor gives tasks, is only told, and
+    who is named by it, too: for work it raises a flag.
+    """
     if "@" not in note.text:
         return
     people = await load_directory(session)
@@ -43,7 +45,7 @@ async def tell_mentioned(session: AsyncSession, viewer: Viewer, note: Note, deal
             note=note.text,
         )
         for user in named
-        if may(user.role, Permission.TASKS_EDIT)
+        if can(viewer, Permission.TASKS_EDIT) and may(user.role, Permission.TASKS_EDIT)
     ]
     await do_create_tasks(session, drafts, now, people)
     emit(session, "news", f"mention-{note.id}", now, users=[user.id for user in named])

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from pbxcrm.access import Permission, can
 from pbxcrm.audit.queries import list_edits
+from pbxcrm.audit.rules import check_may_take_back
 from pbxcrm.contacts.actions import edit_company, edit_contact
 from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.contacts.queries import access_company, access_contact, edits_company, edits_contact, list_companies
@@ -28,7 +29,7 @@ from pbxcrm.fields.value_actions import ChangedMeanwhile, ValueTaken
 from pbxcrm.files.queries import list_files
 from pbxcrm.global_search import company_matches, find_clients
 from pbxcrm.people.directory import load_directory
-from pbxcrm.shared.errors import Conflict, Invalid, NotFound
+from pbxcrm.shared.errors import Invalid, NotFound
 from web.answers import redirect, with_toast
 from web.custom_values import ShownValue, entered, fill_form, read_seen, seen_text, show_value
 from web.forms import Form, filled, read_form
@@ -151,13 +152,11 @@ async def undo(request: Request) -> Response:
         row, definition = await _asked(session, request, owner)
         name = place_of(definition.key)
         edits = await list_edits(session, owner.entity.value, row.id or 0, name)
-        mine = edits[0] if edits and edits[0].actor_id == who.user_id else None
-        if mine is None or mine.data["changed"][name]["after"] != stored_in(row.custom, definition):
-            raise Conflict("fields.no_undo", "This field has been changed since: there is nothing of yours to undo.")
+        last = edits[0].data["changed"][name] if edits else {"before": None, "after": None}
+        is_still_so = last["after"] == stored_in(row.custom, definition)
+        check_may_take_back(who, edits[0].actor_id if edits else None, is_still_so=is_still_so)
         version = row.version
-        row = await _set(
-            session, request, owner, definition, _entered_again(definition, mine.data["changed"][name]["before"]), None
-        )
+        row = await _set(session, request, owner, definition, _entered_again(definition, last["before"]), None)
     if not wants_fragment(request):
         return redirect(request, f"{owner.path}/{row.id}", done="saved")
     async with parts(request).db.read() as session:

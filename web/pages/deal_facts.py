@@ -11,13 +11,14 @@ from starlette.responses import HTMLResponse, Response
 from pbxcrm.access import Permission, can
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.audit.queries import list_assignments, list_edits
+from pbxcrm.audit.rules import check_may_take_back
 from pbxcrm.deals.actions import access_deal_for_change, edit_deal
 from pbxcrm.deals.fields import BY_KEY, MOMENTS, Value
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.deals.queries import access_deal, access_deal_row
 from pbxcrm.people.directory import load_directory
-from pbxcrm.shared.errors import Conflict, Invalid, NotFound
+from pbxcrm.shared.errors import Invalid, NotFound
 from web.answers import redirect, with_toast
 from web.forms import Form, filled, local_text, read_form
 from web.i18n import N_
@@ -71,11 +72,13 @@ async def undo(request: Request) -> Response:
     async with parts(request).db.write() as session:
         deal = await access_deal_for_change(session, who, deal_id, None)
         last = next(iter(await _history(session, deal, key)), None)
-        mine = last if last is not None and last.entry.actor_id == who.user_id else None
-        if mine is None or _text(mine.after) != _stored(deal, key) or (key == RESPONSIBLE and mine.before is None):
-            raise Conflict("fields.no_undo", "This field has been changed since: there is nothing of yours to undo.")
+        was, made = (last.before, _text(last.after)) if last is not None else (None, None)
+        is_still_so = made == _stored(deal, key) and not (
+            key == RESPONSIBLE and was is None
+        )  # nobody takes a deal from all
+        check_may_take_back(who, last.entry.actor_id if last is not None else None, is_still_so=is_still_so)
         before = deal.version
-        deal = await _set(session, request, key, _again(key, mine.before))
+        deal = await _set(session, request, key, _again(key, was))
         await session.flush()
         version = deal.version
     answer = await _answer(request, key, before, version, _("Undone."), undo=False)

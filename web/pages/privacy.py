@@ -23,7 +23,7 @@ from web.recordings import folder_of
 
 
 async def export(request: Request) -> Response:
-    """``GET /contacts/{id}/personal-data``: a ZIP with the same as JSON and as a page to read."""
+    """``POST /contacts/{id}/personal-data``: a ZIP with the same as JSON and as a page to read. The audit log keeps who took it out."""
     contact_id = request.path_params["contact_id"]
     async with parts(request).db.write() as session:
         found = await export_client(session, viewer(request), contact_id, now=now(request))

@@ -194,6 +194,18 @@ async def test_a_note_that_names_a_colleague_gives_them_a_task(
     assert "asks you in a note" in (await olena.get(f"/deals/{deal_id}")).text
 
 
+async def test_quality_control_names_a_colleague_and_gives_no_task(
+    browser: Browsers, database: Database, clock: SetClock
+) -> None:
+    _client, deal_id = await make_deal(database, clock)
+    petro = await browser("petro")
+    answer = await petro.post(f"/deals/{deal_id}/note", data={"text": "@Ірина Мельник, why?"}, headers=PART)
+    assert answer.status_code == 200
+    assert [ref.partition("-")[0] for ref in await news_for(database, 3)] == ["mention"]
+    async with database.read() as session:
+        assert (await session.exec(select(Task).where(col(Task.about).startswith("mention:")))).all() == []
+
+
 async def test_a_note_is_pinned_with_undo_and_not_more_than_five(
     browser: Browsers, database: Database, clock: SetClock
 ) -> None:
