@@ -1,6 +1,6 @@
 """Watching a deal: being told of its moves and notes. It gives no access: only who sees a deal may watch it.
 
-The hints have the topic ``news``, and a reference that says of what: ``move-5``, ``note-7``, ``mention-7``, ``watch-3``.
+What is told: ``pbxcrm/shared/news.py``.
 """
 
 from datetime import datetime
@@ -20,7 +20,7 @@ from pbxcrm.deals.queries import access_deal
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.models import User
 from pbxcrm.shared.errors import Invalid, NotFound
-from pbxcrm.shared.events import emit
+from pbxcrm.shared.news import NewsKind, say_news
 
 
 async def watch(session: AsyncSession, viewer: Viewer, deal_id: int, user_id: int, now: datetime) -> bool:
@@ -42,7 +42,7 @@ async def watch(session: AsyncSession, viewer: Viewer, deal_id: int, user_id: in
     record(session, now, "deal.watched", "deal", deal.id, actor=viewer, who=user.name)
     say_deal_changed(session, deal, now, people)
     if user_id != viewer.user_id:
-        emit(session, "news", f"watch-{deal.id}", now, users=[user_id])
+        say_news(session, NewsKind.WATCH, deal.id, now, [user_id])
     return True
 
 
@@ -64,17 +64,24 @@ async def unwatch(session: AsyncSession, viewer: Viewer, deal_id: int, user_id: 
 
 
 async def say_to_watchers(
-    session: AsyncSession, deal: Deal, ref: str, at: datetime, people: Directory, *, actor_id: int | None
+    session: AsyncSession,
+    deal: Deal,
+    what: tuple[NewsKind, int | None],
+    at: datetime,
+    people: Directory,
+    *,
+    actor_id: int | None,
 ) -> None:
-    """Tell those who watch the deal and see it, except whoever did it."""
+    """Tell those who watch the deal and see it, except whoever did it. ``what``: the kind of news with the id of its row."""
     heard = audience_of_deal(deal, people)
     told = [
         user.id
         for user in await watchers_of(session, deal.id or 0, people)
         if user.id is not None and user.id != actor_id and heard.includes(user.id, user.role)
     ]
+    kind, row_id = what
     if told:
-        emit(session, "news", ref, at, users=told)
+        say_news(session, kind, row_id or 0, at, told)
 
 
 async def tell_of_move(session: AsyncSession, entry: StageEntry) -> None:
@@ -82,7 +89,9 @@ async def tell_of_move(session: AsyncSession, entry: StageEntry) -> None:
     if entry.left is None:  # nobody watches a new deal yet
         return
     actor_id = entry.actor.user_id if entry.actor is not None else None
-    await say_to_watchers(session, entry.deal, f"move-{entry.move.id}", entry.at, entry.people, actor_id=actor_id)
+    await say_to_watchers(
+        session, entry.deal, (NewsKind.MOVE, entry.move.id), entry.at, entry.people, actor_id=actor_id
+    )
 
 
 async def _access(

@@ -26,6 +26,7 @@ from pbxcrm.shared.errors import Conflict, NotFound
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.lengths import check_optional_text, check_text
 from pbxcrm.shared.locking import lock_row
+from pbxcrm.shared.news import NewsKind
 
 
 async def add_note(
@@ -56,7 +57,7 @@ async def add_note(
     if deal is not None:
         await tell_mentioned(session, viewer, note, deal, now)
         await say_to_watchers(
-            session, deal, f"note-{note.id}", now, await load_directory(session), actor_id=viewer.user_id
+            session, deal, (NewsKind.NOTE, note.id), now, await load_directory(session), actor_id=viewer.user_id
         )
     return note
 

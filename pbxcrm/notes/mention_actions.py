@@ -12,7 +12,7 @@ from pbxcrm.deals.people_queries import who_sees_deal
 from pbxcrm.notes.mention_rules import beginning, mentioned
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
-from pbxcrm.shared.events import emit
+from pbxcrm.shared.news import NewsKind, say_news
 from pbxcrm.shared.reasons import reason
 from pbxcrm.tasks.actions import TaskDraft, do_create_tasks
 from pbxcrm.tasks.models import ABOUT_MENTION, TaskKind
@@ -48,7 +48,7 @@ async def tell_mentioned(session: AsyncSession, viewer: Viewer, note: Note, deal
         if can(viewer, Permission.TASKS_EDIT) and may(user.role, Permission.TASKS_EDIT)
     ]
     await do_create_tasks(session, drafts, now, people)
-    emit(session, "news", f"mention-{note.id}", now, users=[user.id for user in named])
+    say_news(session, NewsKind.MENTION, note.id or 0, now, [user.id for user in named])
 
 
 async def named_in_vain(session: AsyncSession, viewer: Viewer, text: str, deal: Deal) -> list[User]:

@@ -19,6 +19,7 @@ from pbxcrm.notes.access import access_note
 from pbxcrm.notes.mention_rules import beginning
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid, NotFound
+from pbxcrm.shared.news import NewsKind, read_news
 from web import words
 from web.answers import redirect, with_toast
 from web.deal_panels import people_context, watchers_context
@@ -27,7 +28,6 @@ from web.i18n import gettext as _
 from web.known_numbers import check_unknown
 from web.pages.common import asked_text, show
 from web.parts import now, parts, viewer, wants_fragment
-from web.untrusted import whole_number
 
 WATCHED_FOR = timedelta(days=14)  # so far back the page of watched deals tells what happened
 
@@ -133,17 +133,21 @@ async def watching(request: Request) -> Response:
 
 async def news(request: Request) -> Response:
     """``GET /news?what=``: what a hint of the topic ``news`` is about, as JSON, if the person may know it. 404 otherwise."""
-    kind, _dash, text = asked_text(request, "what").partition("-")
-    row_id, who = whole_number(text) or 0, viewer(request)
+    asked, who = read_news(asked_text(request, "what")), viewer(request)
+    if asked is None:
+        raise NotFound("news.gone", "There is no such news any more.")
+    kind, row_id = asked
     async with parts(request).db.read() as session:
         directory = await load_directory(session)
-        if kind in {"note", "mention"}:
+        if kind in {NewsKind.NOTE, NewsKind.MENTION}:
             note = await access_note(session, who, row_id)
             deal = await access_deal(session, who, note.deal_id or 0)
             author = directory.name(note.author_id) or "—"
-            said = _("{who} asks you in a note: {text}") if kind == "mention" else _("{who} wrote a note: {text}")
+            said = (
+                _("{who} asks you in a note: {text}") if kind is NewsKind.MENTION else _("{who} wrote a note: {text}")
+            )
             told = said.format(who=author, text=beginning(note.text))
-        elif kind == "move":
+        elif kind is NewsKind.MOVE:
             move = await access_move(session, who, row_id)
             deal = await access_deal(session, who, move.deal_id)
             stage = (await load_funnel(session)).stages.get(move.to_stage_id)
@@ -151,7 +155,7 @@ async def news(request: Request) -> Response:
             said = _("{who} moved it to “{stage}”.") if by else _("Moved by itself to “{stage}”.")
             told = said.format(who=by, stage=words.stage(stage))
         else:
-            deal = await access_deal(session, who, row_id if kind == "watch" else 0)
+            deal = await access_deal(session, who, row_id)
             if not await is_watching(session, who, deal.id or 0):
                 raise NotFound("news.gone", "There is no such news any more.")
             told = _("You watch this deal from now on: you are told of its moves and notes.")
