@@ -123,6 +123,7 @@ ACTIONS: dict[str, str] = {
     "calendar.changed": N_("Working hours changed"),
     "calendar.deleted": N_("Calendar deleted"),
     "leave.created": N_("Leave entered"),
+    "leave.changed": N_("Leave changed"),
     "leave.deleted": N_("Leave deleted"),
     "token.created": N_("API token made"),
     "token.revoked": N_("API token revoked"),
@@ -209,6 +210,8 @@ FACTS: dict[str, str] = {
     "responsible_id": N_("Responsible"),
     "owner_id": N_("Responsible"),
     "deputy": N_("Stands in"),
+    "starts_at": N_("From"),
+    "ends_at": N_("Until"),
     "by": N_("By"),
     "due_at": N_("Due"),
     "result": N_("Result"),
@@ -342,7 +345,7 @@ _FOR_THE_PRODUCT = frozenset(
         "undo",
     }
 )
-_TIMES = {*MOMENTS, "due_at", "planned", "until"}
+_TIMES = {*MOMENTS, "due_at", "planned", "until", "starts_at", "ends_at"}
 
 
 class _Told:

@@ -191,6 +191,10 @@ def _people() -> list[Route]:
         page("/people/leaves", leaves.listed, needs=read, name="leaves"),
         page("/people/leaves/look", leaves.look, needs=Permission.LEAVES_EDIT, name="look_at_leave"),
         page("/people/leaves", leaves.create, needs=Permission.LEAVES_EDIT, methods=POST, name="add_leave"),
+        page("/people/leaves/{leave_id:int}", leaves.one, needs=Permission.LEAVES_EDIT, name="leave"),
+        page(
+            "/people/leaves/{leave_id:int}", leaves.save, needs=Permission.LEAVES_EDIT, methods=POST, name="save_leave"
+        ),
         page(
             "/people/leaves/{leave_id:int}/delete",
             leaves.delete,

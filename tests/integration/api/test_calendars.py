@@ -71,14 +71,17 @@ async def test_reckoning(programs: Programs) -> None:
             found = answer.json()
             return found["at"] or found["minutes"]
 
-        assert await reckoned(op="add", **{"from": monday}, minutes=480) == "2026-11-24T15:40:00Z"
-        assert await reckoned(op="add", **{"from": "2026-11-24T15:40:00Z"}, minutes=-480) == "2026-11-23T15:40:00Z"
+        assert await reckoned(op="workdateadd", **{"from": monday}, minutes=480) == "2026-11-24T15:40:00Z"
+        assert (
+            await reckoned(op="workdateadd", **{"from": "2026-11-24T15:40:00Z"}, minutes=-480) == "2026-11-23T15:40:00Z"
+        )
         assert await reckoned(op="between", **{"from": monday}, to="2026-11-24T17:40:00+02:00") == 480
         assert await reckoned(op="next_morning", **{"from": monday}) == "2026-11-24T07:00:00Z"
-        assert await reckoned(op="add_days", **{"from": "2026-11-27T10:00:00Z"}, days=1) == "2026-11-30T10:00:00Z"
-        far = await client.post(f"{path}/reckon", json={"op": "add", "from": monday, "minutes": 10_540_800})
+        assert await reckoned(op="addworkdays", **{"from": "2026-11-27T10:00:00Z"}, days=1) == "2026-11-30T10:00:00Z"
+        assert await reckoned(op="dateadd", **{"from": monday}, minutes=1440) == "2026-11-24T15:40:00Z"
+        far = await client.post(f"{path}/reckon", json={"op": "workdateadd", "from": monday, "minutes": 10_540_800})
         assert_problem(far, 422, "calendars.too_far", "minutes")
-        wrong = await client.post(f"{path}/reckon", json={"op": "add", "from": monday, "days": 2})
+        wrong = await client.post(f"{path}/reckon", json={"op": "workdateadd", "from": monday, "days": 2})
         assert (wrong.status_code, wrong.json()["code"]) == (422, "api.value")
 
 
@@ -97,6 +100,20 @@ async def test_somebody_is_away_and_a_deputy_stands_in(programs: Programs, datab
         assert (await client.post("/api/v1/leaves", json=exact)).json()["until"] == "2026-12-01T10:00:00Z"
         assert len((await client.get("/api/v1/leaves")).json()["items"]) == 2
         assert len((await client.get("/api/v1/leaves?login=ivan")).json()["items"]) == 1
+        leaf = f"/api/v1/leaves/{made.json()['id']}"
+        longer = await client.patch(leaf, json={"until": "2026-11-24", "deputy": None})
+        assert longer.status_code == 200, longer.text
+        assert (longer.json()["from"], longer.json()["until"], longer.json()["deputy"]) == (
+            "2026-11-20",
+            "2026-11-24",
+            None,
+        )
+        assert_problem(await client.patch(leaf, json={"until": "2026-11-19"}), 422, "leaves.backwards", "until")
+        assert_problem(await client.patch(leaf, json={"deputy": "ivan"}), 422, "leaves.own_deputy", "deputy")
+        assert_problem(await client.patch(leaf, json={"until": "2026-11-22T10:00:00Z"}), 422, "leaves.mixed", "until")
+        assert_problem(await client.patch("/api/v1/leaves/99", json={}), 404, "leaves.not_found")
+        again = await client.patch(leaf, json={"until": "2026-11-22", "deputy": "maria"})
+        assert {name: again.json()[name] for name in leave} == leave
     ivan, maria = programs.office["ivan"].id, programs.office["maria"].id
     async with database.read() as session:
         calendars = await load_calendars(session, await load_directory(session))
@@ -106,6 +123,7 @@ async def test_somebody_is_away_and_a_deputy_stands_in(programs: Programs, datab
     assert not calendars.on_shift(ivan, friday)
     assert calendars.acting(ivan, datetime(2026, 11, 23, 10, tzinfo=UTC)) == ivan
     async with await programs.as_("ivan") as client:
+        assert (await client.patch(leaf, json={"deputy": None})).status_code == 403
         assert (await client.delete(f"/api/v1/leaves/{made.json()['id']}")).status_code == 403
     async with await programs.as_("maria") as client:
         assert (await client.delete(f"/api/v1/leaves/{made.json()['id']}")).status_code == 204

@@ -7,7 +7,7 @@ import pytest
 from sqlmodel import select
 
 from pbxcrm.access.permissions import Role
-from pbxcrm.calendars.leave_actions import NewLeave, create_leave, delete_leave
+from pbxcrm.calendars.leave_actions import NewLeave, access_leave, change_leave, create_leave, delete_leave
 from pbxcrm.calendars.models import Leave
 from pbxcrm.checkpoints.absence_actions import settle_absences
 from pbxcrm.checkpoints.drafts import StepChange
@@ -115,6 +115,32 @@ async def test_what_was_taken_comes_back_when_the_leave_is_over_though_no_timer_
     assert all(lamp.instead_of_id is None for lamp in first)
     armed = [lamp.due_at for lamp in await desk.lamps(LampState.ARMED) if lamp.step == 1]
     assert set(armed) == {DUE + 100 * MINUTE}  # whoever gets it back has a reaction pause of their own
+
+
+async def test_a_leave_that_is_changed_asks_whoever_is_there_now(desk: DealDesk) -> None:
+    """Shortened, what others were asked comes back; prolonged, its end is not the old one."""
+    await escalated(desk)
+    leave_id = await away(desk, "ivan", "olena", at=ESCALATED + MINUTE)
+    admin = await desk.viewer("admin")
+    assert asked(await desk.lamps(), desk)[0] == "olena"
+
+    async def change(minutes: int, deputy: str | None, at: datetime) -> None:
+        async with desk.database.write() as session:
+            leave = await access_leave(session, admin, leave_id)
+            deputy_id = desk.office.id(deputy) if deputy else None
+            new = NewLeave(leave.user_id, leave.starts_at, leave.starts_at + minutes * MINUTE, deputy_id)
+            await change_leave(session, admin, leave, new, now=at)
+
+    await change(480, None, ESCALATED + 2 * MINUTE)
+    assert asked(await desk.lamps(), desk)[0] == "maria"  # the manager, as without a deputy
+    await change(4, None, ESCALATED + 3 * MINUTE)
+    assert asked(await desk.lamps(), desk)[0] == "maria"
+    await desk.sweep(ESCALATED + 5 * MINUTE)
+    assert asked(await desk.lamps(), desk)[0] == "ivan"  # back at the new end, not at the old one
+    await change(480, "olena", ESCALATED + 6 * MINUTE)
+    assert asked(await desk.lamps(), desk)[0] == "olena"
+    await change(3, "olena", ESCALATED + 7 * MINUTE)  # it was over already
+    assert asked(await desk.lamps(), desk)[0] == "ivan"
 
 
 async def test_what_somebody_has_worked_on_stays_with_them(desk: DealDesk) -> None:

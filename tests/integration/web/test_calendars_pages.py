@@ -1,11 +1,15 @@
 """Working hours and leaves on the pages."""
 
+import re
 from datetime import timedelta
 
 import pytest
 from sqlmodel import select
 
 from pbxcrm.access import Role
+from pbxcrm.audit.models import AuditEntry
+from pbxcrm.calendars.leave_actions import NewLeave, create_leave
+from pbxcrm.calendars.models import Leave
 from pbxcrm.checkpoints.default_checkpoints import watch_key_stages
 from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.deals.creation_actions import create_deal
@@ -95,6 +99,54 @@ async def test_a_manager_enters_a_leave_and_takes_it_back(browser: Browsers) -> 
     assert (await olena.post("/people/leaves", data=leave)).status_code == 403
     assert (await iryna.post("/people/leaves/1/delete")).status_code == 303
     assert "Nobody is away" in (await iryna.get("/people/leaves")).text
+
+
+async def test_a_leave_is_changed_and_nobody_writes_over_a_colleague_unasked(
+    browser: Browsers, database: Database
+) -> None:
+    iryna, admin, olena = await browser("iryna"), await browser("admin"), await browser("olena")
+    leave = {"person": "1", "from": "2026-11-20", "until": "2026-11-24", "deputy": "3"}
+    assert (await iryna.post("/people/leaves", data=leave)).status_code == 303
+    path = "/people/leaves/1"
+    page = (await iryna.get(path)).text
+    assert ('value="2026-11-20"' in page, 'value="2026-11-24"' in page) == (True, True)
+    seen = re.findall(r'name="seen" value="([^"]+)"', page)[0]
+    backwards = await iryna.post(path, data={**leave, "seen": seen, "until": "2026-11-19"})
+    assert (backwards.status_code, 'id="f-until-error"' in backwards.text) == (422, True)
+    longer = {**leave, "seen": seen, "until": "2026-11-26", "deputy": ""}
+    assert (await iryna.post(path, data=longer)).status_code == 303
+    late = await admin.post(path, data={**leave, "seen": seen, "from": "2026-11-21"})
+    assert (late.status_code, "Somebody else has changed this leave" in late.text) == (422, True)
+    seen = re.findall(r'name="seen" value="([^"]+)"', late.text)[0]
+    assert (await admin.post(path, data={**leave, "seen": seen, "from": "2026-11-21"})).status_code == 303
+    page = (await iryna.get(path)).text
+    assert ('value="2026-11-21"' in page, 'value="2026-11-24"' in page) == (True, True)
+    assert (await olena.get(path)).status_code == 403
+    assert (await olena.post(path, data=leave)).status_code == 403
+    assert (await iryna.get("/people/leaves/99")).status_code == 404
+    async with database.read() as session:
+        told = (await session.exec(select(AuditEntry).where(AuditEntry.action == "leave.changed"))).all()
+    assert [set(entry.data["before"]) for entry in told] == [{"ends_at", "deputy"}, {"starts_at", "ends_at", "deputy"}]
+
+
+async def test_a_leave_of_hours_is_changed_by_hours(browser: Browsers, database: Database, clock: SetClock) -> None:
+    since = clock.now.replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
+    async with database.write() as session:
+        admin_row = (await session.exec(select(User).where(User.role == Role.ADMIN.value))).one()
+        await create_leave(
+            session, await viewer_of(session, admin_row), NewLeave(1, since, since + timedelta(hours=2)), now=clock.now
+        )
+    admin = await browser("admin")
+    page = (await admin.get("/people/leaves/1")).text
+    assert page.count('type="datetime-local"') == 2
+    seen = re.findall(r'name="seen" value="([^"]+)"', page)[0]
+    later = re.findall(r'name="until"[^>]*value="([^"]+)"', page)[0][:14] + "30"
+    begins = re.findall(r'name="from"[^>]*value="([^"]+)"', page)[0]
+    saved = await admin.post("/people/leaves/1", data={"from": begins, "until": later, "deputy": "", "seen": seen})
+    assert saved.status_code == 303, saved.text
+    async with database.read() as session:
+        leave = (await session.exec(select(Leave))).one()
+    assert (leave.starts_at, leave.ends_at) == (since, since + timedelta(hours=2, minutes=30))
 
 
 async def test_hours_that_light_lamps_at_once_are_saved_after_a_choice(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from math import isclose
 from typing import Annotated, Literal, Self
 
@@ -12,7 +12,7 @@ from pbxcrm.access import Permission
 from pbxcrm.calendars.actions import CalendarChange, change_calendar, create_calendar, delete_calendar
 from pbxcrm.calendars.drafts import calendars_after
 from pbxcrm.calendars.holidays import SuggestionKind, suggest
-from pbxcrm.calendars.leave_actions import NewLeave, create_leave, delete_leave
+from pbxcrm.calendars.leave_actions import NewLeave, access_leave, change_leave, create_leave, delete_leave
 from pbxcrm.calendars.models import Calendar, CalendarDay, Leave
 from pbxcrm.calendars.queries import CalendarDetails, access_calendar, list_calendars, list_leaves, load_calendars
 from pbxcrm.calendars.rules import MOST_DAYS, format_spans
@@ -188,15 +188,15 @@ async def remove_calendar(ask: Ask, calendar_id: int) -> None:
 
 
 class Reckoning(ApiRequest):
-    """`add` needs `minutes`, `between` needs `to`, `add_days` needs `days`; `next_morning` needs nothing more."""
+    """`dateadd` (by the clock) and `workdateadd` (working time) need `minutes`, `addworkdays` needs `days`, `between` needs `to`; `next_morning` needs nothing more."""
 
     model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
 
-    op: Literal["add", "between", "next_morning", "add_days"]
+    op: Literal["dateadd", "workdateadd", "addworkdays", "between", "next_morning"]
     since: When = Field(alias="from")
     to: When | None = None
     minutes: Annotated[float, Field(ge=-MOST_MINUTES, le=MOST_MINUTES, strict=False)] | None = Field(
-        None, description="Working minutes; negative: before `from`."
+        None, description="Minutes, of working time for `workdateadd`; negative: before `from`."
     )
     days: Annotated[int, Field(ge=-MOST_DAYS_SHIFTED, le=MOST_DAYS_SHIFTED)] | None = Field(
         None, description="Working days; negative: before `from`."
@@ -204,7 +204,7 @@ class Reckoning(ApiRequest):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        needed = {"add": "minutes", "between": "to", "add_days": "days"}.get(self.op)
+        needed = {"dateadd": "minutes", "workdateadd": "minutes", "addworkdays": "days", "between": "to"}.get(self.op)
         for name in ("minutes", "to", "days"):
             if (getattr(self, name) is not None) != (name == needed):
                 raise ValueError(f"{self.op} takes {needed or 'nothing'} besides from")
@@ -214,7 +214,7 @@ class Reckoning(ApiRequest):
 class Reckoned(ApiAnswer):
     """The result of adding or counting working time."""
 
-    at: Moment | None = Field(description="The result of `add`, `add_days` and `next_morning`.")
+    at: Moment | None = Field(description="The result of all but `between`.")
     minutes: float | None = Field(
         description="The result of `between` in working minutes; negative if `to` is earlier."
     )
@@ -235,13 +235,15 @@ async def reckon(ask: Ask, calendar_id: int, body: Reckoning) -> Reckoned:
         passed = working.minutes_between(*sorted((body.since, body.to)))
         return Reckoned(at=None, minutes=passed if body.to >= body.since else -passed)
     try:
-        if body.op == "add":
+        if body.op == "dateadd":
+            return Reckoned(at=body.since + timedelta(minutes=body.minutes or 0), minutes=None)
+        if body.op == "workdateadd":
             found = working.add_minutes(body.since, body.minutes or 0)
             counted = working.minutes_between(*sorted((body.since, found)))
             if isclose(counted, abs(body.minutes or 0), abs_tol=0.01):
                 return Reckoned(at=found, minutes=None)
             raise _too_far(body)  # the calculation ended at its horizon
-        if body.op == "add_days":
+        if body.op == "addworkdays":
             return Reckoned(at=working.add_days(body.since, body.days or 0), minutes=None)
         return Reckoned(at=working.next_morning(body.since), minutes=None)
     except (OverflowError, ValueError):
@@ -249,7 +251,7 @@ async def reckon(ask: Ask, calendar_id: int, body: Reckoning) -> Reckoned:
 
 
 def _too_far(body: Reckoning) -> Invalid:
-    member = "minutes" if body.op == "add" else "days"
+    member = "days" if body.op == "addworkdays" else "minutes"
     return Invalid(member, "calendars.too_far", "This is too far away to calculate.")
 
 
@@ -334,6 +336,16 @@ class NewLeaveBody(ApiRequest):
     deputy: Login | None = None
 
 
+class LeavePatch(ApiRequest):
+    """What shall be different. The person stays: take the leave back and enter another one."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+
+    since: Day | When | None = Field(None, alias="from", description="A date (whole days), or a moment, as `until` is.")
+    until: Day | When | None = Field(None, description="The last day, or the moment of return.")
+    deputy: Login | None = Field(None, description="null: the manager.")
+
+
 class LeaveQuery(ShortListQuery):
     """Whose leaves, and when."""
 
@@ -358,6 +370,22 @@ async def post_leave(ask: Ask, body: NewLeaveBody) -> LeaveOut:
     people = await load_directory(ask.session)
     made = await create_leave(ask.session, ask.viewer, await _new_leave(ask, body, people), now=ask.now)
     return await _leave(ask, made, people)
+
+
+@leaves.patch("/leaves/{leave_id}", needs=Permission.LEAVES_EDIT, summary="Give a leave other times or another deputy")
+async def patch_leave(ask: Ask, leave_id: int, body: LeavePatch) -> LeaveOut:
+    """Whoever is asked instead of the person changes at once."""
+    people = await load_directory(ask.session)
+    leave = await access_leave(ask.session, ask.viewer, leave_id)
+    since, until = await _times(ask, leave, people)
+    new = NewLeave(
+        leave.user_id,
+        body.since if body.since is not None else since,
+        body.until if body.until is not None else until,
+        _deputy(body.deputy, people) if "deputy" in body.model_fields_set else leave.deputy_id,
+    )
+    await change_leave(ask.session, ask.viewer, leave, new, now=ask.now)
+    return await _leave(ask, leave, people)
 
 
 @leaves.post("/leaves/preview", needs=Permission.LEAVES_EDIT, summary="Whose work a leave touches", status=200)
@@ -388,14 +416,24 @@ def _escalations(look: LeaveLook, people: Directory) -> list[EscalationsAskedOut
 async def _new_leave(ask: Ask, body: NewLeaveBody, people: Directory) -> NewLeave:
     """The leave of the body. Raises Invalid at ``login`` or ``deputy``."""
     by_login = {user.login: user.id for user in people.users.values()}
-    user_id, deputy_id = by_login.get(body.login.lower()), None
+    user_id = by_login.get(body.login.lower())
     if user_id is None or user_id not in {user.id for user in await list_users(ask.session, ask.viewer)}:
         raise Invalid("login", "people.not_found", "There is no such person, or they are not in your team.")
-    if body.deputy is not None:
-        deputy_id = by_login.get(body.deputy.lower())
-        if deputy_id is None:
-            raise Invalid("deputy", "people.not_found", "There is no such person, or they are not in your team.")
-    return NewLeave(user_id, body.since, body.until, deputy_id)
+    return NewLeave(user_id, body.since, body.until, _deputy(body.deputy, people))
+
+
+def _deputy(login: str | None, people: Directory) -> int | None:
+    found = next((user.id for user in people.users.values() if login is not None and user.login == login.lower()), None)
+    if login is not None and found is None:
+        raise Invalid("deputy", "people.not_found", "There is no such person, or they are not in your team.")
+    return found
+
+
+async def _times(ask: Ask, leave: Leave, people: Directory) -> tuple[date, date] | tuple[datetime, datetime]:
+    """As they were entered: the first and the last day, or two moments."""
+    if not leave.whole_days:
+        return leave.starts_at, leave.ends_at
+    return leave.days((await load_calendars(ask.session, people)).of_user(leave.user_id).timezone)
 
 
 @leaves.delete(
@@ -452,10 +490,7 @@ def _calendar(found: CalendarDetails, people: Directory) -> CalendarOut:
 
 async def _leave(ask: Ask, leave: Leave, people: Directory) -> LeaveOut:
     look = await asked_during(ask.session, leave, ask.now)
-    since: date | datetime = leave.starts_at
-    until: date | datetime = leave.ends_at
-    if leave.whole_days:
-        since, until = leave.days((await load_calendars(ask.session, people)).of_user(leave.user_id).timezone)
+    since, until = await _times(ask, leave, people)
     said = {
         "id": leave.id or 0,
         "login": people.login(leave.user_id) or "",
