@@ -24,6 +24,7 @@ from pbxcrm.calendars.deadline_words import (
     HALF_AN_HOUR,
     HOUR_OR_YEAR,
     HOURS,
+    LESS,
     MONTHS,
     NEXT,
     NOW,
@@ -51,6 +52,8 @@ _NUMBER = re.compile(r"[0-9]{1,5}(?:[.,][0-9]{1,2})?")
 _ORDINAL = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th|-?(?:го|ого|те|е))")
 _GLUED = re.compile(r"([0-9]+(?:[.,][0-9]{1,2})?)([^\W\d_]+)")
 _YEAR = re.compile(r"20[0-9]{2}")
+_ONES = re.compile(r"[1-9](?:th)?")
+_TENS = frozenset({"20", "30", "40", "50", "60", "90"})
 
 
 class _DeadlineWords:
@@ -88,9 +91,17 @@ def _split(text: str) -> list[str]:
     folded = re.sub(r"(?<=\d)t(?=\d)", " ", folded)  # 2026-11-27T15:00
     folded = re.sub(r"\b(a|p)\.?m\b\.?", r"\1m", folded)
     folded = re.sub(r"[,;!?](?!\d)|\.(?!\d)", " ", folded)
+    folded = re.sub(r"\bfirst thing\b", "morning", re.sub(r"\bfortnight\b", "2 weeks", folded))
+    folded = re.sub(r"\b(twenty|thirty|forty|fifty|sixty|ninety)-(?=[a-z])", r"\1 ", folded)
     found: list[str] = []
+    tens = False  # the last word was "twenty" or more, in letters
     for each in folded.split():
         word = NUMBERS.get(each) or HOURS.get(each) or ORDINALS.get(each) or each
+        if tens and _ONES.fullmatch(word) and not each[0].isdigit():  # двадцять п'ятого, twenty five
+            found[-1] = f"{found[-1][0]}{word}"
+            tens = False
+            continue
+        tens = each in NUMBERS and word in _TENS
         glued = _GLUED.findall(word)
         if glued and "".join(number + unit for number, unit in glued) == word and all(_is_unit(u) for _, u in glued):
             found += [part for piece in glued for part in piece]
@@ -146,15 +157,32 @@ def _half(said: SaidDeadline, words: _DeadlineWords, at: int) -> int:
             return 1
         step = 2 if following in ONE else 1
         return step + (1 if _is_unit(words[at + step]) or step > 1 else 0)
+    if word in LESS and following in QUARTER:
+        return 1
     if word in QUARTER:
         unit_at = next((place for place in range(at + 1, at + 4) if words[place] not in ONE | {"of"}), at + 1)
         if _unit(words[unit_at]) == "hours":
             _add(said, 15, "minutes")
             return unit_at - at + 1
+        return _quarter(said, words, at)
     if word in AND_HALF:
         _add(said, 1.5, following or "hours")
         return 2 if following else 1
     return 0
+
+
+def _quarter(said: SaidDeadline, words: _DeadlineWords, at: int) -> int:
+    """``quarter past three``, ``чверть на четверту``, ``четверть четвертого``; ``quarter to four``, ``без четверти четыре``."""
+    is_named = words[at + 1] in AFTERWARDS | AT | {"to", "till"}
+    hour_at = at + 2 if is_named else at + 1
+    hour = _ORDINAL.fullmatch(words[hour_at]) or _TIME.fullmatch(words[hour_at])
+    if hour is None or said.minute is not None or said.shift is not None or not 1 <= int(hour[1]) <= 12:
+        return 0
+    before = words[at - 1] in LESS or words[at + 1] in {"to", "till"}
+    past = words[at + 1] in AFTERWARDS
+    said.minute = int(hour[1]) * 60 + (15 if past else -15 if before else -45)
+    said.is_bare = True
+    return hour_at - at + 1
 
 
 def _number(said: SaidDeadline, words: _DeadlineWords, at: int) -> int:
@@ -170,14 +198,18 @@ def _number(said: SaidDeadline, words: _DeadlineWords, at: int) -> int:
     if words[unit_at] in WORKING or words[unit_at] == "of":
         unit_at += 1
     unit, before = _unit(words[unit_at]), words[at - 1]
-    if not unit or (unit == "hours" and before in AT | {"at"} and said.shift is None):  # ``о 15 год`` is a time of day
+    is_clock = unit == "hours" or words[unit_at] in BY_DAY  # ``о 15 год``, ``о 2 дня`` are times of day
+    if not unit or (is_clock and before in AT - {"на"} | {"at"} and said.shift is None):
         return 0
     _add(said, float(word.replace(",", ".")), words[unit_at])
     return unit_at - at + 1
 
 
 def _one_unit(said: SaidDeadline, words: _DeadlineWords, at: int) -> int:
-    """``через неделю``; ``в час`` is a time of day."""
+    """``через неделю``, ``часа через два``; ``в час`` is a time of day."""
+    if said.shift is None and _is_unit(words[at]) and words[at + 1] in WITHIN and _NUMBER.fullmatch(words[at + 2]):
+        _add(said, float(words[at + 2].replace(",", ".")), words[at])
+        return 3
     if said.shift is not None and not said.ahead and _is_unit(words[at]):
         _add(said, 1, "years" if words[at] == HOUR_OR_YEAR else words[at])
         return 1
@@ -248,11 +280,11 @@ def _day(said: SaidDeadline, words: _DeadlineWords, at: int) -> int:
     if word == "day" and following == "after":
         return 1
     if word == "after" and following == "tomorrow":
-        said.day, said.next_working = said.today + timedelta(days=2), False
+        said.day, said.next_working, said.is_at_work = said.today + timedelta(days=2), False, True
         return 2
     if meaning := DAYS.get(word):
         said.day = said.today + timedelta(days={"today": 0, "tomorrow": 1, "after": 2}[meaning])
-        said.next_working = meaning == "tomorrow"
+        said.next_working, said.is_at_work = meaning == "tomorrow", meaning == "after"
         if word == "tonight":
             said.part = "evening"
         return 2 if _unit(following) == "days" and meaning == "tomorrow" else 1

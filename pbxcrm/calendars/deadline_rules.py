@@ -33,6 +33,7 @@ class SaidDeadline:
     shift: dict[str, float] | None = None  # unit -> how many
     weekday: int | None = None  # ``day`` was named by its weekday
     next_working: bool = False  # the next working day, instead of ``day``
+    is_at_work: bool = False  # ``day``, or the working day after it: "the day after tomorrow" is not before "tomorrow"
     ahead: bool = False  # "next" waits for its day, week or month
     ends: str = ""  # the last working day of this "weeks", "months" or "years" …
     ends_in: int = 0  # … or of the next one
@@ -56,6 +57,8 @@ def moment_of(said: SaidDeadline, now: datetime, working: WorkingTime) -> dateti
         day = working.next_working_day(today)
     elif said.day is not None:
         day = said.day
+        if said.is_at_work and not working.spans_of(day):
+            day = working.next_working_day(day)
     else:  # only a time: today, or the next working day if it is over
         day = today
         if _at(day, said, working) <= now:

@@ -40,7 +40,7 @@ DAYS = _known(
     after="післязавтра послезавтра позавтра",
 )
 PARTS = _known(
-    morning="morning зранку вранці уранці ранок ранку ранком утром утра утро утру",
+    morning="morning early рано рано-вранці спозаранку зранку вранці уранці ранок ранку ранком утром утра утро утру",
     noon="noon midday опівдні полудень полудня полудню полдень полудне полдня",
     lunch="lunch lunchtime обід обіду обіді обідом обед обеда обеду обедом",
     afternoon="afternoon вдень удень днем пополудні",
@@ -92,14 +92,15 @@ WITHIN = _set("in within через за протягом впродовж те�
 DURING = _set("during протягом впродовж течение")  # … the day
 HALF = _set("half пів полчаса півгодини пол половина половині половине")
 HALF_AN_HOUR = frozenset({"полчаса", "півгодини"})
-QUARTER = _set("quarter чверть четверть")
+QUARTER = _set("quarter чверть четверть четверти")
+LESS = frozenset({"без"})  # без четверти четыре
 AND_HALF = frozenset({"півтори", "полтора", "полутора"})
 ONE = _set("a an one один одну одна одной")
 #: Number words -> digits.
 NUMBERS = {
     form: digits
     for digits, said in (
-        ("2", "two two-hour couple pair пара пару два дві двое двох двух двом двум"),
+        ("2", "two two-hour couple pair пара пару два две дві двое двох двух двом двум"),
         ("3", "three три трьох трех трьом трем"),
         ("4", "four чотири четыре чотирьох чотирьом четырех четырем"),
         ("5", "five п'ять пять п'яти пяти"),
@@ -177,6 +178,6 @@ DAY_OF_MONTH = frozenset({"числа", "число", "числу"})
 NOW = frozenset({"now", "asap", "зараз", "сейчас"})
 AT = _set("о об в у at к на до")  # before a clock time
 FILLERS = _set(
-    "after in on during at by until till before to the of for due day's в у во до о об на к ко с зі з і and после після по не "
+    "самого after in on during at by until till before to the of for due day's в у во до о об на к ко с зі з і and после після по не "
     "later than позже пізніше позднее"
 )
