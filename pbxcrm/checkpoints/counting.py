@@ -3,14 +3,19 @@
 Moments are ISO 8601, the counted time is ISO intervals with blanks between them; whoever shows a reason says them in the reader's words.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 
+from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.checkpoints.deal_facts import DATES
 from pbxcrm.checkpoints.models import Checkpoint, Lamp, TriggerKind
-from pbxcrm.checkpoints.rules import date_of_entry, is_looked_again
+from pbxcrm.checkpoints.rules import Rest, date_of_entry, is_looked_again, pieces
 from pbxcrm.shared.reasons import Reason, reason
 
+ENDS_KEPT = 10  # spans of working time that a lamp keeps from each end of a longer wait
+LONGEST_COUNT = 4000  # spans that are counted at most: about ten years
 GAP = "…"  # in place of the stretches of a long wait that are not kept
 
 
@@ -65,6 +70,17 @@ def with_arithmetic(lamp: Lamp, stage_name: str) -> Reason:
     why, behind = Reason.load(lamp.reason), counted(lamp, stage_name)
     assert why is not None
     return replace(why, because=(*why.because, behind)) if behind is not None else why
+
+
+def spans_to_store(
+    working: WorkingTime, since: datetime, until: datetime, rests: Sequence[Rest] = ()
+) -> list[list[str]]:
+    """The counted spans of working time for ``Lamp.worked``, stored to explain the lamp even if the calendar changes later."""
+    spans = islice(pieces(working, since, until, rests), LONGEST_COUNT)
+    found = [[begins.isoformat(), ends.isoformat()] for begins, ends in spans]
+    if len(found) <= 2 * ENDS_KEPT:
+        return found
+    return [*found[:ENDS_KEPT], [], *found[-ENDS_KEPT:]]
 
 
 def stretches_of(text: str) -> list[str]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any, Protocol
 
 from sqlalchemy import func
@@ -17,10 +16,10 @@ from pbxcrm.checkpoints.access import is_burning
 from pbxcrm.checkpoints.addressee_rules import Addressee, addressee_of, goes_to_manager
 from pbxcrm.checkpoints.audience import audience_of_lamp
 from pbxcrm.checkpoints.context import EngineContext, Watched
-from pbxcrm.checkpoints.counting import with_arithmetic
+from pbxcrm.checkpoints.counting import spans_to_store, with_arithmetic
 from pbxcrm.checkpoints.joint_actions import Half, do_make_joint, title_with
 from pbxcrm.checkpoints.models import CheckpointStep, Decision, Lamp, LampState, StepKind, Subject
-from pbxcrm.checkpoints.rules import JOINT_SUFFIX, Rest, about_of, pieces
+from pbxcrm.checkpoints.rules import JOINT_SUFFIX, Rest, about_of
 from pbxcrm.deals.passed_decisions import passed_about_callbacks
 from pbxcrm.people.directory import Directory
 from pbxcrm.people.whom import JOINT, RESPONSIBLE
@@ -47,8 +46,6 @@ from pbxcrm.tasks.rules import ABOUT_DIGEST
 LATE = timedelta(minutes=15)  # a lamp that lights later than this counts as late
 MOST_LATE = 10  # late lamps of one person in one sweep; more become one task
 TITLES_SAID = 30
-ENDS_KEPT = 10  # spans of working time that a lamp keeps from each end of a longer wait
-LONGEST_COUNT = 4000  # spans that are counted at most: about ten years
 
 
 class TitleOfStep(Protocol):
@@ -138,7 +135,7 @@ async def _with_shared_task(session: AsyncSession, user_ids: Collection[int]) ->
 def _burn(session: AsyncSession, context: EngineContext, each: DueLamp, asked: Addressee, now: datetime) -> None:
     lamp, subject = each.lamp, each.subject
     why = subject.why(lamp, asked.why)
-    lamp.worked = _worked(subject, lamp, min(lamp.due_at, now))
+    lamp.worked = spans_to_store(subject.working, lamp.entered_at, min(lamp.due_at, now), subject.rests)
     lamp.state, lamp.lit_at, lamp.asked_at = LampState.BURNING.value, now, now
     lamp.owner_id, lamp.addressee_id, lamp.stage_id = subject.owner_id, asked.user_id, subject.stage_id
     lamp.instead_of_id = asked.instead_of_id
@@ -149,15 +146,6 @@ def _burn(session: AsyncSession, context: EngineContext, each: DueLamp, asked: A
         action = "deal.lamp_lit"
     record(session, now, action, subject.kind.value, subject.id, actor=None, reason=why, lamp=lamp.id, step=lamp.step)
     say_lamp_changed(session, lamp, now, context.people)
-
-
-def _worked(subject: LampSubject, lamp: Lamp, until: datetime) -> list[list[str]]:
-    """The counted spans of working time, stored to explain the lamp even if the calendar changes later."""
-    counted = islice(pieces(subject.working, lamp.entered_at, until, subject.rests), LONGEST_COUNT)
-    found = [[begins.isoformat(), ends.isoformat()] for begins, ends in counted]
-    if len(found) <= 2 * ENDS_KEPT:
-        return found
-    return [*found[:ENDS_KEPT], [], *found[-ENDS_KEPT:]]
 
 
 def say_lamp_changed(session: AsyncSession, lamp: Lamp, at: datetime, people: Directory) -> None:

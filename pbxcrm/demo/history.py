@@ -18,6 +18,7 @@ from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
 from pbxcrm.calls.facts import Direction, LegResult, MissedReason, Outcome
 from pbxcrm.calls.models import Call, CallLeg
+from pbxcrm.checkpoints.counting import spans_to_store
 from pbxcrm.checkpoints.models import Lamp, LampState, Subject, WorkKind
 from pbxcrm.checkpoints.rules import Stay, Work, WouldLight, would_light
 from pbxcrm.contacts.models import Company, Contact, Phone
@@ -354,6 +355,7 @@ class History:
 
     def _lamp(self, lit: "_OldLamp", task_id: int) -> dict[str, object]:
         at, owner = lit.lamp.lit_at, self._office.ids[lit.story.seller]
+        since = self._office.working.add_minutes(at, -lit.minutes)
         return {
             "checkpoint_id": self._office.checkpoints[lit.stage.id],
             "step": lit.lamp.step,
@@ -364,7 +366,7 @@ class History:
             "owner_id": owner,
             "addressee_id": self._asked(lit),
             "state": LampState.OUT.value,
-            "entered_at": at - timedelta(minutes=lit.minutes),
+            "entered_at": since,
             "minutes": lit.minutes,
             "due_at": at,
             "lit_at": at,
@@ -374,6 +376,7 @@ class History:
             "out_reason": self._why_out(lit).stored(),
             "task_id": task_id,
             "reason": self._why_lit(lit).stored(),
+            "worked": spans_to_store(self._office.working, since, at),
             "is_escalation": bool(lit.lamp.step),
         }
 

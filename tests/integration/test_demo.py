@@ -104,6 +104,11 @@ async def test_its_lamps_are_those_of_the_engine(company: Database) -> None:
         states = Counter((each.state, each.is_escalation) for each in (await session.exec(select(Lamp))).all())
         open_deals = (await session.exec(select(Deal.id).where(col(Deal.closed_at).is_(None)))).all()
     assert states[LampState.OUT.value, False] > states[LampState.OUT.value, True] > 0
+    async with company.read() as session:
+        lit = (await session.exec(select(Lamp).where(col(Lamp.lit_at).is_not(None)))).all()
+    for lamp in lit:  # each says how its time was counted, those of the past, too
+        spans = [[datetime.fromisoformat(moment) for moment in span] for span in lamp.worked]
+        assert sum((until - since).total_seconds() for since, until in spans) == lamp.minutes * 60, lamp
     assert states[LampState.BURNING.value, False] > 0
     assert states[LampState.ARMED.value, False] > 0
     before = await lamps()
