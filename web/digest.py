@@ -86,9 +86,8 @@ def _lamp(row: ListedLamp, url: str) -> str:
     at = row.lamp.lit_at or row.lamp.due_at
     if row.deal is None:
         return f"{_('A missed call')} — {day_time(at)}{_link(url, f'/callbacks/{row.lamp.callback_id}')}"
-    return (
-        f"{words.deal_title(row.deal)} · {words.stage(row.stage)} — {day_time(at)}{_link(url, f'/deals/{row.deal.id}')}"
-    )
+    where = words.stage(row.stage) if row.stage is not None else _("A missed call")
+    return f"{words.deal_title(row.deal)} · {where} — {day_time(at)}{_link(url, f'/deals/{row.deal.id}')}"
 
 
 def _link(url: str, path: str) -> str:

@@ -22,6 +22,7 @@ from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
 from pbxcrm.upkeep.doctor.data import check_mail
+from tests.calls import FactStory, batch
 from tests.integration.checkpoints.conftest import DealDesk
 from tests.office import Office
 from web.digest import writer
@@ -95,6 +96,20 @@ async def a_lamp_burns(desk: DealDesk) -> None:
             stage_id=(await desk.stage("New request")).id,
             responsible_id=desk.office.id("ivan"),
         )
+
+
+async def test_a_missed_call_is_called_so(
+    desk: DealDesk, intake: Intake, post: Post, mailbox: TakenMail, database: Database
+) -> None:
+    """Its deal stands in no stage that matters here; it had a dash in place of the stage."""
+    missed = FactStory("9.1", "+380671112233", at=MORNING - timedelta(hours=18)).ring("101").wait(9).end()
+    await intake.apply(batch(missed))
+    await desk.sweep(MORNING - timedelta(hours=16))
+    await wants(database, "ivan", "9:00")
+    assert await post.send_due(MORNING) == 1
+    (mail,) = mailbox.of("ivan@office.example")
+    (line,) = [line for line in mail.get_content().splitlines() if "/deals/" in line]
+    assert " · A missed call — " in line
 
 
 async def test_everybody_gets_theirs_once_a_day_at_their_time_and_in_their_language(
