@@ -47,11 +47,12 @@ CARDS = 30  # cards loaded at once while scrolling
 
 @dataclass(frozen=True, slots=True)
 class BoardView:
-    """The board that is asked for. ``pipelines``: all of them."""
+    """The board that is asked for. ``pipelines``: all of them; ``elsewhere``: the others, with the stages a deal may be moved to."""
 
     pipeline: Pipeline
     stages: list[Stage]
     pipelines: list[Pipeline]
+    elsewhere: list[tuple[Pipeline, list[Stage]]]
     asked: DealFilter
     sort: Sort
 
@@ -177,7 +178,12 @@ async def _shown(session: AsyncSession, request: Request) -> BoardView:
     default = next((found for found in pipelines if found[0].is_default), pipelines[0])
     pipeline, stages = next((found for found in pipelines if found[0].id == wanted), default)
     return BoardView(
-        pipeline, stages, [found for found, _ in pipelines], await asked_filter(session, request), _sort(request)
+        pipeline,
+        stages,
+        [found for found, _ in pipelines],
+        [found for found in pipelines if found[0].id != pipeline.id],
+        await asked_filter(session, request),
+        _sort(request),
     )
 
 

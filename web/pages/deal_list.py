@@ -106,9 +106,7 @@ async def deals(request: Request) -> Response:
         is_narrowed=bool(asked_pairs(request)),
         only_open=bool(shown.asked.text) and not is_searchable(shown.asked.text),
         whose_id=shown.asked.whose,
-        move_to=[
-            (pipeline, some) for pipeline, some in stages if shown.pipeline is None or pipeline.id == shown.pipeline.id
-        ],
+        move_to=sorted(stages, key=lambda each: shown.pipeline is not None and each[0].id != shown.pipeline.id),
         most_sorted=_most_sorted(shown, figures),
         most_of_xlsx=MOST_OF_XLSX,
         no_form=Form(),

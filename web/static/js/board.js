@@ -114,8 +114,8 @@ function goBack(card, from) {
 
 // ``answers``: what a dialog asked for, by the names of its fields.
 async function move(card, stage, from, answers = {}) {
-  const column = columnAt(stage);
-  if (!column) return;
+  const name = columnAt(stage)?.dataset.name ?? document.querySelector(`#move [data-stage-choice][value="${CSS.escape(stage)}"]`)?.dataset.name; // of another pipeline
+  if (!name) return;
   const was = card.dataset.stage;
   const body = new URLSearchParams({ board: "1", stage_id: stage, version: card.dataset.version });
   for (const [name, values] of Object.entries(answers)) {
@@ -132,8 +132,8 @@ async function move(card, stage, from, answers = {}) {
       place(fresh, true);
       if (held) fresh.querySelector("[data-card]")?.focus({ preventScroll: true });
       fresh.scrollIntoView({ block: "nearest", inline: "nearest" });
-      const toast = say(board.dataset.sayMoved.replace("{stage}", column.dataset.name));
-      if (!answers.undo) offer(toast, fresh.dataset.deal, was);
+      const toast = say(board.dataset.sayMoved.replace("{stage}", name));
+      if (!answers.undo) offer(toast, fresh, was);
       heads();
       return true;
     }
@@ -159,11 +159,11 @@ async function move(card, stage, from, answers = {}) {
 }
 
 // Undo, for a card that was dropped on the wrong column.
-function offer(toast, deal, stage) {
+function offer(toast, moved, stage) {
   const button = Object.assign(document.createElement("button"), { type: "button", className: "btn undo", textContent: board.dataset.sayUndo });
   button.addEventListener("click", () => {
     toast.remove();
-    const card = cardAt(deal);
+    const card = cardAt(moved.dataset.deal) ?? (columnAt(moved.dataset.stage) ? null : moved); // one that went to another pipeline is not on this board
     if (card) move(card, stage, null, { undo: "1" });
     else say(board.dataset.sayGone, "red");
   });
@@ -268,6 +268,7 @@ document.addEventListener("keydown", (event) => {
 function sortables() {
   if (!mayMove || !window.Sortable) return;
   for (const list of board.querySelectorAll("[data-cards]")) {
+    if (window.Sortable.get(list)) continue;
     let from = null;
     window.Sortable.create(list, {
       group: "deals", sort: false, draggable: ".card", animation: 120, delay: 160, delayOnTouchOnly: true, touchStartThreshold: 6,
@@ -306,7 +307,36 @@ function flush() {
   for (const deal of deals) again(deal);
   heads();
 }
+// Somebody has changed the stages: columns come, go, change their place and their name; the cards that are here stay.
+let stagesTimer = 0;
+async function stages() {
+  clearTimeout(stagesTimer);
+  if (inHand()) { stagesTimer = setTimeout(stages, 400); return; }
+  try {
+    const response = await fetch(location.href, { headers: { ...headers, "HX-Request-Type": "full" } });
+    if (!response.ok) return;
+    const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("board");
+    if (!fresh) return;
+    if (inHand()) { stagesTimer = setTimeout(stages, 400); return; }
+    const wanted = [...fresh.querySelectorAll(".col")];
+    const kinds = new Map(wanted.map((column) => [column.dataset.stage, column.dataset.kind]));
+    for (const old of board.querySelectorAll(".col")) if (kinds.get(old.dataset.stage) !== old.dataset.kind) old.remove();
+    for (const [place, column] of wanted.entries()) {
+      const here = columnAt(column.dataset.stage) ?? column;
+      here.dataset.name = column.dataset.name;
+      if (board.children[place] !== here) board.insertBefore(here, board.children[place] ?? null); // only then: a column that is moved forgets how far it was scrolled
+      if (here === column) window.htmx.process(column);
+    }
+    const choices = fresh.ownerDocument.querySelector("#move [data-stages]");
+    if (choices) document.querySelector("#move [data-stages]")?.replaceWith(choices);
+    sortables();
+    narrow();
+    heads();
+  } catch { /* the next hint or reconnect tries again */ }
+}
+
 document.addEventListener("live:hint", ({ detail }) => {
+  if (detail.topic === "pipeline" && String(detail.ref) === board.dataset.pipeline) { clearTimeout(stagesTimer); stagesTimer = setTimeout(stages, 200); return; }
   if (detail.topic !== "deal") return;
   changed.add(detail.ref);
   flushLater(80);

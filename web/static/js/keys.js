@@ -23,8 +23,8 @@ function showKeys() {
   const list = dialog.querySelector("[data-keylist]");
   for (const old of list.querySelectorAll("[data-found]")) old.remove();
   const seen = new Set();
-  // The keys of the current row come before those of the page.
-  const found = [...document.querySelectorAll("[data-keys].now [data-key]"), ...document.querySelectorAll("[data-key]")];
+  // The keys of the current row come before those of the page, and these before those of the bar.
+  const found = [...document.querySelectorAll("[data-keys].now [data-key]"), ...document.querySelectorAll("#page [data-key]"), ...document.querySelectorAll("[data-key]")];
   for (const element of found.filter(visible)) {
     const key = element.dataset.key;
     if (seen.has(key)) continue;
@@ -71,8 +71,9 @@ document.addEventListener("keydown", (event) => {
   if (letter === "g" && !event.shiftKey) { goUntil = event.timeStamp + 1500; return; }
   // Space and Enter on a button or link already mean that button.
   if ((event.key === " " || event.key === "Enter") && event.target.closest("a, button, summary")) return;
-  const scope = event.target.closest?.("[data-keys]") ?? document.querySelector("[data-keys].now") ?? document;
+  const row = event.target.closest?.("[data-keys]") ?? document.querySelector("[data-keys].now");
   const wanted = `[data-key="${CSS.escape(letter)}"], [data-key="${CSS.escape(event.key)}"]`;
-  const pressed = [...scope.querySelectorAll(wanted), ...document.querySelectorAll(wanted)].find(visible);
+  // The keys of the page come before those of the bar, which stands on every page: "n" adds a stage where stages are edited.
+  const pressed = [row, document.getElementById("page"), document].flatMap((part) => [...(part?.querySelectorAll(wanted) ?? [])]).find(visible);
   if (pressed) { event.preventDefault(); pressed.click(); }
 });
