@@ -30,5 +30,6 @@ document.addEventListener("keydown", (event) => {
   const days = [...document.querySelectorAll("[data-day]")];
   const next = days[days.indexOf(task.closest("[data-day]")) + Number(by)];
   if (next) { next.append(task); task.querySelector("a").focus(); }
+  else document.getElementById("page")?.focus(); // it goes to another week, and the next press must not move another task
   move(task.dataset.task, { by });
 });
