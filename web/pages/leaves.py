@@ -112,7 +112,7 @@ def _moment(form: Form, name: str) -> datetime:
 
 def _check_seen(form: Form, leave: Leave) -> None:
     """Raises Invalid if somebody else has changed the leave since the form was filled in; saved again, the form is written over it."""
-    if form["seen"] != _seen(leave):
+    if form["seen"] and form["seen"] != _seen(leave):
         form.values["seen"] = _seen(leave)
         raise Invalid(
             "",
