@@ -6,7 +6,7 @@ from web.api import file_bytes, recording
 from web.api.docs import docs, openapi
 from web.api.resource import Resource
 from web.api.serving import PREFIX, routes_of
-from web.api.v1.calendars import calendars, leaves
+from web.api.v1.calendars import calendars
 from web.api.v1.callbacks import callbacks
 from web.api.v1.calls import calls
 from web.api.v1.checkpoints import checkpoints
@@ -24,6 +24,7 @@ from web.api.v1.files import files
 from web.api.v1.flags import flags
 from web.api.v1.forms import forms, requests
 from web.api.v1.lamps import jobs, lamps
+from web.api.v1.leaves import leaves
 from web.api.v1.merges import merges
 from web.api.v1.notes import notes
 from web.api.v1.pipelines import pipelines
