@@ -27,6 +27,10 @@ from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode
 from pbxcrm.callbacks.results import record_result
 from pbxcrm.callbacks.undo_actions import undo_result
 from pbxcrm.calls.models import Call
+from pbxcrm.contacts.actions import create_contact, link_number
+from pbxcrm.contacts.merge_actions import merge_contacts
+from pbxcrm.contacts.models import Contact, Merge
+from pbxcrm.contacts.unmerge_actions import undo_merge
 from pbxcrm.deals import board_queries
 from pbxcrm.deals.access import sees_deal, visible_deals
 from pbxcrm.deals.actions import edit_deal, move_deal
@@ -39,6 +43,7 @@ from pbxcrm.deals.pipeline_actions import archive_stage, restore_stage
 from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.deals.queries import list_pipelines
 from pbxcrm.deals.rules import is_closing
+from pbxcrm.deals.second_deal_actions import say_second_of_merged
 from pbxcrm.deals.unmerge_actions import undo_deal_merge
 from pbxcrm.fields.conditions import EVERYTHING, AskedAt
 from pbxcrm.people.directory import load_directory
@@ -47,7 +52,9 @@ from pbxcrm.screenpop import outcome_actions
 from pbxcrm.shared.background_jobs import BackgroundJob, JobState, begin_undo, work_on
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import PbxcrmError
+from pbxcrm.shared.relinking import ids_in
 from pbxcrm.shared.settings import Settings
+from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch
 from tests.filled import fold
 from tests.office import Office, open_office
@@ -64,6 +71,7 @@ SHOWN = ("title", "stage_id", "responsible_id", "contact_id", "amount", "source"
 who = st.sampled_from(WORKERS)
 which = st.integers(0, 30)
 amounts = st.sampled_from([None, Decimal(100), Decimal("250.50")])
+meant = st.sampled_from([None, False, True])
 
 
 class WorkOnDeals(RuleBasedStateMachine):
@@ -87,6 +95,7 @@ class WorkOnDeals(RuleBasedStateMachine):
         self.calls = 0
         self.moves_seen = 0
         self.before: dict[int, Deal] = {}
+        self.meant: set[int] = set()  # deals of which somebody said that they are the client's second one
 
     def run(self, what: Coroutine[Any, Any, Result]) -> Result:
         return self.runner.run(what)
@@ -119,32 +128,102 @@ class WorkOnDeals(RuleBasedStateMachine):
         found = self.row(Deal, number)
         return found.id if found else 0
 
-    @rule(login=who, number=st.sampled_from([None, *NUMBERS]), amount=amounts)
-    def make(self, login: str, number: str | None, amount: Decimal | None) -> None:
-        self.act(
-            login,
-            lambda session, viewer, now: create_deal(
+    def client(self, number: int) -> int:
+        found = self.row(Contact, number)
+        return found.id if found else 0
+
+    @rule(login=who, number=st.sampled_from([None, *NUMBERS]), amount=amounts, client=st.none() | which, second=meant)
+    def make(
+        self, login: str, number: str | None, amount: Decimal | None, client: int | None, *, second: bool | None
+    ) -> None:
+        contact_id = self.client(client) or None if client is not None else None
+
+        async def made(session: AsyncSession, viewer: Viewer, now: datetime) -> None:
+            deal = await create_deal(
                 session,
                 viewer,
                 title=f"By {login}",
                 now=now,
                 currency="UAH",
-                second=True,
+                second=second,
                 region="UA",
                 values={"amount": amount},
                 client_number=number,
-            ),
-        )
+                contact_id=contact_id,
+            )
+            self.said(deal.id, second)
 
-    @rule(login=who, deal=which, to=which, why=st.sampled_from(["", "too dear"]), undo=st.booleans())
-    def move(self, login: str, deal: int, to: int, why: str, *, undo: bool) -> None:
+        self.act(login, made)
+
+    def said(self, deal_id: int | None, second: bool | None) -> None:
+        if second:
+            self.meant.add(deal_id or 0)
+
+    @rule(login=who, deal=which, to=which, why=st.sampled_from(["", "too dear"]), undo=st.booleans(), second=meant)
+    def move(self, login: str, deal: int, to: int, why: str, *, undo: bool, second: bool | None) -> None:
         deal_id, stage_id = self.deal(deal), self.stages[to % len(self.stages)]
+        self.said(deal_id, second)
         self.act(
             login,
             lambda session, viewer, now: move_deal(
-                session, viewer, deal_id, stage_id, version=None, now=now, lost_reason=why, undo=undo
+                session, viewer, deal_id, stage_id, version=None, now=now, lost_reason=why, undo=undo, second=second
             ),
         )
+
+    @rule(login=who, numbers=st.lists(st.sampled_from(NUMBERS), max_size=1))
+    def make_client(self, login: str, numbers: list[str]) -> None:
+        self.act(
+            login,
+            lambda session, viewer, now: create_contact(
+                session, viewer, name=f"Of {login}", phones=numbers, now=now, region="UA"
+            ),
+        )
+
+    @rule(login=who, client=which, number=st.sampled_from(NUMBERS))
+    def add_number(self, login: str, client: int, number: str) -> None:
+        contact_id = self.client(client)
+        self.act(
+            login,
+            lambda session, viewer, now: link_number(session, viewer, contact_id, number, region="UA", now=now),
+        )
+
+    @rule(login=who, deal=which, client=which, second=meant, unsorted=st.booleans())
+    def set_client(self, login: str, deal: int, client: int, *, second: bool | None, unsorted: bool) -> None:
+        deal_id, contact_id = self.deal(deal), self.client(client)
+        self.said(deal_id, second)
+        self.act(
+            login,
+            lambda session, viewer, now: (
+                unsorted_actions.attach(
+                    session, viewer, deal_id, contact_id, version=None, region="UA", now=now, second=second
+                )
+                if unsorted
+                else edit_deal(
+                    session, viewer, deal_id, version=None, now=now, contact_id=contact_id, keep_contact=False, second=second
+                )
+            ),
+        )  # fmt: skip
+
+    @rule(login=who, deal=which)
+    def detach(self, login: str, deal: int) -> None:
+        deal_id = self.deal(deal)
+        self.act(login, lambda session, viewer, now: unsorted_actions.detach(session, viewer, deal_id, now=now))
+
+    @rule(login=who, this=which, into=which)
+    def merge_clients(self, login: str, this: int, into: int) -> None:
+        this_id, into_id = self.client(this), self.client(into)
+
+        async def merged(session: AsyncSession, viewer: Viewer, now: datetime) -> None:
+            merge = await merge_contacts(session, viewer, this_id, into_id, now=now)
+            await say_second_of_merged(session, ids_in(merge.moved).get("deals.contact_id", ()), now)
+
+        self.act(login, merged)
+
+    @rule(login=who, merge=which)
+    def unmerge_clients(self, login: str, merge: int) -> None:
+        found = self.row(Merge, merge)
+        if found is not None:
+            self.act(login, lambda session, viewer, now: undo_merge(session, viewer, found.id, now=now))
 
     @rule(login=who, deal=which, amount=amounts, source=st.sampled_from(["", "web"]))
     def edit(self, login: str, deal: int, amount: Decimal | None, source: str) -> None:
@@ -205,6 +284,7 @@ class WorkOnDeals(RuleBasedStateMachine):
     def unmerge(self, login: str, merge: int) -> None:
         found = self.row(DealMerge, merge)
         if found is not None:
+            self.said(found.from_id, second=True)  # that they are two is what the undo says
             self.act(login, lambda session, viewer, now: undo_deal_merge(session, viewer, found.id, now=now))
 
     @rule(number=st.sampled_from(NUMBERS), phone=st.sampled_from(list(PHONES)), answered=st.booleans())
@@ -290,6 +370,8 @@ class WorkOnDeals(RuleBasedStateMachine):
                 mine = [entry for entry in told if entry.entity == "deal" and entry.entity_id == str(deal_id)]
                 self._history(deal, mine, [merge for merge in merges if merge.into_id == deal_id])
                 self._version(deal)
+            tasks = (await session.exec(select(Task.about).where(col(Task.about).startswith("second-deal:")))).all()
+            self._no_silent_second(deals, {int(about.partition(":")[2]) for about in tasks})
             self._gates([move for move in moves if (move.id or 0) > self.moves_seen], deals)
             assert set(self.before) <= set(deals)
             for login in EVERYBODY:
@@ -332,6 +414,16 @@ class WorkOnDeals(RuleBasedStateMachine):
         if earlier is not None and any(getattr(deal, key) != getattr(earlier, key) for key in SHOWN):
             changed = [key for key in SHOWN if getattr(deal, key) != getattr(earlier, key)]
             assert deal.version > earlier.version, changed
+
+    def _no_silent_second(self, deals: dict[int, Deal], told: set[int]) -> None:
+        """Of the open deals of one client in one pipeline all but one were meant, or a task told of them."""
+        of_client: dict[tuple[int, int], list[int]] = {}
+        for deal_id, deal in deals.items():
+            if deal.contact_id is not None and deal.closed_at is None:
+                of_client.setdefault((deal.contact_id, deal.pipeline_id), []).append(deal_id)
+        for found in of_client.values():
+            silent = [deal_id for deal_id in found if deal_id not in self.meant | told]
+            assert len(silent) < 2, f"a second open deal that nobody was asked or told about: {silent}"
 
     def _gates(self, moves: list[StageMove], deals: dict[int, Deal]) -> None:
         for move in moves:
