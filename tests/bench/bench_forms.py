@@ -1,13 +1,15 @@
-"""A web form that is posted 10,000 times in a minute: what the strangers are told, what is stored, and the board meanwhile (SQLite)."""
+"""A web form that is posted 10,000 times in a minute: what the strangers are told, what is stored, and a list of deals meanwhile (SQLite)."""
 
 import asyncio
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
 import httpx2
 
+from tests.bench.bench_popup import busy_seconds
 from tests.bench.table import Figure, percentile
 from tests.e2e.crm import Crm, crm
 
@@ -22,21 +24,20 @@ async def measure() -> list[Figure]:
             made = await running.client.post(f"{running.address}/api/v1/forms", json=body)
             made.raise_for_status()
             address = f"{running.address}/f/{made.json()['key']}"
+            began = perf_counter()
             same = await _flood(running, address, "the same content", lambda _number: "Call me")
             other = await _flood(running, address, "each another content", lambda number: f"Call me, {number}")
             stored = len(await running.items("requests", limit=200))
-            least = Figure(
-                "… requests stored of both floods", str(stored), f"at most {2 * PER_MINUTE}", stored <= 2 * PER_MINUTE
-            )
+            most = PER_MINUTE * (1 + int((perf_counter() - began) // 60))
+            least = Figure("… requests stored of both floods", str(stored), f"at most {most}", stored <= most)
             return [*same, *other, least]
 
 
-async def _flood(running: Crm, address: str, what: str, said: object) -> list[Figure]:
-    """``POSTS`` from one address, ``AT_ONCE`` at the same time, while somebody reads the board by REST."""
+async def _flood(running: Crm, address: str, what: str, said: Callable[[int], str]) -> list[Figure]:
+    """``POSTS`` from one address, ``AT_ONCE`` at the same time, while somebody reads deals over REST."""
     answers: Counter[int] = Counter()
     reads: list[float] = []
     numbers = iter(range(POSTS))
-    assert callable(said)
     headers = {"accept": "application/json"}
     async with httpx2.AsyncClient(timeout=60, headers=headers) as stranger:
 
@@ -53,16 +54,21 @@ async def _flood(running: Crm, address: str, what: str, said: object) -> list[Fi
                 await asyncio.sleep(0.2)
 
         reading = asyncio.create_task(read())
-        began = perf_counter()
+        web = running.run.parts()["web"]
+        worked, began = busy_seconds(web), perf_counter()
         await asyncio.gather(*(send() for _ in range(AT_ONCE)))
         taken = perf_counter() - began
         reading.cancel()
+        own = (busy_seconds(web) - worked) / POSTS * 1000
     told = ", ".join(f"{count:,} × {status}" for status, count in sorted(answers.items()))
     failed = sum(count for status, count in answers.items() if status >= 500)
     late = percentile(reads, 95) * 1000
     return [
         Figure(
-            f"{POSTS:,} posts of {what}", f"{taken:.0f} s, {told}", "60 s, no error of ours", taken < 60 and not failed
+            f"{POSTS:,} posts of {what}",
+            f"{taken:.0f} s, {own:.1f} ms of processor each; {told}",
+            "60 s, no error of ours",
+            taken < 60 and not failed,
         ),
         Figure("… a list of deals over REST meanwhile, p95", f"{late:.0f} ms", "", None),
     ]

@@ -7,6 +7,7 @@ long before anything can burn.
 
 import asyncio
 import re
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ from typing import Any
 
 from playwright.async_api import Browser, Locator, Page
 
+from tests.asterisk.server import free_port
 from tests.e2e.browser import Person, live, running_browser, still
 from tests.running import START_SECONDS, Running, running
 from tests.waiting import until
@@ -196,9 +198,10 @@ def check_that_all_differ() -> None:
 
 async def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
+    agi = f"127.0.0.1:{free_port(socket.SOCK_STREAM)}"  # a demo beside this one may have the usual port
     with tempfile.TemporaryDirectory(prefix="pbxcrm-screenshots-") as folder:
         async with (
-            running("--demo", "--rate", CALLS_A_MINUTE, PBXCRM_DATA_DIR=folder, PBXCRM_AGI_BIND="127.0.0.1:0") as run,
+            running("--demo", "--rate", CALLS_A_MINUTE, PBXCRM_DATA_DIR=folder, PBXCRM_AGI_BIND=agi) as run,
             running_browser() as browser,
         ):
             await until(lambda: run.address, START_SECONDS)
