@@ -26,6 +26,8 @@ DONE: dict[str, str] = {
     "reopened": N_("The number is off the list; the callbacks that were closed for it are open again: {count}."),
     "merged": N_("Merged. It can be undone where it stands in the history of the client."),
     "unmerged": N_("They are two clients again."),
+    "companies_merged": N_("Merged. It can be undone on the page of the company, under Merging."),
+    "companies_unmerged": N_("They are two companies again."),
     "deals_merged": N_("Merged. It can be undone where it stands in the history of the deal."),
     "deals_unmerged": N_("They are two deals again."),
     "password": N_(

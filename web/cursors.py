@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from pbxcrm.contacts.duplicates import Alike, PairCursor
+from pbxcrm.contacts.likely_pairs import Alike, PairCursor
 from pbxcrm.deals.list_queries import ListPlace
 from pbxcrm.fields.conditions import Shape, Term
 from pbxcrm.shared.columns import LARGEST_ID

@@ -412,6 +412,7 @@ def counted_rows(what: str, count: int) -> str:
     """So many rows of the table ``what``, in words."""
     counted = {
         "deals": ngettext("%(num)d deal", "%(num)d deals", count),
+        "contacts": ngettext("%(num)d client", "%(num)d clients", count),
         "tasks": ngettext("%(num)d task", "%(num)d tasks", count),
         "calls": ngettext("%(num)d call", "%(num)d calls", count),
         "notes": ngettext("%(num)d note", "%(num)d notes", count),

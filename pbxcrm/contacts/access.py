@@ -5,7 +5,7 @@ and those nobody is responsible for whose open deal one has. To have answered th
 have made a deal with a colleague's client.
 """
 
-from sqlalchemy import ColumnElement, and_, or_, true
+from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -48,21 +48,24 @@ async def sees_little(session: AsyncSession, viewer: Viewer) -> bool:
 
 
 def visible_companies(viewer: Viewer, *, little: bool = False) -> ColumnElement[bool]:
-    """SQL condition for companies the viewer is responsible for, and those of clients they see.
+    """SQL condition for companies the viewer is responsible for, and those of clients they see; none that was merged into another.
 
     ``little`` (from ``sees_little``): collect those clients first, which is faster.
     """
+    live = col(Company.merged_into_id).is_(None)
     if viewer.role in SEES_EVERYTHING:
-        return true()
+        return live
     own = owned(viewer, col(Company.responsible_id))
     if little:
         of_clients = select(Contact.company_id).where(visible_contacts(viewer, little=True))
-        return or_(own, col(Company.id).in_(of_clients.where(col(Contact.company_id).is_not(None)).correlate(None)))
-    return or_(own, there_is(Company, col(Contact.company_id) == col(Company.id), visible_contacts(viewer)))
+        ids = of_clients.where(col(Contact.company_id).is_not(None)).correlate(None)
+        return and_(live, or_(own, col(Company.id).in_(ids)))
+    return and_(live, or_(own, there_is(Company, col(Contact.company_id) == col(Company.id), visible_contacts(viewer))))
 
 
 def editable_companies(viewer: Viewer) -> ColumnElement[bool]:
     """Companies the viewer may change: their own, and those nobody is responsible for of a client they may change."""
     by_contact = there_is(Company, col(Contact.company_id) == col(Company.id), editable_contacts(viewer))
     nobodys = and_(col(Company.responsible_id).is_(None), by_contact)
-    return editing(viewer, or_(owned(viewer, col(Company.responsible_id)), nobodys))
+    live = col(Company.merged_into_id).is_(None)
+    return and_(live, editing(viewer, or_(owned(viewer, col(Company.responsible_id)), nobodys)))

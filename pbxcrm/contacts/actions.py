@@ -309,10 +309,12 @@ async def edit_company(
     """Change the given fields of a company that the viewer may edit; ``custom``, ``seen``: as in ``edit_contact``. Raises Conflict for an old ``version``, NotAllowed, NotFound, Invalid."""
     check(viewer, Permission.CONTACTS_EDIT)
     company = await access_company(session, viewer, company_id)
-    await _check_editable(
-        session, viewer, select(Company.id).where(Company.id == company_id, editable_companies(viewer)), company
-    )
+    if company.id != company_id:
+        raise company_merged_meanwhile()
+    await check_company_editable(session, viewer, company)
     company = await lock_row(session, Company, company_id)
+    if company.merged_into_id is not None:
+        raise company_merged_meanwhile()
     if version is not None and company.version != version:
         raise Conflict(
             "companies.stale", "Somebody changed this company meanwhile. Look at it again before you change it."
@@ -405,6 +407,17 @@ async def check_editable(session: AsyncSession, viewer: Viewer, contact: Contact
     """Raise NotAllowed, naming the responsible user, if the viewer may not change this client."""
     editable = select(Contact.id).where(Contact.id == contact.id, editable_contacts(viewer))
     await _check_editable(session, viewer, editable, contact)
+
+
+def company_merged_meanwhile() -> Conflict:
+    """The error for a form of a company that has been merged: its values must not overwrite the survivor's."""
+    return Conflict("companies.merged", "This company has been merged with another. Open the company to see it.")
+
+
+async def check_company_editable(session: AsyncSession, viewer: Viewer, company: Company) -> None:
+    """Raise NotAllowed, naming the responsible user, if the viewer may not change this company."""
+    editable = select(Company.id).where(Company.id == company.id, editable_companies(viewer))
+    await _check_editable(session, viewer, editable, company)
 
 
 async def _check_editable(

@@ -1,14 +1,11 @@
 """Clients who may be one person: they share a number, an e-mail address, or a name in any spelling.
 
-Clients are not compared pairwise: alike values have the same key, and each key has an index. The list follows the keys:
-numbers first, then addresses, then names. Its cursor is a key, so every page costs the same.
+The list follows the keys of these (``likely_pairs``): numbers first, then addresses, then names.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from itertools import combinations, pairwise
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, func, literal_column, select
@@ -21,6 +18,7 @@ from pbxcrm.access.owners import SEES_EVERYTHING
 from pbxcrm.audit.actions import record
 from pbxcrm.contacts.access import editable_contacts, sees_little, visible_contacts
 from pbxcrm.contacts.actions import check_editable
+from pbxcrm.contacts.likely_pairs import GROUPS_AT_ONCE, SMALL_GROUP, Alike, Groups, PairCursor, PairWalk, pairs_in
 from pbxcrm.contacts.models import Contact, NotSame, SpecialNumber
 from pbxcrm.contacts.name_likeness import address_key, name_key
 from pbxcrm.contacts.queries import ContactRow, access_contact, edits_contact, with_numbers
@@ -28,18 +26,7 @@ from pbxcrm.contacts.range_queries import load_ranges
 from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.errors import Invalid
 
-GROUPS_AT_ONCE = 60
-#: In groups up to this size every client is paired with every other; in larger ones only with the next.
-SMALL_GROUP = 12
 SUGGESTED = 10
-
-
-class Alike(StrEnum):
-    """What two clients have in common, the surest sign first."""
-
-    NUMBER = "number"
-    EMAIL = "email"
-    NAME = "name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +40,6 @@ class Pair:
     high: ContactRow
     same: tuple[tuple[Alike, str], ...]
     edits: bool
-
-
-@dataclass(frozen=True, slots=True)
-class PairCursor:
-    """The cursor of the list: it continues after this pair of this key."""
-
-    alike: Alike
-    key: str
-    low_id: int
-    high_id: int
 
 
 _TABLES = SQLModel.metadata.tables
@@ -80,22 +57,14 @@ async def list_duplicates(
     session: AsyncSession, viewer: Viewer, *, after: PairCursor | None = None, limit: int = 50
 ) -> tuple[list[Pair], PairCursor | None]:
     """Pairs among the visible clients, without those marked as different people, and the next cursor (None: the end)."""
-    found: list[tuple[Pair, PairCursor]] = []
-    for alike in list(Alike)[list(Alike).index(after.alike) if after is not None else 0 :]:
-        place = after if after is not None and after.alike is alike else None
-        first, key = True, place.key if place is not None else ""
-        while len(found) <= limit:
-            groups = await _groups(session, viewer, alike, key, include=first and place is not None)
-            for pair, at in await _pairs(session, viewer, alike, groups):
-                shown = place is not None and at.key == place.key
-                if place is None or not shown or (at.low_id, at.high_id) > (place.low_id, place.high_id):
-                    found.append((pair, at))
-            if len(groups) < GROUPS_AT_ONCE:
-                break
-            first, key = False, list(groups)[-1]  # sorted by the database's collation
-        if len(found) > limit:
-            return [pair for pair, _ in found[:limit]], found[limit - 1][1]
-    return [pair for pair, _ in found], None
+
+    async def groups_of(alike: Alike, key: str, include: bool) -> Groups:
+        return await _groups(session, viewer, alike, key, include=include)
+
+    async def pairs_of(alike: Alike, groups: Mapping[str, Sequence[int]]) -> list[tuple[Pair, PairCursor]]:
+        return await _pairs(session, viewer, alike, groups)
+
+    return await PairWalk(list(Alike), groups_of, pairs_of).page(after, limit)
 
 
 async def alike_to(
@@ -166,9 +135,7 @@ async def _check_pair(session: AsyncSession, viewer: Viewer, one_id: int, other_
         await check_editable(session, viewer, one)
 
 
-async def _groups(
-    session: AsyncSession, viewer: Viewer, alike: Alike, after: str, *, include: bool
-) -> dict[str, list[int]]:
+async def _groups(session: AsyncSession, viewer: Viewer, alike: Alike, after: str, *, include: bool) -> Groups:
     """The next keys shared by several visible clients, with the ids of these clients."""
     column, owner = _KEYS[alike]
     seen: list[ColumnElement[bool]] = []
@@ -187,20 +154,16 @@ async def _groups(
     members = select(column, owner).where(column != _NOTHING, column.in_(keys), *seen).order_by(owner).distinct()
     for key, contact_id in await fetch(session, members) if keys else ():
         groups[key].append(contact_id)
-    return groups
+    # The keys are sorted by the database's collation.
+    return Groups(groups, keys[-1] if len(keys) == GROUPS_AT_ONCE else None)
 
 
 async def _pairs(
-    session: AsyncSession, viewer: Viewer, alike: Alike, groups: dict[str, list[int]]
+    session: AsyncSession, viewer: Viewer, alike: Alike, groups: Mapping[str, Sequence[int]]
 ) -> list[tuple[Pair, PairCursor]]:
     """Each pair of the groups once, under the surest value they share; in the order of the list."""
-    nobodys: set[str] = await _nobodys(session, groups) if alike is Alike.NUMBER else set()
-    asked = [
-        PairCursor(alike, key, low, high)
-        for key, members in groups.items()
-        if key not in nobodys
-        for low, high in (combinations(members, 2) if len(members) <= SMALL_GROUP else pairwise(members))
-    ]
+    nobodys: set[str] = await nobodys_numbers(session, groups) if alike is Alike.NUMBER else set()
+    asked = pairs_in(alike, {key: members for key, members in groups.items() if key not in nobodys})
     apart = await _apart(session, asked)
     asked = [place for place in asked if (place.low_id, place.high_id) not in apart]
     ids = {one for place in asked for one in (place.low_id, place.high_id)}
@@ -235,7 +198,7 @@ def in_common(one: ContactRow, other: ContactRow) -> tuple[tuple[Alike, str], ..
     return tuple(same)
 
 
-async def _nobodys(session: AsyncSession, numbers: Iterable[str]) -> set[str]:
+async def nobodys_numbers(session: AsyncSession, numbers: Iterable[str]) -> set[str]:
     """Those of the numbers that are our own or not clients; sharing one proves nothing."""
     listed = select_rows(SpecialNumber.number).where(col(SpecialNumber.number).in_(list(numbers)))
     ranges = await load_ranges(session)

@@ -1,4 +1,4 @@
-"""Queries on merges: who may undo one, and what an undo would not restore."""
+"""Queries on merges of clients: who may undo one, and what an undo would not restore."""
 
 from sqlalchemy import or_
 from sqlmodel import col, select
@@ -8,7 +8,7 @@ from pbxcrm.access import Permission, Viewer, answers_for, can, decides_for, lea
 from pbxcrm.contacts.access import visible_contacts
 from pbxcrm.contacts.hooks import Left, Why, left_since
 from pbxcrm.contacts.merge_rules import CUSTOM
-from pbxcrm.contacts.models import Contact, Email, Merge, Phone
+from pbxcrm.contacts.models import Company, CompanyMerge, Contact, Email, Merge, Phone
 from pbxcrm.contacts.queries import survivor_of
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.value_actions import names_of_changed
@@ -44,14 +44,16 @@ async def _had_one(session: AsyncSession, viewer: Viewer, merge: Merge) -> bool:
     return any(answers_for(viewer, one, people) for one in responsible_before(merge, this, into))
 
 
-def responsible_before(merge: Merge, this: Contact, into: Contact) -> set[int]:
+def responsible_before(merge: Merge | CompanyMerge, this: Contact | Company, into: Contact | Company) -> set[int]:
     """Who was responsible for either of the two before they were merged; ``this`` is the one who was merged."""
     before = merge.fields["responsible_id"][0] if "responsible_id" in merge.fields else into.responsible_id
     return {one for one in (this.responsible_id, before) if one is not None}
 
 
-def may_undo(viewer: Viewer, merge: Merge, this: Contact, into: Contact, people: Directory) -> bool:
-    """Whoever merged them, and whoever was responsible for either before; a manager of theirs, or of the client's responsible."""
+def may_undo(
+    viewer: Viewer, merge: Merge | CompanyMerge, this: Contact | Company, into: Contact | Company, people: Directory
+) -> bool:
+    """Whoever merged them, and whoever was responsible for either before; a manager of theirs, or of whoever is responsible now."""
     if not can(viewer, Permission.CONTACTS_EDIT):
         return False
     if any(decides_for(viewer, one, people) for one in responsible_before(merge, this, into)):

@@ -1,6 +1,6 @@
-"""Pure decisions of a merge: which value each field gets, and how equal numbers and addresses are combined."""
+"""Pure decisions of a merge of clients or of companies: which value each field gets, and how equal numbers and addresses are combined."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ from pbxcrm.shared.errors import Invalid
 
 #: The fields for which the user chooses a value, in the order of the page.
 FIELDS = ("name", "company_id", "responsible_id", "birth_day", "note")
+COMPANY_FIELDS = ("name", "responsible_id", "note")
 #: What comes with a field that is chosen.
 WITH = {"birth_day": ("birth_year",)}
 COLUMNS = (*FIELDS, *(other for others in WITH.values() for other in others))
@@ -41,10 +42,12 @@ def joined(this: Values, into: Values) -> str:
     return f"{into['note']}\n\n{this['note']}"
 
 
-def choose(this: Values, into: Values, chosen: Mapping[str, str]) -> dict[str, list[Any]]:
+def choose(
+    this: Values, into: Values, chosen: Mapping[str, str], fields: Sequence[str] = FIELDS
+) -> dict[str, list[Any]]:
     """The survivor's changes: ``{field: [before, after]}`` for fields that change. Raises Invalid."""
     taken: dict[str, list[Any]] = {}
-    for field in FIELDS:
+    for field in fields:
         choice = chosen.get(field) or default_choice(field, this, into)
         if choice not in {THIS, INTO} and not (choice == BOTH and field == "note"):
             raise Invalid(field, "merges.choice", "Choose one of the two.")

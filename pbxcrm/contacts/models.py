@@ -1,4 +1,4 @@
-"""Tables of contacts and companies, their numbers, addresses and consents, merges, and own and spam numbers and ranges of them."""
+"""Tables of contacts and companies, their numbers, addresses and consents, merges of both, and own and spam numbers and ranges of them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Index, Text, text
 from sqlmodel import Field, SQLModel
 
-from pbxcrm.contacts.name_likeness import LONGEST_ADDRESS, address_key, keep_key, name_key
+from pbxcrm.contacts.name_likeness import LONGEST_ADDRESS, address_key, company_key, domain_key, keep_key, name_key
 from pbxcrm.fields.models import values_column
 from pbxcrm.shared.columns import (
     ID,
@@ -27,6 +27,7 @@ from pbxcrm.shared.spellings import keep_spellings
 from pbxcrm.shared.text_match import folded_text, keep_folded
 
 _KEYED = text("name_key <> ''")
+_OF_OFFICE = text("domain_key <> ''")
 _OF_COMPANY = text("company_id IS NOT NULL")  # an office may have clients without companies only
 _BORN = text("birth_day IS NOT NULL")
 
@@ -41,16 +42,27 @@ class WayKind(StrEnum):
 
 
 class Company(SQLModel, table=True):
-    """A company that clients belong to. The ORM keeps ``name_folded`` up to date for searching."""
+    """A company that clients belong to. The ORM keeps ``name_folded`` up to date for searching.
+
+    A company that was merged has ``merged_into_id``: it keeps its fields and is not shown.
+    """
 
     __tablename__ = "companies"
-    __table_args__ = (Index("ix_companies_name_folded", "name_folded"),)
+    __table_args__ = (
+        Index("ix_companies_name_folded", "name_folded"),
+        Index("ix_companies_name_key", "name_key", "id", sqlite_where=_KEYED, postgresql_where=_KEYED),
+    )
 
     id: int | None = row_id()
     name: str = Field(max_length=200)
     name_folded: str = folded_text()
     responsible_id: int | None = maybe_link("users.id")
     note: str = Field(default="", max_length=4000)
+    # No index, as of a client's.
+    merged_into_id: int | None = maybe_link("companies.id", index=False)
+    # Equal for names that one company may have. The default of the database spares SQLite a copy of the table, without the indexes of
+    # custom fields.
+    name_key: str = Field(default="", sa_type=Text, nullable=False, sa_column_kwargs={"server_default": text("''")})
     custom: dict[str, Any] = values_column()
     created_at: datetime = utc_column(index=True)
     version: int = 1
@@ -114,12 +126,18 @@ class Email(SQLModel, table=True):
     """An e-mail address of a contact, as typed."""
 
     __tablename__ = "emails"
-    __table_args__ = (Index("ix_emails_address_key", "address_key", "contact_id"),)
+    __table_args__ = (
+        Index("ix_emails_address_key", "address_key", "contact_id"),
+        Index("ix_emails_domain_key", "domain_key", "contact_id", sqlite_where=_OF_OFFICE, postgresql_where=_OF_OFFICE),
+    )
 
     id: int | None = row_id()
     contact_id: int = link("contacts.id", ondelete="CASCADE")
     address: str = Field(max_length=LONGEST_ADDRESS, index=True)
     address_key: str = Field(default="", max_length=LONGEST_ADDRESS)  # in lower case
+    domain_key: str = Field(
+        default="", max_length=LONGEST_ADDRESS
+    )  # empty for a domain at which everybody can have an address
     label: str = Field(default="", max_length=50)
     kind: str = Field(default="", max_length=8)  # a WayKind but ``mobile``; empty: not said
     is_main: bool = False  # as of a number
@@ -225,10 +243,42 @@ class NotSame(SQLModel, table=True):
     at: datetime = utc_column()
 
 
+class CompanyMerge(SQLModel, table=True):
+    """A merge of two companies, with all that an undo needs; the columns are those of ``Merge``."""
+
+    __tablename__ = "company_merges"
+
+    id: int | None = row_id()
+    from_id: int = link("companies.id")
+    into_id: int = link("companies.id")
+    by_id: int | None = maybe_link("users.id", index=False)
+    at: datetime = utc_column()
+    moved: dict[str, Any] = json_object()
+    fields: dict[str, Any] = json_object()
+    marks: dict[str, Any] = json_object()
+    parts: dict[str, Any] = json_object()
+    undone_at: datetime | None = maybe_utc_column()
+    undone_by_id: int | None = maybe_link("users.id", index=False)
+    left: list[dict[str, Any]] = json_list()
+
+
+class NotSameCompany(SQLModel, table=True):
+    """Two similar companies that somebody marked as different. ``low_id`` is the smaller id."""
+
+    __tablename__ = "not_same_companies"
+
+    low_id: int = Field(foreign_key="companies.id", primary_key=True, sa_type=ID, ondelete="CASCADE")
+    high_id: int = Field(foreign_key="companies.id", primary_key=True, sa_type=ID, ondelete="CASCADE")
+    by_id: int | None = maybe_link("users.id", index=False)
+    at: datetime = utc_column()
+
+
 keep_folded(Company, "name")
 keep_folded(Contact, "name")
 keep_words(Contact, "note")
 keep_spellings(Contact, "name")
 keep_spellings(Company, "name")
 keep_key(Contact, "name", "name_key", name_key)
+keep_key(Company, "name", "name_key", company_key)
 keep_key(Email, "address", "address_key", address_key)
+keep_key(Email, "address", "domain_key", domain_key)

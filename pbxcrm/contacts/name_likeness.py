@@ -91,6 +91,49 @@ _SAME_NAMES = (
     "юрій юрий yurii iurii yuri yuriy",
     "яна yana iana",
 )
+_SHORTEST_COMPANY = 3  # letters
+#: Where everybody can have an e-mail address: under one domain, and under one name in many countries.
+_EVERYBODYS = frozenset(
+    [
+        "ukr.net",
+        "i.ua",
+        "ua.fm",
+        "meta.ua",
+        "bigmir.net",
+        "email.ua",
+        "online.ua",
+        "mail.ua",
+        "ex.ua",
+        "3g.ua",
+        "a.ua",
+        "mail.ru",
+        "bk.ru",
+        "list.ru",
+        "inbox.ru",
+        "internet.ru",
+        "ya.ru",
+        "rambler.ru",
+        "live.com",
+        "msn.com",
+        "icloud.com",
+        "me.com",
+        "mac.com",
+        "proton.me",
+        "protonmail.com",
+        "aol.com",
+        "web.de",
+        "mail.com",
+        "fastmail.com",
+        "tuta.com",
+        "tutanota.com",
+        "o2.pl",
+        "wp.pl",
+        "onet.pl",
+        "interia.pl",
+        "seznam.cz",
+    ]
+)
+_EVERYBODYS_NAMES = frozenset(["gmail", "googlemail", "yandex", "outlook", "hotmail", "yahoo", "gmx", "zoho"])
 _LEGAL_FORMS = "тов ооо фоп чп пп ип ип ао зао пао прат ат кп тзов llc ltd inc gmbh llp corp co company тоо"
 
 
@@ -103,6 +146,22 @@ def name_key(name: str) -> str:
     if len(words) < 2:
         return ""
     return " ".join(sorted(_same_names().get(word, word) for word in words))[:KEY_MAX]
+
+
+def company_key(name: str) -> str:
+    """The key of a company's name: its words without the legal form, written together, so that ``ТОВ «Агро-Тех»`` is ``Agrotech LLC``.
+
+    Empty where fewer than three letters are left.
+    """
+    words = [_sounds(word) for word in _LETTERS.split(search_key(name)) if word]
+    key = "".join(word for word in words if word not in _legal_forms())[:KEY_MAX]
+    return key if len(key) >= _SHORTEST_COMPANY else ""
+
+
+def domain_key(address: str) -> str:
+    """The domain of an e-mail address, by which its company may be known; empty for one at which everybody can have an address."""
+    domain = address_key(address).rpartition("@")[2]
+    return "" if domain in _EVERYBODYS or domain.split(".")[0] in _EVERYBODYS_NAMES else domain
 
 
 def address_key(address: str) -> str:

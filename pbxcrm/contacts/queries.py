@@ -126,11 +126,14 @@ async def get_contact(session: AsyncSession, viewer: Viewer, contact_id: int) ->
     return (await session.exec(select(Contact).where(Contact.id == contact_id, visible_contacts(viewer)))).first()
 
 
-async def survivor_of(session: AsyncSession, contact_id: int) -> int | None:
-    """The id of the final survivor of a merged client; None if the client was not merged or does not exist."""
+Merged = type[Contact] | type[Company]
+
+
+async def survivor_of(session: AsyncSession, row_id: int, table: Merged = Contact) -> int | None:
+    """The id of the final survivor of a merged client or company; None if it was not merged or does not exist."""
     survivor: int | None = None
     while True:
-        asked = select(Contact.merged_into_id).where(Contact.id == (survivor or contact_id))
+        asked = select(table.merged_into_id).where(table.id == (survivor or row_id))
         into = (await session.exec(asked)).first()
         if into is None:
             return survivor
@@ -138,19 +141,28 @@ async def survivor_of(session: AsyncSession, contact_id: int) -> int | None:
 
 
 async def names_of_contacts(session: AsyncSession, viewer: Viewer, ids: Collection[int]) -> dict[int, str]:
-    """The names of those clients that the viewer sees, by id, in one query."""
-    found = await session.exec(
-        select(Contact.id, Contact.name).where(col(Contact.id).in_(ids), visible_contacts(viewer))
-    )
-    return {contact_id or 0: name for contact_id, name in found.all()}
+    """The names of those clients that the viewer sees, by id, of merged ones the survivor's; in one query unless some are missing."""
+    return await _names(session, Contact, visible_contacts(viewer), ids)
 
 
 async def names_of_companies(session: AsyncSession, viewer: Viewer, ids: Collection[int]) -> dict[int, str]:
-    """The names of those companies that the viewer sees, by id, in one query."""
-    found = await session.exec(
-        select(Company.id, Company.name).where(col(Company.id).in_(ids), visible_companies(viewer))
-    )
-    return {company_id or 0: name for company_id, name in found.all()}
+    """The names of those companies that the viewer sees, by id, as of clients."""
+    return await _names(session, Company, visible_companies(viewer), ids)
+
+
+async def _names(
+    session: AsyncSession, table: Merged, visible: ColumnElement[bool], ids: Collection[int]
+) -> dict[int, str]:
+    named = await session.exec(select(table.id, table.name).where(col(table.id).in_(ids), visible))
+    found = {row_id or 0: name for row_id, name in named.all()}
+    if missing := set(ids) - set(found):
+        asked = select(table.id, table.merged_into_id).where(
+            col(table.id).in_(missing), col(table.merged_into_id).is_not(None)
+        )
+        into = {row_id or 0: survivor or 0 for row_id, survivor in (await session.exec(asked)).all()}
+        names = await _names(session, table, visible, set(into.values())) if into else {}
+        found |= {row_id: names[survivor] for row_id, survivor in into.items() if survivor in names}
+    return found
 
 
 async def edits_contact(session: AsyncSession, viewer: Viewer, contact_id: int) -> bool:
@@ -180,11 +192,17 @@ async def only_contact_of_number(session: AsyncSession, viewer: Viewer, number: 
 
 
 async def access_company(session: AsyncSession, viewer: Viewer, company_id: int, *, field: str = "") -> Company:
-    """The company, if the viewer may see it. Raises NotFound."""
-    found = (await session.exec(select(Company).where(Company.id == company_id, visible_companies(viewer)))).first()
+    """The company, if the viewer may see it; for a merged one, the survivor. Raises NotFound."""
+    found = await _get_company(session, viewer, company_id)
+    if found is None and (survivor := await survivor_of(session, company_id, Company)) is not None:
+        found = await _get_company(session, viewer, survivor)
     if found is None:
         raise not_there("companies.not_found", "There is no such company, or it is a colleague's.", field)
     return found
+
+
+async def _get_company(session: AsyncSession, viewer: Viewer, company_id: int) -> Company | None:
+    return (await session.exec(select(Company).where(Company.id == company_id, visible_companies(viewer)))).first()
 
 
 async def list_contacts(

@@ -386,8 +386,8 @@ def say_deal_changed(
 
 
 async def say_deals_relinked(session: AsyncSession, relinked: Relinked) -> None:
-    """Handler of ``contacts.hooks``: open deals have another client now, so their cards must show the new name."""
-    ids = relinked.rows.get("deals.contact_id", ())
+    """Handler of ``contacts.hooks``: open deals have another client or company now, so their cards must show the new name."""
+    ids = {*relinked.rows.get("deals.contact_id", ()), *relinked.rows.get("deals.company_id", ())}
     people = await load_directory(session)
     found = await session.exec(select(Deal).where(col(Deal.id).in_(ids), col(Deal.closed_at).is_(None)))
     for deal in found.all() if ids else ():

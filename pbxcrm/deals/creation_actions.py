@@ -238,7 +238,7 @@ async def create_deal(
         contact_id, anothers = contact.id, await owner_of_client(session, viewer, contact)
         company_id = company_id if company_id is not None else contact.company_id
     if company_id is not None:
-        await access_company(session, viewer, company_id)
+        company_id = (await access_company(session, viewer, company_id)).id
     wanted = None if for_nobody else responsible_id if responsible_id is not None else viewer.user_id
     owner = await access_worker(session, viewer, wanted, field="responsible_id") if wanted is not None else None
     if second is False:

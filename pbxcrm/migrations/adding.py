@@ -1,7 +1,11 @@
 """Functions that several migrations use."""
 
+from collections.abc import Callable
+
 import sqlalchemy as sa
 from alembic import op
+
+AT_ONCE = 2000  # rows
 
 
 def never_reuse_ids(table: str) -> None:
@@ -29,3 +33,15 @@ def add_filled(table: str, *columns: sa.Column[object]) -> None:
             batch.alter_column(
                 str(column.name), server_default=None, existing_type=column.type, existing_nullable=False
             )
+
+
+def write_keys(name: str, source: str, target: str, key_of: Callable[[str], str]) -> None:
+    """Fill the keys with the function of the current code, in batches."""
+    table = sa.table(name, sa.column("id", sa.BigInteger()), sa.column(source), sa.column(target))
+    change = sa.update(table).where(table.c.id == sa.bindparam("row")).values({target: sa.bindparam("key")})
+    query, last = sa.select(table.c.id, table.c[source]).order_by(table.c.id).limit(AT_ONCE), 0
+    while rows := op.get_bind().execute(query.where(table.c.id > last)).all():
+        last = rows[-1][0]
+        keys = [{"row": row_id, "key": key} for row_id, text in rows if (key := key_of(text or ""))]
+        if keys:
+            op.get_bind().execute(change, keys)

@@ -47,7 +47,7 @@ from web.routing import rule_of
 
 #: The field, and which of the things in ``Seeded`` it names.
 NAMES_A_ROW = {
-    "contact_id": "contact_id", "into": "other_id", "other": "other_id", "company_id": "company_id", "deal_id": "deal_id", "into_deal_id": "other_deal_id",
+    "contact_id": "contact_id", "into": "other_id", "other": "other_id", "into_company": "other_company_id", "into_company_id": "other_company_id", "other_company": "other_company_id", "other_company_id": "other_company_id", "company_id": "company_id", "deal_id": "deal_id", "into_deal_id": "other_deal_id",
     "attempts_stage_id": "stage_id", "call_id": "call_id", "task_id": "task_id", "episode_id": "episode_id",
     "responsible_id": "user_id", "assignee_id": "user_id", "owner_id": "user_id", "user_id": "user_id",
     "manager_id": "manager_id", "team": "team_id", "stage_id": "stage_id", "pipeline_id": "pipeline_id",
@@ -66,6 +66,7 @@ ASKED_FOR = {
     "into_deal_id": "other_deal_id",
     "call": "call_id",
     "company": "company_id",
+    "company_id": "other_company_id",
     "person": "user_id",
     "deputy": "deputy",
     "for": "user_id",
@@ -119,7 +120,11 @@ NEW_NAMES = {("POST /people/new", "login"), ("POST /login", "login")}
 IN_THE_PATH = {("POST /callbacks/{episode_id:int}/call", "episode_id")}
 AS_TEXT = {("GET /contacts/find", "contact")}
 #: An id that only leaves a row out of what is found among one's own, or only says that there is one.
-LEAVES_OUT = {("GET /contacts/whose", "without"), ("GET /contacts/whose", "contact_id")}
+LEAVES_OUT = {
+    ("GET /contacts/whose", "without"),
+    ("GET /contacts/whose", "contact_id"),
+    ("GET /companies/alike", "without"),
+}
 #: They change nothing and say in words what is wrong with what is typed.
 PREVIEWS = {"POST /settings/lines/preview", "POST /settings/distribution/preview"}
 #: What is no id: tried on every field, for these are what breaks a handler that reads it by itself …

@@ -24,6 +24,7 @@ from pbxcrm.callbacks.models import Attempt, Episode
 from pbxcrm.calls.models import Call, Line
 from pbxcrm.checkpoints.models import Checkpoint, Lamp
 from pbxcrm.contacts.actions import create_company, create_contact, mark_number
+from pbxcrm.contacts.company_merge_actions import merge_companies
 from pbxcrm.contacts.merge_actions import merge_contacts
 from pbxcrm.contacts.models import Company, Consent, Contact, NumberKind, SpecialRange
 from pbxcrm.deals.creation_actions import create_deal
@@ -88,7 +89,7 @@ OWNED = {
     "attempt_id",
     "command_id",
     "call_id", "callback_id", "company_id", "contact_id", "deal_id", "episode_id", "escalation_id", "leave_id", "login", "note_id", "person_id",
-    "job_id", "view_id", "lamp_id", "merge_id", "deal_merge_id", "other_id", "session_id", "task_id", "token_id", "user_id", "team_id",
+    "job_id", "view_id", "lamp_id", "merge_id", "deal_merge_id", "company_merge_id", "other_id", "other_company_id", "session_id", "task_id", "token_id", "user_id", "team_id",
 }  # fmt: skip
 #: Of ``token`` (an undo of one's own) a foreign one is like one that nobody has: it is looked for among one's own cards.
 SHARED = {
@@ -236,6 +237,9 @@ async def _settle(
     async with db.write() as session:
         viewer = await office.viewer(session, seller)
         company = await create_company(session, viewer, name=f"{name} Ltd", now=NOON)
+        other_company = await create_company(session, viewer, name=f"Other {name} Ltd", now=NOON)
+        gone_company = await create_company(session, viewer, name=f"Gone {name} Ltd", now=NOON)
+        company_merge = await merge_companies(session, viewer, gone_company.id or 0, other_company.id or 0, now=NOON)
         contact = await create_contact(
             session, viewer, name=name, now=NOON, region="UA", phones=[number], company_id=company.id
         )
@@ -336,7 +340,7 @@ async def _settle(
         )
         session.add_all([flag, request, consent, attempt, command, token, lamp, job, view])
     return {
-        "company_id": company.id, "contact_id": contact.id, "merge_id": merge.id, "deal_merge_id": deal_merge.id, "other_deal_id": other_deal.id, "other_id": other.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id, "person_id": on_deal.id,
+        "company_id": company.id, "other_company_id": other_company.id, "company_merge_id": company_merge.id, "contact_id": contact.id, "merge_id": merge.id, "deal_merge_id": deal_merge.id, "other_deal_id": other_deal.id, "other_id": other.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id, "person_id": on_deal.id,
         "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "flag_id": flag.id, "request_id": request.id, "consent_id": consent.id, "file_id": file.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
         "lamp_id": lamp.id, "job_id": job.id, "view_id": view.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams

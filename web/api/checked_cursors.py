@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pbxcrm.contacts.duplicates import PairCursor
+from pbxcrm.contacts.likely_pairs import PairCursor
 from web import cursors
 from web.api.problems import Wrong
 from web.cursors import next_of_id, next_of_pair, next_of_time

@@ -11,6 +11,7 @@ from web.api.v1.callbacks import callbacks
 from web.api.v1.calls import calls
 from web.api.v1.checkpoints import checkpoints
 from web.api.v1.companies import companies
+from web.api.v1.company_merges import company_merges
 from web.api.v1.consents import consents
 from web.api.v1.contacts import contacts, special_numbers
 from web.api.v1.deal_merges import deal_merges
@@ -46,6 +47,7 @@ RESOURCES: tuple[Resource, ...] = (
     deal_merges,
     contacts,
     companies,
+    company_merges,
     consents,
     privacy,
     tasks,

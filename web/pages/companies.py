@@ -10,6 +10,8 @@ from starlette.responses import HTMLResponse, Response
 from pbxcrm.access import Permission, Viewer, can
 from pbxcrm.calls.queries import CallFilter, CallRow, list_calls
 from pbxcrm.contacts import actions
+from pbxcrm.contacts.company_duplicates import companies_alike
+from pbxcrm.contacts.company_merge_queries import open_merges_of_company
 from pbxcrm.contacts.models import Company
 from pbxcrm.contacts.queries import access_company, edits_company, list_companies, list_contacts
 from pbxcrm.deals.models import Deal
@@ -18,6 +20,7 @@ from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.global_search import company_matches
 from pbxcrm.people.directory import load_directory
+from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import Invalid
 from web.answers import redirect
 from web.cursors import next_of_id, read_id
@@ -26,7 +29,7 @@ from web.forms import Form, filled, read_form
 from web.pages.common import LISTED, asked_text, choices, colleagues, show, version_of
 from web.parts import now, parts, viewer
 
-PEOPLE_SHOWN, CALLS_SHOWN = 100, 10
+PEOPLE_SHOWN, CALLS_SHOWN, SUGGESTED = 100, 10, 3
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
@@ -53,8 +56,11 @@ async def companies(request: Request) -> Response:
 
 async def company(request: Request) -> Response:
     """``GET /companies/{id}``: the company with its people and deals; a form for people who may edit it."""
+    company_id = request.path_params["company_id"]
     async with parts(request).db.read() as session:
-        found = await access_company(session, viewer(request), request.path_params["company_id"])
+        found = await access_company(session, viewer(request), company_id)
+    if found.id != company_id:  # the company was merged into another one
+        return redirect(request, f"/companies/{found.id}")
     form = filled(
         {
             "name": found.name,
@@ -148,6 +154,9 @@ async def _company_page(request: Request, form: Form, status: int = 200) -> HTML
         people = await load_directory(session)
         working = choices(await colleagues(session, who)) if edits else []
         custom_fields = await shown_fields(session, who, FieldEntity.COMPANY, found.custom)
+        likely = await companies_alike(session, who, name=found.name, company_id=company_id, limit=SUGGESTED)
+        merges = await open_merges_of_company(session, company_id)
+        merged = await load_by_id(session, Company, (merge.from_id for merge in merges))
     return show(
         request,
         "contacts/company.html",
@@ -166,6 +175,8 @@ async def _company_page(request: Request, form: Form, status: int = 200) -> HTML
             "calls": _count(len(calls), CALLS_SHOWN),
         },
         open_sums=open_sums,
+        likely=likely,
+        merges=[(merge, merged[merge.from_id].name) for merge in merges],
         people=people,
         working=working,
         form=form,

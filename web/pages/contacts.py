@@ -11,9 +11,10 @@ from pbxcrm.access import Permission, can, decides_for
 from pbxcrm.contacts import actions
 from pbxcrm.contacts.birthday_rules import read_birthday
 from pbxcrm.contacts.consent_queries import consents_of
-from pbxcrm.contacts.duplicates import Alike, alike_to
+from pbxcrm.contacts.duplicates import alike_to
 from pbxcrm.contacts.filters import ContactFilter
 from pbxcrm.contacts.kind_rules import EMAIL_KINDS, PHONE_KINDS, ChosenKinds, WayChoice
+from pbxcrm.contacts.likely_pairs import Alike
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import (
     ContactRow,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -10,14 +11,15 @@ from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Viewer
 from pbxcrm.callbacks.merge_actions import open_callbacks
-from pbxcrm.contacts.duplicates import Alike, alike_to, in_common, list_duplicates, say_not_same, take_back_not_same
+from pbxcrm.contacts.duplicates import alike_to, in_common, list_duplicates, say_not_same, take_back_not_same
 from pbxcrm.contacts.hooks import Left, Why
 from pbxcrm.contacts.known_numbers import whose_numbers
+from pbxcrm.contacts.likely_pairs import Alike
 from pbxcrm.contacts.merge_actions import merge_contacts, values_of
 from pbxcrm.contacts.merge_queries import access_merge, changed_since, may_undo
 from pbxcrm.contacts.merge_rules import CUSTOM, FIELDS, NOTE_MAX, WITH, default_choice, joined
 from pbxcrm.contacts.models import Contact
-from pbxcrm.contacts.queries import ContactRow, access_contact, edits_contact, with_numbers
+from pbxcrm.contacts.queries import access_contact, edits_contact, with_numbers
 from pbxcrm.contacts.unmerge_actions import undo_merge
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import DealRow, list_deals
@@ -137,7 +139,7 @@ async def merged(request: Request) -> Response:
         left = [Left.load(each) for each in found.left]
         if found.undone_at is None:
             left = await changed_since(session, found, into)
-        deals = await _seen_deals(session, who, left)
+        deals = await seen_deals(session, who, left)
         company = (await with_numbers(session, [this]))[0].company
     return show(
         request,
@@ -147,7 +149,7 @@ async def merged(request: Request) -> Response:
         into=into,
         company=company,
         people=people,
-        parts=[(why, *_told([each for each in left if each.why is why], deals)) for why in Why],
+        parts=[(why, *told([each for each in left if each.why is why], deals)) for why in Why],
         names=NAMES,
         may=may_undo(who, found, this, into, people) and into.merged_into_id is None,
     )
@@ -211,7 +213,7 @@ async def _compare_page(request: Request, form: Form, into_id: int, status: int 
         this=this,
         into=into,
         same=in_common(this, into),
-        choices=_choices(this, into, form),
+        choices=field_choices(values_of(this.contact), values_of(into.contact), form),
         form=form,
         deals=[row for rows in deals for row in rows if row.deal.pipeline_id in both],
         callbacks=len(callbacks) > 1,
@@ -222,9 +224,10 @@ async def _compare_page(request: Request, form: Form, into_id: int, status: int 
     )
 
 
-def _choices(this: ContactRow, into: ContactRow, form: Form) -> list[tuple[str, str, str, bool]]:
+def field_choices(
+    mine: Mapping[str, Any], theirs: Mapping[str, Any], form: Form, fields: Sequence[str] = FIELDS
+) -> list[tuple[str, str, str, bool]]:
     """The fields that differ: label, name in the form, ticked value, and whether both values can be kept."""
-    mine, theirs = values_of(this.contact), values_of(into.contact)
     return [
         (
             field,
@@ -232,7 +235,7 @@ def _choices(this: ContactRow, into: ContactRow, form: Form) -> list[tuple[str, 
             form.get(TAKE[field]) or default_choice(field, mine, theirs),
             field == "note" and bool(mine["note"] and theirs["note"]) and len(joined(mine, theirs)) <= NOTE_MAX,
         )
-        for field in FIELDS
+        for field in fields
         if any(mine[one] != theirs[one] for one in (field, *WITH.get(field, ())))
     ]
 
@@ -242,7 +245,7 @@ async def _open_deals(session: AsyncSession, who: Viewer, contact: Contact) -> l
     return [row for row in rows if row.deal.closed_at is None]
 
 
-def _told(left: Sequence[Left], deals: Mapping[int, DealRow]) -> tuple[list[str], list[DealRow]]:
+def told(left: Sequence[Left], deals: Mapping[int, DealRow]) -> tuple[list[str], list[DealRow]]:
     """What an undo does not restore, as sentences, and the deals that they name."""
     sentences: list[str] = []
     for each in left:
@@ -252,7 +255,7 @@ def _told(left: Sequence[Left], deals: Mapping[int, DealRow]) -> tuple[list[str]
     return sentences, [deals[one] for each in left if each.what == "deals" for one in each.ids if one in deals]
 
 
-async def _seen_deals(session: AsyncSession, who: Viewer, left: Sequence[Left]) -> dict[int, DealRow]:
+async def seen_deals(session: AsyncSession, who: Viewer, left: Sequence[Left]) -> dict[int, DealRow]:
     """The deals that the reader may see, by id. Of the others only the number is told."""
     ids = tuple(one for each in left if each.what == "deals" for one in each.ids)
     if not ids:

@@ -1,19 +1,15 @@
 """Clients are merged."""
 
-from collections.abc import Callable
-
 import sqlalchemy as sa
 from alembic import op
 
 from pbxcrm.contacts.name_likeness import address_key, name_key
-from pbxcrm.migrations.adding import add_filled
+from pbxcrm.migrations.adding import add_filled, write_keys
 
 revision = "0018"
 down_revision = "0017"
 branch_labels = None
 depends_on = None
-
-AT_ONCE = 2000  # rows
 
 
 def upgrade() -> None:
@@ -57,8 +53,8 @@ def upgrade() -> None:
     )
     add_filled("contacts", sa.Column("name_key", sa.Text(), nullable=False, server_default=""))
     add_filled("emails", sa.Column("address_key", sa.String(length=254), nullable=False, server_default=""))
-    _write_keys("contacts", "name", "name_key", name_key)
-    _write_keys("emails", "address", "address_key", address_key)
+    write_keys("contacts", "name", "name_key", name_key)
+    write_keys("emails", "address", "address_key", address_key)
     with op.batch_alter_table("contacts", schema=None) as batch_op:
         batch_op.add_column(
             sa.Column("merged_into_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True)
@@ -95,15 +91,3 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_merges_from_id"))
 
     op.drop_table("merges")
-
-
-def _write_keys(name: str, source: str, target: str, key_of: Callable[[str], str]) -> None:
-    """Fill the keys with the function of the current code, in batches."""
-    table = sa.table(name, sa.column("id", sa.BigInteger()), sa.column(source), sa.column(target))
-    change = sa.update(table).where(table.c.id == sa.bindparam("row")).values({target: sa.bindparam("key")})
-    query, last = sa.select(table.c.id, table.c[source]).order_by(table.c.id).limit(AT_ONCE), 0
-    while rows := op.get_bind().execute(query.where(table.c.id > last)).all():
-        last = rows[-1][0]
-        keys = [{"row": row_id, "key": key} for row_id, text in rows if (key := key_of(text or ""))]
-        if keys:
-            op.get_bind().execute(change, keys)

@@ -331,3 +331,39 @@ async def test_a_deal_begins_in_a_later_stage_with_what_that_stage_asks(programs
     async with await programs.as_("ivan") as client:
         made = await client.post("/api/v1/deals", json=body | {"amount": "5"})
         assert (made.status_code, made.json()["stage"]) == (201, "Call held")
+
+
+async def test_companies_are_merged_and_two_again(programs: Programs) -> None:
+    async with await programs.as_("maria") as client:
+        made = [
+            (await client.post("/api/v1/companies", json={"name": name, "note": name})).json()["id"]
+            for name in ("ТОВ Цегла", "Tsehla")
+        ]
+        this, into = made
+        pairs = (await client.get("/api/v1/companies/duplicates")).json()["items"]
+        assert {"company_id": this, "name": "ТОВ Цегла", "other_id": into, "other_name": "Tsehla"}.items() <= pairs[
+            0
+        ].items()
+        assert [same["kind"] for same in pairs[0]["same"]] == ["name"]
+        body = {"into_company_id": into, "take_note": "both", "version": 9}
+        assert_problem(await client.post(f"/api/v1/companies/{this}/merge", json=body), 409, "merges.stale")
+        done = await client.post(f"/api/v1/companies/{this}/merge", json={**body, "version": 1})
+        assert done.status_code == 201
+        merge = done.json()
+        assert done.headers["location"] == f"/api/v1/company-merges/{merge['merge_id']}"
+        assert (merge["company_id"], merge["into_company_id"], merge["by"], merge["left"]) == (this, into, "maria", [])
+        survivor = (await client.get(f"/api/v1/companies/{this}")).json()
+        assert (survivor["id"], survivor["note"]) == (into, "Tsehla\n\nТОВ Цегла")
+        await client.patch(f"/api/v1/companies/{into}", json={"note": "New"})
+        assert (await client.get(done.headers["location"])).json()["left"] == [
+            {"why": "field", "what": "note", "ids": []}
+        ]
+        undone = await client.post(f"{done.headers['location']}/undo")
+        assert undone.status_code == 200
+        assert [each["what"] for each in undone.json()["left"]] == ["note"]
+        assert (await client.get(f"/api/v1/companies/{this}")).json()["id"] == this
+        apart = await client.post(f"/api/v1/companies/{this}/not-same", json={"other_company_id": into})
+        assert apart.status_code == 204
+        assert (await client.get("/api/v1/companies/duplicates")).json()["items"] == []
+        assert (await client.delete(f"/api/v1/companies/{this}/not-same/{into}")).status_code == 204
+        assert len((await client.get("/api/v1/companies/duplicates")).json()["items"]) == 1

@@ -8,7 +8,7 @@ from sqlmodel import select
 
 from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.deals.models import Deal, Stage
-from tests.integration.web.desks import BrowserDesk, Browsers, browsers, count_queries, desk
+from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
 from web.pages.common import LISTED
 
 __all__ = ["browsers", "desk"]
@@ -77,3 +77,46 @@ async def test_a_manager_gives_a_company_to_somebody(browsers: Browsers, desk: B
     assert company.responsible_id == desk.office.id("ivan")
     form = (await maria.get(f"/contacts/new?company_name={company.name}")).text
     assert 'value="Brick Ltd"' in form
+
+
+async def test_two_companies_become_one_and_are_two_again(browsers: Browsers, desk: BrowserDesk) -> None:
+    maria, ivan = await browsers("maria"), await browsers("ivan")
+    paths = []
+    for name in ("ТОВ Цегла", "Tsehla"):
+        made = await maria.post("/companies/new", data={"name": name, "note": name, "same_name": "1"})
+        paths.append(made.headers["location"].partition("?")[0])
+    this, into = (int(path.rpartition("/")[2]) for path in paths)
+    typed = (await maria.get("/companies/alike", params={"name": "цегла"})).text
+    assert all(f'href="{path}"' in typed for path in paths)
+    assert "merge" not in typed
+    typed = (await maria.get("/companies/alike", params={"name": "цегла", "without": str(this)})).text
+    assert f'href="/companies/{this}/merge?company_id={into}"' in typed
+    assert f'href="{paths[0]}"' not in typed
+    listed = (await maria.get("/companies/duplicates")).text
+    assert f'id="pair-{this}-{into}"' in listed
+    assert f"/companies/{this}/merge?company_id={into}" in (await maria.get(paths[0])).text
+    assert "Tsehla" in (await maria.get(f"/companies/{this}/merge")).text
+    assert "Tsehla" in (await maria.get(f"/companies/{this}/merge", params={"q": "tseh"})).text
+    page = (await maria.get(f"/companies/{this}/merge?company_id={into}")).text
+    assert 'name="take_name" value="this"' in page
+    wrong = {"into_company": str(into), "version": "9", "into_version": "1"}
+    refused = await maria.post(f"/companies/{this}/merge", data=wrong, headers=HTMX)
+    assert refused.status_code == 409
+    assert "Somebody changed one of the two meanwhile" in refused.text
+    done = await maria.post(f"/companies/{this}/merge", data={"into_company": str(into), "take_note": "both"})
+    assert done.headers["location"] == paths[1]
+    assert (await maria.get(paths[0])).headers["location"] == paths[1]
+    card = (await maria.get(paths[1])).text
+    assert "“ТОВ Цегла” was merged into this company" in card
+    [merge_path] = re.findall(r"/company-merges/\d+", card)
+    assert "Nothing was changed since." in (await maria.get(merge_path)).text
+    assert (await ivan.get(merge_path)).status_code == 404
+    assert f'id="pair-{this}-{into}"' not in (await maria.get("/companies/duplicates")).text
+    back = await maria.post(f"{merge_path}/undo")
+    assert back.headers["location"] == paths[0]
+    assert "Undone" in (await maria.get(merge_path)).text
+    apart = await maria.post(f"/companies/{this}/not-same", data={"other_company": str(into)}, headers=HTMX)
+    assert f"#pair-{this}-{into}" in apart.text
+    assert f'id="pair-{this}-{into}"' not in (await maria.get("/companies/duplicates")).text
+    await maria.post(f"/companies/{this}/not-same/{into}/undo")
+    assert f'id="pair-{this}-{into}"' in (await maria.get("/companies/duplicates")).text

@@ -5,8 +5,9 @@ from typing import Literal
 from pydantic import Field
 
 from pbxcrm.access import Permission
-from pbxcrm.contacts.duplicates import Alike, Pair, list_duplicates, say_not_same, take_back_not_same
+from pbxcrm.contacts.duplicates import Pair, list_duplicates, say_not_same, take_back_not_same
 from pbxcrm.contacts.hooks import Left, Why
+from pbxcrm.contacts.likely_pairs import Alike
 from pbxcrm.contacts.merge_actions import merge_contacts
 from pbxcrm.contacts.merge_queries import access_merge, changed_since
 from pbxcrm.contacts.models import Contact, Merge
@@ -21,13 +22,14 @@ from web.api.resource import Ask, Page, Resource
 merges = Resource("merges", "Duplicate clients: finding, merging, and undoing a merge.")
 
 Which = Literal["this", "into"]
+WhichOrBoth = Literal["this", "into", "both"]
 
 
 class CommonValueOut(ApiAnswer):
-    """A value that both clients have."""
+    """A value that both have."""
 
     kind: Alike
-    value: str = Field(description="The number, the address, or the key of the name.")
+    value: str = Field(description="The number, the address (of companies its domain), or the key of the name.")
 
 
 class DuplicateOut(ApiAnswer):
@@ -48,7 +50,7 @@ class NewMerge(ApiRequest):
     take_company: Which | None = None
     take_responsible: Which | None = None
     take_birthday: Which | None = None
-    take_note: Literal["this", "into", "both"] | None = None
+    take_note: WhichOrBoth | None = None
     version: Version | None = Field(
         None, description="The version of the merged client that you saw; 409 for another one."
     )
