@@ -1,4 +1,4 @@
-"""The global search over clients, companies, deals, tasks and notes.
+"""The global search over clients, companies, deals, their custom fields, tasks and notes.
 
 Every kind is found through an index of its own, best first, and the viewer's access is tested row by row only until enough are found:
 nothing is gathered or sorted that grows with the years.
@@ -20,6 +20,9 @@ from pbxcrm.contacts.queries import ContactRow, with_numbers
 from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.deals.queries import DealRow, as_rows
+from pbxcrm.fields.models import FieldDefinition, FieldEntity
+from pbxcrm.fields.rules import Stored, stored_in
+from pbxcrm.fields.search_queries import rows_by_field
 from pbxcrm.notes.access import visible_notes
 from pbxcrm.shared.core_sql import load_by_id, one_of
 from pbxcrm.shared.listed import newest_that_pass
@@ -55,6 +58,17 @@ class FoundNote:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundByField:
+    """A client, company or deal in one of whose custom fields the text stands. ``value``: as it is stored."""
+
+    entity: FieldEntity
+    row_id: int
+    title: str
+    definition: FieldDefinition
+    value: Stored
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """The best matches of each kind that the viewer may see."""
 
@@ -63,6 +77,7 @@ class Found:
     deals: list[DealRow]
     notes: list[FoundNote]
     tasks: list[Task] = field(default_factory=list)
+    by_field: list[FoundByField] = field(default_factory=list)
     private: list[KnownNumber] = field(
         default_factory=list
     )  # whose a complete number is, if the viewer may not open the client
@@ -71,7 +86,9 @@ class Found:
     @property
     def nothing(self) -> bool:
         """Whether all lists are empty."""
-        return not (self.contacts or self.companies or self.deals or self.notes or self.tasks or self.private)
+        return not (
+            self.contacts or self.companies or self.deals or self.notes or self.tasks or self.by_field or self.private
+        )
 
 
 def company_matches(text: str) -> list[ColumnElement[bool]]:
@@ -108,6 +125,7 @@ async def search(
         deals=await as_rows(session, deals),
         notes=await _notes(session, viewer, text, limit),
         tasks=await _tasks(session, viewer, text, limit),
+        by_field=await _by_field(session, viewer, text, region, limit, little=little),
         private=await _private(session, viewer, text, region),
         alike=alike,
     )
@@ -182,6 +200,30 @@ async def _tasks(session: AsyncSession, viewer: Viewer, text: str, limit: int) -
         if len(ids) <= _FEW:
             found += await _that_pass(session, Task, sorted(ids, reverse=True), visible, limit)
     return _once(found)[:limit]
+
+
+async def _by_field(
+    session: AsyncSession, viewer: Viewer, text: str, region: str | None, limit: int, *, little: bool
+) -> list[FoundByField]:
+    """The newest visible rows of each entity that have the text in a custom field, each once."""
+    found: list[FoundByField] = []
+    for entity, rows in (await rows_by_field(session, text, region)).items():
+        by_id = dict(reversed(rows))
+        shown: Sequence[Contact | Company | Deal]
+        if entity is FieldEntity.CONTACT:
+            shown = await _that_pass(
+                session, Contact, list(by_id)[::-1], visible_contacts(viewer, little=little), limit
+            )
+        elif entity is FieldEntity.COMPANY:
+            visible = visible_companies(viewer, little=little)
+            shown = await _that_pass(session, Company, list(by_id)[::-1], visible, limit)
+        else:
+            shown = await _that_pass(session, Deal, list(by_id)[::-1], visible_deals(viewer), limit)
+        for row in shown:
+            definition = by_id[row.id or 0]
+            title = row.title if isinstance(row, Deal) else row.name
+            found.append(FoundByField(entity, row.id or 0, title, definition, stored_in(row.custom, definition)))
+    return found[:limit]
 
 
 async def _private(session: AsyncSession, viewer: Viewer, text: str, region: str | None) -> list[KnownNumber]:

@@ -1,6 +1,7 @@
 """One box: typing errors, tasks, and searches that stop early and go on; and nobody finds more than they see."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlmodel import col, select
@@ -13,8 +14,12 @@ from pbxcrm.calls import search as calls_search
 from pbxcrm.calls.models import Call, HeardCaller
 from pbxcrm.calls.queries import CallFilter, list_calls
 from pbxcrm.calls.search import Place
+from pbxcrm.contacts.actions import create_company, create_contact
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import list_contacts
+from pbxcrm.deals.creation_actions import create_deal
+from pbxcrm.fields.actions import FieldDraft, create_field
+from pbxcrm.fields.models import FieldEntity
 from pbxcrm.global_search import search
 from pbxcrm.shared import listed
 from pbxcrm.shared.db import Database
@@ -183,3 +188,56 @@ async def test_parts_of_a_list() -> None:
     rest = await newest_that_pass(behind, passing, before=found.resume, limit=50, most_tested=9000, first=50)
     assert found.rows + rest.rows == list(range(99, 5000, 100))
     assert rest.resume is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "asked"),
+    [
+        ("text", "Договір СК-1207 від осені", "ск-1207"),
+        ("long_text", "Warehouse behind the bakery", "bakery"),
+        ("address", "вул. Городоцька 15", "Gorodots"),
+        ("number", "40512", "40512"),
+        ("money", "1250.50", "1 250,50"),
+        ("phone", "+380 44 300 20 10", "044 300 20 10"),
+        ("link", "https://example.com/passport", "example.com"),
+    ],
+)
+@pytest.mark.parametrize("entity", list(FieldEntity))
+async def test_what_stands_in_a_custom_field_is_found_by_those_who_see_the_row(
+    database: Database, office: Office, entity: FieldEntity, kind: str, value: str, asked: str
+) -> None:
+    async with database.write() as session:
+        admin = await office.viewer(session, "admin")
+        for key, filterable in (("found", True), ("left", False)):
+            await create_field(
+                session,
+                admin,
+                entity=entity,
+                kind=kind,
+                draft=FieldDraft(name=key.title(), filterable=filterable),
+                currency="UAH",
+                now=NOON,
+                key=key,
+                target="web" if kind == "link" else "",
+            )
+    async with database.write() as session:
+        ivan = await office.viewer(session, "ivan")
+        mine: dict[str, Any] = {"now": NOON, "region": "UA"}
+        made: list[tuple[int, str]] = []
+        for key in ("found", "left"):
+            custom = {key: value}
+            if entity is FieldEntity.CONTACT:
+                row_id = (await create_contact(session, ivan, name=f"Row {key}", custom=custom, **mine)).id
+            elif entity is FieldEntity.COMPANY:
+                row_id = (await create_company(session, ivan, name=f"Row {key}", custom=custom, **mine)).id
+            else:
+                deal = await create_deal(
+                    session, ivan, title=f"Row {key}", currency="UAH", second=True, custom=custom, **mine
+                )
+                row_id = deal.id
+            made.append((row_id or 0, key))
+    async with database.read() as session:
+        for login, sees in (("ivan", True), ("maria", True), ("petro", False)):
+            found = await search(session, await office.viewer(session, login), asked, region="UA")
+            told = [(one.entity, one.row_id, one.definition.key) for one in found.by_field]
+            assert told == ([(entity, *made[0])] if sees else []), login

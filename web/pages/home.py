@@ -5,8 +5,11 @@ from starlette.responses import RedirectResponse, Response
 
 from pbxcrm.access import Permission, can
 from pbxcrm.callbacks.queries import open_count
+from pbxcrm.fields.queries import Named
 from pbxcrm.global_search import SHORTEST, Found, search
+from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.upkeep.first_run import load_first_run
+from web.custom_values import show_value
 from web.disconnects import while_asked_for
 from web.pages.common import asked_text, show
 from web.parts import parts, viewer
@@ -35,9 +38,10 @@ async def _front(request: Request) -> str:
 async def find(request: Request) -> Response:
     """``GET /search?q=``: the results as a list under the search field, or as a page. A search that the next one replaces is ended."""
     text = asked_text(request)
-    found = await while_asked_for(request, _found(request, text))
-    if found is None:
+    answer = await while_asked_for(request, _found(request, text))
+    if answer is None:
         return Response(status_code=204)  # nobody reads it
+    found, people = answer
     return show(
         request,
         "search/page.html",
@@ -45,9 +49,11 @@ async def find(request: Request) -> Response:
         found=found,
         text=text,
         long_enough=len(text) >= SHORTEST,
+        field_value=lambda one: show_value(one.definition, one.value, Named(people, {})).text,
     )
 
 
-async def _found(request: Request, text: str) -> Found:
+async def _found(request: Request, text: str) -> tuple[Found, Directory]:
     async with parts(request).db.read() as session:
-        return await search(session, viewer(request), text, region=parts(request).settings.region)
+        found = await search(session, viewer(request), text, region=parts(request).settings.region)
+        return found, await load_directory(session)
