@@ -87,6 +87,8 @@ ACTIONS: dict[str, str] = {
     "contact.number_unlinked": N_("Number taken from a client again"),
     "company.created": N_("Company added"),
     "company.edited": N_("Company changed"),
+    "contacts.exported": N_("Clients exported to a file"),
+    "companies.exported": N_("Companies exported to a file"),
     "company.merged": N_("Companies merged"),
     "company.unmerged": N_("Merge of companies undone"),
     "company.not_same": N_("Said that two companies are not the same"),

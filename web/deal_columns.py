@@ -1,21 +1,18 @@
 """The columns of the list of deals: which there are, and what each says of a deal on a page and in a file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
 from pbxcrm.deals.fields import BY_KEY, FIELDS, MOMENTS, FieldKind
 from pbxcrm.deals.list_queries import SORTABLE
 from pbxcrm.deals.queries import DealRow
 from pbxcrm.fields.conditions import Vocabulary
-from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
+from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import FieldSet, Named
-from pbxcrm.fields.rules import MILLION, stored_in
-from pbxcrm.fields.terms import name_of_term
 from web import formats, words
-from web.custom_values import show_value
 from web.i18n import N_
 from web.i18n import gettext as _
+from web.list_columns import ListColumn, custom_columns, those_shown, value_of_field
 
 #: The built-in columns with their names; the title is always the first.
 BUILT_IN: Mapping[str, str] = {
@@ -37,55 +34,32 @@ BUILT_IN: Mapping[str, str] = {
     **{field.key: field.name for field in FIELDS if field.key not in {"title", "amount"}},
 }
 FIRST = ("title", "client", "stage", "amount", "responsible", "next_task", "stage_since")
-_NUMERIC = frozenset({ValueKind.NUMBER.value, ValueKind.MONEY.value})
 _LAMPS = {"none": "", "first": N_("due now"), "second": N_("with the manager")}
 
 
-@dataclass(frozen=True, slots=True)
-class DealColumn:
-    """A column. ``definition``: of a custom field. ``sort``: the name of its term; empty where it cannot be sorted by."""
-
-    key: str
-    title: str
-    definition: FieldDefinition | None = None
-    sort: str = ""
-
-    @property
-    def is_numeric(self) -> bool:
-        """Whether its values stand at the right."""
-        return words.DEAL_KINDS.get(self.key) is FieldKind.AMOUNT or (
-            self.definition is not None and self.definition.kind in _NUMERIC
-        )
-
-
-def all_columns(fields: FieldSet, terms: Vocabulary) -> dict[str, DealColumn]:
+def all_columns(fields: FieldSet, terms: Vocabulary) -> dict[str, ListColumn]:
     """Every column there is, by key."""
 
     def sort(name: str) -> str:
         return name if name in terms and terms[name].shape in SORTABLE else ""
 
-    own = {key: DealColumn(key, _(title), sort=sort(key)) for key, title in BUILT_IN.items()}
-    custom = {
-        name_of_term(each): DealColumn(name_of_term(each), each.name, each, sort(name_of_term(each)))
-        for each in fields.of(FieldEntity.DEAL)
+    own = {
+        key: ListColumn(key, _(title), sort=sort(key), is_numeric=words.DEAL_KINDS.get(key) is FieldKind.AMOUNT)
+        for key, title in BUILT_IN.items()
     }
-    return own | custom
+    return own | custom_columns(fields, FieldEntity.DEAL, sort)
 
 
-def shown_columns(known: Mapping[str, DealColumn], chosen: Sequence[str] | None) -> list[DealColumn]:
+def shown_columns(known: Mapping[str, ListColumn], chosen: Sequence[str] | None) -> list[ListColumn]:
     """The chosen ones that still exist, the title first."""
-    keys = dict.fromkeys(["title", *(FIRST if chosen is None else chosen)])
-    return [known[key] for key in keys if key in known]
+    return those_shown(known, chosen, "title", FIRST)
 
 
-def value(column: DealColumn, row: DealRow, named: Named) -> str | Decimal | None:
+def value(column: ListColumn, row: DealRow, named: Named) -> str | Decimal | None:
     """What a file holds: a number as such, everything else in the reader's words."""
     deal = row.deal
     if column.definition is not None:
-        stored = stored_in(deal.custom, column.definition)
-        if isinstance(stored, int) and column.is_numeric:
-            return Decimal(stored) / (MILLION if column.definition.kind == ValueKind.NUMBER else 100)
-        return show_value(column.definition, stored, named).text
+        return value_of_field(column.definition, deal.custom, named)
     if column.key in BY_KEY and column.key not in {"title", *MOMENTS}:
         found: str | Decimal | None = getattr(deal, column.key)
         return found

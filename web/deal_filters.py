@@ -1,6 +1,6 @@
 """The filters of deals in the address of a page: reading them, and the chips that show them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -29,6 +29,8 @@ from web.untrusted import query_of, whole_number
 CUSTOM = "field."  # how the name of a custom field begins
 #: The parameters of the pages that are no filters: which board, how it is shown, what is loaded next.
 OF_PAGE = frozenset({"pipeline", "view", "sort", "columns", "down", "cursor", "after", "job", "show", "format"})
+#: The lists that have saved views besides the board and the list of deals.
+LISTS = {FieldEntity.CONTACT: "/contacts", FieldEntity.COMPANY: "/companies"}
 TABLE = "table"  # the value of `show` in the address of a saved view that is the list
 LAMP_WORDS = {
     "any": N_("a lamp burns"),
@@ -93,9 +95,14 @@ async def filter_reader_of(session: AsyncSession, request: Request) -> FilterRea
 
 
 def address_of(view: DealView) -> str:
-    """The board, or the list, as a saved view shows it."""
-    page = "/deals" if ("show", TABLE) in parse_qsl(view.query) else "/board"
+    """The board, or a list, as a saved view shows it."""
+    entity = FieldEntity(view.entity)
+    page = LISTS[entity] if entity in LISTS else "/deals" if ("show", TABLE) in parse_qsl(view.query) else "/board"
     return f"{page}?view={view.id}" + (f"&{view.query}" if view.query else "")
+
+
+#: The words of a filter, for the name and the value in the address; empty for those that have none of their own.
+OwnWords = Callable[[Request, Directory, str, str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +115,8 @@ class CustomInput:
     options: tuple[tuple[str, str], ...] = ()
 
 
-async def custom_inputs(session: AsyncSession) -> list[CustomInput]:
-    """The custom fields of deals that may narrow a list, in the order of the settings."""
+async def custom_inputs(session: AsyncSession, entity: FieldEntity = FieldEntity.DEAL) -> list[CustomInput]:
+    """The custom fields of an entity that may narrow a list, in the order of the settings."""
     return [
         CustomInput(
             name_of_term(each),
@@ -117,33 +124,37 @@ async def custom_inputs(session: AsyncSession) -> list[CustomInput]:
             shape_of(each),
             tuple((str(option["id"]), str(option["name"])) for option in each.options),
         )
-        for each in (await load_fields(session)).of(FieldEntity.DEAL)
+        for each in (await load_fields(session)).of(entity)
         if each.filterable
     ]
 
 
 async def chips(session: AsyncSession, request: Request) -> list[Chip]:
     """A chip for each active filter, in the order of the address. The text has its own box."""
-    people, terms = await load_directory(session), (await filter_reader_of(session, request)).terms
-    options = {each.name: dict(each.options) for each in await custom_inputs(session)}
-    named = [
-        (name, _said(request, people, name, value) or said_of_term(terms, options, name, value))
+    terms = (await filter_reader_of(session, request)).terms
+    return await chips_of(session, request, terms, FieldEntity.DEAL, _said)
+
+
+async def chips_of(
+    session: AsyncSession, request: Request, terms: Vocabulary, entity: FieldEntity, own_words: OwnWords
+) -> list[Chip]:
+    """A chip for each active filter of a list; ``own_words``: those of filters that have their own."""
+    people = await load_directory(session)
+    options = {each.name: dict(each.options) for each in await custom_inputs(session, entity)}
+    return [
+        Chip(name, own_words(request, people, name, value) or said_of_term(terms, options, name, value))
         for name, value in asked_pairs(request)
         if name != "q"
     ]
-    return [Chip(name, text) for name, text in named]
 
 
 def _said(request: Request, people: Directory, name: str, value: str) -> str:
     """The words of a filter that has its own; empty for the others."""
-    who = viewer(request)
     match name:
         case "mine":
             return _("My deals")
-        case "who" | "responsible":
-            return _("Nobody's") if value == NOBODY else _person(request, people, value)
-        case "team":
-            return _("team: {name}").format(name=_team(people, value) if sees_others(who) else value)
+        case "who" | "responsible" | "team":
+            return said_of_whose(request, people, name, value)
         case "lamp":
             return _(LAMP_WORDS.get(value, value))
         case "status":
@@ -158,6 +169,13 @@ def _said(request: Request, people: Directory, name: str, value: str) -> str:
             return _("a condition")
         case _:
             return _(SAYINGS[name]).format(value=value) if name in SAYINGS else ""
+
+
+def said_of_whose(request: Request, people: Directory, name: str, value: str) -> str:
+    """The words of a filter by person or team."""
+    if name == "team":
+        return _("team: {name}").format(name=_team(people, value) if sees_others(viewer(request)) else value)
+    return _("Nobody's") if value == NOBODY else _person(request, people, value)
 
 
 _OPS = {

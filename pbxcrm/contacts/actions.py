@@ -17,6 +17,7 @@ from pbxcrm.contacts.audit_queries import differences, fields_of
 from pbxcrm.contacts.birthday_rules import read_birthday
 from pbxcrm.contacts.kind_actions import do_set_kinds
 from pbxcrm.contacts.kind_rules import NOTHING_CHOSEN, ChosenKinds, kind_of
+from pbxcrm.contacts.merge_rules import company_merged_meanwhile, merged_meanwhile
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
 from pbxcrm.contacts.number_owners import had_since
 from pbxcrm.contacts.queries import access_company, access_contact, contacts_of_number, special_number
@@ -170,8 +171,7 @@ async def edit_contact(
     if phones is not None:
         await _set_numbers(session, viewer, contact, check_numbers(phones, region), now)
     if emails is not None:
-        addresses = check_emails(emails)
-        await _set_emails(session, contact_id, addresses)
+        await _set_emails(session, contact_id, check_emails(emails))
     await do_set_kinds(session, contact_id, kinds)
     if birthday is not None:
         contact.birth_year, contact.birth_day = read_birthday(birthday, now.date())
@@ -212,8 +212,8 @@ async def do_unlink_number(
 ) -> None:
     """Undo the viewer's ``link_number``, which gave the client the rows ``given``: ids by ``table.column``."""
     contact = await lock_row(session, Contact, contact_id)
-    phones = await session.exec(select(Phone).where(Phone.contact_id == contact_id, Phone.number == number))
-    for phone in phones.all():
+    theirs = select(Phone).where(Phone.contact_id == contact_id, Phone.number == number)
+    for phone in (await session.exec(theirs)).all():
         await session.delete(phone)
     await number_unlinked(session, viewer, contact_id, given, now)
     contact.version += 1
@@ -309,8 +309,6 @@ async def edit_company(
     """Change the given fields of a company that the viewer may edit; ``custom``, ``seen``: as in ``edit_contact``. Raises Conflict for an old ``version``, NotAllowed, NotFound, Invalid."""
     check(viewer, Permission.CONTACTS_EDIT)
     company = await access_company(session, viewer, company_id)
-    if company.id != company_id:
-        raise company_merged_meanwhile()
     await check_company_editable(session, viewer, company)
     company = await lock_row(session, Company, company_id)
     if company.merged_into_id is not None:
@@ -327,8 +325,7 @@ async def edit_company(
         company.responsible_id = (await _access_responsible(session, viewer, responsible_id)).id
     changed = await do_set_values(session, viewer, FieldEntity.COMPANY, company, custom, region=region, seen=seen)
     company.version += 1
-    details: dict[str, Any] = {"changed": changed} if changed else {"name": company.name}
-    record(session, now, "company.edited", "company", company_id, actor=viewer, **details)
+    record(session, now, "company.edited", "company", company_id, actor=viewer, name=company.name, changed=changed)
     await say_company_changed(session, company, now)
     return company
 
@@ -398,20 +395,10 @@ async def access_contact_for_change(
     return contact
 
 
-def merged_meanwhile() -> Conflict:
-    """The error for a form of a client that has been merged: its values must not overwrite the survivor's."""
-    return Conflict("contacts.merged", "This client has been merged with another. Open the client to see them.")
-
-
 async def check_editable(session: AsyncSession, viewer: Viewer, contact: Contact) -> None:
     """Raise NotAllowed, naming the responsible user, if the viewer may not change this client."""
     editable = select(Contact.id).where(Contact.id == contact.id, editable_contacts(viewer))
     await _check_editable(session, viewer, editable, contact)
-
-
-def company_merged_meanwhile() -> Conflict:
-    """The error for a form of a company that has been merged: its values must not overwrite the survivor's."""
-    return Conflict("companies.merged", "This company has been merged with another. Open the company to see it.")
 
 
 async def check_company_editable(session: AsyncSession, viewer: Viewer, company: Company) -> None:

@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.access.owners import Audience
 from pbxcrm.audit.actions import record
-from pbxcrm.contacts.actions import check_company_editable, company_merged_meanwhile
+from pbxcrm.contacts.actions import check_company_editable
 from pbxcrm.contacts.audience import audience_of_company
 from pbxcrm.contacts.company_merge_queries import (
     COMPANIES,
@@ -23,7 +23,7 @@ from pbxcrm.contacts.company_merge_queries import (
 )
 from pbxcrm.contacts.hooks import Relinked, rows_relinked
 from pbxcrm.contacts.merge_queries import may_undo
-from pbxcrm.contacts.merge_rules import COMPANY_FIELDS, CUSTOM, choose
+from pbxcrm.contacts.merge_rules import COMPANY_FIELDS, CUSTOM, choose, company_merged_meanwhile
 from pbxcrm.contacts.models import Company, CompanyMerge
 from pbxcrm.contacts.queries import access_company
 from pbxcrm.fields.models import FieldEntity

@@ -14,11 +14,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
-from pbxcrm.contacts.actions import check_editable, merged_meanwhile, number_linked
+from pbxcrm.contacts.actions import check_editable, number_linked
 from pbxcrm.contacts.audience import audience_of_contact
 from pbxcrm.contacts.hooks import Merging, Relinked, contacts_merging, rows_relinked
 from pbxcrm.contacts.merge_queries import CLIENTS
-from pbxcrm.contacts.merge_rules import COLUMNS, CUSTOM, ContactPoint, choose, shared_way
+from pbxcrm.contacts.merge_rules import COLUMNS, CUSTOM, ContactPoint, choose, merged_meanwhile, shared_way
 from pbxcrm.contacts.models import Contact, Email, Merge, Phone
 from pbxcrm.contacts.queries import access_contact
 from pbxcrm.fields.models import FieldEntity

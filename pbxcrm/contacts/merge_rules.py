@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.errors import Conflict, Invalid
 
 #: The fields for which the user chooses a value, in the order of the page.
 FIELDS = ("name", "company_id", "responsible_id", "birth_day", "note")
@@ -70,3 +70,13 @@ def shared_way(mine: ContactPoint, known: ContactPoint) -> ContactPoint:
     if mine.extension and known.extension and mine.extension != known.extension:
         label = f"{label}, {mine.extension}" if label else mine.extension
     return ContactPoint(known.key, known.extension or mine.extension, label[:LABEL_MAX])
+
+
+def merged_meanwhile() -> Conflict:
+    """The error for a form of a client that has been merged: its values must not overwrite the survivor's."""
+    return Conflict("contacts.merged", "This client has been merged with another. Open the client to see them.")
+
+
+def company_merged_meanwhile() -> Conflict:
+    """The error for a form of a company that has been merged: its values must not overwrite the survivor's."""
+    return Conflict("companies.merged", "This company has been merged with another. Open the company to see it.")

@@ -1,4 +1,4 @@
-"""Saved views of the board: of a person, or of a team, whose view its manager keeps."""
+"""Saved views of the board and of lists: of a person, or of a team, whose view its manager keeps."""
 
 from datetime import datetime
 
@@ -11,6 +11,7 @@ from pbxcrm.deals.access import edits_views_of, visible_views
 from pbxcrm.deals.audience import audience_of_view
 from pbxcrm.deals.models import DealView
 from pbxcrm.deals.view_queries import of_viewer
+from pbxcrm.fields.models import FieldEntity
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid, NotAllowed, NotFound
 from pbxcrm.shared.events import emit
@@ -20,22 +21,30 @@ MOST_VIEWS = 50  # of a person or a team
 
 
 async def save_view(
-    session: AsyncSession, viewer: Viewer, name: str, query: str, now: datetime, *, for_team: bool, is_default: bool
+    session: AsyncSession,
+    viewer: Viewer,
+    name: str,
+    query: str,
+    now: datetime,
+    *,
+    for_team: bool,
+    is_default: bool,
+    entity: FieldEntity = FieldEntity.DEAL,
 ) -> DealView:
     """Save a selection under a name; one of the same name and owner is replaced. Raises Invalid, NotAllowed."""
-    check(viewer, Permission.DEALS_READ)
+    check(viewer, Permission.DEALS_READ if entity is FieldEntity.DEAL else Permission.CONTACTS_READ)
     name = check_line(name, DealView.name, "name", "views.name", "Write a name of up to {most} characters.")
     if len(query) > longest(DealView.query):
         raise Invalid("query", "views.too_long", "These are too many filters for a saved view.")
     team_id = viewer.team_id if for_team else None
     if for_team and (team_id is None or not edits_views_of(viewer, team_id)):
         raise NotAllowed("views.not_yours", "The manager of the team keeps its views.")
-    theirs = [each for each in await of_viewer(session, viewer) if each.team_id == team_id]
+    theirs = [each for each in await of_viewer(session, viewer, entity) if each.team_id == team_id]
     if len(theirs) >= MOST_VIEWS:
         raise Invalid("name", "views.too_many", "There can be at most {most} saved views: delete one.", most=MOST_VIEWS)
     view = next((each for each in theirs if each.name == name), None)
     if view is None:
-        view = DealView(name=name, owner_id=viewer.user_id, team_id=team_id, query=query)
+        view = DealView(name=name, entity=entity.value, owner_id=viewer.user_id, team_id=team_id, query=query)
         session.add(view)
     view.query, view.version = query, view.version + 1
     _set_default(theirs, view, is_default=is_default)
@@ -51,7 +60,7 @@ async def change_view(
     view = await _access_kept(session, viewer, view_id)
     view.name = check_line(name, DealView.name, "name", "views.name", "Write a name of up to {most} characters.")
     view.version += 1
-    theirs = [each for each in await of_viewer(session, viewer) if each.team_id == view.team_id]
+    theirs = await _beside(session, viewer, view)
     _set_default(theirs, view, is_default=is_default)
     await _said(session, viewer, "view.saved", view, now)
     return view
@@ -68,11 +77,17 @@ async def delete_view(session: AsyncSession, viewer: Viewer, view_id: int, now: 
 async def restore_view(session: AsyncSession, viewer: Viewer, view_id: int, now: datetime) -> DealView:
     """Undo ``delete_view``. It is no default any more if another has become it. Raises NotFound, NotAllowed."""
     view = await _access_kept(session, viewer, view_id, deleted=True)
-    theirs = [each for each in await of_viewer(session, viewer) if each.team_id == view.team_id]
+    theirs = await _beside(session, viewer, view)
     view.deleted_at = None
     view.is_default = view.is_default and not any(each.is_default for each in theirs)
     await _said(session, viewer, "view.restored", view, now)
     return view
+
+
+async def _beside(session: AsyncSession, viewer: Viewer, view: DealView) -> list[DealView]:
+    """The views of the same list and the same owner."""
+    found = await of_viewer(session, viewer, FieldEntity(view.entity))
+    return [each for each in found if each.team_id == view.team_id]
 
 
 def _set_default(theirs: list[DealView], view: DealView, *, is_default: bool) -> None:

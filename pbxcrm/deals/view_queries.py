@@ -1,4 +1,4 @@
-"""Reading the saved views of the board."""
+"""Reading the saved views of the board and of lists."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.deals.access import visible_views
 from pbxcrm.deals.models import DealView
+from pbxcrm.fields.models import FieldEntity
 
 
-async def of_viewer(session: AsyncSession, viewer: Viewer) -> list[DealView]:
-    """The viewer's own views and those of their teams, by name."""
+async def of_viewer(session: AsyncSession, viewer: Viewer, entity: FieldEntity = FieldEntity.DEAL) -> list[DealView]:
+    """The viewer's own views and those of their teams, by name; of deals, or of clients or companies."""
     found = await session.exec(
         select(DealView)
-        .where(visible_views(viewer), col(DealView.deleted_at).is_(None))
+        .where(visible_views(viewer), col(DealView.deleted_at).is_(None), DealView.entity == entity.value)
         .order_by(col(DealView.name), col(DealView.id))
     )
     return list(found.all())

@@ -1,4 +1,4 @@
-"""Companies of clients: the list, and the page of one with its people, deals and calls."""
+"""Companies of clients: the page of one with its people, deals and calls. Their list: ``client_lists``."""
 
 from http import HTTPStatus
 
@@ -13,45 +13,22 @@ from pbxcrm.contacts import actions
 from pbxcrm.contacts.company_duplicates import companies_alike
 from pbxcrm.contacts.company_merge_queries import open_merges_of_company
 from pbxcrm.contacts.models import Company
-from pbxcrm.contacts.queries import access_company, edits_company, list_companies, list_contacts
+from pbxcrm.contacts.queries import access_company, edits_company, list_contacts
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import list_deals, sums_of_open
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
-from pbxcrm.global_search import company_matches
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import Invalid
 from web.answers import redirect
-from web.cursors import next_of_id, read_id
 from web.custom_values import entered, shown_fields
 from web.forms import Form, filled, read_form
-from web.pages.common import LISTED, asked_text, choices, colleagues, show, version_of
+from web.pages.common import LISTED, choices, colleagues, show, version_of
 from web.parts import now, parts, viewer
 
 PEOPLE_SHOWN, CALLS_SHOWN, SUGGESTED = 100, 10, 3
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
-
-
-async def companies(request: Request) -> Response:
-    """``GET /companies?q=``."""
-    text = asked_text(request)
-    async with parts(request).db.read() as session:
-        before = read_id(request.query_params.get("cursor", ""))
-        found = await list_companies(session, viewer(request), *company_matches(text), before=before, limit=LISTED + 1)
-        people = await load_directory(session)
-    rows = found.rows
-    more = _more(rows[LISTED - 1].id if len(rows) > LISTED else found.resume)
-    return show(
-        request,
-        "contacts/companies.html",
-        fragment="contacts/_company_rows.html",
-        rows=rows[:LISTED],
-        more=more,
-        searched_on=found.resume is not None,
-        text=text,
-        people=people,
-    )
 
 
 async def company(request: Request) -> Response:
@@ -194,8 +171,3 @@ async def _calls(session: AsyncSession, who: Viewer, company_id: int) -> list[Ca
 def _count(found: int, shown: int) -> str:
     """How many there are; ``50+`` where there are more than are shown."""
     return f"{shown}+" if found > shown else str(found)
-
-
-def _more(row_id: int | None) -> str:
-    """The cursor behind the row with this id; empty where the list ends."""
-    return next_of_id(row_id) if row_id is not None else ""

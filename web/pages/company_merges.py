@@ -26,8 +26,8 @@ from web.answers import redirect, with_toast
 from web.cursors import next_of_pair, read_pair
 from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
+from web.merge_forms import NAMES, TAKE, field_choices, seen_deals, told
 from web.pages.common import LISTED, asked_id, asked_number, asked_text, show
-from web.pages.merges import NAMES, TAKE, field_choices, seen_deals, told
 from web.parts import now, parts, viewer
 from web.untrusted import local_path
 

@@ -1,4 +1,4 @@
-"""Clients: people with their numbers."""
+"""Clients: people with their numbers. Their list: ``client_lists``."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -12,7 +12,6 @@ from pbxcrm.contacts import actions
 from pbxcrm.contacts.birthday_rules import read_birthday
 from pbxcrm.contacts.consent_queries import consents_of
 from pbxcrm.contacts.duplicates import alike_to
-from pbxcrm.contacts.filters import ContactFilter
 from pbxcrm.contacts.kind_rules import EMAIL_KINDS, PHONE_KINDS, ChosenKinds, WayChoice
 from pbxcrm.contacts.likely_pairs import Alike
 from pbxcrm.contacts.models import Contact
@@ -21,7 +20,6 @@ from pbxcrm.contacts.queries import (
     access_contact,
     edits_contact,
     list_companies,
-    list_contacts,
     special_numbers_of,
     with_numbers,
 )
@@ -41,9 +39,8 @@ from pbxcrm.timeline.entries import EntryKind
 from pbxcrm.timeline.queries import timeline
 from web import formats
 from web.answers import redirect, toast
-from web.cursors import next_of_id, read_entry, read_id
+from web.cursors import read_entry
 from web.custom_values import entered, shown_fields
-from web.formats import today as here_today
 from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
 from web.known_numbers import MEANT, check_unknown, known_of
@@ -51,40 +48,8 @@ from web.pages.common import LISTED, asked_number, asked_text, choices, colleagu
 from web.parts import now, parts, viewer
 
 SUGGESTED = 8
-NEAR_CHOICES = (0, 7, 30)  # days
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 WITH_CLIENT = frozenset({EntryKind.CALL, EntryKind.NOTE, EntryKind.TASK, EntryKind.MERGE})
-
-
-async def contacts(request: Request) -> Response:
-    """``GET /contacts?q=&birthday=``: newest first; ``birthday``: whose birthday is within so many days."""
-    text, near = asked_text(request), asked_number(request, "birthday")
-    asked = ContactFilter(birthday=(here_today(), near) if near is not None else None)
-    async with parts(request).db.read() as session:
-        before = read_id(request.query_params.get("cursor", ""))
-        found = await list_contacts(
-            session, viewer(request), *asked.conditions(), text=text, before=before, limit=LISTED + 1
-        )
-        people = await load_directory(session)
-    rows = found.rows
-    more = _more(rows[LISTED - 1].contact.id if len(rows) > LISTED else found.resume)
-    return show(
-        request,
-        "contacts/list.html",
-        fragment="contacts/_rows.html",
-        rows=rows[:LISTED],
-        more=more,
-        searched_on=found.resume is not None,
-        text=text,
-        people=people,
-        near=near,
-        near_choices=NEAR_CHOICES,
-    )
-
-
-def _more(row_id: int | None) -> str:
-    """The cursor behind the row with this id; empty where the list ends."""
-    return next_of_id(row_id) if row_id is not None else ""
 
 
 async def find(request: Request) -> Response:

@@ -28,20 +28,21 @@ from pbxcrm.deals.models import DealView, Pipeline
 from pbxcrm.deals.queries import DealRow, list_pipelines
 from pbxcrm.deals.view_queries import of_viewer
 from pbxcrm.distribution.queries import any_rules
-from pbxcrm.fields.column_actions import choose_columns, chosen_columns
+from pbxcrm.fields.column_actions import chosen_columns
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import Named, load_fields, load_named
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED, longest
 from pbxcrm.shared.text_match import is_searchable
-from web.answers import redirect
+from web.column_choice import back_to_list, columns_form, keep_columns
 from web.cursors import next_of_sorted, read_sorted
 from web.custom_values import show_value
-from web.deal_columns import DealColumn, all_columns, shown_columns, value
+from web.deal_columns import all_columns, shown_columns, value
 from web.deal_filters import address_of, asked_pairs, asked_pipeline, chips, filter_reader_of, filters_in
 from web.exports import MOST_OF_XLSX, csv_stream, xlsx_stream
 from web.forms import Form, read_form
 from web.i18n import gettext as _
+from web.list_columns import ListColumn
 from web.pages.common import LISTED, asked_number, colleagues, show
 from web.parts import now, parts, viewer
 
@@ -56,8 +57,8 @@ class ListView:
     among: ListSelection
     pipelines: list[Pipeline]
     pipeline: Pipeline | None
-    known: dict[str, DealColumn]
-    columns: list[DealColumn]
+    known: dict[str, ListColumn]
+    columns: list[ListColumn]
     sort: ListSort
     sorted_by: str  # as in the address
 
@@ -118,30 +119,16 @@ async def columns(request: Request) -> Response:
     async with parts(request).db.read() as session:
         known = all_columns(await load_fields(session), (await filter_reader_of(session, request)).terms)
         chosen = shown_columns(known, await chosen_columns(session, viewer(request), FieldEntity.DEAL))
-    keys = {column.key for column in chosen}
-    return show(
-        request,
-        "deals/_columns.html",
-        chosen=chosen,
-        others=[column for column in known.values() if column.key not in keys],
-        query=request.url.query,
-    )
+    return columns_form(request, "/deals", known, chosen)
 
 
 async def save_columns(request: Request) -> Response:
     """``POST /deals/columns``: ``column`` for each, in order; ``as_first`` for those of the beginning."""
     form = await read_form(request)
-    names = [] if form.ticked("as_first") else form.all("column")
     async with parts(request).db.write() as session:
         known = all_columns(await load_fields(session), (await filter_reader_of(session, request)).terms)
-        unknown = next((name for name in names if name not in known), None)
-        if unknown is not None:
-            raise Invalid(
-                "column", "columns.unknown", "There is no column “{name}” any more.", name=unknown[:LONGEST_REPEATED]
-            )
-        await choose_columns(session, viewer(request), FieldEntity.DEAL, list(dict.fromkeys(names)))
-    query = form["query"].removeprefix("?")
-    return redirect(request, f"/deals?{query}" if query else "/deals")
+        await keep_columns(session, request, form, FieldEntity.DEAL, known)
+    return back_to_list(request, "/deals", form)
 
 
 async def _shown(session: AsyncSession, request: Request) -> ListView:
@@ -180,7 +167,7 @@ def _most_sorted(shown: ListView, figures: ColumnFigures) -> int:
     return MOST_SORTED if shown.sort.is_capped else 0
 
 
-async def _named(session: AsyncSession, request: Request, shown: list[DealColumn], rows: list[DealRow]) -> Named:
+async def _named(session: AsyncSession, request: Request, shown: list[ListColumn], rows: list[DealRow]) -> Named:
     definitions = [column.definition for column in shown if column.definition is not None]
     return await load_named(session, viewer(request), definitions, [row.deal.custom for row in rows])
 

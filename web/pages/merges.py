@@ -1,8 +1,6 @@
 """Duplicate clients: the list of candidates, the page that merges two, and the page of a merge with its undo."""
 
-from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
 
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -17,7 +15,6 @@ from pbxcrm.contacts.known_numbers import whose_numbers
 from pbxcrm.contacts.likely_pairs import Alike
 from pbxcrm.contacts.merge_actions import merge_contacts, values_of
 from pbxcrm.contacts.merge_queries import access_merge, changed_since, may_undo
-from pbxcrm.contacts.merge_rules import CUSTOM, FIELDS, NOTE_MAX, WITH, default_choice, joined
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import access_contact, edits_contact, with_numbers
 from pbxcrm.contacts.unmerge_actions import undo_merge
@@ -26,34 +23,14 @@ from pbxcrm.deals.queries import DealRow, list_deals
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.relinking import SeenVersions
-from web import words
 from web.answers import redirect, with_toast
 from web.cursors import next_of_pair, read_pair
 from web.forms import Form, filled, read_form
-from web.i18n import N_
 from web.i18n import gettext as _
+from web.merge_forms import NAMES, TAKE, field_choices, seen_deals, told
 from web.pages.common import LISTED, asked_id, asked_text, show
 from web.parts import now, parts, viewer
 from web.untrusted import local_path
-
-#: Field of the client -> field of the form.
-TAKE = {
-    "name": "take_name",
-    "company_id": "take_company",
-    "responsible_id": "take_responsible",
-    "birth_day": "take_birthday",
-    "note": "take_note",
-}
-
-
-NAMES = {
-    "name": N_("Name"),
-    "company_id": N_("Company"),
-    "responsible_id": N_("Responsible"),
-    "birth_day": N_("Birthday"),
-    "birth_year": N_("Year of birth"),
-    "note": N_("Note"),
-}
 
 
 async def duplicates(request: Request) -> Response:
@@ -224,53 +201,6 @@ async def _compare_page(request: Request, form: Form, into_id: int, status: int 
     )
 
 
-def field_choices(
-    mine: Mapping[str, Any], theirs: Mapping[str, Any], form: Form, fields: Sequence[str] = FIELDS
-) -> list[tuple[str, str, str, bool]]:
-    """The fields that differ: label, name in the form, ticked value, and whether both values can be kept."""
-    return [
-        (
-            field,
-            TAKE[field],
-            form.get(TAKE[field]) or default_choice(field, mine, theirs),
-            field == "note" and bool(mine["note"] and theirs["note"]) and len(joined(mine, theirs)) <= NOTE_MAX,
-        )
-        for field in fields
-        if any(mine[one] != theirs[one] for one in (field, *WITH.get(field, ())))
-    ]
-
-
 async def _open_deals(session: AsyncSession, who: Viewer, contact: Contact) -> list[DealRow]:
     rows = await list_deals(session, who, col(Deal.contact_id) == contact.id, limit=LISTED)
     return [row for row in rows if row.deal.closed_at is None]
-
-
-def told(left: Sequence[Left], deals: Mapping[int, DealRow]) -> tuple[list[str], list[DealRow]]:
-    """What an undo does not restore, as sentences, and the deals that they name."""
-    sentences: list[str] = []
-    for each in left:
-        unnamed = [one for one in each.ids if each.what != "deals" or one not in deals]
-        if unnamed or not each.ids:
-            sentences.append(_sentence(each, unnamed))
-    return sentences, [deals[one] for each in left if each.what == "deals" for one in each.ids if one in deals]
-
-
-async def seen_deals(session: AsyncSession, who: Viewer, left: Sequence[Left]) -> dict[int, DealRow]:
-    """The deals that the reader may see, by id. Of the others only the number is told."""
-    ids = tuple(one for each in left if each.what == "deals" for one in each.ids)
-    if not ids:
-        return {}
-    rows = await list_deals(session, who, col(Deal.id).in_(ids), limit=LISTED)
-    return {row.deal.id or 0: row for row in rows}
-
-
-def _sentence(each: Left, ids: Sequence[int]) -> str:
-    """One thing that an undo leaves, in words; ``ids``: the rows that are not named."""
-    if each.why is Why.FIELD:
-        named = each.what.removeprefix(f"{CUSTOM}.")
-        return _("{field}: what it says now stays.").format(field=_(NAMES[named]) if named == each.what else named)
-    if each.why is Why.NUMBER_GONE:
-        return _("{number} was taken away since, and does not come back.").format(number=each.what)
-    if each.why is Why.CALLBACK_CLOSED:
-        return _("The open callback is closed meanwhile, so it is closed for both.")
-    return words.counted_rows(each.what, len(ids))

@@ -1,4 +1,4 @@
-"""Saved views of the board: saving what is shown, renaming, the default, deleting with undo."""
+"""Saved views of the board and of lists: saving what is shown, renaming, the default, deleting with undo."""
 
 from urllib.parse import parse_qsl, urlencode
 
@@ -8,8 +8,10 @@ from starlette.responses import Response
 from pbxcrm.deals import view_actions
 from pbxcrm.deals.access import edits_views_of
 from pbxcrm.deals.view_queries import of_viewer
+from pbxcrm.fields.models import FieldEntity
 from web.answers import redirect, toast
-from web.deal_filters import address_of, filter_of
+from web.client_filters import check_query
+from web.deal_filters import LISTS, address_of, filter_of
 from web.forms import read_form
 from web.i18n import gettext as _
 from web.pages.common import show
@@ -18,26 +20,35 @@ from web.parts import now, parts, viewer
 KEPT_OUT = frozenset({"view", "cursor", "after", "job", "format"})  # of the address, what is no part of a view
 
 
+def _entity(request: Request) -> FieldEntity:
+    return next((of for of, path in LISTS.items() if request.url.path.startswith(path)), FieldEntity.DEAL)
+
+
 async def views(request: Request) -> Response:
-    """``GET /board/views``: the form that saves what is shown, and the views that the viewer may change."""
+    """``GET /board/views``, ``/contacts/views``, ``/companies/views``: the form that saves what is shown, and the views that the viewer may change."""
     who = viewer(request)
+    entity = _entity(request)
     async with parts(request).db.read() as session:
-        found = await of_viewer(session, who)
+        found = await of_viewer(session, who, entity)
     return show(
         request,
         "deals/_views.html",
         views=[view for view in found if edits_views_of(who, view.team_id)],
         query=request.url.query,
+        path="/board" if entity is FieldEntity.DEAL else request.url.path.removesuffix("/views"),
         for_team=who.team_id is not None and edits_views_of(who, who.team_id),
     )
 
 
 async def save(request: Request) -> Response:
-    """``POST /board/views``: ``name``, ``query`` (the address of the board), ``for_team``, ``is_default``."""
-    form = await read_form(request)
+    """``POST`` of the same: ``name``, ``query`` (the address of the board or list), ``for_team``, ``is_default``."""
+    form, entity = await read_form(request), _entity(request)
     query = urlencode([pair for pair in parse_qsl(form["query"].removeprefix("?")) if pair[0] not in KEPT_OUT])
     async with parts(request).db.write() as session:
-        await filter_of(session, request, query)  # what is no filter is not saved
+        if entity is FieldEntity.DEAL:  # what is no filter is not saved
+            await filter_of(session, request, query)
+        else:
+            await check_query(session, request, entity, query)
         view = await view_actions.save_view(
             session,
             viewer(request),
@@ -46,6 +57,7 @@ async def save(request: Request) -> Response:
             now(request),
             for_team=form.ticked("for_team"),
             is_default=form.ticked("is_default"),
+            entity=entity,
         )
     return redirect(request, address_of(view), done="saved")
 

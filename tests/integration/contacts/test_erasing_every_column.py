@@ -69,9 +69,9 @@ BY_KEY = {"audit": "data", "callers": "name_folded", "search_words": "word", "sp
 #: Tables that hold nothing about a client. The vocabulary of the search knows words, not whose they are (decision 55).
 OF_THE_OFFICE = {
     "api_tokens", "background_jobs", "calendar_days", "calendar_feeds", "calendar_spans", "calendars", "checkpoint_steps", "checkpoints",
-    "companies", "configuration_version", "deal_views", "digests", "distribution_rules", "distribution_turns", "engine_beats", "extensions",
+    "companies", "company_merges", "configuration_version", "deal_views", "digests", "distribution_rules", "distribution_turns", "engine_beats", "extensions",
     "failed_logins", "field_definitions", "field_sections", "form_consents", "leaves", "lines", "list_columns", "login_sessions",
-    "mailboxes", "mobile_numbers", "name_spellings", "options", "outbox", "pbx_journals", "pbx_status", "pipelines",
+    "mailboxes", "mobile_numbers", "name_spellings", "not_same_companies", "options", "outbox", "pbx_journals", "pbx_status", "pipelines",
     "special_ranges", "stage_tasks", "stages", "tags", "teams", "timers", "users", "web_forms",
 }  # fmt: skip
 

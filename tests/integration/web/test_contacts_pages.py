@@ -88,7 +88,7 @@ async def test_a_new_client_is_filled_in_from_a_number(browsers: Browsers, desk:
 
 async def test_company_card(browsers: Browsers, desk: BrowserDesk) -> None:
     ivan = await browsers("ivan")
-    found = re.search(r'/companies/(\d+)">Dental Plus', (await ivan.get("/companies?q=DENT")).text)
+    found = re.search(r'/companies/(\d+)" data-card>Dental Plus', (await ivan.get("/companies?q=DENT")).text)
     assert found
     page = (await ivan.get(f"/companies/{found[1]}")).text
     assert IRYNA in page
