@@ -8,7 +8,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.shared.events import emit
 
-TOPIC = "news"
 LONGEST_ID = 18  # digits: a database refuses larger numbers
 
 
@@ -23,7 +22,7 @@ class NewsKind(StrEnum):
 
 def say_news(session: AsyncSession, kind: NewsKind, row_id: int, at: datetime, users: Iterable[int | None]) -> None:
     """Tell these people after the commit. The reference of the hint is ``kind-id``, as ``read_news`` reads it."""
-    emit(session, TOPIC, f"{kind.value}-{row_id}", at, users=users)
+    emit(session, "news", f"{kind.value}-{row_id}", at, users=users)
 
 
 def read_news(ref: str) -> tuple[NewsKind, int] | None:
