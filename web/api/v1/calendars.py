@@ -184,15 +184,15 @@ async def remove_calendar(ask: Ask, calendar_id: int) -> None:
 
 
 class Reckoning(ApiRequest):
-    """`dateadd` (by the clock) and `workdateadd` (working time) need `minutes`, `addworkdays` needs `days`, `between` needs `to`; `next_morning` needs nothing more."""
+    """`dateadd` (by the clock) and `add` (working time) need `minutes`, `add_days` needs `days`, `between` needs `to`; `next_morning` needs nothing more."""
 
     model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
 
-    op: Literal["dateadd", "workdateadd", "addworkdays", "between", "next_morning"]
+    op: Literal["dateadd", "add", "add_days", "between", "next_morning"]
     since: When = Field(alias="from")
     to: When | None = None
     minutes: Annotated[float, Field(ge=-MOST_MINUTES, le=MOST_MINUTES, strict=False)] | None = Field(
-        None, description="Minutes, of working time for `workdateadd`; negative: before `from`."
+        None, description="Minutes, of working time for `add`; negative: before `from`."
     )
     days: Annotated[int, Field(ge=-MOST_DAYS_SHIFTED, le=MOST_DAYS_SHIFTED)] | None = Field(
         None, description="Working days; negative: before `from`."
@@ -200,7 +200,7 @@ class Reckoning(ApiRequest):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        needed = {"dateadd": "minutes", "workdateadd": "minutes", "addworkdays": "days", "between": "to"}.get(self.op)
+        needed = {"dateadd": "minutes", "add": "minutes", "add_days": "days", "between": "to"}.get(self.op)
         for name in ("minutes", "to", "days"):
             if (getattr(self, name) is not None) != (name == needed):
                 raise ValueError(f"{self.op} takes {needed or 'nothing'} besides from")
@@ -233,13 +233,13 @@ async def reckon(ask: Ask, calendar_id: int, body: Reckoning) -> Reckoned:
     try:
         if body.op == "dateadd":
             return Reckoned(at=body.since + timedelta(minutes=body.minutes or 0), minutes=None)
-        if body.op == "workdateadd":
+        if body.op == "add":
             found = working.add_minutes(body.since, body.minutes or 0)
             counted = working.minutes_between(*sorted((body.since, found)))
             if isclose(counted, abs(body.minutes or 0), abs_tol=0.01):
                 return Reckoned(at=found, minutes=None)
             raise _too_far(body)  # the calculation ended at its horizon
-        if body.op == "addworkdays":
+        if body.op == "add_days":
             return Reckoned(at=working.add_days(body.since, body.days or 0), minutes=None)
         return Reckoned(at=working.next_morning(body.since), minutes=None)
     except (OverflowError, ValueError):
@@ -247,7 +247,7 @@ async def reckon(ask: Ask, calendar_id: int, body: Reckoning) -> Reckoned:
 
 
 def _too_far(body: Reckoning) -> Invalid:
-    member = "days" if body.op == "addworkdays" else "minutes"
+    member = "days" if body.op == "add_days" else "minutes"
     return Invalid(member, "calendars.too_far", "This is too far away to calculate.")
 
 
