@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Self
 from urllib.parse import parse_qsl
@@ -26,7 +26,7 @@ from pbxcrm.fields.conditions import (
 from pbxcrm.fields.models import FieldEntity, ValueKind
 from pbxcrm.fields.queries import FieldSet
 from pbxcrm.fields.rules import Checking, Stored
-from pbxcrm.fields.terms import custom_terms, name_of_term
+from pbxcrm.fields.terms import custom_terms, name_of_term, under
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.reasons import N_
@@ -100,7 +100,7 @@ def case_terms(fields: FieldSet, people: Directory) -> dict[str, Term]:
     own["number"] = _number()
     of_client = custom_terms(fields, FieldEntity.CONTACT, Contact, checking, filterable=False)
     shown = {name_of_term(each) for each in fields.of(FieldEntity.CONTACT) if each.kind not in NOT_ASKED}
-    return own | {CLIENT + name: _of_client(term) for name, term in of_client.items() if name in shown}
+    return own | under(CLIENT, of_client, lambda case: case.client, shown)
 
 
 def read_query(query: str, terms: Vocabulary) -> Condition:
@@ -118,10 +118,6 @@ def _tree(text: str) -> object:
         return json.loads(text)
     except (ValueError, RecursionError):
         raise Invalid(WHERE, "conditions.json", "Write the condition as JSON.") from None
-
-
-def _of_client(term: Term) -> Term:
-    return replace(term, name=CLIENT + term.name, read=lambda case: term.read(case.client))
 
 
 def _reference(name: str, title: str, attribute: str) -> Term:

@@ -92,6 +92,16 @@ def stored_in(custom: Mapping[str, Any], definition: FieldDefinition) -> Stored:
     return found
 
 
+def as_entered(definition: FieldDefinition, value: Stored) -> Entered:
+    """A stored value as somebody would type it, which ``check_value`` turns into the same again."""
+    if isinstance(value, int):
+        if definition.kind == ValueKind.NUMBER:
+            return f"{(Decimal(value) / MILLION).normalize():f}"
+        if definition.kind == ValueKind.MONEY:
+            return f"{Decimal(value) / 100:.2f}"
+    return value
+
+
 def with_value(custom: Mapping[str, Any], definition: FieldDefinition, value: Stored) -> dict[str, Any]:
     """A copy of ``custom`` in which the field has ``value``."""
     name = str(definition.id)

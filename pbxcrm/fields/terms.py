@@ -1,5 +1,6 @@
 """The terms of custom fields in the language of conditions (``conditions``), and how lists are sorted by them."""
 
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -59,6 +60,19 @@ def custom_terms(
         for each in fields.of(entity)
         if each.filterable or not filterable
     }
+
+
+def under(
+    prefix: str, terms: Mapping[str, Term], row_of: Callable[[Any], Any], given: Collection[str] | None = None
+) -> dict[str, Term]:
+    """The terms of a row that another row has beside it, their names with ``prefix``; asked in Python only. ``given``: only these."""
+    return {
+        prefix + name: _beside(prefix, term, row_of) for name, term in terms.items() if given is None or name in given
+    }
+
+
+def _beside(prefix: str, term: Term, row_of: Callable[[Any], Any]) -> Term:
+    return replace(term, name=prefix + term.name, read=lambda row: term.read(row_of(row)))
 
 
 def _term(definition: FieldDefinition, table: Any, checking: Checking) -> Term:

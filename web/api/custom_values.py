@@ -1,7 +1,6 @@
 """Custom fields in requests and answers: ``fields: {key: value}``, and the filters ``field.KEY=`` of lists."""
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -12,7 +11,7 @@ from pbxcrm.fields.conditions import LONGEST_LIST, AskedAt, Term, from_query, to
 from pbxcrm.fields.definition_rules import MOST_FIELDS
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import load_fields
-from pbxcrm.fields.rules import LONGEST, MILLION, Checking, Stored, stored_in
+from pbxcrm.fields.rules import LONGEST, Checking, Stored, as_entered, stored_in
 from pbxcrm.fields.terms import custom_terms
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.lengths import longest
@@ -91,13 +90,9 @@ async def values_out(ask: Ask, entity: FieldEntity, customs: Sequence[Mapping[st
 
 def _told(definition: FieldDefinition, value: Stored, people: Directory) -> Any:
     if isinstance(value, int):
-        if definition.kind == ValueKind.NUMBER:
-            return f"{(Decimal(value) / MILLION).normalize():f}"
-        if definition.kind == ValueKind.MONEY:
-            return f"{Decimal(value) / 100:.2f}"
         if definition.kind == ValueKind.YES_NO:
             return bool(value)
         if definition.kind == ValueKind.PERSON:
             user = people.users.get(value)
             return user.login if user is not None else None
-    return value
+    return as_entered(definition, value)

@@ -17,7 +17,7 @@ from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.deals.tag_actions import add_tag
 from pbxcrm.deals.term_facts import load_term_facts
 from pbxcrm.deals.terms import deal_terms
-from pbxcrm.fields.conditions import Op, Shape, Term, from_query, holds, parse, to_sql
+from pbxcrm.fields.conditions import Op, Shape, Term, explain, from_query, holds, parse, to_sql
 from pbxcrm.fields.models import ValueKind
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.shared.db import Database
@@ -126,6 +126,7 @@ async def test_sql_and_python_agree(database: Database, office: Office) -> None:
             condition = parse(tree, terms)
             found = set((await session.exec(select(Deal.id).where(to_sql(condition, KYIV)))).all())
             assert found == {deal.deal.id for deal in deals if holds(condition, deal, KYIV)}, tree
+            assert found == {deal.deal.id for deal in deals if explain(condition, deal, KYIV)[0]}, tree
             asked += 1
             found_some += 0 < len(found) < len(deals)
     assert found_some > asked / 3  # the conditions are neither always nor never true
