@@ -3,6 +3,11 @@
 Every entry point that changes data calls ``compose`` first. A second call changes nothing.
 """
 
+from pbxcrm.audit.actions import recorded
+from pbxcrm.automation import reasons as automation
+from pbxcrm.automation.erase_actions import erase_runs
+from pbxcrm.automation.hearing import hear, hear_calls
+from pbxcrm.automation.timeline_queries import read_runs
 from pbxcrm.calendars import reasons as calendars
 from pbxcrm.calendars.hooks import absences_changed, calendar_changed
 from pbxcrm.calendars.timers import HANDLERS as CALENDAR_TIMERS
@@ -26,6 +31,7 @@ from pbxcrm.callbacks.timers import light_callbacks, recompute_callbacks
 from pbxcrm.calls.access import CLIENT_OF_CALL
 from pbxcrm.calls.actions import adopt_calls, release_calls, say_calls_relinked
 from pbxcrm.calls.erase_actions import erase_from_calls
+from pbxcrm.calls.hooks import calls_over
 from pbxcrm.calls.lines import line_deleted
 from pbxcrm.calls.lines import stage_archived as line_stage_archived
 from pbxcrm.checkpoints import handlers
@@ -150,6 +156,8 @@ from pbxcrm.timeline.sources import (
 def compose() -> None:
     """Fill all registries. It is safe to call it again."""
     ways_to_see_contacts.register(CLIENT_OF_DEAL, PERSON_OF_DEAL, CLIENT_OF_TASK, CLIENT_OF_CALL)
+    recorded.register(hear)
+    calls_over.register(hear_calls)
     calendar_changed.register(recompute_all)
     absences_changed.register(handlers.absences_changed)
     person_changed.register(handlers.person_changed)
@@ -161,6 +169,7 @@ def compose() -> None:
     contacts_unmerging.register(unmerge_callbacks)
     contact_erasing.register(
         say_clients_erased,
+        erase_runs,
         erase_from_requests,
         erase_from_orders,
         erase_from_callbacks,
@@ -196,6 +205,7 @@ def compose() -> None:
         forms.REASONS,
         notes.REASONS,
         privacy.REASONS,
+        automation.REASONS,
     )
     register_sources(
         {
@@ -208,6 +218,7 @@ def compose() -> None:
             EntryKind.FILE: read_files,
             EntryKind.MERGE: read_merges,
             EntryKind.REQUEST: read_requests,
+            EntryKind.RUN: read_runs,
         }
     )
     stage_entered.register(

@@ -3,6 +3,7 @@
 from sqlmodel import SQLModel
 
 from pbxcrm.audit import models as audit
+from pbxcrm.automation import models as automation
 from pbxcrm.calendars import models as calendars
 from pbxcrm.callbacks import models as callbacks
 from pbxcrm.calls import models as calls
@@ -26,6 +27,7 @@ metadata = SQLModel.metadata
 
 __all__ = [
     "audit",
+    "automation",
     "background_jobs",
     "calendars",
     "callbacks",

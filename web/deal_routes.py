@@ -4,7 +4,19 @@ from starlette.routing import Route
 
 from pbxcrm.access import Permission
 from web.board_routes import board_routes
-from web.pages import deal_facts, deal_merges, deal_people, deal_tags, deals, files, notes, owed_plans, pauses, unsorted
+from web.pages import (
+    deal_facts,
+    deal_merges,
+    deal_people,
+    deal_tags,
+    deals,
+    files,
+    notes,
+    owed_plans,
+    pauses,
+    rule_runs,
+    unsorted,
+)
 from web.routing import POST, page
 
 
@@ -87,6 +99,7 @@ def _people() -> list[Route]:
         page("/watching", deal_people.watching, needs=read),
         page("/news", deal_people.news, needs=read),
         page("/notes/{note_id:int}/pin", notes.pin, needs=write, methods=POST, name="pin_note"),
+        page("/runs/{run_id:int}/undo", rule_runs.undo, needs=write, methods=POST, name="undo_run"),
         page("/notes/{note_id:int}/unpin", notes.unpin, needs=write, methods=POST, name="unpin_note"),
     ]
 

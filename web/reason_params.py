@@ -13,7 +13,7 @@ from web.i18n import here
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 NAMES = frozenset(
-    {"stage", "pipeline", "key"}
+    {"stage", "pipeline", "key", "field"}
 )  # shipped names of stages and pipelines, and the names of fields: translated
 
 

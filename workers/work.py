@@ -1,4 +1,4 @@
-"""The worker: sweeps deadlines every second, delivers leftovers of the outbox, sends digests, reads mailboxes, deletes old rows.
+"""The worker: sweeps deadlines every second, runs rules, delivers leftovers of the outbox, sends digests, reads mailboxes, deletes old rows.
 
 Two things start a sweep. arq does it while Redis is up, once per second over all workers. A plain loop does it when this
 worker has not swept for more than a second: Redis is away, arq is restarting, or its queue is full. Rows are claimed in the
@@ -14,6 +14,8 @@ from arq.worker import Worker
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from pbxcrm.automation.runner import prune as prune_runs
+from pbxcrm.automation.runner import run_due
 from pbxcrm.checkpoints.sweep import say_stopped, sweep_lamps
 from pbxcrm.checkpoints.zone_actions import follow_zones
 from pbxcrm.files.queries import needed_hashes
@@ -33,6 +35,7 @@ log = structlog.get_logger()
 SWEEP_SECONDS = 1.0
 CHECKPOINT_SECONDS = 1.0
 TIDY_SECONDS = 3600.0
+RULES_SECONDS = 0.5
 DIGEST_SECONDS = 10.0
 MAIL_SECONDS = 5.0
 GOODBYE_SECONDS = 2.0  # a database that is away must not keep a worker from stopping
@@ -50,14 +53,16 @@ class WorkLoop:
         post: Post | None = None,
         files: Store | None = None,
         mail: MailPoll | None = None,
+        region: str = "",
     ) -> None:
         """``post`` sends digests; None: no mail server is set. ``files`` is where orphans are swept; None: nowhere. ``mail`` reads
-        mailboxes; None: the settings name none.
+        mailboxes; None: the settings name none. ``region``: of telephone numbers that rules set.
         """
         self.db = db
         self.post = post
         self.files = files
         self.mail = mail
+        self.region = region
         self.redis_url = redis_url
         self.relay = relay
         self._sweeping = asyncio.Lock()
@@ -73,6 +78,7 @@ class WorkLoop:
                 tasks.create_task(self._each_second())
                 tasks.create_task(self._checkpoint())
                 tasks.create_task(self._tidy_each_hour())
+                tasks.create_task(self._run_rules())
                 tasks.create_task(self._send_digests())
                 tasks.create_task(self._read_mailboxes())
                 tasks.create_task(self._arq())
@@ -125,6 +131,7 @@ class WorkLoop:
             await prune_logins(session, now)
             await timers.prune(session, now)
             await background_jobs.prune(session, now)
+            await prune_runs(session, now)
 
     async def _tidy_each_hour(self) -> None:
         """Every worker does this, without Redis: deleting the same rows twice does no harm."""
@@ -134,6 +141,17 @@ class WorkLoop:
             except (SQLAlchemyError, PbxcrmError, OSError) as error:
                 log.warning("tidy.failed", why=str(getattr(error, "orig", None) or error))
             await asyncio.sleep(TIDY_SECONDS)
+
+    async def _run_rules(self) -> None:
+        """Run the rules of automation in a separate task, so that many of them do not delay lamps. Their events stand in the database."""
+        while True:
+            handled = 0
+            try:
+                handled = await run_due(self.db, datetime.now(UTC), self.region)
+            except (SQLAlchemyError, PbxcrmError, OSError) as error:
+                log.warning("rules.failed", why=str(getattr(error, "orig", None) or error))
+            if not handled:
+                await asyncio.sleep(RULES_SECONDS)
 
     async def _send_digests(self) -> None:
         """Send digests in a separate task, so that a slow mail server does not delay lamps."""

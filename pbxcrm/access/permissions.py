@@ -45,6 +45,7 @@ class Permission(StrEnum):
     PEOPLE_EDIT = "people_edit"
     LEAVES_EDIT = "leaves_edit"  # absences of the people one manages
     REPORTS_READ = "reports_read"
+    RULES_EDIT = "rules_edit"  # the rules of automation
     STATUS_READ = "status_read"
     SETTINGS_EDIT = "settings_edit"
 

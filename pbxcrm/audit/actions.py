@@ -12,10 +12,16 @@ from pbxcrm.access import Viewer
 from pbxcrm.audit.models import AuditEntry
 from pbxcrm.shared.core_sql import execute, one_of
 from pbxcrm.shared.db import before_commit
+from pbxcrm.shared.hooks import Hook
 from pbxcrm.shared.reasons import Reason
 
 ENTRIES = "audit"  # key in ``session.info``: entries to write in one statement just before the commit
 
+
+#: An entry as it is written: the columns of ``AuditEntry`` without its id.
+Recorded = dict[str, Any]
+#: These entries were written, in the transaction of the change that they tell of.
+recorded: Hook[list[Recorded]] = Hook("audit.recorded")
 
 _ADD = insert(SQLModel.metadata.tables[str(AuditEntry.__tablename__)])
 
@@ -34,7 +40,7 @@ def record(
     """Log ``action`` on an entity. ``actor`` None means the product itself. Raises ValueError if then ``reason`` is missing."""
     if actor is None and reason is None:
         raise ValueError(f"{action}: an automatic act needs a reason")
-    entries: list[dict[str, Any]] = session.info.setdefault(ENTRIES, [])
+    entries: list[Recorded] = session.info.setdefault(ENTRIES, [])
     if not entries:
         before_commit(session, write_down)
     entries.append(
@@ -52,7 +58,10 @@ def record(
 
 async def write_down(session: AsyncSession) -> None:
     """Write the entries recorded so far now, for code that reads the log in the transaction of the change."""
-    await execute(session, _ADD, session.info.pop(ENTRIES, ()))
+    entries: list[Recorded] = session.info.pop(ENTRIES, [])
+    if entries:
+        await execute(session, _ADD, entries)
+        await recorded(session, entries)
 
 
 async def do_forget_details(

@@ -135,7 +135,13 @@ def serve_worker(settings: Settings) -> None:
             log.info("worker.started")
             store = Store.of(settings)
             work = WorkLoop(
-                on.db, on.relay, redis_url(settings), _post(settings, on.db), store, _mail_poll(settings, on.db, store)
+                on.db,
+                on.relay,
+                redis_url(settings),
+                _post(settings, on.db),
+                store,
+                _mail_poll(settings, on.db, store),
+                settings.region,
             )
             set_aside()
             await work.run()

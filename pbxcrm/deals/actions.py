@@ -324,12 +324,21 @@ async def do_edit_deal(
     deal: Deal,
     at: datetime,
     *,
-    actor: Viewer,
+    actor: Viewer | None,
     people: Directory,
-    values: Mapping[str, Value],
-) -> None:
-    """Change ``values`` by key, which another act brings with it. The caller has checked access."""
-    await _do_record_edit(session, deal, apply_values(deal, values), at, actor, people)
+    values: Mapping[str, Value] = MappingProxyType({}),
+    custom: Mapping[str, Entered] = MappingProxyType({}),
+    region: str = "",
+    why: Reason | None = None,
+) -> dict[str, Any]:
+    """Change ``values`` and ``custom`` fields by key, which another act brings with it, or a rule (``actor`` None, and ``why``).
+
+    The caller has checked access. Returns the changes as the audit log has them. Raises Invalid, ValueTaken.
+    """
+    changed = apply_values(deal, values)
+    changed |= await do_set_values(session, actor, FieldEntity.DEAL, deal, custom, region=region)
+    await _do_record_edit(session, deal, changed, at, actor, people, why)
+    return changed
 
 
 async def do_set_client(
@@ -342,11 +351,17 @@ async def do_set_client(
 
 
 async def _do_record_edit(
-    session: AsyncSession, deal: Deal, changed: Mapping[str, Any], at: datetime, actor: Viewer, people: Directory
+    session: AsyncSession,
+    deal: Deal,
+    changed: Mapping[str, Any],
+    at: datetime,
+    actor: Viewer | None,
+    people: Directory,
+    why: Reason | None = None,
 ) -> None:
     if not changed:
         return
-    record(session, at, "deal.edited", "deal", deal.id, actor=actor, changed=changed)
+    record(session, at, "deal.edited", "deal", deal.id, actor=actor, reason=why, changed=changed)
     await do_count_change(session, deal, at, people)
 
 

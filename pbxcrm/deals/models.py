@@ -304,7 +304,7 @@ class Note(SQLModel, table=True):
     deal_id: int | None = maybe_link("deals.id")
     contact_id: int | None = maybe_link("contacts.id")
     call_id: int | None = maybe_link("calls.id")
-    author_id: int = link("users.id", index=False)
+    author_id: int | None = maybe_link("users.id", index=False)  # None: a rule wrote it
     text: str = Field(max_length=10_000)
     at: datetime = utc_column()
     pinned_at: datetime | None = maybe_utc_column()  # stands above the timeline of its deal

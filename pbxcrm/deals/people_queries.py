@@ -152,7 +152,7 @@ async def happened_on_watched(
         col(StageMove.deal_id).in_(seen), col(StageMove.by_id).is_distinct_from(not_mine), col(StageMove.at) >= since
     )
     notes: Any = select(literal("note").label("kind"), col(Note.id).label("id"), col(Note.at).label("at")).where(
-        col(Note.deal_id).in_(seen), col(Note.author_id) != not_mine, col(Note.at) >= since
+        col(Note.deal_id).in_(seen), col(Note.author_id).is_distinct_from(not_mine), col(Note.at) >= since
     )
     both = union_all(moves, notes).subquery()
     newest = await fetch(

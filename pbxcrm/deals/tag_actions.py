@@ -16,6 +16,7 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.core_sql import add_new
 from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.lengths import check_line
+from pbxcrm.shared.reasons import Reason
 
 MOST_TAGS = 20  # of one deal
 
@@ -68,6 +69,25 @@ async def set_tags(
     await _change(session, viewer, deal, await _ids(session, deal_id), wanted, now)
 
 
+async def do_change_tags(
+    session: AsyncSession,
+    deal: Deal,
+    add: Iterable[str],
+    remove: Iterable[str],
+    at: datetime,
+    *,
+    actor: Viewer | None,
+    why: Reason | None = None,
+) -> tuple[list[str], list[str]]:
+    """Put tags on a deal by name and take others off. The caller has checked access. Returns the names of what changed. Raises Invalid."""
+    assert deal.id is not None
+    had = await _ids(session, deal.id)
+    gone = {tag_key(name) for name in remove}
+    off = set((await session.exec(select(Tag.id).where(col(Tag.key).in_(gone)))).all()) if gone else set()
+    on = {await _tag_id(session, check_tag(name)) for name in add}
+    return await _change(session, actor, deal, had, (had - off) | on, at, why)
+
+
 async def _ids(session: AsyncSession, deal_id: int) -> set[int]:
     return set((await session.exec(select(DealTag.tag_id).where(DealTag.deal_id == deal_id))).all())
 
@@ -80,17 +100,24 @@ async def _tag_id(session: AsyncSession, name: str) -> int:
 
 
 async def _change(
-    session: AsyncSession, viewer: Viewer, deal: Deal, had: set[int], wanted: set[int], now: datetime
-) -> None:
+    session: AsyncSession,
+    actor: Viewer | None,
+    deal: Deal,
+    had: set[int],
+    wanted: set[int],
+    now: datetime,
+    why: Reason | None = None,
+) -> tuple[list[str], list[str]]:
     if len(wanted) > MOST_TAGS:
         raise Invalid("tag", "deals.too_many_tags", "A deal can have at most {most} tags.", most=MOST_TAGS)
     if had == wanted:
-        return
+        return [], []
     assert deal.id is not None
     await add_new(session, DealTag, [{"deal_id": deal.id, "tag_id": tag_id} for tag_id in sorted(wanted - had)])
     if gone := had - wanted:
         await session.exec(delete(DealTag).where(col(DealTag.deal_id) == deal.id, col(DealTag.tag_id).in_(gone)))
     names = {tag.id: tag.name for tag in (await session.exec(select(Tag).where(col(Tag.id).in_(had ^ wanted)))).all()}
     added, removed = (sorted(names[each] for each in some) for some in (wanted - had, had - wanted))
-    record(session, now, "deal.tagged", "deal", deal.id, actor=viewer, added=added, removed=removed)
+    record(session, now, "deal.tagged", "deal", deal.id, actor=actor, reason=why, added=added, removed=removed)
     say_deal_changed(session, deal, now, await load_directory(session))
+    return added, removed

@@ -443,33 +443,10 @@ def holds(condition: Condition, row: Any, clock: AskedAt) -> bool:
     """Whether the condition holds for a row, as ``to_sql`` would find it."""
     if isinstance(condition, Test):
         return _test_holds(condition, row, clock)
-    return _joined(condition.how, (holds(part, row, clock) for part in condition.parts))
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One comparison as it was answered: the value that the row had, and whether it held."""
-
-    test: Test
-    value: Stored | tuple[str, ...]
-    held: bool
-
-
-def explain(condition: Condition, row: Any, clock: AskedAt) -> tuple[bool, tuple[Seen, ...]]:
-    """What ``holds`` says, with every comparison of the condition in its order, also those that did not decide."""
-    if isinstance(condition, Test):
-        held = _test_holds(condition, row, clock)
-        return held, (Seen(condition, condition.term.read(row), held),)
-    answers = [explain(part, row, clock) for part in condition.parts]
-    return _joined(condition.how, (held for held, _seen in answers)), tuple(
-        each for _, seen in answers for each in seen
-    )
-
-
-def _joined(how: str, parts: Iterable[bool]) -> bool:
-    if how == "all":
+    parts = (holds(part, row, clock) for part in condition.parts)
+    if condition.how == "all":
         return all(parts)
-    return any(parts) if how == "any" else not any(parts)
+    return any(parts) if condition.how == "any" else not any(parts)
 
 
 def _test_holds(test: Test, row: Any, clock: AskedAt) -> bool:

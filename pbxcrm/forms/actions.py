@@ -235,6 +235,7 @@ async def do_take_in(
             now=now,
         )
     accepted = reason("form.accepted", by=by.name) if by is not None else None
+    joins = deal is not None
     if deal is None:
         why = reason(came.code, accepted, why_owner, **came.params)
         new = DealDraft(
@@ -256,11 +257,12 @@ async def do_take_in(
     else:
         why = reason(came.code, accepted, reason("form.joined", title=deal.title), **came.params)
         request.state, request.reason = RequestState.JOINED.value, why.stored()
-        record(session, now, "deal.request", "deal", deal.id, actor=None, reason=why, request_id=request.id)
         if await _fill_in(session, deal, answers, around.region, now, why):
             await do_count_change(session, deal, now, people)
         else:
             say_deal_changed(session, deal, now, people)
+    came_with = {"request_id": request.id, "form_id": form.id, "joined": joins}
+    record(session, now, "deal.request", "deal", deal.id, actor=None, reason=why, **came_with)
     request.deal_id, request.contact_id = deal.id, contact.id
     if request.consent_version:
         text = await consent_version(session, form.id or 0, request.consent_version)

@@ -24,7 +24,7 @@ from pbxcrm.notes.queries import MOST_PINNED, pinned_notes
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, NotFound
 from pbxcrm.shared.events import emit
-from pbxcrm.shared.lengths import check_optional_text, check_text
+from pbxcrm.shared.lengths import check_optional_text, check_text, cut
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.news import NewsKind
 
@@ -60,6 +60,37 @@ async def add_note(
             session, deal, (NewsKind.NOTE, note.id), now, await load_directory(session), actor_id=viewer.user_id
         )
     return note
+
+
+async def do_add_note(
+    session: AsyncSession, text: str, now: datetime, *, deal: Deal | None = None, contact_id: int | None = None
+) -> Note:
+    """Add a note that nobody wrote, on a deal or on a client: a rule did. It names nobody."""
+    new = Note(
+        deal_id=deal.id if deal else None,
+        contact_id=deal.contact_id if deal else contact_id,
+        author_id=None,
+        text=cut(text, Note.text),
+        at=now,
+    )
+    note = await _add(session, new, now)
+    if deal is not None:
+        await say_to_watchers(
+            session, deal, (NewsKind.NOTE, note.id), now, await load_directory(session), actor_id=None
+        )
+    return note
+
+
+async def do_take_back_note(session: AsyncSession, note_id: int, version: int, now: datetime) -> bool:
+    """Delete a note that a rule added. Returns False, without deleting it, if it has changed since."""
+    if await session.get(Note, note_id) is None:
+        return True
+    note = await lock_row(session, Note, note_id)
+    if note.version != version or note.author_id is not None:
+        return False
+    await say_note_changed(session, note, now)
+    await session.delete(note)
+    return True
 
 
 async def pin_note(session: AsyncSession, viewer: Viewer, note_id: int, now: datetime, *, pinned: bool) -> Note:

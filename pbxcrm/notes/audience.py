@@ -13,7 +13,7 @@ from pbxcrm.deals.models import Deal, Note
 
 async def audience_of_note(session: AsyncSession, note: Note, people: People) -> Audience:
     """Who is notified of the note: its author and those who see its deal; without a deal its client, else its call."""
-    author = Audience(frozenset({note.author_id}), ())
+    author = Audience(frozenset({note.author_id} if note.author_id is not None else ()), ())
     if note.deal_id is not None:
         return author | audience_of_deal(await session.get_one(Deal, note.deal_id), people)
     if note.contact_id is not None:

@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.calls.audience import audience_of_call
 from pbxcrm.calls.callers import keep_callers
 from pbxcrm.calls.facts import CallFact, CallState, Direction, FactKind, Leg, LegResult, Outcome
+from pbxcrm.calls.hooks import calls_over
 from pbxcrm.calls.models import Call, CallEvent, CallLeg
 from pbxcrm.calls.rules import is_better_ending, line_of
 from pbxcrm.calls.stored_state import columns_of, columns_of_leg
@@ -268,11 +269,16 @@ async def apply_facts(session: AsyncSession, context: CallContext, facts: tuple[
                 write_down=partial(rows.write_down, session),
             )
         talks: list[TalkOver] = []
+        over: list[Call] = []
         for fact in facts:
             if rows.is_news(fact):
                 await _apply(session, context, fact, rows, talks)
+                if fact.kind is FactKind.ENDED:
+                    over.append(rows.of(fact))
         await rows.write_down(session)
         await clients_talked(session, talks)
+        if over:
+            await calls_over(session, over)
 
 
 def _may_be_nobodys(state: CallState, context: CallContext) -> bool:

@@ -137,7 +137,18 @@ async def do_close_task(
     task.result_code = why.stored() if why is not None else {}
     task.done_at, task.done_by_id = at, actor.user_id if actor else by_id
     task.version += 1
-    record(session, at, "task.closed", "task", task.id, actor=actor, reason=why, result=task.result)
+    record(
+        session,
+        at,
+        "task.closed",
+        "task",
+        task.id,
+        actor=actor,
+        reason=why,
+        result=task.result,
+        status=task.status,
+        deal_id=task.deal_id,
+    )
     await say_task_changed(session, task, at, people)
     await do_say_planned(session, task, at)
 

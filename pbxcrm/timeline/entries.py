@@ -27,6 +27,7 @@ class EntryKind(StrEnum):
     MERGE = "merge"
     FILE = "file"
     REQUEST = "request"
+    RUN = "run"
 
 
 RANK = {kind: place for place, kind in enumerate(EntryKind)}
@@ -68,6 +69,7 @@ class Entry:
     reason: dict[str, Any]  # the stored reason of an automatic change; empty where there is none
     users: tuple[int | None, ...] = ()  # other people to load for showing it
     stages: tuple[int | None, ...] = ()  # stages to load for showing it
+    more: Any = None  # what else its partial shows, as the reader of its kind loaded it
 
     @property
     def cursor(self) -> TimelineCursor:

@@ -54,7 +54,7 @@ NAMES_A_ROW = {
     "responsible": "login", "assignee": "login", "owner": "login", "claimed_by": "login", "login": "login", "people": "login",
     "deputy": "deputy", "person": "user_id", "team_ids": "team_id", "ids": "escalation_id", "callback_id": "callback_id", "checkpoint_id": "checkpoint_id", "next_pipeline_id": "pipeline_id", "move_to": "other_stage_id",
     "pipelines": "pipeline_id", "stages": "stage_id", "stages_required": "other_stage_id", "section_id": "section_id", "range_id": "range_id", "stages_shown": "stage_id",
-    "line": "line_id", "pipeline": "pipeline_id", "rule": "rule_id", "form_id": "form_id",
+    "line": "line_id", "pipeline": "pipeline_id", "rule": "rule_id", "form_id": "form_id", "rule_id": "automation_id",
 }  # fmt: skip
 #: The same for parameters of addresses.
 ASKED_FOR = {
@@ -62,6 +62,7 @@ ASKED_FOR = {
     "contact": "contact_id",
     "contact_id": "contact_id",
     "deal_id": "deal_id",
+    "rule_id": "automation_id",
     "deal": "deal_id",
     "into_deal_id": "other_deal_id",
     "call": "call_id",
@@ -73,7 +74,7 @@ ASKED_FOR = {
 }
 #: Names that all teams share; of these there is no foreign one, only a missing one.
 SHARED = {
-    "stage_id", "checkpoint_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to", "pipelines", "stages", "stages_required", "section_id", "stages_shown", "line", "pipeline", "rule", "form_id",
+    "stage_id", "checkpoint_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to", "pipelines", "stages", "stages_required", "section_id", "stages_shown", "line", "pipeline", "rule", "form_id", "rule_id",
 }  # fmt: skip
 #: What names no row, with a value that lets the act go on. A field a handler reads must stand here or above.
 PLAIN: dict[str, str] = {
@@ -340,6 +341,7 @@ BESIDES: dict[str, dict[str, object]] = {
     "POST /api/v1/fields": {"kind": "text"},
     "POST /api/v1/distribution/rules": {"members": [{"login": "ivan"}]},
     "POST /api/v1/distribution/rules/{rule_id:int}/move": {"up": True},
+    "POST /api/v1/rules": {"when": {"kind": "deal_created"}, "then": [{"kind": "stop"}]},
 }
 #: Ids of which the answer names those that were refused, each with its reason; the others are done.
 REFUSED_ONE_BY_ONE = {("POST /api/v1/deals/bulk", "ids")}

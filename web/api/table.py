@@ -31,6 +31,8 @@ from web.api.v1.notes import notes
 from web.api.v1.pipelines import pipelines
 from web.api.v1.privacy import privacy
 from web.api.v1.reports import reports
+from web.api.v1.rules import rules
+from web.api.v1.runs import runs
 from web.api.v1.special_ranges import special_ranges
 from web.api.v1.stage_tasks import stage_tasks
 from web.api.v1.tasks import tasks
@@ -69,6 +71,8 @@ RESOURCES: tuple[Resource, ...] = (
     jobs,
     calendars,
     leaves,
+    rules,
+    runs,
     reports,
     users,
     tokens,

@@ -41,12 +41,10 @@ from tests.calls import NOON, FactStory, batch, outbound
 from tests.forms import make_form, send
 from tests.integration.callbacks.conftest import CallbackDesk
 from tests.integration.callbacks.conftest import desk as desk  # noqa: PLC0414 - a fixture of theirs
+from tests.integration.deals.rule_paths import SOON, by_rule, by_rule_that_makes, by_undone_rule
 from tests.source import builders, callers
 
-SOON = NOON + timedelta(minutes=3)
 MOVERS = {"do_move_deal", "do_move_back", "do_lose_deal", "do_move_by_itself", "move_deal"}
-
-
 CREATORS = {"do_create_deal", "do_create_by_itself", "create_deal"}
 
 
@@ -269,6 +267,8 @@ PATHS: dict[str, Path_] = {
     "pbxcrm.deals.after_closing:_take_back": by_win_taken_back,
     "pbxcrm.callbacks.attempts:do_after_last": by_last_attempt,
     "pbxcrm.deals.unmerge_actions:undo_deal_merge": by_undone_merge,
+    "pbxcrm.automation.steps.move_step:do": by_rule,
+    "pbxcrm.automation.steps.move_step:undo": by_undone_rule,
 }
 #: What the task says about a move that the product tried by itself.
 AUTOMATIC: dict[Path_, str] = {
@@ -277,6 +277,7 @@ AUTOMATIC: dict[Path_, str] = {
     by_win_taken_back: "The win that it followed was taken back.",
     by_last_attempt: "",
     by_undone_merge: "removed the stage",
+    by_rule: "The rule “Rule” did it.",
 }
 
 
@@ -295,7 +296,6 @@ def test_only_one_module_builds_deals() -> None:
 
 @pytest.mark.parametrize("path", list(dict.fromkeys(PATHS.values())))
 async def test_no_path_passes_beside_the_gate(desk: CallbackDesk, path: Path_, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a rule that asks for a field on every stage."""
     stood: list[Deal] = []
 
     def refuse() -> None:
@@ -375,6 +375,7 @@ CREATED: dict[str, Callable[[CallbackDesk], Awaitable[None]]] = {
     "pbxcrm.reactions.consequence_actions:_make_deal": by_call,
     "pbxcrm.deals.after_closing:_go_on": by_won,
     "pbxcrm.forms.actions:do_take_in": by_form,
+    "pbxcrm.automation.steps.deal_step:do": by_rule_that_makes,
 }
 
 
@@ -382,7 +383,6 @@ CREATED: dict[str, Callable[[CallbackDesk], Awaitable[None]]] = {
 async def test_a_person_who_creates_a_deal_is_asked_what_its_stage_asks(
     desk: CallbackDesk, create: Callable[[CallbackDesk], Awaitable[None]]
 ) -> None:
-    """Nothing is stored of a deal that is refused."""
     await _ask_for(desk, StageKind.OPEN, fields=("source",))
     with pytest.raises(GateRefused) as refused:
         await create(desk)

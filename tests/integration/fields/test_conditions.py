@@ -17,7 +17,8 @@ from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.deals.tag_actions import add_tag
 from pbxcrm.deals.term_facts import load_term_facts
 from pbxcrm.deals.terms import deal_terms
-from pbxcrm.fields.conditions import Op, Shape, Term, explain, from_query, holds, parse, to_sql
+from pbxcrm.fields.conditions import Op, Shape, Term, from_query, holds, parse, to_sql
+from pbxcrm.fields.explained import explain
 from pbxcrm.fields.models import ValueKind
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.shared.db import Database

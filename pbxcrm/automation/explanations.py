@@ -1,0 +1,133 @@
+"""The comparisons of a condition in words: what was asked, and what the rule saw. Stored with each firing, as it was then."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from pbxcrm.deals.queries import Funnel
+from pbxcrm.fields.conditions import AskedAt, Condition, Op, Relative, Shape, Term, Test, holds
+from pbxcrm.fields.explained import SeenComparison, explain
+from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
+from pbxcrm.fields.queries import FieldSet
+from pbxcrm.fields.rules import as_entered
+from pbxcrm.fields.terms import name_of_term
+from pbxcrm.people.directory import Directory
+
+NOTHING = "—"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What ids in conditions are called."""
+
+    people: Directory
+    funnel: Funnel
+    fields: FieldSet
+
+    def said(self, term: Term, value: Any) -> str:
+        """A value of the term in words; ``NOTHING`` for none."""
+        if value is None or value == ():
+            return NOTHING
+        if isinstance(value, tuple | list):
+            return ", ".join(self.said(term, each) for each in value)
+        if isinstance(value, Relative):
+            sign = f"{'+' if value.amount >= 0 else '-'}{abs(value.amount)}{value.unit}" if value.amount else ""
+            return value.base + sign
+        if isinstance(value, date | datetime):
+            return value.isoformat()
+        if term.shape in {Shape.REFERENCE, Shape.LIST} and isinstance(value, int):
+            return self._named(term.name, value)
+        definition = self._field(term.name)
+        bound = term.bind(value) if term.shape is Shape.INTEGER else value
+        if definition is not None:
+            return str(as_entered(definition, value))
+        return f"{bound:.2f}" if isinstance(bound, Decimal) else str(bound)
+
+    def _named(self, name: str, row_id: int) -> str:
+        row: Any = None
+        if name == "pipeline":
+            row = self.funnel.pipelines.get(row_id)
+        elif name == "stage":
+            row = self.funnel.stages.get(row_id)
+        elif name == "responsible":
+            row = self.people.users.get(row_id)
+        elif name == "team":
+            row = self.people.teams.get(row_id)
+        elif (option := self._option(name, row_id)) is not None:
+            return option
+        return row.name if row is not None else f"#{row_id}"
+
+    def _option(self, name: str, row_id: int) -> str | None:
+        """What a custom field holds: an option, yes or no, a person."""
+        definition = self._field(name)
+        if definition is None:
+            return None
+        if definition.kind == ValueKind.YES_NO:
+            return "yes" if row_id else "no"
+        if definition.kind == ValueKind.PERSON:
+            return self.people.name(row_id) or None
+        return next((str(each["name"]) for each in definition.options if each.get("id") == row_id), None)
+
+    def _field(self, name: str) -> FieldDefinition | None:
+        entity = FieldEntity.CONTACT if name.startswith("client.") else FieldEntity.DEAL
+        wanted = name.removeprefix("client.")
+        return next((each for each in self.fields.of(entity, archived=True) if name_of_term(each) == wanted), None)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenTest:
+    """A comparison as it is stored: the name and title of the term, how it was compared and with what, what was there, and the answer."""
+
+    field: str
+    title: str
+    op: str
+    value: str
+    saw: str
+    held: bool
+
+    def stored(self) -> dict[str, Any]:
+        """As a JSON object, for ``load``."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def load(cls, stored: Mapping[str, Any]) -> "SeenTest":
+        """The test from ``stored``."""
+        return cls(**{name: stored[name] for name in cls.__slots__})
+
+    @property
+    def words(self) -> str:
+        """In English, for reasons: ``Amount 900.00, asked: >= 1000.00``."""
+        return " ".join(part for part in (self.title, f"{self.saw}, asked:", self.op, self.value) if part)
+
+
+def in_words(seen: SeenComparison, names: Names) -> SeenTest:
+    """One comparison with its answer."""
+    term, op = seen.test.term, seen.test.op
+    asked = "" if op in {Op.EMPTY, Op.FILLED} else names.said(term, seen.test.values)
+    return SeenTest(term.name, term.title, op.value, asked, names.said(term, seen.value), seen.held)
+
+
+def ask(condition: Condition, row: Any, clock: AskedAt, names: Names) -> tuple[bool, list[SeenTest]]:
+    """Whether the condition holds, and its comparisons in words."""
+    held, seen = explain(condition, row, clock)
+    return held, [in_words(each, names) for each in seen]
+
+
+def culprit(condition: Condition, row: Any, clock: AskedAt, names: Names) -> SeenTest | None:
+    """The first comparison because of which a condition does not hold; None if it holds, or has none."""
+    return next((in_words(each, names) for each in _against(condition, row, clock)), None)
+
+
+def _against(condition: Condition, row: Any, clock: AskedAt) -> Sequence[SeenComparison]:
+    if holds(condition, row, clock):
+        return ()
+    if isinstance(condition, Test):
+        return explain(condition, row, clock)[1]
+    if condition.how == "none":
+        held = [part for part in condition.parts if holds(part, row, clock)]
+        return [seen for part in held for seen in explain(part, row, clock)[1] if seen.held] or explain(
+            held[0], row, clock
+        )[1]
+    return [seen for part in condition.parts for seen in _against(part, row, clock)]

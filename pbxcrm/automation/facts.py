@@ -1,0 +1,122 @@
+"""What the conditions of rules may ask of an event and its subject: the deal, its client, the call, what was changed."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import null
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.automation.triggers import DEAL, DIRECTIONS, OUTCOMES, changed_fields
+from pbxcrm.contacts.models import Contact
+from pbxcrm.deals.models import Deal
+from pbxcrm.deals.term_facts import DealWithFacts, load_term_facts
+from pbxcrm.deals.terms import deal_terms
+from pbxcrm.fields.conditions import Op, Shape, Term
+from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.queries import FieldSet
+from pbxcrm.fields.rules import Checking, Stored
+from pbxcrm.fields.terms import custom_terms, under
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.reasons import N_
+
+_WORDS = (Op.IS, Op.IS_NOT, Op.IN, Op.EMPTY, Op.FILLED)
+
+
+@dataclass(frozen=True, slots=True)
+class _ClientFacts:
+    """Where the terms of the client's fields look for their values."""
+
+    custom: Mapping[str, Any]
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFacts:
+    """An event with its subject. ``deal`` is None for a rule that works on clients. ``act`` is empty when a wait ends."""
+
+    deal: DealWithFacts | None
+    contact: Contact | None = None
+    act: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def client(self) -> _ClientFacts:
+        """The client, or one who has no values."""
+        return _ClientFacts(self.contact.custom, self.contact.name) if self.contact is not None else _ClientFacts({})
+
+
+async def load_facts(
+    session: AsyncSession, deal: Deal | None, contact_id: int | None, act: str, data: Mapping[str, Any]
+) -> RuleFacts:
+    """The facts of an event as they are now."""
+    of_deal = (await load_term_facts(session, [deal]))[0] if deal is not None else None
+    client_id = deal.contact_id if deal is not None else contact_id
+    contact = await session.get(Contact, client_id) if client_id is not None else None
+    return RuleFacts(of_deal, contact, act, data)
+
+
+def rule_terms(fields: FieldSet, checking: Checking, subject: str) -> dict[str, Term]:
+    """Every term of a rule by name: of the deal as in lists, ``client.``, ``call.`` and ``event.``; asked in Python only."""
+    terms: dict[str, Term] = {}
+    if subject == DEAL:
+        terms |= under("", deal_terms(fields, checking, filterable=False), lambda facts: facts.deal)
+    of_client = custom_terms(fields, FieldEntity.CONTACT, Contact, checking, filterable=False)
+    terms |= under("client.", {"name": _name(), **of_client}, lambda facts: facts.client)
+    if subject == DEAL:
+        terms |= {each.name: each for each in _of_event()}
+    return terms
+
+
+def _of_event() -> tuple[Term, ...]:
+    return (
+        _word("call.direction", N_("Direction of the call"), DIRECTIONS),
+        _word("call.outcome", N_("How the call ended"), OUTCOMES),
+        Term("call.talk_seconds", N_("Seconds talked"), Shape.INTEGER, null(), _talked, _whole),
+        Term(
+            "event.field",
+            N_("What was changed"),
+            Shape.LIST,
+            null(),
+            lambda facts: tuple(sorted(changed_fields(facts.act, facts.data))),
+            _text,
+            only=(Op.HAS, Op.IN),
+        ),
+    )
+
+
+def _talked(facts: RuleFacts) -> Stored:
+    talked = facts.data.get("talk_seconds")
+    return None if talked is None else int(talked)
+
+
+def _word(name: str, title: str, known: Collection[str]) -> Term:
+    key = name.partition(".")[2]
+
+    def read(facts: RuleFacts) -> Stored:
+        return facts.data.get(key)
+
+    def check(entered: Any) -> Stored:
+        if entered not in known:
+            raise Invalid(name, "conditions.word", "Choose one of: {words}", words=", ".join(known))
+        return str(entered)
+
+    return Term(name, title, Shape.TEXT, null(), read, check, only=_WORDS)
+
+
+def _name() -> Term:
+    only = (Op.IS, Op.IS_NOT, Op.IN, Op.BEGINS, Op.EMPTY, Op.FILLED)
+    return Term("name", N_("Client"), Shape.TEXT, null(), lambda client: client.name or None, _text, only=only)
+
+
+def _text(entered: Any) -> Stored:
+    if not isinstance(entered, str):
+        raise Invalid("", "conditions.text_only", "Write a text.")
+    return entered.strip() or None
+
+
+def _whole(entered: Any) -> Stored:
+    text = str(entered) if isinstance(entered, int) and not isinstance(entered, bool) else entered
+    if not isinstance(text, str) or not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise Invalid("", "conditions.whole", "Write a whole number.")
+    return int(text)

@@ -1,0 +1,95 @@
+"""Hears what happens: handlers of the audit record and of ended calls, which store events in the transaction of the change.
+
+Nothing is evaluated here. Where no rule listens to an act, this costs a look into a dictionary.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert
+from sqlmodel import SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.audit.actions import Recorded
+from pbxcrm.automation.models import AutomationEvent
+from pbxcrm.automation.queries import ActiveRules, load_active
+from pbxcrm.automation.rules import Cause, Hearing
+from pbxcrm.automation.triggers import CALL_OVER, CLIENT, DEAL, OUTCOMES
+from pbxcrm.calls.models import Call
+from pbxcrm.shared.core_sql import execute
+
+CAUSE = "automation_cause"  # key in ``session.info``: the ``Cause`` while a rule works
+DEAF = "automation_deaf"  # key in ``session.info``: no rule hears what this transaction does
+
+_ADD = insert(SQLModel.metadata.tables[str(AutomationEvent.__tablename__)])
+
+
+async def hear(session: AsyncSession, entries: list[Recorded]) -> None:
+    """Handler of ``audit.recorded``."""
+    if DEAF in session.info:
+        return
+    rules = await load_active(session)
+    if not rules.by_act:
+        return
+    events = [event for entry in entries if (event := _heard(rules, entry, session.info.get(CAUSE))) is not None]
+    await execute(session, _ADD, events)
+
+
+async def hear_calls(session: AsyncSession, calls: Sequence[Call]) -> None:
+    """Handler of ``calls_over``: calls of clients that belong to a deal."""
+    rules = await load_active(session)
+    if CALL_OVER not in rules.by_act and CALL_OVER not in rules.goal_acts:
+        return
+    await execute(session, _ADD, [event for call in calls if (event := _heard_call(rules, call)) is not None])
+
+
+def _heard_call(rules: ActiveRules, call: Call) -> Recorded | None:
+    if call.deal_id is None or call.merged_into_id is not None or call.outcome not in OUTCOMES:
+        return None
+    data = {
+        "call_id": call.id,
+        "direction": call.direction,
+        "outcome": call.outcome,
+        "talk_seconds": round(call.talk_seconds),
+    }
+    at = call.ended_at or call.started_at
+    if not _anybody(rules, Hearing(CALL_OVER, at, data)):
+        return None
+    return _event(CALL_OVER, at, DEAL, call.deal_id, call.responsible_id, data, None)
+
+
+def _heard(rules: ActiveRules, entry: Recorded, cause: Cause | None) -> dict[str, Any] | None:
+    act, data = entry["action"], entry["data"]
+    if act not in rules.by_act and act not in rules.goal_acts:
+        return None
+    kind, row_id = entry["entity"], data.get("deal_id") if entry["entity"] == "task" else int(entry["entity_id"])
+    if row_id is None or not _anybody(rules, Hearing(act, entry["at"], data)):
+        return None
+    return _event(act, entry["at"], CLIENT if kind == "contact" else DEAL, row_id, entry["actor_id"], data, cause)
+
+
+def _anybody(rules: ActiveRules, hearing: Hearing) -> bool:
+    return hearing.act in rules.goal_acts or any(each.hears(hearing) for each in _listening(rules, hearing.act))
+
+
+def _listening(rules: ActiveRules, act: str) -> Iterable[Any]:
+    return rules.by_act.get(act, ())
+
+
+def _event(
+    act: str, at: datetime, kind: str, row_id: int, by_id: int | None, data: dict[str, Any], cause: Cause | None
+) -> dict[str, Any]:
+    return {
+        "at": at,
+        "act": act,
+        "subject": f"{kind}:{row_id}",
+        "deal_id": row_id if kind == DEAL else None,
+        "contact_id": row_id if kind == CLIENT else None,
+        "by_id": by_id,
+        "data": data,
+        "root_id": cause.root_id if cause is not None else None,
+        "chain": [list(link) for link in cause.chain] if cause is not None else [],
+        "tries": 0,
+        "due_at": at,
+    }

@@ -1,0 +1,121 @@
+"""The rules as events and runs need them, cached in memory until one changes; and lists of them for people."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.automation.facts import rule_terms
+from pbxcrm.automation.models import AutomationRule, RuleState, RuleVersion
+from pbxcrm.automation.rules import Hearing
+from pbxcrm.automation.triggers import GOAL_ACTS, TRIGGERS, Trigger
+from pbxcrm.fields.conditions import Condition, parse
+from pbxcrm.fields.queries import FieldSet, load_fields
+from pbxcrm.fields.rules import Checking
+from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.shared.config_cache import cached_until_changed
+from pbxcrm.shared.errors import Invalid, NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveRule:
+    """A rule with its conditions as they are asked. ``broken``: what it asks for is gone; then the conditions are None."""
+
+    rule: AutomationRule
+    trigger: Trigger
+    condition: Condition | None
+    goal: Condition | None
+    broken: Invalid | None = None
+
+    def hears(self, hearing: Hearing) -> bool:
+        """Whether the rule listens to this act now."""
+        paused = self.rule.paused_until
+        return (
+            hearing.act in self.trigger.acts
+            and (paused is None or hearing.at >= paused)
+            and self.trigger.hears(self.rule.when, hearing.act, hearing.data)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveRules:
+    """Every rule that is on or watches, by id and by the acts that it listens to. ``goal_acts``: after which goals are asked."""
+
+    by_id: Mapping[int, ActiveRule]
+    by_act: Mapping[str, Sequence[ActiveRule]]
+    goal_acts: frozenset[str]
+
+
+async def load_active(session: AsyncSession) -> ActiveRules:
+    """All active rules, from a cache that is reloaded after a change."""
+    return await cached_until_changed(session, _read_active)
+
+
+async def _read_active(session: AsyncSession) -> ActiveRules:
+    active = (col(AutomationRule.state) != RuleState.OFF.value, col(AutomationRule.archived_at).is_(None))
+    rows = (await session.exec(select(AutomationRule).where(*active).order_by(col(AutomationRule.id)))).all()
+    if not rows:
+        return ActiveRules({}, {}, frozenset())
+    fields, people = await load_fields(session), await load_directory(session)
+    ready = {row.id or 0: ready_rule(row, fields, people) for row in rows if row.when.get("kind") in TRIGGERS}
+    by_act: dict[str, list[ActiveRule]] = {}
+    for each in ready.values():
+        for act in each.trigger.acts:
+            by_act.setdefault(act, []).append(each)
+    has_goal = any(each.rule.goal for each in ready.values())
+    return ActiveRules(ready, by_act, GOAL_ACTS if has_goal else frozenset())
+
+
+def ready_rule(rule: AutomationRule, fields: FieldSet, people: Directory) -> ActiveRule:
+    """The rule with its conditions read, or with what is wrong with them."""
+    trigger = TRIGGERS[rule.when["kind"]]
+    terms = rule_terms(fields, Checking("", people), trigger.subject)
+    try:
+        condition = parse(rule.conditions, terms)
+        return ActiveRule(rule, trigger, condition, parse(rule.goal, terms, "goal") if rule.goal else None)
+    except Invalid as error:
+        return ActiveRule(rule, trigger, None, None, error)
+
+
+async def rule_of_version(session: AsyncSession, rule: AutomationRule, version: int) -> ActiveRule:
+    """The rule as it was saved in a version, for a run that began with it; as it is now if that version is not kept."""
+    query = select(RuleVersion).where(RuleVersion.rule_id == rule.id, RuleVersion.version == version)
+    found = (await session.exec(query)).first()
+    then = AutomationRule(**{**rule.model_dump(), **(found.saved if found is not None else {})})
+    return ready_rule(then, await load_fields(session), await load_directory(session))
+
+
+def check_rules(viewer: Viewer) -> None:
+    """Raise NotAllowed unless the viewer may read and change the rules."""
+    check(viewer, Permission.RULES_EDIT)
+
+
+async def access_rule(session: AsyncSession, viewer: Viewer, rule_id: int, *, lock: bool = False) -> AutomationRule:
+    """A rule, also an archived one. Raises NotFound, NotAllowed."""
+    check_rules(viewer)
+    rule = await session.get(AutomationRule, rule_id, with_for_update=lock or None, populate_existing=lock)
+    if rule is None:
+        raise NotFound("automation.no_rule", "There is no such rule.")
+    return rule
+
+
+async def list_rules(session: AsyncSession, viewer: Viewer, *, archived: bool = False) -> Sequence[AutomationRule]:
+    """All rules by pipeline, stage and name. Raises NotAllowed."""
+    check_rules(viewer)
+    query = select(AutomationRule).order_by(col(AutomationRule.id))
+    return (await session.exec(query if archived else query.where(col(AutomationRule.archived_at).is_(None)))).all()
+
+
+async def list_versions(session: AsyncSession, viewer: Viewer, rule_id: int) -> Sequence[RuleVersion]:
+    """The saved versions of a rule, the newest first. Raises NotFound, NotAllowed."""
+    await access_rule(session, viewer, rule_id)
+    query = select(RuleVersion).where(RuleVersion.rule_id == rule_id).order_by(col(RuleVersion.version).desc())
+    return (await session.exec(query)).all()
+
+
+def paused(rule: AutomationRule, now: datetime) -> bool:
+    """Whether the rule pauses now."""
+    return rule.paused_until is not None and now < rule.paused_until

@@ -1,0 +1,97 @@
+"""``{"kind": "deal", "stage_id", "title", "carry"}``: another deal, for example in the pipeline of repeat sales."""
+
+from typing import Any
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.automation.models import StepStatus
+from pbxcrm.automation.steps.move_step import stage_in
+from pbxcrm.automation.steps.step import Around, Settings, Step, StepContext, StepTaken, TakingBack, check_text
+from pbxcrm.deals.after_closing import open_deal_beside
+from pbxcrm.deals.creation_actions import DealDraft, do_create_by_itself
+from pbxcrm.deals.fields import BY_KEY
+from pbxcrm.deals.models import Deal, Stage
+from pbxcrm.deals.rules import is_closing
+from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.terms import name_of_term
+from pbxcrm.fields.value_actions import do_adopt_values
+from pbxcrm.shared.db import lock
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.lengths import longest
+from pbxcrm.shared.reasons import Reason, reason
+
+RESPONSIBLE = "responsible"
+
+
+class _DealStep(Step):
+    """A new deal of the same client. ``carry``: fields whose values go along, and ``responsible``.
+
+    Never a second open deal of one client in one pipeline: then the step is refused and names the one that is there.
+    """
+
+    kind = "deal"
+    takes = ("stage_id", "title", "carry")
+
+    async def check(self, _session: AsyncSession, settings: Settings, at: str, around: Around) -> dict[str, Any]:
+        stage = stage_in(around.funnel, settings.get("stage_id"))
+        if stage is None or is_closing(stage):
+            raise Invalid(f"{at}.stage_id", "deals.no_stage", "There is no such stage any more.")
+        carry = settings.get("carry") or []
+        known = {RESPONSIBLE, *BY_KEY, *(name_of_term(each) for each in around.fields.of(FieldEntity.DEAL))}
+        if not isinstance(carry, list) or not all(isinstance(each, str) and each in known for each in carry):
+            raise Invalid(f"{at}.carry", "automation.carry", "Name fields of deals, or “responsible”.")
+        title = check_text(settings, "title", at, longest(Deal.title), needed=False)
+        return {"stage_id": stage.id, "title": title, "carry": list(dict.fromkeys(carry))}
+
+    async def do(self, context: StepContext, settings: Settings) -> StepTaken:
+        deal, carry = context.of_deal, set(settings["carry"])
+        stage = await context.session.get(Stage, settings["stage_id"])
+        if stage is None or stage.archived_at is not None:
+            raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
+        if deal.contact_id is not None or deal.client_number:
+            of = f"contact:{deal.contact_id}" if deal.contact_id is not None else f"number:{deal.client_number}"
+            await lock(context.session, f"first_deal:{stage.pipeline_id}:{of}")
+        there = await open_deal_beside(context.session, deal, stage.pipeline_id)
+        if there is not None:
+            return StepTaken(reason("automation.made_there", title=there.title), StepStatus.REFUSED)
+        owner = context.around.people.active(deal.responsible_id) if RESPONSIBLE in carry else None
+        new = DealDraft(
+            title=settings["title"] or deal.title,
+            stage=stage,
+            responsible_id=owner.id if owner is not None else None,
+            reason=context.why,
+            currency=deal.currency,
+            contact_id=deal.contact_id,
+            company_id=deal.company_id,
+            client_number=deal.client_number,
+            number_since=context.now if deal.client_number else None,
+            values={key: getattr(deal, key) for key in BY_KEY if key in carry and key != "title"},
+        )
+        kept = {
+            str(each.id): deal.custom[str(each.id)]
+            for each in context.around.fields.of(FieldEntity.DEAL)
+            if name_of_term(each) in carry and not each.is_unique and str(each.id) in deal.custom
+        }
+
+        async def complete(made: Deal) -> None:
+            await do_adopt_values(context.session, FieldEntity.DEAL, made, kept)
+
+        made = await do_create_by_itself(
+            context.session, new, context.now, context.around.people, complete if kept else None
+        )
+        return StepTaken(reason("automation.made", stage=stage.name, title=made.title), undo={"deal": made.id})
+
+    async def would(self, context: StepContext, settings: Settings) -> Reason:
+        stage = await context.session.get(Stage, settings["stage_id"])
+        pipeline_id = stage.pipeline_id if stage is not None else 0
+        there = await open_deal_beside(context.session, context.of_deal, pipeline_id)
+        if there is not None:
+            return reason("automation.made_there", title=there.title)
+        title = settings["title"] or context.of_deal.title
+        return reason("automation.made", stage=stage.name if stage is not None else "", title=title)
+
+    async def undo(self, _undoing: TakingBack, kept: Settings) -> Reason | None:
+        return reason("automation.kept_made") if kept else None
+
+
+DEAL = _DealStep()

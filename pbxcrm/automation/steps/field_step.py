@@ -1,0 +1,114 @@
+"""``{"kind": "field", "field", "value"}``: a field of the deal, its own (``amount``) or a custom one (``field.KEY``)."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.automation.steps.step import Around, Settings, Step, StepContext, StepTaken, TakingBack
+from pbxcrm.deals.actions import do_edit_deal
+from pbxcrm.deals.fields import BY_KEY, DealField, FieldKind, Value
+from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
+from pbxcrm.fields.queries import FieldSet, load_fields
+from pbxcrm.fields.rules import Checking, as_entered, check_value, stored_in
+from pbxcrm.fields.terms import name_of_term
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.reasons import Reason, reason
+
+#: They point to rows that somebody must see; a rule is nobody.
+NOT_SET = {ValueKind.LINK, ValueKind.FILE}
+
+
+class _FieldStep(Step):
+    """A new value; an empty one empties the field."""
+
+    kind = "field"
+    takes = ("field", "value")
+
+    async def check(self, _session: AsyncSession, settings: Settings, at: str, around: Around) -> dict[str, Any]:
+        name, value = settings.get("field"), settings.get("value")
+        own, custom = _field(around.fields, name)
+        if own is None and custom is None:
+            raise Invalid(f"{at}.field", "automation.field", "There is no such field, or rules cannot set it.")
+        if value is not None and not isinstance(value, str | int | bool | list):
+            raise Invalid(f"{at}.value", "automation.value", "Write the value as it is typed into the field.")
+        try:
+            if own is not None:
+                own.check(_typed(own, value))
+            elif custom is not None:
+                check_value(custom, value, None, Checking(around.region, around.people))
+        except Invalid as error:
+            raise Invalid(f"{at}.value", error.code, error.message, **error.params) from error
+        return {"field": name, "value": value}
+
+    async def do(self, context: StepContext, settings: Settings) -> StepTaken:
+        own, custom = _field(context.around.fields, settings["field"])
+        if own is None and custom is None:
+            raise Invalid("field", "automation.field", "There is no such field, or rules cannot set it.")
+        name = own.name if own is not None else custom.name if custom is not None else ""
+        changed = await do_edit_deal(
+            context.session,
+            context.of_deal,
+            context.now,
+            actor=None,
+            why=context.why,
+            people=context.around.people,
+            values={own.key: _typed(own, settings["value"])} if own is not None else {},
+            custom={custom.key: settings["value"]} if custom is not None else {},
+            region=context.around.region,
+        )
+        if not changed:
+            return StepTaken(reason("automation.same", field=name, value=settings["value"]))
+        return StepTaken(reason("automation.set", field=name, value=settings["value"]), undo={"changed": changed})
+
+    async def would(self, context: StepContext, settings: Settings) -> Reason:
+        own, custom = _field(context.around.fields, settings["field"])
+        name = own.name if own is not None else custom.name if custom is not None else settings["field"]
+        return reason("automation.set", field=name, value=settings["value"])
+
+    async def undo(self, undoing: TakingBack, kept: Settings) -> Reason | None:
+        deal = undoing.deal
+        assert deal is not None
+        for place, change in kept.get("changed", {}).items():
+            own, custom = _field(await load_fields(undoing.session), place.replace("fields.", "field.", 1))
+            if own is not None:
+                if own.check(_typed(own, change["after"])) != getattr(deal, own.key):
+                    return reason("automation.kept_changed")
+                values: dict[str, Value] = {own.key: _typed(own, change["before"])}
+                await do_edit_deal(
+                    undoing.session, deal, undoing.now, actor=undoing.viewer, people=undoing.people, values=values
+                )
+            elif custom is not None:
+                if stored_in(deal.custom, custom) != change["after"]:
+                    return reason("automation.kept_changed")
+                await do_edit_deal(
+                    undoing.session,
+                    deal,
+                    undoing.now,
+                    actor=undoing.viewer,
+                    people=undoing.people,
+                    custom={custom.key: as_entered(custom, change["before"])},
+                )
+        return None
+
+
+def _field(fields: FieldSet, name: Any) -> tuple[DealField | None, FieldDefinition | None]:
+    if not isinstance(name, str):
+        return None, None
+    if name in BY_KEY:
+        return BY_KEY[name], None
+    known = {name_of_term(each): each for each in fields.of(FieldEntity.DEAL) if each.kind not in NOT_SET}
+    return None, known.get(name)
+
+
+def _typed(own: DealField, value: Any) -> Value:
+    """A value from JSON as the field takes it. Raises Invalid."""
+    if value is None or isinstance(value, Decimal | datetime):
+        return value
+    if isinstance(value, bool | list) or (isinstance(value, int) and own.kind is not FieldKind.AMOUNT):
+        raise Invalid(own.key, "automation.value", "Write the value as it is typed into the field.")
+    return str(value)
+
+
+FIELD = _FieldStep()

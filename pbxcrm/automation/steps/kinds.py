@@ -1,0 +1,16 @@
+"""The kinds of steps by name. ``wait`` and ``stop`` are the runner's own; what comes with a later version is refused by name."""
+
+from collections.abc import Mapping
+
+from pbxcrm.automation.steps.assign_step import ASSIGN
+from pbxcrm.automation.steps.deal_step import DEAL
+from pbxcrm.automation.steps.field_step import FIELD
+from pbxcrm.automation.steps.move_step import MOVE
+from pbxcrm.automation.steps.note_step import NOTE
+from pbxcrm.automation.steps.step import Step
+from pbxcrm.automation.steps.tag_step import TAG
+from pbxcrm.automation.steps.task_step import TASK
+
+STEPS: Mapping[str, Step] = {each.kind: each for each in (TASK, MOVE, ASSIGN, FIELD, NOTE, TAG, DEAL)}
+WAIT, STOP = "wait", "stop"
+LATER = frozenset({"message", "webhook", "lines", "discount", "document"})

@@ -1,0 +1,45 @@
+"""``{"kind": "note", "text"}``."""
+
+from typing import Any
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.automation.steps.step import Around, Settings, Step, StepContext, StepTaken, TakingBack, check_text
+from pbxcrm.deals.models import Note
+from pbxcrm.notes.actions import do_add_note, do_take_back_note
+from pbxcrm.shared.lengths import longest
+from pbxcrm.shared.reasons import Reason, reason
+
+LONGEST_TOLD = 80  # letters of a note that the log repeats
+
+
+class _NoteStep(Step):
+    """A note on the deal, or on the client; nobody is its author."""
+
+    kind = "note"
+    takes = ("text",)
+    needs_deal = False
+
+    async def check(self, _session: AsyncSession, settings: Settings, at: str, _around: Around) -> dict[str, Any]:
+        return {"text": check_text(settings, "text", at, longest(Note.text))}
+
+    async def do(self, context: StepContext, settings: Settings) -> StepTaken:
+        note = await do_add_note(
+            context.session, settings["text"], context.now, deal=context.deal, contact_id=context.contact_id
+        )
+        return StepTaken(_said(settings), undo={"note": note.id, "version": note.version})
+
+    async def would(self, _context: StepContext, settings: Settings) -> Reason:
+        return _said(settings)
+
+    async def undo(self, undoing: TakingBack, kept: Settings) -> Reason | None:
+        taken = await do_take_back_note(undoing.session, kept["note"], kept["version"], undoing.now)
+        return None if taken else reason("automation.kept_changed")
+
+
+def _said(settings: Settings) -> Reason:
+    text = settings["text"]
+    return reason("automation.noted", text=text if len(text) <= LONGEST_TOLD else f"{text[:LONGEST_TOLD]}…")
+
+
+NOTE = _NoteStep()

@@ -1,0 +1,132 @@
+"""What every kind of step has: ``check do would undo``."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer
+from pbxcrm.automation.models import AutomationRule, StepStatus
+from pbxcrm.automation.triggers import DEAL
+from pbxcrm.calendars.queries import Calendars
+from pbxcrm.deals.models import Deal
+from pbxcrm.deals.queries import Funnel
+from pbxcrm.fields.queries import FieldSet
+from pbxcrm.people.directory import Directory
+from pbxcrm.people.whom import MANAGER, RESPONSIBLE, USER, named
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.reasons import Reason
+
+Settings = Mapping[str, Any]
+ASKED = frozenset({RESPONSIBLE, MANAGER})
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What checks and steps need to know, read once."""
+
+    people: Directory
+    calendars: Calendars
+    funnel: Funnel
+    fields: FieldSet
+    region: str  # of telephone numbers
+
+
+@dataclass(frozen=True, slots=True)
+class StepContext:
+    """A step is taken now on the deal, or (``deal`` None) on the client. ``why`` is the reason of each act."""
+
+    session: AsyncSession
+    around: Around
+    rule: AutomationRule
+    deal: Deal | None
+    contact_id: int | None
+    now: datetime
+    why: Reason
+
+    @property
+    def of_deal(self) -> Deal:
+        """The deal; kinds of steps that need one are refused in rules that work on clients."""
+        assert self.deal is not None
+        return self.deal
+
+
+@dataclass(frozen=True, slots=True)
+class StepTaken:
+    """What a step did. ``status`` is *done* or *refused*; a refused one ends the run. ``undo``: what taking it back needs."""
+
+    said: Reason
+    status: StepStatus = StepStatus.DONE
+    undo: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TakingBack:
+    """Somebody takes back what a step did to the deal."""
+
+    session: AsyncSession
+    viewer: Viewer
+    deal: Deal | None
+    people: Directory
+    now: datetime
+
+
+class Step(ABC):
+    """A kind of step. ``takes``: its settings besides ``kind``. ``needs_deal``: not for rules that work on clients."""
+
+    kind: ClassVar[str]
+    takes: ClassVar[tuple[str, ...]]
+    needs_deal: ClassVar[bool] = True
+
+    @abstractmethod
+    async def check(self, session: AsyncSession, settings: Settings, at: str, around: Around) -> dict[str, Any]:
+        """The settings as they are stored. Raises Invalid at their place below ``at`` (``then.1``)."""
+
+    @abstractmethod
+    async def do(self, context: StepContext, settings: Settings) -> StepTaken:
+        """Take the step. Raises a business error if it can never be taken, another error if it may be later."""
+
+    @abstractmethod
+    async def would(self, context: StepContext, settings: Settings) -> Reason:
+        """What ``do`` would do now; changes nothing."""
+
+    @abstractmethod
+    async def undo(self, undoing: TakingBack, kept: Settings) -> Reason | None:
+        """Take back what ``do`` did, or say why it stays. ``kept``: the ``undo`` of ``StepTaken``."""
+
+
+def check_text(settings: Settings, name: str, at: str, longest: int, *, needed: bool = True) -> str:
+    """A text of the settings without blanks around it. Raises Invalid at its place."""
+    value = settings.get(name)
+    text = value.strip() if isinstance(value, str) else "" if value is None else None
+    if text is None or (needed and not text) or len(text) > longest or "\0" in text:
+        raise Invalid(f"{at}.{name}", "automation.text", "Write a text of up to {most} characters.", most=longest)
+    return text
+
+
+def check_whom(settings: Settings, name: str, at: str, people: Directory) -> str:
+    """``responsible``, ``manager`` or ``user:LOGIN``. Raises Invalid at its place."""
+    whom = settings.get(name) or RESPONSIBLE
+    user = named(whom, people) if isinstance(whom, str) else None
+    if whom not in ASKED and (user is None or not user.is_active):
+        raise Invalid(f"{at}.{name}", "automation.whom", "Choose the responsible person, their manager, or somebody.")
+    return str(whom)
+
+
+def whom(asked: str, deal: Deal | None, people: Directory) -> int | None:
+    """The id of who is asked, active people only; the manager instead of somebody who has left. None: there is nobody."""
+    owner_id = deal.responsible_id if deal is not None else None
+    user = people.active(owner_id) if asked == RESPONSIBLE else None
+    if asked.startswith(USER):
+        found = named(asked, people)
+        user = people.active(found.id) if found is not None else None
+    user = user or people.manager_of(owner_id)
+    return user.id if user is not None else None
+
+
+def subject_of(deal: Deal | None, contact_id: int | None) -> str:
+    """The name of what a rule works on, by which events are kept in order: ``deal:12``."""
+    return f"{DEAL}:{deal.id}" if deal is not None else f"contact:{contact_id}"

@@ -1,0 +1,108 @@
+"""Rules and their firings, as programs use them (G1)."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from pbxcrm.automation.runner import run_due
+from tests.calls import NOON
+from tests.integration.api.conftest import Programs
+from tests.integration.api.test_writing import assert_problem
+
+RULES, RUNS = "/api/v1/rules", "/api/v1/runs"
+RULE: dict[str, Any] = {
+    "name": "Big ones",
+    "when": {"kind": "field_changed", "fields": ["amount"]},
+    "if": {"all": [{"field": "amount", "op": ">=", "value": "1000"}]},
+    "then": [{"kind": "task", "title": "Offer a discount", "assignee": "responsible", "due": "2h"}],
+    "state": "on",
+}
+
+
+async def test_a_rule_is_made_fires_and_is_taken_back(programs: Programs) -> None:
+    async with await programs.as_("admin") as admin, await programs.as_("ivan") as ivan:
+        made = await admin.post(RULES, json=RULE)
+        assert made.status_code == 201, made.text
+        rule = made.json()
+        for name in ("name", "when", "if", "state"):
+            assert rule[name] == RULE[name]
+        assert (rule["owner"], rule["version"], rule["mode"], rule["broken"]) == ("admin", 1, "once", None)
+        deal = (await ivan.post("/api/v1/deals", json={"title": "Roof"})).json()
+        for amount in ("900", "2000"):
+            changed = await ivan.patch(f"/api/v1/deals/{deal['id']}", json={"amount": amount})
+            assert changed.status_code == 200, changed.text
+            await run_due(programs.db, NOON, "UA")
+        found = (await ivan.get(RUNS, params={"deal_id": str(deal["id"])})).json()["items"]
+        assert [run["status"] for run in found] == ["done", "skipped"]
+        assert found[1]["reason"] == "Skipped: Amount 900.00, asked: >= 1000.00"
+        run = found[0]
+        assert (run["rule"], run["heard"], run["changed"], run["by"]) == ("Big ones", "deal.edited", ["amount"], "ivan")
+        assert [(step["kind"], step["status"], step["result"]) for step in run["steps"]] == [
+            ("task", "done", "Task: Offer a discount")
+        ]
+        assert run["seen"][0]["saw"] == "2000.00"
+        asked = {"rule_id": str(rule["id"]), "status": "skipped"}
+        assert [each["id"] for each in (await admin.get(RUNS, params=asked)).json()["items"]] == [found[1]["id"]]
+        undone = await ivan.post(f"{RUNS}/{run['id']}/undo")
+        assert undone.status_code == 200, undone.text
+        assert (undone.json()["stays"], undone.json()["run"]["steps"][0]["status"]) == ([], "undone")
+        assert_problem(await ivan.post(f"{RUNS}/{run['id']}/undo"), 409, "automation.undone")
+
+
+async def test_a_rule_changes_by_versions_and_goes_into_the_archive(programs: Programs) -> None:
+    async with await programs.as_("admin") as admin:
+        address = f"{RULES}/{(await admin.post(RULES, json=RULE)).json()['id']}"
+        changed = await admin.patch(address, json={"state": "watch", "name": "Watches", "version": 1})
+        assert (changed.json()["state"], changed.json()["version"]) == ("watch", 2)
+        assert_problem(await admin.patch(address, json={"name": "Stale", "version": 1}), 409, "automation.stale")
+        pause = (NOON + timedelta(days=1)).isoformat().replace("+00:00", "Z")
+        assert (await admin.patch(address, json={"paused_until": pause})).json()["paused_until"] == pause
+        versions = (await admin.get(f"{address}/versions")).json()["items"]
+        assert [(each["version"], each["name"], each["by"]) for each in versions] == [
+            (3, "Watches", "admin"),
+            (2, "Watches", "admin"),
+            (1, "Big ones", "admin"),
+        ]
+        assert (await admin.patch(address, json={"archived": True})).json()["archived"] is True
+        assert (await admin.get(RULES)).json()["items"] == []
+        assert len((await admin.get(RULES, params={"archived": "true"})).json()["items"]) == 1
+        assert_problem(await admin.patch(address, json={"name": "Late"}), 409, "automation.archived")
+        assert (await admin.patch(address, json={"archived": False})).json()["state"] == "off"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "where"),
+    [
+        ({"when": {"kind": "weather"}}, "automation.when", "when.kind"),
+        ({"if": {"field": "gone"}}, "conditions.field", "if.field"),
+        ({"then": [{"kind": "webhook", "url": "http://127.0.0.1"}]}, "automation.later", "then.0.kind"),
+        ({"then": [{"kind": "move", "stage_id": 999}]}, "deals.no_stage", "then.0.stage_id"),
+        ({"owner": "nobody"}, "automation.owner", "owner"),
+    ],
+)
+async def test_what_is_wrong_is_said_at_its_place(
+    programs: Programs, wrong: dict[str, Any], code: str, where: str
+) -> None:
+    async with await programs.as_("admin") as admin:
+        answer = await admin.post(RULES, json=RULE | wrong)
+        assert_problem(answer, 422, code, where)
+
+
+async def test_who_may_do_what(programs: Programs) -> None:
+    async with await programs.as_("admin") as admin, await programs.as_("ivan") as ivan:
+        rule = (await admin.post(RULES, json=RULE)).json()
+        deal = (await ivan.post("/api/v1/deals", json={"title": "Roof", "amount": "1"})).json()
+        await ivan.patch(f"/api/v1/deals/{deal['id']}", json={"amount": "2000"})
+        await run_due(programs.db, NOON, "UA")
+        run = (await ivan.get(RUNS)).json()["items"][0]
+    for login, sees in (("maria", True), ("kira", True), ("olena", False), ("petro", False), ("oksana", False)):
+        async with await programs.as_(login) as client:
+            assert_problem(await client.get(RULES), 403, "access.role")
+            assert_problem(await client.patch(f"{RULES}/{rule['id']}", json={"state": "off"}), 403, "access.role")
+            assert bool((await client.get(RUNS)).json()["items"]) is sees, login
+            assert (await client.get(f"{RUNS}/{run['id']}")).status_code == (200 if sees else 404)
+            if not sees:
+                assert_problem(await client.post(f"{RUNS}/{run['id']}/undo"), 404, "automation.no_run")
+    async with await programs.as_("kira") as kira:
+        assert_problem(await kira.post(f"{RUNS}/{run['id']}/undo"), 403, "access.role")

@@ -1,0 +1,1 @@
+"""Tests of rules: what they hear, what they do, and what is written down."""

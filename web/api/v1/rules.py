@@ -1,0 +1,236 @@
+"""Rules of automation: when something happens, if conditions hold, then steps follow."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from pbxcrm.access import Permission
+from pbxcrm.automation.models import AutomationRule, Mode, RuleState
+from pbxcrm.automation.queries import access_rule, list_rules, list_versions, ready_rule
+from pbxcrm.automation.rule_actions import Waiting, archive_rule, count_waiting, save_rule
+from pbxcrm.automation.rule_checks import MOST_PER_HOUR, MOST_STEPS, RuleDraft
+from pbxcrm.fields.queries import load_fields
+from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.shared.errors import Invalid
+from web.api.fields import ApiAnswer, ApiRequest, Login, Moment, ShortListQuery, Version, When, needed_text
+from web.api.resource import Ask, Page, Resource
+
+rules = Resource("rules", "Rules: when something happens, if conditions hold, then steps follow. For administrators.")
+
+Name = Annotated[str, needed_text(AutomationRule.name)]
+Json = dict[str, Any]  # checked by the rules themselves, each error at its place
+WHEN = (
+    "`{kind, …}`: `stage_entered stage_left` (`stage_id`), `deal_created`, `field_changed` (`fields`), `call` (`direction`, "
+    "`outcome`, `talk_seconds`: at least), `request` (`form_id`), `task_done`, `lamp_lit`, `contact_created`; all but the last one "
+    "also `pipeline_id`."
+)
+IF = (
+    "A condition `{field, op, value}` or `{all|any|none: [condition…]}`; empty: always. Fields are those of the list of deals, "
+    "`client.name`, `client.field.KEY`, `call.direction call.outcome call.talk_seconds`, and `event.field` (what was changed)."
+)
+THEN = (
+    "Steps in their order: `task` (`title`, `assignee`: responsible, manager or user:LOGIN, `due`: 2h, tomorrow 10:00, `instruction`, "
+    "`checklist`), `move` (`stage_id`, `lost_reason`), `assign` (`to`: manager, user:LOGIN or distribution), `field` (`field`, `value`), "
+    "`note` (`text`), `tag` (`add`, `remove`), `deal` (`stage_id`, `title`, `carry`: fields), `wait` (`minutes`: working ones; then the "
+    "condition is asked again), `stop`. A rule on `contact_created` has `task`, `note`, `wait` and `stop`."
+)
+MODE = "What happens if it hears something while a run on the same deal waits."
+Steps = Annotated[list[Json], Field(min_length=1, max_length=MOST_STEPS)]
+Rate = Annotated[int, Field(ge=1, le=MOST_PER_HOUR)]
+
+
+class NewAutomationRule(ApiRequest):
+    """A new rule. It is off unless you say otherwise; `watch` writes what it would do."""
+
+    name: Name
+    when: Json = Field(description=WHEN)
+    if_: Json = Field(default_factory=dict, alias="if", description=IF)
+    then: Steps = Field(description=THEN)
+    state: RuleState = RuleState.OFF
+    mode: Mode = Field(Mode.ONCE, description=MODE)
+    goal: Json = Field(default_factory=dict, description="A condition that ends waiting runs; empty: none.")
+    owner: Login | None = Field(None, description="Who is told when it fails; without one you.")
+    most_per_hour: Rate = Field(20, description="Firings on one deal.")
+    paused_until: When | None = None
+
+
+class AutomationRulePatch(ApiRequest):
+    """Changes. A field that is left out stays unchanged."""
+
+    name: Name | None = None
+    when: Json | None = Field(None, description=WHEN)
+    if_: Json | None = Field(None, alias="if", description=IF)
+    then: Steps | None = Field(None, description=THEN)
+    state: RuleState | None = None
+    mode: Mode | None = Field(None, description=MODE)
+    goal: Json | None = None
+    owner: Login | None = None
+    most_per_hour: Rate | None = None
+    paused_until: When | None = None
+    archived: bool | None = Field(None, description="Alone: put into the archive, or brought back, switched off.")
+    waiting: Waiting = Field(
+        Waiting.KEEP,
+        description="What happens to runs that wait: they go on by the rule as it was, as it is now, or end.",
+    )
+    version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
+
+
+class AutomationRuleOut(ApiAnswer):
+    """A rule."""
+
+    id: int
+    name: str
+    when: Json = Field(description=WHEN)
+    if_: Json = Field(serialization_alias="if", description=IF)
+    then: list[Json] = Field(description=THEN)
+    state: RuleState
+    mode: Mode
+    goal: Json
+    owner: str | None = Field(description="A login.")
+    most_per_hour: int
+    paused_until: Moment | None
+    pipeline_id: int | None = Field(description="Under which pipeline it stands.")
+    stage_id: int | None
+    broken: str | None = Field(description="What it asks for and is gone.")
+    waiting: int = Field(description="How many of its runs wait.")
+    archived: bool
+    version: int
+
+
+class RulesQuery(ShortListQuery):
+    """Which rules."""
+
+    archived: Literal["true", "false"] = Field("false", description="`true`: also those in the archive.")
+
+
+class VersionOut(ApiAnswer):
+    """A rule as somebody saved it."""
+
+    version: int
+    by: str | None = Field(description="A login.")
+    at: Moment
+    name: str
+    when: Json
+    if_: Json = Field(serialization_alias="if")
+    then: list[Json]
+    goal: Json
+    mode: Mode
+
+
+@rules.get("/rules", needs=Permission.RULES_EDIT, summary="All rules")
+async def read_rules(ask: Ask, query: RulesQuery) -> Page[AutomationRuleOut]:
+    found = await list_rules(ask.session, ask.viewer, archived=query.archived == "true")
+    return Page[AutomationRuleOut].part_of([await _out(ask, rule) for rule in found], query)
+
+
+@rules.get("/rules/{automation_id}", needs=Permission.RULES_EDIT, summary="One rule")
+async def read_rule(ask: Ask, automation_id: int) -> AutomationRuleOut:
+    return await _out(ask, await access_rule(ask.session, ask.viewer, automation_id))
+
+
+@rules.get("/rules/{automation_id}/versions", needs=Permission.RULES_EDIT, summary="Its versions, the newest first")
+async def read_rule_versions(ask: Ask, automation_id: int, query: ShortListQuery) -> Page[VersionOut]:
+    """A way back: `PATCH` the rule with what a version had."""
+    people = await load_directory(ask.session)
+    found = await list_versions(ask.session, ask.viewer, automation_id)
+    rows = [
+        VersionOut(
+            version=each.version,
+            by=people.login(each.by_id),
+            at=each.at,
+            name=each.saved["name"],
+            when=each.saved["when"],
+            if_=each.saved["conditions"],
+            then=each.saved["steps"],
+            goal=each.saved["goal"],
+            mode=Mode(each.saved["mode"]),
+        )
+        for each in found
+    ]
+    return Page[VersionOut].part_of(rows, query)
+
+
+@rules.post("/rules", needs=Permission.RULES_EDIT, summary="Add a rule", location=lambda made: f"/rules/{made.id}")
+async def post_rule_of_automation(ask: Ask, body: NewAutomationRule) -> AutomationRuleOut:
+    people = await load_directory(ask.session)
+    draft = RuleDraft(
+        name=body.name,
+        owner_id=_owner(body.owner, people) if body.owner is not None else ask.viewer.user_id,
+        when=body.when,
+        steps=list(body.then),
+        conditions=body.if_,
+        goal=body.goal,
+        state=body.state.value,
+        mode=body.mode.value,
+        most_per_hour=body.most_per_hour,
+        paused_until=body.paused_until,
+    )
+    region = ask.settings.region
+    return await _out(
+        ask, await save_rule(ask.session, ask.viewer, None, draft, version=None, region=region, now=ask.now)
+    )
+
+
+@rules.patch("/rules/{automation_id}", needs=Permission.RULES_EDIT, summary="Change a rule")
+async def patch_rule_of_automation(ask: Ask, automation_id: int, body: AutomationRulePatch) -> AutomationRuleOut:
+    row, sent = await access_rule(ask.session, ask.viewer, automation_id), body.model_fields_set
+    if body.archived is not None:
+        if sent - {"archived", "version"}:
+            raise Invalid("archived", "automation.alone", "Archive a rule, or change it: not both at once.")
+        rule = await archive_rule(ask.session, ask.viewer, automation_id, ask.now, archived=body.archived)
+        return await _out(ask, rule)
+    people = await load_directory(ask.session)
+    draft = RuleDraft(
+        name=body.name if body.name is not None else row.name,
+        owner_id=_owner(body.owner, people) if body.owner is not None else row.owner_id,
+        when=body.when if body.when is not None else row.when,
+        steps=list(body.then) if body.then is not None else row.steps,
+        conditions=body.if_ if body.if_ is not None else row.conditions,
+        goal=body.goal if body.goal is not None else row.goal,
+        state=(body.state or RuleState(row.state)).value,
+        mode=(body.mode or Mode(row.mode)).value,
+        most_per_hour=body.most_per_hour if body.most_per_hour is not None else row.most_per_hour,
+        paused_until=body.paused_until if "paused_until" in sent else row.paused_until,
+    )
+    rule = await save_rule(
+        ask.session,
+        ask.viewer,
+        automation_id,
+        draft,
+        version=body.version,
+        waiting=body.waiting,
+        region=ask.settings.region,
+        now=ask.now,
+    )
+    return await _out(ask, rule)
+
+
+def _owner(login: str, people: Directory) -> int:
+    found = next((each for each, user in people.users.items() if user.login == login.lower()), None)
+    if found is None:
+        raise Invalid("owner", "automation.owner", "Choose somebody who answers for the rule.")
+    return found
+
+
+async def _out(ask: Ask, rule: AutomationRule) -> AutomationRuleOut:
+    people = await load_directory(ask.session)
+    broken = ready_rule(rule, await load_fields(ask.session), people).broken
+    return AutomationRuleOut(
+        id=rule.id or 0,
+        name=rule.name,
+        when=rule.when,
+        if_=rule.conditions,
+        then=rule.steps,
+        state=RuleState(rule.state),
+        mode=Mode(rule.mode),
+        goal=rule.goal,
+        owner=people.login(rule.owner_id),
+        most_per_hour=rule.most_per_hour,
+        paused_until=rule.paused_until,
+        pipeline_id=rule.pipeline_id,
+        stage_id=rule.stage_id,
+        broken=str(broken) if broken is not None else None,
+        waiting=await count_waiting(ask.session, rule.id or 0),
+        archived=rule.archived_at is not None,
+        version=rule.version,
+    )

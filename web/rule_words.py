@@ -1,0 +1,37 @@
+"""Firings of rules in the reader's language: what was heard, what the conditions saw, how it ended."""
+
+from collections.abc import Sequence
+
+from pbxcrm.automation.explanations import SeenTest
+from pbxcrm.automation.models import RuleRun, RunStatus
+from pbxcrm.automation.triggers import CALL_OVER
+from pbxcrm.people.models import User
+from web.audit_words import ACTIONS
+from web.i18n import N_
+from web.i18n import gettext as _
+
+STATUSES: dict[str, str] = {
+    RunStatus.DONE.value: N_("done"),
+    RunStatus.SKIPPED.value: N_("skipped"),
+    RunStatus.FAILED.value: N_("failed"),
+    RunStatus.WAITING.value: N_("waiting"),
+    RunStatus.UNKNOWN.value: N_("not known"),
+    RunStatus.WATCH.value: N_("only watched"),
+}
+_CALL = N_("A call was over")
+
+
+def status(run: RuleRun) -> str:
+    """How the firing stands."""
+    return _(STATUSES[run.status])
+
+
+def heard(run: RuleRun, by: User | None) -> str:
+    """What the rule heard, and whose act it was."""
+    act = _(_CALL) if run.act == CALL_OVER else _(ACTIONS.get(run.act, run.act))
+    return f"{act} · {by.name}" if by is not None else act
+
+
+def seen(run: RuleRun) -> Sequence[SeenTest]:
+    """The comparisons of its conditions with the values that they saw."""
+    return [SeenTest.load(each) for each in run.seen]
