@@ -12,21 +12,24 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from pbxcrm.contacts.queries import get_contact
 from pbxcrm.deals import actions
+from pbxcrm.deals.access import edits_deal
 from pbxcrm.deals.creation_actions import Completed
 from pbxcrm.deals.field_queries import REQUIRABLE
 from pbxcrm.deals.fields import BY_KEY, MOMENTS
 from pbxcrm.deals.gate_rules import GateRefused, Need
-from pbxcrm.deals.merge_queries import OtherDeals
+from pbxcrm.deals.merge_queries import OtherDeals, other_open_deals
+from pbxcrm.deals.merge_rules import Wanted
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.queries import access_deal, stage_of_kind
-from pbxcrm.deals.second_deal_queries import SECOND_DEAL, open_there
+from pbxcrm.deals.second_deal_queries import SECOND_DEAL
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.fields.rules import place_of
 from pbxcrm.files.actions import On
 from pbxcrm.files.queries import list_files
-from pbxcrm.people.directory import load_directory
+from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.errors import Invalid, Missing
 from pbxcrm.tasks.actions import create_task
 from web.custom_values import entered
@@ -158,14 +161,27 @@ def _kept(form: Form, rendered: Collection[str]) -> list[tuple[str, str]]:
 
 
 async def _open_already(
-    session: AsyncSession, request: Request, form: Form, needs: Collection[str], deal: Deal | None, to: Stage | None
+    session: AsyncSession,
+    request: Request,
+    form: Form,
+    needs: Collection[str],
+    deal: Deal | None,
+    to: Stage | None,
+    people: Directory,
 ) -> OtherDeals | None:
-    """The client's open deals where ``deal`` would become the second one."""
-    if Need.SECOND_DEAL.value not in needs or deal is None:
+    """The open deals beside which ``deal`` would be the second one: all that the gate found, of a colleague's only whose it is."""
+    who = viewer(request)
+    if Need.SECOND_DEAL.value not in needs or deal is None or not edits_deal(who, deal, people):
         return None
-    contact_id = form.id("contact_id") if "field.contact_id" in needs else deal.contact_id
-    pipeline_id = to.pipeline_id if to is not None else deal.pipeline_id
-    return await open_there(session, viewer(request), pipeline_id, contact_id, deal.client_number, deal_id=deal.id)
+    contact_id = deal.contact_id
+    if "field.contact_id" in needs and (chosen := form.id("contact_id")) is not None:
+        if await get_contact(session, who, chosen) is None:
+            return None
+        contact_id = chosen
+    wanted = Wanted(contact_id, deal.client_number, deal.id)
+    return await other_open_deals(
+        session, who, wanted, pipeline_id=to.pipeline_id if to is not None else deal.pipeline_id
+    )
 
 
 async def ask_missing(
@@ -189,8 +205,8 @@ async def ask_missing(
         custom = await _asked_for(session, needs)
         people = choices(await colleagues(session, viewer(request)))
         files = await list_files(session, viewer(request), deal_id=deal_id)
-        known = await _open_already(session, request, form, needs, deal, to)
         directory = await load_directory(session)
+        known = await _open_already(session, request, form, needs, deal, to, directory)
     if not form["asked"] and not form["next_title"]:  # the original form may have had this field, left empty
         form.values["next_title"] = _("Call again")
     names = _rendered(needs) | {place_of(definition.key) for definition in custom}

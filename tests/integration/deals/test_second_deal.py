@@ -21,7 +21,7 @@ from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, d
 from tests.office import Office
 
 __all__ = ["browsers", "desk", "programs"]
-NUMBER = "+380671112233"
+NUMBER, FREE = "+380671112233", "+380671110099"
 
 
 async def make_client(database: Database, office: Office, login: str = "ivan") -> int:
@@ -175,6 +175,52 @@ async def test_the_card_asks_before_a_lost_deal_is_opened_again(browsers: Browse
     assert done.status_code in {200, 204, 303}, done.text
     async with desk.database.read() as session:
         assert (await session.get_one(Deal, lost)).closed_at is None
+
+
+async def test_the_card_asks_where_a_colleague_has_the_open_deal_of_the_number(
+    browsers: Browsers, desk: BrowserDesk
+) -> None:
+    """The dialog names the colleague and has the box, so that it is no dead end; their deal is not shown."""
+    ivan = await browsers("ivan")
+    lost = await make(desk.database, desk.office, client_number=FREE)
+    async with desk.database.write() as session:
+        viewer, deal = await desk.office.viewer(session, "ivan"), await session.get_one(Deal, lost)
+        opened, people = deal.stage_id, await load_directory(session)
+        await do_lose_deal(session, deal, "Too dear", NOON, actor=viewer, people=people)
+        version = str(deal.version)
+        petro = await desk.office.viewer(session, "petro")
+        await create_deal(
+            session, petro, title="Secret", now=NOON, currency="UAH", region="UA", client_number=FREE, second=True
+        )
+    data = {"stage_id": str(opened), "version": version}
+    asked = await ivan.post(f"/deals/{lost}/move", data=data, headers=HTMX)
+    assert (asked.status_code, asked.headers.get("x-gate")) == (422, "refused"), asked.text
+    said = asked.text.partition('id="open-already"')[2]
+    assert "It is a deal of Petro" in said
+    assert 'name="second"' in said
+    assert "Secret" not in asked.text
+    done = await ivan.post(f"/deals/{lost}/move", data={**data, "asked": "second_deal", "second": "1"}, headers=HTMX)
+    assert done.status_code in {200, 204, 303}, done.text
+    async with desk.database.read() as session:
+        assert (await session.get_one(Deal, lost)).closed_at is None
+
+
+async def test_the_dialog_tells_nobody_whose_a_strange_client_is(browsers: Browsers, desk: BrowserDesk) -> None:
+    """What a form asks for comes from outside: a client whom the asker may not see has no open deals for them."""
+    ivan = await browsers("ivan")
+    async with desk.database.write() as session:
+        petro = await desk.office.viewer(session, "petro")
+        made = await create_contact(session, petro, name="Olha", phones=[FREE], now=NOON, region="UA")
+        await create_deal(session, petro, title="Secret", now=NOON, currency="UAH", region="UA", contact_id=made.id)
+    mine = await make(desk.database, desk.office)
+    data = {
+        "stage_id": "1", "version": "1", "asked": "second_deal field.contact_id next_task", "next_title": "",
+        "contact_id": str(made.id), "contact": "Olha",
+    }  # fmt: skip
+    asked = await ivan.post(f"/deals/{mine}/move", data=data, headers=HTMX)
+    assert (asked.status_code, asked.headers.get("x-gate")) == (422, "refused")
+    assert 'id="open-already"' not in asked.text
+    assert "Secret" not in asked.text
 
 
 async def test_the_card_asks_before_a_deal_gets_such_a_client(browsers: Browsers, desk: BrowserDesk) -> None:
