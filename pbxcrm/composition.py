@@ -86,6 +86,7 @@ from pbxcrm.deals.lost import reopen_deals
 from pbxcrm.deals.passed_decisions import settle_lost, tell_of_second, tell_owner_of_client
 from pbxcrm.deals.pipeline_actions import HANDLERS as FUNNEL_TIMERS
 from pbxcrm.deals.queries import titles_of_deals
+from pbxcrm.deals.second_deal_actions import say_second_relinked
 from pbxcrm.deals.timers import HANDLERS as DEAL_TIMERS
 from pbxcrm.deals.watcher_actions import tell_of_move
 from pbxcrm.distribution import actions as distribution
@@ -184,7 +185,7 @@ def compose() -> None:
         erase_from_deals,
         erase_contacts,
     )
-    rows_relinked.register(say_deals_relinked, say_tasks_relinked, say_calls_relinked)
+    rows_relinked.register(say_deals_relinked, say_second_relinked, say_tasks_relinked, say_calls_relinked)
     deals_merging.register(keep_lamps, next_attempts.deals_merge)
     deals_unmerging.register(relight_lamps, next_attempts.deals_unmerge)
     number_marked.register(dismiss_callbacks)

@@ -51,7 +51,7 @@ async def add_number(session: AsyncSession, viewer: Viewer, path: str) -> int:
     else:
         for double in (await make(session, viewer, "Double", X), await make(session, viewer, "Double", X)):
             await session.flush()
-            await merge_contacts(session, viewer, double.id or 0, client_id, now=LATER_ON)
+            await merge_contacts(session, viewer, double.id or 0, client_id, now=LATER_ON, asked=True)
     await session.flush()
     return client_id
 

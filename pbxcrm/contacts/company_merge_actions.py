@@ -81,7 +81,7 @@ async def merge_companies(
     await session.flush()
     await set_timer(session, SETTLE, f"{SETTLE}:{merge.id}", now + SETTLE_AFTER, {"merge": merge.id})
     await _said(session, viewer, "company.merged", merge, this, into, audience, now)
-    await rows_relinked(session, Relinked(ids_in(merge.moved), now))
+    await rows_relinked(session, Relinked(ids_in(merge.moved), now, asked=True))
     return merge
 
 
@@ -98,7 +98,7 @@ async def settle_company_merge(session: AsyncSession, merge_id: int, now: dateti
         merge.moved = {
             name: sorted([*merge.moved.get(name, []), *late.get(name, [])]) for name in {*merge.moved, *late}
         }
-        await rows_relinked(session, Relinked(ids_in(late), now))
+        await rows_relinked(session, Relinked(ids_in(late), now, asked=False))
 
 
 async def undo_company_merge(session: AsyncSession, viewer: Viewer, merge_id: int, *, now: datetime) -> CompanyMerge:
@@ -123,7 +123,7 @@ async def undo_company_merge(session: AsyncSession, viewer: Viewer, merge_id: in
     merge.left = [one.stored() for one in left]
     await session.flush()
     await _said(session, viewer, "company.unmerged", merge, this, into, audience, now)
-    await rows_relinked(session, Relinked(rows, now))
+    await rows_relinked(session, Relinked(rows, now, asked=True))
     return merge
 
 

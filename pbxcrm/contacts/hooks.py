@@ -78,10 +78,13 @@ class Unmerging:
 
 @dataclass(frozen=True, slots=True)
 class Relinked:
-    """Called after rows moved: ids by ``table.column``. Those who see the rows must be notified."""
+    """Called after rows moved: ids by ``table.column``. Those who see the rows must be notified. ``asked``: a person saw what would
+    stand side by side afterwards, or takes a merge back; if not, whoever has such rows is told.
+    """
 
     rows: Mapping[str, Sequence[int]]
     at: datetime
+    asked: bool
 
 
 GONE = "—"  # stands where a name or another word about an erased client was

@@ -44,8 +44,10 @@ async def merge_contacts(
     now: datetime,
     chosen: Mapping[str, str] = {},
     seen: SeenVersions = ANY_VERSIONS,
+    asked: bool = False,
 ) -> Merge:
-    """Merge ``contact_id`` into ``into_id``; ``chosen`` says per field ``this``, ``into`` or, for the note, ``both``.
+    """Merge ``contact_id`` into ``into_id``; ``chosen`` says per field ``this``, ``into`` or, for the note, ``both``. ``asked``: a person
+    saw which open deals both have in one pipeline; if not, a task says it.
 
     Raises NotAllowed if the viewer may not change both, Conflict if somebody changed or merged one meanwhile, Invalid, NotFound.
     """
@@ -98,7 +100,7 @@ async def merge_contacts(
     audience |= await audience_of_contact(session, into, await load_directory(session))
     for one in (contact_id, into_id):
         emit(session, "contact", one, now, users=audience.users, roles=audience.roles)
-    await rows_relinked(session, Relinked(ids_in(merge.moved), now))
+    await rows_relinked(session, Relinked(ids_in(merge.moved), now, asked=asked))
     return merge
 
 
@@ -115,7 +117,7 @@ async def settle_merge(session: AsyncSession, merge_id: int, now: datetime) -> N
         merge.moved = {
             name: sorted([*merge.moved.get(name, []), *late.get(name, [])]) for name in {*merge.moved, *late}
         }
-        await rows_relinked(session, Relinked(ids_in(late), now))
+        await rows_relinked(session, Relinked(ids_in(late), now, asked=False))
 
 
 def values_of(contact: Contact) -> dict[str, Any]:

@@ -82,7 +82,7 @@ async def undo_merge(session: AsyncSession, viewer: Viewer, merge_id: int, *, no
         audience |= await audience_of_contact(session, one, people)
     for one in (this, into):
         emit(session, "contact", one.id, now, users=audience.users, roles=audience.roles)
-    await rows_relinked(session, Relinked(rows, now))
+    await rows_relinked(session, Relinked(rows, now, asked=True))
     return merge
 
 

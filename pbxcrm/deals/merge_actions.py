@@ -103,7 +103,7 @@ async def merge_deals(
         )
         say_deal_changed(session, deal, now, people)
     await deal_changed(session, into, now)
-    await rows_relinked(session, Relinked(ids_in(merge.moved), now))
+    await rows_relinked(session, Relinked(ids_in(merge.moved), now, asked=True))
     return merge
 
 
@@ -121,7 +121,7 @@ async def settle_deal_merge(session: AsyncSession, merge_id: int, now: datetime)
             name: sorted([*merge.moved.get(name, []), *late.get(name, [])]) for name in {*merge.moved, *late}
         }
         await deal_changed(session, into, now)
-        await rows_relinked(session, Relinked(ids_in(late), now))
+        await rows_relinked(session, Relinked(ids_in(late), now, asked=False))
 
 
 async def lock_deals(session: AsyncSession, *deal_ids: int) -> list[Deal]:

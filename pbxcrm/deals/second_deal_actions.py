@@ -1,15 +1,13 @@
 """What follows where a client has a second open deal in a pipeline and nobody could be asked."""
 
-from collections.abc import Collection
-from datetime import datetime
-
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.contacts.hooks import Relinked
 from pbxcrm.deals.hooks import SecondDeal, second_deal
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.second_deal_queries import others_there
 from pbxcrm.people.directory import load_directory
-from pbxcrm.shared.core_sql import load_by_id
 
 
 async def do_say_second(session: AsyncSession, opened: SecondDeal) -> None:
@@ -18,8 +16,16 @@ async def do_say_second(session: AsyncSession, opened: SecondDeal) -> None:
         await second_deal(session, opened, others)
 
 
-async def say_second_of_merged(session: AsyncSession, deal_ids: Collection[int], at: datetime) -> None:
-    """A program merged two clients, and one got these deals of the other. A person sees on the page which both have in one pipeline."""
+async def say_second_relinked(session: AsyncSession, relinked: Relinked) -> None:
+    """Handler of ``contacts.hooks``: deals have another client now. A person who merges two clients sees on the page which open
+    deals both have in one pipeline; of a merge by a program, and of a deal that came late, a task says it.
+    """
+    ids = relinked.rows.get("deals.contact_id", ())
+    if relinked.asked or not ids:
+        return
     people = await load_directory(session)
-    for deal in (await load_by_id(session, Deal, sorted(deal_ids))).values():
-        await do_say_second(session, SecondDeal(deal, at, people))
+    await session.flush()
+    # The rows were moved beside the session: those that it has already would still name the former client.
+    found = select(Deal).where(col(Deal.id).in_(ids)).order_by(col(Deal.id)).execution_options(populate_existing=True)
+    for deal in (await session.exec(found)).all():
+        await do_say_second(session, SecondDeal(deal, relinked.at, people))

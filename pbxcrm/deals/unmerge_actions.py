@@ -76,7 +76,7 @@ async def undo_deal_merge(session: AsyncSession, viewer: Viewer, merge_id: int, 
         )
         say_deal_changed(session, one, now, people)
         await deal_changed(session, one, now)
-    await rows_relinked(session, Relinked(rows, now))
+    await rows_relinked(session, Relinked(rows, now, asked=True))
     stage = await session.get_one(Stage, this.stage_id)
     to = await stage_of_kind(session, this.pipeline_id, StageKind.OPEN) if stage.archived_at is not None else None
     if to is not None:

@@ -73,6 +73,7 @@ async def merge(request: Request) -> Response:
                 now=now(request),
                 chosen={field: form[name] for field, name in TAKE.items() if form[name]},
                 seen=SeenVersions(form.number("version"), form.number("into_version")),
+                asked=True,
             )
     except (Invalid, Conflict) as error:
         if isinstance(error, Conflict) and error.code != "merges.stale":

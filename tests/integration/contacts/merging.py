@@ -79,10 +79,13 @@ class Clients:
     async def _call(self, intake: Intake, story: FactStory) -> None:
         await intake.apply(batch(story, position=self.calls))
 
-    async def merge(self, this: int, into: int, *, login: str = "", now: datetime = NOON, **more: Any) -> int:
+    async def merge(
+        self, this: int, into: int, *, login: str = "", now: datetime = NOON, asked: bool = True, **more: Any
+    ) -> int:
+        """As on the page; with ``asked`` false as a program does it."""
         async with self.database.write() as session:
             viewer = await self.office.viewer(session, login or self.login)
-            merge = await merge_contacts(session, viewer, this, into, now=now, **more)
+            merge = await merge_contacts(session, viewer, this, into, now=now, asked=asked, **more)
         assert merge.id is not None
         return merge.id
 

@@ -43,7 +43,6 @@ from pbxcrm.deals.pipeline_actions import archive_stage, restore_stage
 from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.deals.queries import list_pipelines
 from pbxcrm.deals.rules import is_closing
-from pbxcrm.deals.second_deal_actions import say_second_of_merged
 from pbxcrm.deals.unmerge_actions import undo_deal_merge
 from pbxcrm.fields.conditions import EVERYTHING, AskedAt
 from pbxcrm.people.directory import load_directory
@@ -52,7 +51,6 @@ from pbxcrm.screenpop import outcome_actions
 from pbxcrm.shared.background_jobs import BackgroundJob, JobState, begin_undo, work_on
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import PbxcrmError
-from pbxcrm.shared.relinking import ids_in
 from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch
@@ -214,8 +212,7 @@ class WorkOnDeals(RuleBasedStateMachine):
         this_id, into_id = self.client(this), self.client(into)
 
         async def merged(session: AsyncSession, viewer: Viewer, now: datetime) -> None:
-            merge = await merge_contacts(session, viewer, this_id, into_id, now=now)
-            await say_second_of_merged(session, ids_in(merge.moved).get("deals.contact_id", ()), now)
+            await merge_contacts(session, viewer, this_id, into_id, now=now)
 
         self.act(login, merged)
 

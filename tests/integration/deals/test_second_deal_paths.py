@@ -9,6 +9,8 @@ from sqlmodel import col, select
 
 from pbxcrm.callbacks import unsorted_actions
 from pbxcrm.contacts.actions import create_contact, link_number
+from pbxcrm.contacts.merge_actions import merge_contacts, settle_merge
+from pbxcrm.contacts.unmerge_actions import undo_merge
 from pbxcrm.deals.actions import do_set_client, edit_deal, fill_in, move_deal
 from pbxcrm.deals.bulk_jobs import Act, BulkAct, start_bulk
 from pbxcrm.deals.creation_actions import DealDraft, create_deal, do_create_by_itself
@@ -207,6 +209,45 @@ async def test_along_with_another_act_a_task_says_it(
     await path(desk)
     (task,) = await told(desk)
     assert "“Kitchen”" in reasons.text(task.reason)
+
+
+async def two_clients_with_a_deal(desk: CallbackDesk) -> tuple[int, int]:
+    """Two clients, each with an open deal in the same pipeline."""
+    this, into = await client_of(desk, "Marta K"), await client_of(desk)
+    for each in (into, this):
+        await deal_of(desk, each)
+    return this, into
+
+
+@pytest.mark.parametrize(("asked", "tasks"), [(True, 0), (False, 1)])
+async def test_a_merge_of_clients_leaves_a_task_unless_a_person_saw_both(
+    desk: CallbackDesk, asked: bool, tasks: int
+) -> None:
+    this, into = await two_clients_with_a_deal(desk)
+    async with desk.database.write() as session:
+        ivan = await desk.office.viewer(session, "ivan")
+        (await session.exec(select(Deal))).all()  # whoever merges many has read the deals before
+        merge = await merge_contacts(session, ivan, this, into, now=SOON, asked=asked)
+    assert len(await told(desk)) == tasks
+    async with desk.database.write() as session:
+        await undo_merge(session, await desk.office.viewer(session, "ivan"), merge.id or 0, now=SOON)
+    assert len(await told(desk)) == tasks, "taking it back asks for what was there before"
+
+
+async def test_a_deal_that_comes_late_to_merged_clients_leaves_a_task(desk: CallbackDesk) -> None:
+    """The page could not show it: somebody was making it meanwhile, and it is taken along a minute later."""
+    this, into = await client_of(desk, "Marta K"), await client_of(desk)
+    await deal_of(desk, into)
+    late = await deal_of(desk, None, OTHER_NUMBER)
+    async with desk.database.write() as session:
+        ivan = await desk.office.viewer(session, "ivan")
+        merge = await merge_contacts(session, ivan, this, into, now=SOON, asked=True)
+        (await session.get_one(Deal, late)).contact_id = this
+    assert not await told(desk)
+    async with desk.database.write() as session:
+        await settle_merge(session, merge.id or 0, SOON)
+    (task,) = await told(desk)
+    assert (task.deal_id, task.contact_id) == (late, into)
 
 
 async def test_the_deal_of_a_colleague_is_not_named(desk: CallbackDesk) -> None:

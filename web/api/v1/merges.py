@@ -12,9 +12,8 @@ from pbxcrm.contacts.merge_actions import merge_contacts
 from pbxcrm.contacts.merge_queries import access_merge, changed_since
 from pbxcrm.contacts.models import Contact, Merge
 from pbxcrm.contacts.unmerge_actions import undo_merge
-from pbxcrm.deals.second_deal_actions import say_second_of_merged
 from pbxcrm.people.queries import logins_of
-from pbxcrm.shared.relinking import SeenVersions, ids_in
+from pbxcrm.shared.relinking import SeenVersions
 from web.api import checked_cursors
 from web.api.fields import ApiAnswer, ApiRequest, Id, ListQuery, Moment, Version
 from web.api.resource import Ask, Page, Resource
@@ -123,7 +122,6 @@ async def add_merge(ask: Ask, contact_id: int, body: NewMerge) -> MergeOut:
         chosen={field: choice for field, choice in chosen.items() if choice is not None},
         seen=SeenVersions(body.version, body.into_version),
     )
-    await say_second_of_merged(ask.session, ids_in(merge.moved).get("deals.contact_id", ()), ask.now)
     return await _merge(ask, merge)
 
 
