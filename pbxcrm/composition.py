@@ -53,6 +53,7 @@ from pbxcrm.contacts import reasons as contacts
 from pbxcrm.contacts.access import ways_to_see_contacts
 from pbxcrm.contacts.actions import number_linked, number_marked, number_unlinked, number_unmarked
 from pbxcrm.contacts.erase_actions import erase_contacts, say_clients_erased
+from pbxcrm.contacts.hints import say_contacts_relinked
 from pbxcrm.contacts.hooks import contact_erasing, contacts_merging, contacts_unmerging, rows_relinked
 from pbxcrm.contacts.number_owners import register_work_on_numbers
 from pbxcrm.contacts.queries import names_of_companies, names_of_contacts
@@ -185,7 +186,9 @@ def compose() -> None:
         erase_from_deals,
         erase_contacts,
     )
-    rows_relinked.register(say_deals_relinked, say_second_relinked, say_tasks_relinked, say_calls_relinked)
+    rows_relinked.register(
+        say_deals_relinked, say_second_relinked, say_tasks_relinked, say_calls_relinked, say_contacts_relinked
+    )
     deals_merging.register(keep_lamps, next_attempts.deals_merge)
     deals_unmerging.register(relight_lamps, next_attempts.deals_unmerge)
     number_marked.register(dismiss_callbacks)

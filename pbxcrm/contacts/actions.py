@@ -12,9 +12,9 @@ from sqlmodel.sql.expression import SelectOfScalar
 from pbxcrm.access import Permission, Viewer, can, check, decides_for
 from pbxcrm.audit.actions import record
 from pbxcrm.contacts.access import editable_companies, editable_contacts, visible_companies
-from pbxcrm.contacts.audience import audience_of_company, audience_of_contact
 from pbxcrm.contacts.audit_queries import differences, fields_of
 from pbxcrm.contacts.birthday_rules import read_birthday
+from pbxcrm.contacts.hints import say_company_changed, say_contact_changed
 from pbxcrm.contacts.kind_actions import do_set_kinds
 from pbxcrm.contacts.kind_rules import NOTHING_CHOSEN, ChosenKinds, kind_of
 from pbxcrm.contacts.merge_rules import company_merged_meanwhile, merged_meanwhile
@@ -30,7 +30,6 @@ from pbxcrm.people.models import User
 from pbxcrm.people.queries import access_worker
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
-from pbxcrm.shared.events import emit
 from pbxcrm.shared.hooks import Hook
 from pbxcrm.shared.lengths import check_optional_text
 from pbxcrm.shared.locking import lock_row
@@ -486,15 +485,3 @@ async def company_of_name(session: AsyncSession, viewer: Viewer, name: str) -> C
     alike = select(Company).where(Company.name_folded == search_key(name), visible_companies(viewer))
     found = (await session.exec(alike.order_by(col(Company.id)))).all()
     return next((company for company in found if folded(company.name) == folded(name)), None)
-
-
-async def say_contact_changed(session: AsyncSession, contact: Contact, at: datetime) -> None:
-    """Notify everybody who sees the client."""
-    heard = await audience_of_contact(session, contact, await load_directory(session))
-    emit(session, "contact", contact.id, at, users=heard.users, roles=heard.roles)
-
-
-async def say_company_changed(session: AsyncSession, company: Company, at: datetime) -> None:
-    """Notify everybody who sees the company."""
-    heard = await audience_of_company(session, company, await load_directory(session))
-    emit(session, "company", company.id, at, users=heard.users, roles=heard.roles)

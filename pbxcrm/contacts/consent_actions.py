@@ -6,7 +6,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
-from pbxcrm.contacts.actions import access_contact_for_change, say_contact_changed
+from pbxcrm.contacts.actions import access_contact_for_change
+from pbxcrm.contacts.hints import say_contact_changed
 from pbxcrm.contacts.models import Consent, Contact
 from pbxcrm.shared.lengths import check_line, cut
 from pbxcrm.shared.reasons import reason

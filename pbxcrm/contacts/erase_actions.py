@@ -7,7 +7,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.audit.actions import do_forget_details
-from pbxcrm.contacts.actions import say_contact_changed
+from pbxcrm.contacts.hints import say_contact_changed
 from pbxcrm.contacts.hooks import GONE, Erasing
 from pbxcrm.contacts.models import Consent, Contact, Email, Merge, NotSame, Phone, SpecialNumber
 from pbxcrm.fields.models import FieldEntity

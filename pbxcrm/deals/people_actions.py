@@ -9,7 +9,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
-from pbxcrm.contacts.actions import say_contact_changed
+from pbxcrm.contacts.hints import say_contact_changed
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import access_contact
 from pbxcrm.deals.actions import access_deal_for_change, say_deal_changed

@@ -15,8 +15,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
 from pbxcrm.calendars.queries import load_calendars
-from pbxcrm.contacts.actions import do_create_contact, say_contact_changed
+from pbxcrm.contacts.actions import do_create_contact
 from pbxcrm.contacts.consent_actions import do_keep_given
+from pbxcrm.contacts.hints import say_contact_changed
 from pbxcrm.contacts.models import Contact, NumberKind
 from pbxcrm.contacts.queries import load_numbers
 from pbxcrm.deals.actions import do_count_change, say_deal_changed

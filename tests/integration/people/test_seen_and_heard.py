@@ -25,7 +25,8 @@ from pbxcrm.checkpoints.lighting import say_lamp_changed
 from pbxcrm.checkpoints.models import Lamp, LampState, Subject
 from pbxcrm.checkpoints.parked_actions import retry_lamp
 from pbxcrm.contacts.access import editable_companies, editable_contacts, visible_companies, visible_contacts
-from pbxcrm.contacts.actions import say_company_changed, say_contact_changed
+from pbxcrm.contacts.company_merge_actions import merge_companies, undo_company_merge
+from pbxcrm.contacts.hints import say_company_changed, say_contact_changed
 from pbxcrm.contacts.merge_actions import merge_contacts
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.deals.access import editable_deals, editable_views, visible_deals, visible_views
@@ -183,12 +184,14 @@ OTHERS = {
     "phone": "a person's own orders to the telephone",
     "session": "a person's own logins",
     "news": "for the people who watch a deal or whom a note names, of those who see it: tests/integration/web/test_deal_people.py",
+    "product": "everybody sees the products",
     "bell": "rings for the one person who gets a request",
 }
 #: Rows that are heard and not seen, and why.
 HEARD_ONLY = {
     "merged deal": "whoever has it open is led to the survivor: test_a_merged_deal_is_heard_by_who_saw_it",
     "merged contact": "the same: test_a_merged_contact_is_heard_by_who_saw_it",
+    "merged company": "the same, and its clients: test_a_merged_company_and_its_clients_are_heard_by_who_saw_them",
 }
 #: What quality control changes: it reads everything and changes nothing else.
 OF_QUALITY_CONTROL = {"flag": "it answers flags", "note": "its own", "view": "its own"}
@@ -417,6 +420,39 @@ async def test_a_merged_contact_is_heard_by_who_saw_it(database: Database, offic
         told = (await session.exec(select(Outbox).where(Outbox.topic == "contact", Outbox.ref == str(this.id)))).all()
         assert seen <= set().union(*(hearers(hint, office) for hint in told))
         assert (await seers(session, Contact, office, visible_contacts))[this.id or 0] == set()
+
+
+async def test_a_merged_company_and_its_clients_are_heard_by_who_saw_them(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    await rows_of_everybody(database, office, intake)
+    async with database.read() as session:
+        this, into = [
+            (await session.exec(select(Company).where(Company.name == name))).one()
+            for name in ("Company 2", "Company 3")
+        ]
+        saw = (await seers(session, Company, office, visible_companies))[this.id or 0]
+        clients = (await session.exec(select(Contact.id).where(Contact.company_id == this.id))).all()
+        seen = await seers(session, Contact, office, visible_contacts)
+    assert clients
+
+    async def heard_of(topic: str, row_id: int | None) -> set[str]:
+        told = await session.exec(select(Outbox).where(Outbox.topic == topic, Outbox.ref == str(row_id)))
+        return set().union(*(hearers(hint, office) for hint in told.all()))
+
+    async with database.write() as session:
+        admin = await office.viewer(session, "admin")
+        merge = await merge_companies(session, admin, this.id or 0, into.id or 0, now=NOON)
+    async with database.write() as session:
+        assert saw <= await heard_of("company", this.id)
+        assert [await heard_of("contact", one) for one in clients] == [seen[one or 0] for one in clients]
+        for hint in (await session.exec(select(Outbox))).all():
+            await session.delete(hint)
+    async with database.write() as session:
+        await undo_company_merge(session, admin, merge.id or 0, now=NOON)
+    async with database.read() as session:
+        assert saw <= await heard_of("company", this.id)
+        assert [await heard_of("contact", one) for one in clients] == [seen[one or 0] for one in clients]
 
 
 async def test_a_call_is_heard_by_who_sees_it(database: Database, office: Office, intake: Intake) -> None:
