@@ -56,6 +56,16 @@ def record(
     )
 
 
+#: The longest list of filters that is kept of an export.
+MOST_KEPT = 2000
+EXPORTED = {"deal": "deals.exported", "contact": "contacts.exported", "company": "companies.exported"}
+
+
+def record_export(session: AsyncSession, at: datetime, viewer: Viewer, entity: str, query: str) -> None:
+    """Log that the viewer takes a filtered list of these out as a file; ``query`` has the filters of the address."""
+    record(session, at, EXPORTED[entity], entity, 0, actor=viewer, query=query[:MOST_KEPT])
+
+
 async def write_down(session: AsyncSession) -> None:
     """Write the entries recorded so far now, for code that reads the log in the transaction of the change."""
     entries: list[Recorded] = session.info.pop(ENTRIES, [])

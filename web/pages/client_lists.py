@@ -11,10 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pbxcrm.access import Viewer, sees_others
-from pbxcrm.audit.actions import record
+from pbxcrm.audit.actions import record_export
 from pbxcrm.contacts.models import Company
 from pbxcrm.contacts.queries import ContactRow, list_companies, list_contacts
-from pbxcrm.deals.models import DealView
 from pbxcrm.deals.view_queries import of_viewer
 from pbxcrm.fields.column_actions import chosen_columns
 from pbxcrm.fields.conditions import Vocabulary
@@ -22,7 +21,6 @@ from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import FieldSet, Named, load_fields, load_named
 from pbxcrm.global_search import company_matches
 from pbxcrm.people.directory import Directory, load_directory
-from pbxcrm.shared.lengths import longest
 from pbxcrm.shared.listed import Listed
 from web import formats
 from web.client_filters import NEAR_TEXTS, read_filters, terms_of_list
@@ -282,9 +280,7 @@ async def _file(request: Request) -> Response:
     of, kind = _list_of(request), request.query_params["format"]
     async with parts(request).db.write() as session:
         asked = await _asked(session, request)
-        kept = request.url.query[: longest(DealView.query)]
-        action = "contacts.exported" if of is CLIENTS else "companies.exported"
-        record(session, now(request), action, of.entity.value, 0, actor=viewer(request), query=kept)
+        record_export(session, now(request), viewer(request), of.entity.value, request.url.query)
     make = csv_stream if kind == "csv" else xlsx_stream
     return await make(_(of.title), [column.title for column in asked.columns], _batches(request, asked))
 

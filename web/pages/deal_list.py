@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pbxcrm.access import Permission, can, sees_others
-from pbxcrm.audit.actions import record
+from pbxcrm.audit.actions import record_export
 from pbxcrm.deals.board_queries import MOST_FOUND, ColumnFigures
 from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.list_queries import (
@@ -24,7 +24,7 @@ from pbxcrm.deals.list_queries import (
     page_of_deals,
     select_deals,
 )
-from pbxcrm.deals.models import DealView, Pipeline
+from pbxcrm.deals.models import Pipeline
 from pbxcrm.deals.queries import DealRow, list_pipelines
 from pbxcrm.deals.view_queries import of_viewer
 from pbxcrm.distribution.queries import any_rules
@@ -32,7 +32,7 @@ from pbxcrm.fields.column_actions import chosen_columns
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import Named, load_fields, load_named
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.lengths import LONGEST_REPEATED, longest
+from pbxcrm.shared.lengths import LONGEST_REPEATED
 from pbxcrm.shared.text_match import is_searchable
 from web.column_choice import back_to_list, columns_form, keep_columns
 from web.cursors import next_of_sorted, read_sorted
@@ -178,15 +178,7 @@ async def _file(request: Request) -> Response:
     async with parts(request).db.write() as session:
         shown = await _shown(session, request)
         figures = await list_figures(session, shown.among)
-        record(
-            session,
-            now(request),
-            "deals.exported",
-            "deal",
-            0,
-            actor=viewer(request),
-            query=request.url.query[: longest(DealView.query)],
-        )
+        record_export(session, now(request), viewer(request), FieldEntity.DEAL.value, request.url.query)
     sort = ListSort() if _most_sorted(shown, figures) else shown.sort
     make = csv_stream if kind == "csv" else xlsx_stream
     return await make(_("Deals"), [column.title for column in shown.columns], _batches(request, shown, sort))

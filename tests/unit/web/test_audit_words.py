@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pbxcrm
+from pbxcrm.audit.actions import EXPORTED
 from pbxcrm.callbacks.models import EpisodeStatus
 from pbxcrm.phone.models import CommandKind
+from tests.source import callers
 from web.audit_words import ACTIONS, ENTITIES, FACTS, is_told
 
 #: What stands for the changing part of an action, by its beginning or end.
@@ -50,8 +52,16 @@ def test_every_detail_of_an_act_has_its_word_or_is_not_told() -> None:
     assert not {name for name in named - beside if is_told(name) and name not in FACTS}
 
 
+def test_reading_a_page_is_logged_only_where_personal_data_leave_the_product() -> None:
+    """The contexts write the log with the change that it tells of. Three GETs write it too: a file of a list, whose link people keep
+    with its filters in the address, and a recording, which a player asks for by its address.
+    """
+    by_web = {who for who in callers("record", "record_export", "log_listening") if who.startswith("web.")}
+    assert by_web == {"web.pages.client_lists:_file", "web.pages.deal_list:_file", "web.recordings:listen"}
+
+
 def test_every_act_has_its_words() -> None:
-    found = set(recorded())
+    found = set(recorded()) | {(action, entity) for entity, action in EXPORTED.items()}
     assert len(found) > 30
     assert not {action for action, _entity in found if action and action not in ACTIONS}
     assert not {entity for _action, entity in found if entity and entity not in ENTITIES}
