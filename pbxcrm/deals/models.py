@@ -30,6 +30,7 @@ from pbxcrm.shared.typed_reasons import LONGEST_WHY
 
 _OF_COMPANY = text("company_id IS NOT NULL")
 _OPEN = text("closed_at IS NULL")
+_CLOSED = text("closed_at IS NOT NULL")
 
 
 class StageKind(StrEnum):
@@ -135,6 +136,7 @@ class Deal(SQLModel, table=True):
             "merged_into_id",
         ),
         Index("ix_deals_open", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index("ix_deals_closed_at", "closed_at", sqlite_where=_CLOSED, postgresql_where=_CLOSED),
         # Few deals have a company: among all that have none SQLite would expect nothing of the index.
         Index("ix_deals_company_id", "company_id", sqlite_where=_OF_COMPANY, postgresql_where=_OF_COMPANY),
     )

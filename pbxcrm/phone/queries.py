@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calls.facts import LegResult, Outcome
 from pbxcrm.calls.models import Call, CallLeg
+from pbxcrm.calls.queries import latest_legs
 from pbxcrm.phone.models import ACTIVE, CommandKind, PhoneCommand
 
 _TAKES_PART = (LegResult.DIALLED.value, LegResult.RINGING.value, LegResult.TALKING.value, LegResult.TALKED.value)
@@ -84,11 +85,11 @@ async def last_extension(session: AsyncSession, user_id: int) -> str | None:
 
 
 async def last_pbx(session: AsyncSession, extension: str) -> str | None:
-    """The PBX of the extension's last leg."""
+    """The PBX of the extension's last leg among the latest of all; None where it has none."""
     found = await session.exec(
         select(Call.pbx)
         .join(CallLeg, col(CallLeg.call_id) == col(Call.id))
-        .where(CallLeg.extension == extension)
+        .where(CallLeg.extension == extension, col(CallLeg.id) > await latest_legs(session))
         .order_by(col(CallLeg.id).desc())
         .limit(1)
     )

@@ -18,12 +18,11 @@ from pbxcrm.reports.stage_stays import (
     DealGroups,
     Exit,
     ReportedDeal,
+    ReportedStages,
     StageStay,
     behind_deal,
     behind_stay,
-    is_closed,
     load_ways,
-    order_of,
     sum_of,
 )
 from pbxcrm.shared.reasons import N_
@@ -34,9 +33,9 @@ Way = tuple[ReportedDeal, list[StageStay]]
 async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     """Deals made in the period that the viewer may see, with all that happened to them until now."""
     people, funnel = await load_directory(session), await load_funnel(session)
-    calendars = await load_calendars(session, people)
+    calendars, stages = await load_calendars(session, people), ReportedStages.of(funnel)
     conditions = [col(Deal.created_at) >= asked.since, col(Deal.created_at) < asked.until]
-    ways = await load_ways(session, viewer, funnel, *conditions, *asked.of_people(Deal.responsible_id))
+    ways = await load_ways(session, viewer, stages, *conditions, *asked.of_people(Deal.responsible_id))
     if asked.pipeline_id is not None:
         ways = [way for way in ways if any(stay.stage.pipeline_id == asked.pipeline_id for stay in way[1])]
     totals = _whole("", "", ways, asked.pipeline_id)
@@ -48,49 +47,39 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
             lambda key, name, group: _whole(key, name, group, asked.pipeline_id),
             lambda _: totals,
         )
-    return Table(_by_stage(ways, funnel, calendars, asked.pipeline_id), totals)
+    return Table(_by_stage(ways, funnel, stages, calendars, asked.pipeline_id), totals)
 
 
-def _by_stage(ways: Sequence[Way], funnel: Funnel, calendars: Calendars, pipeline_id: int | None) -> list[ReportLine]:
+def _by_stage(
+    ways: Sequence[Way], funnel: Funnel, stages: ReportedStages, calendars: Calendars, pipeline_id: int | None
+) -> list[ReportLine]:
     passed: dict[int, list[list[StageStay]]] = {}  # stage id -> the stays there, per deal
     skipped: dict[int, list[ReportedDeal]] = {}
     for deal, stays in ways:
         by_stage: dict[int, list[StageStay]] = {}
         for stay in stays:
-            if not is_closed(stay.stage):
-                by_stage.setdefault(stay.stage.id or 0, []).append(stay)
+            if not stay.stage.is_closed:
+                by_stage.setdefault(stay.stage.id, []).append(stay)
         for stage_id, there in by_stage.items():
             passed.setdefault(stage_id, []).append(there)
-        for stage_id in _skipped(stays, funnel):
+        for stage_id in _skipped(stays, stages):
             skipped.setdefault(stage_id, []).append(deal)
-    several = len({funnel.stages[stage_id].pipeline_id for stage_id in passed}) > 1
+    several = len({stages.by_id[stage_id].pipeline_id for stage_id in passed}) > 1
     lines = []
-    for stage_id in sorted(passed, key=lambda each: (funnel.stages[each].pipeline_id, order_of(funnel.stages[each]))):
-        stage = funnel.stages[stage_id]
+    for stage in sorted((stages.by_id[each] for each in passed), key=lambda each: (each.pipeline_id, each.order)):
         if pipeline_id not in {None, stage.pipeline_id}:
             continue
         under = funnel.name_of_pipeline(stage.pipeline_id) if several else ""
         lines.append(
-            _of_stage(str(stage_id), stage.name, under, passed[stage_id], skipped.get(stage_id, []), calendars)
+            _of_stage(str(stage.id), stage.name, under, passed[stage.id], skipped.get(stage.id, []), calendars)
         )
     return lines
 
 
-def _skipped(stays: Sequence[StageStay], funnel: Funnel) -> list[int]:
+def _skipped(stays: Sequence[StageStay], stages: ReportedStages) -> set[int]:
     """The open stages that a deal jumped over: it stood before and behind them, and never there."""
-    been = {stay.stage.id for stay in stays}
-    found: set[int] = set()
-    for stay in stays:
-        to = stay.to
-        if to is None or to.pipeline_id != stay.stage.pipeline_id or to.kind == StageKind.LOST:
-            continue
-        for stage in funnel.stages_of(to.pipeline_id):
-            is_between = order_of(stay.stage) < order_of(stage) and (
-                to.kind == StageKind.WON or order_of(stage) < order_of(to)
-            )
-            if stage.kind == StageKind.OPEN and is_between and stage.id not in been:
-                found.add(stage.id or 0)
-    return sorted(found)
+    found = {stage_id for stay in stays if stay.to is not None for stage_id in stages.skipped(stay.stage, stay.to)}
+    return found.difference(stay.stage.id for stay in stays) if found else found
 
 
 def _of_stage(
@@ -153,7 +142,7 @@ def _end_of(stays: Sequence[StageStay], pipeline_id: int | None) -> Exit:
     now = stays[-1].stage
     if pipeline_id is not None and now.pipeline_id != pipeline_id:
         return Exit.HANDED_OVER
-    return {StageKind.WON: Exit.ADVANCED, StageKind.LOST: Exit.LOST}.get(StageKind(now.kind), Exit.STAYS)
+    return {StageKind.WON: Exit.ADVANCED, StageKind.LOST: Exit.LOST}.get(now.kind, Exit.STAYS)
 
 
 def _conversion(rows: Mapping[str, Sequence[object]]) -> int | None:

@@ -12,12 +12,20 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access.permissions import Viewer
 from pbxcrm.calendars.queries import Calendars, load_calendars
 from pbxcrm.deals.access import visible_deals
-from pbxcrm.deals.models import Deal, Stage, StageMove
-from pbxcrm.deals.queries import Funnel, load_funnel
+from pbxcrm.deals.models import Deal, StageMove
+from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import load_directory
 from pbxcrm.reports.grouping import counted_rows, middle, ninth_tenth, split, valued
 from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, RowsBehind, Table
-from pbxcrm.reports.stage_stays import BY_DEAL, DEAL_COLUMNS, DealGroups, ReportedDeal, is_closed, order_of, sum_of
+from pbxcrm.reports.stage_stays import (
+    BY_DEAL,
+    DEAL_COLUMNS,
+    DealGroups,
+    ReportedDeal,
+    ReportedStage,
+    ReportedStages,
+    sum_of,
+)
 from pbxcrm.shared.reasons import N_
 
 
@@ -26,7 +34,7 @@ class _Standing:
     """An open deal where it stood. ``minutes``: working minutes since it entered the stage."""
 
     deal: ReportedDeal
-    stage: Stage
+    stage: ReportedStage
     since: datetime
     minutes: float
 
@@ -35,7 +43,8 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     """Deals that were open at the end of the period, or are open now if it is not over."""
     people, funnel = await load_directory(session), await load_funnel(session)
     calendars, at = await load_calendars(session, people), min(asked.until, asked.now)
-    found, groups = await _then(session, viewer, asked, at, funnel, calendars), DealGroups(people, funnel)
+    stages, groups = ReportedStages.of(funnel), DealGroups(people, funnel)
+    found = await _then(session, viewer, asked, at, stages, calendars)
 
     def key_of(standing: _Standing) -> tuple[str, str]:
         if asked.by == "stage":
@@ -45,20 +54,19 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     table = split(found, key_of, _line, lambda everything: _line("", "", everything))
     if asked.by != "stage":
         return table
-    stages = {str(stage.id): stage for stage in funnel.stages.values()}
-    several = len({stages[line.key].pipeline_id for line in table.lines}) > 1
-    lines = sorted(table.lines, key=lambda line: (stages[line.key].pipeline_id, order_of(stages[line.key])))
-    if several:
-        lines = [replace(line, under=funnel.name_of_pipeline(stages[line.key].pipeline_id)) for line in lines]
+    found_in = {line.key: stages.by_id[int(line.key)] for line in table.lines}
+    lines = sorted(table.lines, key=lambda line: (found_in[line.key].pipeline_id, found_in[line.key].order))
+    if len({stage.pipeline_id for stage in found_in.values()}) > 1:
+        lines = [replace(line, under=funnel.name_of_pipeline(found_in[line.key].pipeline_id)) for line in lines]
     return Table(lines, table.whole)
 
 
 async def _then(
-    session: AsyncSession, viewer: Viewer, asked: Asked, at: datetime, funnel: Funnel, calendars: Calendars
+    session: AsyncSession, viewer: Viewer, asked: Asked, at: datetime, stages: ReportedStages, calendars: Calendars
 ) -> list[_Standing]:
     """Where each deal stood at ``at``: where it stands now if it came before, else where the first later move took it from."""
     visible = (visible_deals(viewer), col(Deal.created_at) <= at, *asked.of_people(Deal.responsible_id))
-    open_stages = [stage.id for stage in funnel.stages.values() if not is_closed(stage)]
+    open_stages = [stage.id for stage in stages.by_id.values() if not stage.is_closed]
     still = columns(*DEAL_COLUMNS, col(Deal.stage_since)).where(
         *visible, col(Deal.stage_since) <= at, col(Deal.stage_id).in_(open_stages)
     )
@@ -77,8 +85,8 @@ async def _then(
         places.setdefault(deal.id, (deal, stage_id, since))
     found = []
     for deal, stage_id, since in places.values():
-        stage = funnel.stages.get(stage_id)
-        if stage is None or is_closed(stage) or asked.pipeline_id not in {None, stage.pipeline_id}:
+        stage = stages.by_id.get(stage_id)
+        if stage is None or stage.is_closed or asked.pipeline_id not in {None, stage.pipeline_id}:
             continue
         minutes = calendars.of_user(deal.responsible_id).minutes_between(since, at)
         found.append(_Standing(deal, stage, since, minutes))

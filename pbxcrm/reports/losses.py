@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func
 from sqlalchemy import select as columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -24,15 +23,20 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     """Deals that were lost in the period, and are lost still."""
     people, funnel = await load_directory(session), await load_funnel(session)
     lost = [stage.id for stage in funnel.stages.values() if stage.kind == StageKind.LOST]
-    latest = (
-        select(func.max(StageMove.id)).where(col(StageMove.deal_id) == col(Deal.id)).correlate(Deal).scalar_subquery()
+    # Looked up for each deal that is found. A join made PostgreSQL read every move there had ever been.
+    left = (
+        select(StageMove.from_stage_id)
+        .where(col(StageMove.deal_id) == col(Deal.id))
+        .order_by(col(StageMove.id).desc())
+        .limit(1)
+        .correlate(Deal)
+        .scalar_subquery()
     )
     query = (
-        columns(*DEAL_COLUMNS, col(StageMove.from_stage_id))
-        .join(StageMove, col(StageMove.id) == latest)
+        columns(*DEAL_COLUMNS, left)
         .where(
             visible_deals(viewer),
-            col(Deal.stage_id).in_(lost),
+            (col(Deal.stage_id) + 0).in_(lost),  # not by its index: SQLite would read all deals ever lost
             col(Deal.closed_at) >= asked.since,
             col(Deal.closed_at) < asked.until,
             *asked.of_people(Deal.responsible_id),

@@ -8,11 +8,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.permissions import Viewer
 from pbxcrm.deals.models import Deal, StageMove
-from pbxcrm.deals.queries import Funnel, load_funnel
+from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.reports.grouping import percent, shared_in
 from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, RowsBehind, Table
-from pbxcrm.reports.stage_stays import NOBODY, Exit, StageStay, is_closed, load_ways, order_of
+from pbxcrm.reports.stage_stays import NOBODY, Exit, ReportedStages, StageStay, load_ways
 from pbxcrm.shared.reasons import N_
 
 FEWEST = 10  # deals of a person in a stage below which nobody is judged
@@ -23,31 +23,33 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
 
     The team is the whole one that the viewer may see, also when one person is asked for.
     """
-    people, funnel = await load_directory(session), await load_funnel(session)
-    moved = select(StageMove.deal_id).where(col(StageMove.at) >= asked.since, col(StageMove.at) < asked.until)
+    people, stages = await load_directory(session), ReportedStages.of(await load_funnel(session))
+    # Joined, each deal once: with IN, PostgreSQL reads every deal there has ever been.
+    within = (col(StageMove.at) >= asked.since, col(StageMove.at) < asked.until)
+    moved = select(StageMove.deal_id).where(*within).distinct().subquery("moved")
     ended = [
         stay
-        for _, stays in await load_ways(session, viewer, funnel, col(Deal.id).in_(moved))
+        for _, stays in await load_ways(session, viewer, stages, moved.c.deal_id == col(Deal.id))
         for stay in stays
         if stay.left_at is not None
         and asked.since <= stay.left_at < asked.until
-        and not is_closed(stay.stage)
+        and not stay.stage.is_closed
         and asked.pipeline_id in {None, stay.stage.pipeline_id}
     ]
     by_person: dict[tuple[int | None, int], list[StageStay]] = {}
     by_team: dict[tuple[int | None, int], list[StageStay]] = {}
     for stay in ended:
-        stage_id = stay.stage.id or 0
+        stage_id = stay.stage.id
         by_person.setdefault((stay.deal.responsible_id, stage_id), []).append(stay)
         by_team.setdefault((_team_of(people, stay.deal.responsible_id), stage_id), []).append(stay)
     asked_for = [key for key in by_person if _is_asked(people, asked, key[0])]
     lines = [
-        _line(by_person[user_id, stage_id], by_team[_team_of(people, user_id), stage_id], people, funnel, asked.by)
+        _line(by_person[user_id, stage_id], by_team[_team_of(people, user_id), stage_id], people, asked.by)
         for user_id, stage_id in asked_for
     ]
     counted = [stay for key in asked_for for stay in by_person[key]]
     totals = {**_counts(counted), "percent_team": None, "points": None}
-    return Table(sorted(lines, key=_place(asked.by, funnel)), ReportLine("", "", totals, _behind_counts(counted)))
+    return Table(sorted(lines, key=_place(asked.by, stages)), ReportLine("", "", totals, _behind_counts(counted)))
 
 
 def _is_asked(people: Directory, asked: Asked, user_id: int | None) -> bool:
@@ -60,9 +62,7 @@ def _team_of(people: Directory, user_id: int | None) -> int | None:
     return user.team_id if user is not None else None
 
 
-def _line(
-    own: Sequence[StageStay], team: Sequence[StageStay], people: Directory, funnel: Funnel, by: str
-) -> ReportLine:
+def _line(own: Sequence[StageStay], team: Sequence[StageStay], people: Directory, by: str) -> ReportLine:
     stay = own[0]
     person, stage = people.name(stay.deal.responsible_id) or NOBODY, stay.stage.name
     values = _counts(own)
@@ -102,12 +102,12 @@ def _behind_share(stays: Sequence[StageStay]) -> Sequence[Behind]:
     return shared_in(stays, _rows(stays)["on"], _behind)
 
 
-def _place(by: str, funnel: Funnel) -> Callable[[ReportLine], Any]:
+def _place(by: str, stages: ReportedStages) -> Callable[[ReportLine], Any]:
     """The order of the lines: the worst difference first, or by name and then along the funnel."""
 
     def place(line: ReportLine) -> tuple[object, ...]:
-        stage = funnel.stages[int(line.key.partition("-")[2])]
-        along = (stage.pipeline_id, order_of(stage))
+        stage = stages.by_id[int(line.key.partition("-")[2])]
+        along = (stage.pipeline_id, stage.order)
         if by == "difference":
             points = line.values["points"]
             return (points is None, points or 0, line.name, along)

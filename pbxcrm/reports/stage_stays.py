@@ -1,10 +1,11 @@
 """How deals went through the stages, and how each stay ended: the rows of the reports on the funnel."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from itertools import pairwise
 
 from sqlalchemy import ColumnElement
 from sqlalchemy import select as columns
@@ -13,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.permissions import Viewer
 from pbxcrm.deals.access import visible_deals
-from pbxcrm.deals.models import Deal, Stage, StageKind, StageMove
+from pbxcrm.deals.models import Deal, StageKind, StageMove
 from pbxcrm.deals.queries import Funnel
 from pbxcrm.people.directory import Directory
 from pbxcrm.reports.grouping import counted_rows, of_person
@@ -23,6 +24,7 @@ from pbxcrm.shared.reasons import N_
 NOBODY, NO_TEAM, NO_SOURCE = N_("Nobody"), N_("No team"), N_("No source")
 TAKEN_BACK = timedelta(minutes=10)  # a move that the same person reverses sooner was a slip
 _ORDER = {StageKind.UNSORTED: 0, StageKind.DIDNT_REACH: 1}  # before all open stages, wherever they stand on the board
+_CLOSED = frozenset({StageKind.WON, StageKind.LOST})
 
 
 class Exit(StrEnum):
@@ -52,26 +54,98 @@ class ReportedDeal:
 
 
 @dataclass(frozen=True, slots=True)
-class StageStay:
-    """A deal's stay in a stage; ``left_at`` and ``to`` are None while it is there."""
+class ReportedStage:
+    """What reports on the funnel need of a stage. A report asks it for every stay, and an attribute of a model costs ten times as much.
 
-    deal: ReportedDeal
-    stage: Stage
-    entered_at: datetime
-    left_at: datetime | None = None
-    to: Stage | None = None
+    ``order``: its place on the way to the win.
+    """
+
+    id: int
+    name: str
+    pipeline_id: int
+    kind: StageKind
+    order: tuple[int, int]
+    probability: int
+    is_archived: bool
 
     @property
-    def exit(self) -> Exit:
-        """How it ended."""
-        if self.to is None:
-            return Exit.STAYS
-        if self.to.pipeline_id != self.stage.pipeline_id:
-            return Exit.HANDED_OVER
-        if self.to.kind == StageKind.LOST:
-            return Exit.LOST
-        is_later = self.to.kind == StageKind.WON or order_of(self.to) > order_of(self.stage)
-        return Exit.ADVANCED if is_later else Exit.BACK
+    def is_closed(self) -> bool:
+        """Whether deals end in this stage."""
+        return self.kind in _CLOSED
+
+
+@dataclass(frozen=True, slots=True)
+class StageStay:
+    """A deal's stay in a stage; ``left_at`` and ``to`` are None while it is there. ``exit``: how it ended."""
+
+    deal: ReportedDeal
+    stage: ReportedStage
+    entered_at: datetime
+    left_at: datetime | None = None
+    to: ReportedStage | None = None
+    exit: Exit = Exit.STAYS
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedStages:
+    """All stages by id, and what a step from one to another means, which is decided once for each pair."""
+
+    by_id: Mapping[int | None, ReportedStage]
+    _exits: dict[tuple[int, int], Exit] = field(default_factory=dict)
+    _skipped: dict[tuple[int, int], tuple[int, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, funnel: Funnel) -> "ReportedStages":
+        """The stages of all pipelines, also archived ones, in their order."""
+        found = {}
+        for stage in funnel.stages.values():
+            kind = StageKind(stage.kind)
+            order = (_ORDER.get(kind, 2), stage.position)
+            found[stage.id] = ReportedStage(
+                stage.id or 0,
+                stage.name,
+                stage.pipeline_id,
+                kind,
+                order,
+                stage.probability,
+                stage.archived_at is not None,
+            )
+        return cls(found)
+
+    def exit(self, stage: ReportedStage, to: ReportedStage) -> Exit:
+        """How a stay in ``stage`` ended that was left for ``to``."""
+        found = self._exits.get((stage.id, to.id))
+        if found is None:
+            found = self._exits[stage.id, to.id] = _exit(stage, to)
+        return found
+
+    def skipped(self, stage: ReportedStage, to: ReportedStage) -> tuple[int, ...]:
+        """The ids of the open stages between the two that such a step jumps over."""
+        found = self._skipped.get((stage.id, to.id))
+        if found is None:
+            found = self._skipped[stage.id, to.id] = self._between(stage, to)
+        return found
+
+    def _between(self, stage: ReportedStage, to: ReportedStage) -> tuple[int, ...]:
+        if to.pipeline_id != stage.pipeline_id or to.kind is StageKind.LOST:
+            return ()
+        return tuple(
+            each.id
+            for each in self.by_id.values()
+            if each.pipeline_id == to.pipeline_id
+            and not each.is_archived
+            and each.kind is StageKind.OPEN
+            and stage.order < each.order
+            and (to.kind is StageKind.WON or each.order < to.order)
+        )
+
+
+def _exit(stage: ReportedStage, to: ReportedStage) -> Exit:
+    if to.pipeline_id != stage.pipeline_id:
+        return Exit.HANDED_OVER
+    if to.kind is StageKind.LOST:
+        return Exit.LOST
+    return Exit.ADVANCED if to.kind is StageKind.WON or to.order > stage.order else Exit.BACK
 
 
 #: The columns of ``Deal`` that a ``ReportedDeal`` has, in its order.
@@ -89,13 +163,8 @@ DEAL_COLUMNS = (
 )
 
 
-def order_of(stage: Stage) -> tuple[int, int]:
-    """The place of a stage on the way to the win."""
-    return _ORDER.get(StageKind(stage.kind), 2), stage.position
-
-
 async def load_ways(
-    session: AsyncSession, viewer: Viewer, funnel: Funnel, *conditions: ColumnElement[bool]
+    session: AsyncSession, viewer: Viewer, stages: ReportedStages, *conditions: ColumnElement[bool]
 ) -> list[tuple[ReportedDeal, list[StageStay]]]:
     """Each visible deal of these ``conditions`` with all its stays in order, without moves that were taken back at once.
 
@@ -114,24 +183,29 @@ async def load_ways(
         if deal_id not in deals:
             deals[deal_id] = ReportedDeal(*values)
         moves.setdefault(deal_id, []).append((to_id, at, by_id))
-    return [(deal, _stays(deal, moves[deal_id], funnel)) for deal_id, deal in deals.items()]
+    return [(deal, _stays(deal, moves[deal_id], stages)) for deal_id, deal in deals.items()]
 
 
-def _stays(deal: ReportedDeal, moves: Iterable[tuple[int, datetime, int | None]], funnel: Funnel) -> list[StageStay]:
-    way: list[tuple[Stage, datetime, int | None]] = []
+def _stays(
+    deal: ReportedDeal, moves: Iterable[tuple[int, datetime, int | None]], stages: ReportedStages
+) -> list[StageStay]:
+    way: list[tuple[ReportedStage, datetime, int | None]] = []
     for to_id, at, by_id in moves:
-        stage = funnel.stages.get(to_id)
+        stage = stages.by_id.get(to_id)
         if stage is None:
             continue
         if len(way) > 1 and way[-2][0].id == to_id and _is_slip(way[-1], at, by_id):
             way.pop()
         else:
             way.append((stage, at, by_id))
-    ends = [*((at, stage) for stage, at, _ in way[1:]), (None, None)]
-    return [StageStay(deal, stage, at, left_at, to) for (stage, at, _), (left_at, to) in zip(way, ends, strict=True)]
+    left = [
+        StageStay(deal, stage, at, left_at, to, stages.exit(stage, to))
+        for (stage, at, _), (to, left_at, _) in pairwise(way)
+    ]
+    return [*left, *(StageStay(deal, stage, at) for stage, at, _ in way[-1:])]
 
 
-def _is_slip(last: tuple[Stage, datetime, int | None], at: datetime, by_id: int | None) -> bool:
+def _is_slip(last: tuple[ReportedStage, datetime, int | None], at: datetime, by_id: int | None) -> bool:
     return by_id is not None and by_id == last[2] and at - last[1] <= TAKEN_BACK
 
 
@@ -148,11 +222,6 @@ def behind_stay(stay: StageStay) -> Behind:
 def sum_of(deals: Iterable[ReportedDeal]) -> Decimal:
     """The sum of their amounts as they are now; deals without an amount count nothing."""
     return sum((deal.amount for deal in deals if deal.amount is not None), Decimal(0))
-
-
-def is_closed(stage: Stage) -> bool:
-    """Whether deals end in this stage."""
-    return stage.kind in {StageKind.WON, StageKind.LOST}
 
 
 def key_of_user(people: Directory, user_id: int | None, by: str) -> tuple[str, str]:
