@@ -1,7 +1,15 @@
-"""When a person may take back a change of one value."""
+"""How the log tells a change, and when a person may take it back."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from pbxcrm.access import Viewer
 from pbxcrm.shared.errors import Conflict
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """``{field: {before, after}}`` of what differs: the ``changed`` of an entry. Both have the same fields, as the log keeps them."""
+    return {name: {"before": before[name], "after": value} for name, value in after.items() if value != before[name]}
 
 
 def check_may_take_back(viewer: Viewer, changed_by: int | None, *, is_still_so: bool) -> None:

@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check, may
 from pbxcrm.audit.actions import record
+from pbxcrm.audit.rules import differences
 from pbxcrm.calendars.hooks import absences_changed, calendar_changed
 from pbxcrm.calendars.models import Leave
 from pbxcrm.calendars.queries import load_calendars
@@ -62,22 +63,11 @@ async def change_leave(session: AsyncSession, viewer: Viewer, leave: Leave, new:
     await access_user(session, viewer, leave.user_id)
     before = _told(leave)
     await _write(session, viewer, leave, replace(new, user_id=leave.user_id))
-    after = _told(leave)
-    changed = [name for name in after if after[name] != before[name]]
+    changed = differences(before, _told(leave))
     if not changed:
         return
     await session.flush()
-    record(
-        session,
-        now,
-        "leave.changed",
-        "user",
-        leave.user_id,
-        actor=viewer,
-        leave=leave.id,
-        before={name: before[name] for name in changed},
-        after={name: after[name] for name in changed},
-    )
+    record(session, now, "leave.changed", "user", leave.user_id, actor=viewer, leave=leave.id, changed=changed)
     await _take_effect(session, leave, now)
 
 

@@ -15,6 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
+from pbxcrm.audit.rules import differences
 from pbxcrm.callbacks.audience import audience_of_asked, audience_of_episode
 from pbxcrm.callbacks.models import Episode, EpisodeCall, EpisodeStatus
 from pbxcrm.callbacks.queries import (
@@ -418,7 +419,7 @@ async def change_options(
     """
     check(viewer, Permission.SETTINGS_EDIT)
     context = await load_context(session)
-    options, told = context.options, {}
+    options = context.options
     before = options.model_dump(mode="json")
     for key, value in values.items():
         if key in _STEPS:
@@ -429,8 +430,7 @@ async def change_options(
             options = await save_option(session, options, key, value)
         except ValidationError as error:
             raise Invalid(key, "options.value", "This value cannot be used here.") from error
-    after = options.model_dump(mode="json")
-    told = {key: {"before": before[key], "after": after[key]} for key in sorted(after) if after[key] != before[key]}
+    told = differences(before, options.model_dump(mode="json"))
     steps = {key: value for key, value in values.items() if key in _STEPS}
     moved = await _change_steps(session, context, steps)
     if told or moved:

@@ -11,8 +11,9 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from pbxcrm.access import Permission, Viewer, can, check, decides_for
 from pbxcrm.audit.actions import record
+from pbxcrm.audit.rules import differences
 from pbxcrm.contacts.access import editable_companies, editable_contacts, visible_companies
-from pbxcrm.contacts.audit_queries import differences, fields_of
+from pbxcrm.contacts.audit_queries import fields_of, fields_of_company
 from pbxcrm.contacts.birthday_rules import read_birthday
 from pbxcrm.contacts.hints import say_company_changed, say_contact_changed
 from pbxcrm.contacts.kind_actions import do_set_kinds
@@ -316,6 +317,7 @@ async def edit_company(
         raise Conflict(
             "companies.stale", "Somebody changed this company meanwhile. Look at it again before you change it."
         )
+    before = fields_of_company(company)
     if name is not None:
         company.name = check_name(name)
     if note is not None:
@@ -323,6 +325,7 @@ async def edit_company(
     if responsible_id is not None and responsible_id != company.responsible_id:
         company.responsible_id = (await _access_responsible(session, viewer, responsible_id)).id
     changed = await do_set_values(session, viewer, FieldEntity.COMPANY, company, custom, region=region, seen=seen)
+    changed |= differences(before, fields_of_company(company))
     company.version += 1
     record(session, now, "company.edited", "company", company_id, actor=viewer, name=company.name, changed=changed)
     await say_company_changed(session, company, now)

@@ -1,4 +1,4 @@
-"""What the audit log tells of a change of a client: each field that differs, before and after."""
+"""What the audit log tells of a change of a client or a company: each field that differs, before and after."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.contacts.birthday_rules import iso_birthday
-from pbxcrm.contacts.models import Contact, Email, Phone
+from pbxcrm.contacts.models import Company, Contact, Email, Phone
 
 
 async def fields_of(session: AsyncSession, contact: Contact) -> dict[str, Any]:
@@ -25,9 +25,9 @@ async def fields_of(session: AsyncSession, contact: Contact) -> dict[str, Any]:
     }
 
 
-def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """``{field: {before, after}}`` of what differs."""
-    return {name: {"before": before[name], "after": value} for name, value in after.items() if value != before[name]}
+def fields_of_company(company: Company) -> dict[str, Any]:
+    """The company's own fields as they are now, for ``differences``."""
+    return {"name": company.name, "responsible_id": company.responsible_id, "note": company.note}
 
 
 def _as_told(written: str, way: Phone | Email) -> str:

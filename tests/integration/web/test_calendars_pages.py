@@ -126,7 +126,7 @@ async def test_a_leave_is_changed_and_nobody_writes_over_a_colleague_unasked(
     assert (await iryna.get("/people/leaves/99")).status_code == 404
     async with database.read() as session:
         told = (await session.exec(select(AuditEntry).where(AuditEntry.action == "leave.changed"))).all()
-    assert [set(entry.data["before"]) for entry in told] == [{"ends_at", "deputy"}, {"starts_at", "ends_at", "deputy"}]
+    assert [set(entry.data["changed"]) for entry in told] == [{"ends_at", "deputy"}, {"starts_at", "ends_at", "deputy"}]
 
 
 async def test_a_leave_of_hours_is_changed_by_hours(browser: Browsers, database: Database, clock: SetClock) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlmodel import select
 
+from pbxcrm.audit.models import AuditEntry
 from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.deals.models import Deal, Stage
 from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
@@ -70,11 +71,19 @@ async def test_a_manager_gives_a_company_to_somebody(browsers: Browsers, desk: B
     path = made.headers["location"].partition("?")[0]
     version = re.search(r'name="version" value="(\d+)"', (await maria.get(path)).text)
     assert version
-    data = {"name": "Brick Ltd", "note": "", "version": version[1], "responsible_id": str(desk.office.id("ivan"))}
+    data = {
+        "name": "Brick Ltd",
+        "note": "pays late",
+        "version": version[1],
+        "responsible_id": str(desk.office.id("ivan")),
+    }
     await maria.post(path, data=data)
     async with desk.database.read() as session:
         company = (await session.exec(select(Company).where(Company.name == "Brick Ltd"))).one()
+        edits = (await session.exec(select(AuditEntry.data).where(AuditEntry.action == "company.edited"))).all()
     assert company.responsible_id == desk.office.id("ivan")
+    changed = {"responsible_id": {"before": desk.office.id("maria"), "after": desk.office.id("ivan")}}
+    assert edits[-1]["changed"] == changed | {"note": {"before": "", "after": "pays late"}}
     form = (await maria.get(f"/contacts/new?company_name={company.name}")).text
     assert 'value="Brick Ltd"' in form
 
