@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+from pbxcrm.access import Viewer
+from pbxcrm.audit.rules import check_may_take_back
 from pbxcrm.deals.models import CLOSED_KINDS, Deal, Stage, StageKind
 from pbxcrm.fields.rules import read_decimal
 from pbxcrm.shared.errors import Conflict, Invalid
@@ -23,6 +25,13 @@ def check_amount(text: str | Decimal | None, key: str = "amount") -> Decimal | N
     if found is None or not found.is_finite() or found < 0 or found > MAX_AMOUNT:
         raise Invalid(key, "deals.amount", "Write the amount as a number, for example 12400.50.")
     return found.quantize(Decimal("0.01"))
+
+
+def check_may_take_back_responsible(
+    viewer: Viewer, given_by: int | None, given_from: int | None, *, is_still_so: bool
+) -> None:
+    """As ``check_may_take_back``. A deal that was nobody's stays with whom it was given to: nobody takes a deal from all."""
+    check_may_take_back(viewer, given_by, is_still_so=is_still_so and given_from is not None)
 
 
 def is_closing(stage: Stage) -> bool:

@@ -17,6 +17,7 @@ from pbxcrm.deals.fields import BY_KEY, MOMENTS, Value
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.deals.queries import access_deal, access_deal_row
+from pbxcrm.deals.rules import check_may_take_back_responsible
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid, NotFound
 from web.answers import redirect, with_toast
@@ -73,10 +74,11 @@ async def undo(request: Request) -> Response:
         deal = await access_deal_for_change(session, who, deal_id, None)
         last = next(iter(await _history(session, deal, key)), None)
         was, made = (last.before, _text(last.after)) if last is not None else (None, None)
-        is_still_so = made == _stored(deal, key) and not (
-            key == RESPONSIBLE and was is None
-        )  # nobody takes a deal from all
-        check_may_take_back(who, last.entry.actor_id if last is not None else None, is_still_so=is_still_so)
+        by, is_still_so = last.entry.actor_id if last is not None else None, made == _stored(deal, key)
+        if key == RESPONSIBLE:
+            check_may_take_back_responsible(who, by, was, is_still_so=is_still_so)
+        else:
+            check_may_take_back(who, by, is_still_so=is_still_so)
         before = deal.version
         deal = await _set(session, request, key, _again(key, was))
         await session.flush()

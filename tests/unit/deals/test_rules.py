@@ -4,9 +4,17 @@ from decimal import Decimal
 
 import pytest
 
+from pbxcrm.access import Role, Viewer
 from pbxcrm.deals.models import Stage, StageKind
-from pbxcrm.deals.rules import MAX_AMOUNT, check_amount, check_title, is_closing, owes_next_task
-from pbxcrm.shared.errors import Invalid
+from pbxcrm.deals.rules import (
+    MAX_AMOUNT,
+    check_amount,
+    check_may_take_back_responsible,
+    check_title,
+    is_closing,
+    owes_next_task,
+)
+from pbxcrm.shared.errors import Conflict, Invalid
 
 
 @pytest.mark.parametrize(
@@ -60,3 +68,11 @@ def test_a_title_is_one_line_of_up_to_200_letters() -> None:
 def test_stages(kind: StageKind, closes: bool, owes: bool) -> None:
     stage = Stage(pipeline_id=1, name="x", kind=kind.value, position=0)
     assert (is_closing(stage), owes_next_task(stage)) == (closes, owes)
+
+
+def test_a_deal_is_taken_back_by_its_giver_and_never_from_all() -> None:
+    giver = Viewer(1, "olena", "Olena", Role.SELLER, None)
+    check_may_take_back_responsible(giver, 1, 2, is_still_so=True)
+    for given_by, given_from, is_still_so in ((1, None, True), (2, 2, True), (None, 2, True), (1, 2, False)):
+        with pytest.raises(Conflict):
+            check_may_take_back_responsible(giver, given_by, given_from, is_still_so=is_still_so)
