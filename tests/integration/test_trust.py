@@ -186,7 +186,9 @@ async def test_a_deal_with_somebody_elses_client_lets_one_see_and_no_more(
             session, ivan, title="Hook", now=NOON, currency="UAH", second=True, region="UA", contact_id=client.id
         )
         empty = await create_deal(session, ivan, title="Empty", now=NOON, currency="UAH", second=True, region="UA")
-        await edit_deal(session, ivan, empty.id or 0, version=None, now=NOON, contact_id=client.id, keep_contact=False)
+        await edit_deal(
+            session, ivan, empty.id or 0, version=None, now=NOON, contact_id=client.id, keep_contact=False, second=True
+        )
     async with database.write() as session:
         with pytest.raises(NotAllowed):
             await edit_contact(session, ivan, client.id or 0, version=None, now=NOON, region="UA", name="Taken")

@@ -7,7 +7,20 @@ from decimal import Decimal
 from itertools import count
 from typing import Any, get_origin
 
-from sqlalchemy import JSON, Boolean, Column, Date, Float, ForeignKey, Numeric, String, Table, insert, select
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Date,
+    Float,
+    ForeignKey,
+    Numeric,
+    String,
+    Table,
+    UniqueConstraint,
+    insert,
+    select,
+)
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -37,6 +50,10 @@ def referring_to(target: str) -> list[Table]:
 
 def _keys(table: Table) -> Iterator[ForeignKey]:
     yield from sorted(table.foreign_keys, key=lambda key: key.parent.name)
+
+
+def _unique(table: Table) -> Iterator[UniqueConstraint]:
+    return (each for each in table.constraints if isinstance(each, UniqueConstraint))
 
 
 def is_json(column: Column[Any]) -> bool:
@@ -113,7 +130,8 @@ class RowsOfClient:
         if column.nullable:
             return None
         made = {Boolean: False, UtcDateTime: NOON, Float: 1.0, Date: date(2026, 1, 1), Numeric: Decimal(1)}
-        return next((value for kind, value in made.items() if isinstance(column.type, kind)), 1)
+        number = next(self.numbers) if any(column.name in each.columns for each in _unique(table)) else 1
+        return next((value for kind, value in made.items() if isinstance(column.type, kind)), number)
 
     async def _ask(self, statement: Any) -> Any:
         return (await (await self.session.connection()).execute(statement)).all()

@@ -12,6 +12,7 @@ from sqlmodel import SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.audit.models import AuditEntry
+from pbxcrm.automation.models import AutomationEvent
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.merge_queries import CLIENTS
 from pbxcrm.contacts.models import Contact, Phone, SpecialNumber
@@ -64,11 +65,17 @@ KEPT = {
 SHAPED = {name: [{"key": WORD, "written": WORD}] for name in ("merges.numbers", "merges.emails")}
 
 #: Tables without a reference to a client where a number or a key leads to one; they are filled below.
-BY_KEY = {"audit": "data", "callers": "name_folded", "search_words": "word", "special_numbers": "note"}
+BY_KEY = {
+    "audit": "data",
+    "automation_events": "data",
+    "callers": "name_folded",
+    "search_words": "word",
+    "special_numbers": "note",
+}
 
 #: Tables that hold nothing about a client. The vocabulary of the search knows words, not whose they are (decision 55).
 OF_THE_OFFICE = {
-    "api_tokens", "background_jobs", "calendar_days", "calendar_feeds", "calendar_spans", "calendars", "checkpoint_steps", "checkpoints",
+    "api_tokens", "automation_rule_versions", "automation_rules", "background_jobs", "calendar_days", "calendar_feeds", "calendar_spans", "calendars", "checkpoint_steps", "checkpoints",
     "companies", "company_merges", "configuration_version", "deal_views", "digests", "distribution_rules", "distribution_turns", "engine_beats", "extensions",
     "failed_logins", "field_definitions", "field_sections", "form_consents", "leaves", "lines", "list_columns", "login_sessions",
     "mailboxes", "mobile_numbers", "name_spellings", "not_same_companies", "options", "outbox", "pbx_journals", "pbx_status", "pipelines",
@@ -87,7 +94,8 @@ NOT_THEIRS = {
 #: What the audit log is kept of, apart from rows about clients.
 ENTITIES_OF_THE_OFFICE = {
     "calendar", "checkpoint", "company", "distribution_rule", "field", "line", "options", "pipeline",
-    "range", "stage", "team", "user", "form", "view",
+    "range", "stage", "team", "user", "form", "view", "rule",
+    "run",  # only that one was undone: ids and a count
 }  # fmt: skip
 ENTITIES = {"contact", "deal", "call", "task", "callback", "request", "number"}
 
@@ -139,6 +147,9 @@ async def fill(database: Database, office: Office, kept: Kept) -> int:
         )
         session.add(file)
         number = (await session.exec(select(Phone.number).where(Phone.contact_id == client))).one()
+        session.add(
+            AutomationEvent(at=NOON, act="x", subject="contact", contact_id=client, data={WORD: WORD}, due_at=NOON)
+        )
         session.add(SpecialNumber(number=number, kind="own", note=WORD, added_at=NOON))
         contact, call = await session.get_one(Contact, client), await session.get_one(Call, theirs["calls"])
         contact.name, contact.note, call.recording = f"{WORD} name", f"{WORD} note", f"{WORD}.wav"
