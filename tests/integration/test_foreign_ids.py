@@ -331,6 +331,7 @@ BODIES: dict[str, object] = {
     "title": "Call about the offer", "due_at": "2026-11-19T10:00:00Z", "text": "They liked it.", "name": "Somebody New", "why": "Too dear.", "reason": "Too slow.", "word": "Done.",
     "entity": "deal", "act": "move", "result": "reached", "number": "+380501239999", "kind": "spam", "since": "2027-05-01", "until": "2027-05-02",
     "timezone": "Europe/Kyiv", "week": ["09:00-18:00"] * 5 + [""] * 2, "op": "add", "from": "2027-05-01T09:00:00Z", "steps": [{"after_minutes": 60}],
+    "when": {"kind": "deal_created"}, "then": [{"kind": "stop"}],
 }  # fmt: skip
 
 
@@ -341,7 +342,6 @@ BESIDES: dict[str, dict[str, object]] = {
     "POST /api/v1/fields": {"kind": "text"},
     "POST /api/v1/distribution/rules": {"members": [{"login": "ivan"}]},
     "POST /api/v1/distribution/rules/{rule_id:int}/move": {"up": True},
-    "POST /api/v1/rules": {"when": {"kind": "deal_created"}, "then": [{"kind": "stop"}]},
 }
 #: Ids of which the answer names those that were refused, each with its reason; the others are done.
 REFUSED_ONE_BY_ONE = {("POST /api/v1/deals/bulk", "ids")}

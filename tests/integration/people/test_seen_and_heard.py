@@ -184,7 +184,6 @@ OTHERS = {
     "phone": "a person's own orders to the telephone",
     "session": "a person's own logins",
     "news": "for the people who watch a deal or whom a note names, of those who see it: tests/integration/web/test_deal_people.py",
-    "product": "everybody sees the products",
     "bell": "rings for the one person who gets a request",
 }
 #: Rows that are heard and not seen, and why.
