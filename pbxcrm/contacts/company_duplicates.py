@@ -1,6 +1,7 @@
 """Companies that may be one: their names are spelled alike, or their clients share the domain of an e-mail address or a number.
 
-Names are the surest sign, then domains; a number may be that of an accountant who works for both.
+Names are the surest sign, then domains; a number may be that of an accountant who works for both. What stands in a client whom the
+viewer may not see is no sign for them: it would tell them that client's number.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.access.owners import SEES_EVERYTHING
 from pbxcrm.audit.actions import record
-from pbxcrm.contacts.access import editable_companies, sees_little, visible_companies
+from pbxcrm.contacts.access import editable_companies, sees_little, visible_companies, visible_contacts
 from pbxcrm.contacts.actions import check_company_editable
 from pbxcrm.contacts.duplicates import nobodys_numbers
 from pbxcrm.contacts.likely_pairs import GROUPS_AT_ONCE, SMALL_GROUP, Alike, Groups, PairCursor, PairWalk, pairs_in
@@ -51,6 +52,26 @@ class _Keys:
     company: ColumnElement[int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What the viewer sees: conditions on companies and on clients. ``clients`` None: all."""
+
+    companies: ColumnElement[bool]
+    clients: ColumnElement[bool] | None
+
+    @classmethod
+    async def of(cls, session: AsyncSession, viewer: Viewer) -> "_Sight":
+        little = await sees_little(session, viewer)
+        clients = None if viewer.role in SEES_EVERYTHING else visible_contacts(viewer, little=little)
+        return cls(visible_companies(viewer, little=little), clients)
+
+    def of_keys(self, alike: Alike) -> list[ColumnElement[bool]]:
+        """On the keys of a kind. Who sees a client sees the company."""
+        if alike is Alike.NAME:
+            return [self.companies]
+        return [] if self.clients is None else [self.clients]
+
+
 _TABLES = SQLModel.metadata.tables
 _companies, _contacts = _TABLES["companies"], _TABLES["contacts"]
 _emails, _phones = _TABLES["emails"], _TABLES["phones"]
@@ -73,16 +94,13 @@ async def list_company_duplicates(
 
     Fewer than ``limit`` with a cursor: the rest was not looked through yet.
     """
-    seen: list[ColumnElement[bool]] = []
-    visible = visible_companies(viewer, little=await sees_little(session, viewer))
-    if viewer.role not in SEES_EVERYTHING:
-        seen.append(visible)
+    sight = await _Sight.of(session, viewer)
 
     async def groups_of(alike: Alike, key: str, include: bool) -> Groups:
-        return await _groups(session, alike, key, visible, include=include, for_all=not seen)
+        return await _groups(session, alike, key, sight, include=include)
 
     async def pairs_of(alike: Alike, groups: Mapping[str, Sequence[int]]) -> list[tuple[CompanyPair, PairCursor]]:
-        return await _pairs(session, viewer, alike, groups)
+        return await _pairs(session, viewer, alike, groups, sight)
 
     return await PairWalk(KINDS, groups_of, pairs_of, MOST_STEPS).page(after, limit)
 
@@ -97,26 +115,25 @@ async def companies_alike(
     """
     same: dict[int, list[tuple[Alike, str]]] = {}
     apart = await _apart_from(session, company_id) if company_id is not None else set()
+    sight = await _Sight.of(session, viewer)
     for alike in KINDS:
         keys = _KEYS[alike]
         if alike is Alike.NAME:
             wanted = [key] if (key := company_key(name)) else []
         else:
-            wanted = await _keys_of(session, alike, company_id) if company_id is not None else []
+            wanted = await _keys_of(session, alike, company_id, sight) if company_id is not None else []
         found = (
             select(keys.key, keys.company)
             .select_from(keys.source)
-            .where(keys.key != _NOTHING, keys.key.in_(wanted), keys.company.is_not(None))
+            .where(keys.key != _NOTHING, keys.key.in_(wanted), keys.company.is_not(None), *sight.of_keys(alike))
             .distinct()
             .limit(SMALL_GROUP * max(1, len(wanted)))
         )
         for key, other_id in await fetch(session, found) if wanted else ():
             if other_id not in apart and (alike, key) not in same.setdefault(other_id, []):
                 same[other_id].append((alike, key))
-    seen = await session.exec(
-        select_rows(Company).where(col(Company.id).in_(same), visible_companies(viewer)).order_by(col(Company.id))
-    )
-    rows = sorted(seen.all(), key=lambda row: KINDS.index(same[row.id or 0][0][0]))
+    seen = select_rows(Company).where(col(Company.id).in_(same), sight.companies).order_by(col(Company.id))
+    rows = sorted((await session.exec(seen)).all(), key=lambda row: KINDS.index(same[row.id or 0][0][0]))
     return [(row, tuple(same[row.id or 0])) for row in rows[:limit]]
 
 
@@ -155,9 +172,7 @@ async def _check_pair(session: AsyncSession, viewer: Viewer, one_id: int, other_
         await check_company_editable(session, viewer, one)
 
 
-async def _groups(
-    session: AsyncSession, alike: Alike, after: str, visible: ColumnElement[bool], *, include: bool, for_all: bool
-) -> Groups:
+async def _groups(session: AsyncSession, alike: Alike, after: str, sight: _Sight, *, include: bool) -> Groups:
     """The next keys that several visible companies share, among the next ``LOOKED_THROUGH``."""
     keys = _KEYS[alike]
     column = keys.key.table
@@ -167,11 +182,7 @@ async def _groups(
     end = ends[0][0] if ends else None
     if end is not None:
         behind.append(keys.key <= end)
-    seen: list[ColumnElement[bool]] = [keys.company.is_not(None)]
-    if alike is Alike.NAME:
-        seen.append(visible)
-    elif not for_all:
-        seen.append(keys.company.in_(select(_companies.c.id).where(visible)))
+    seen = [keys.company.is_not(None), *sight.of_keys(alike)]
     several = (
         select(keys.key)
         .select_from(keys.source)
@@ -194,7 +205,7 @@ async def _groups(
 
 
 async def _pairs(
-    session: AsyncSession, viewer: Viewer, alike: Alike, groups: Mapping[str, Sequence[int]]
+    session: AsyncSession, viewer: Viewer, alike: Alike, groups: Mapping[str, Sequence[int]], sight: _Sight
 ) -> list[tuple[CompanyPair, PairCursor]]:
     """Each pair of the groups once, under the surest sign; in the order of the list."""
     nobodys: set[str] = await nobodys_numbers(session, groups) if alike is Alike.NUMBER else set()
@@ -209,7 +220,7 @@ async def _pairs(
     rows = await load_by_id(session, Company, ids)
     editable = await session.exec(select_rows(Company.id).where(col(Company.id).in_(ids), editable_companies(viewer)))
     edits = set(editable.all())
-    shared = {kind: await _shared(session, kind, ids) for kind in KINDS[1 : KINDS.index(alike) + 1]}
+    shared = {kind: await _shared(session, kind, ids, sight) for kind in KINDS[1 : KINDS.index(alike) + 1]}
     found: list[tuple[CompanyPair, PairCursor]] = []
     for place in places:
         low, high = rows[place.low_id], rows[place.high_id]
@@ -223,21 +234,23 @@ async def _pairs(
     return found
 
 
-async def _shared(session: AsyncSession, alike: Alike, company_ids: set[int]) -> dict[int, set[str]]:
+async def _shared(session: AsyncSession, alike: Alike, company_ids: set[int], sight: _Sight) -> dict[int, set[str]]:
     """The keys of these companies that several of them have."""
     keys = _KEYS[alike]
-    theirs = select(keys.key).select_from(keys.source).where(keys.company.in_(company_ids), keys.key != _NOTHING)
-    several = theirs.group_by(keys.key).having(func.count(keys.company.distinct()) > 1)
-    query = select(keys.company, keys.key).select_from(keys.source).where(keys.company.in_(company_ids))
+    theirs = (keys.company.in_(company_ids), keys.key != _NOTHING, *sight.of_keys(alike))
+    several = select(keys.key).select_from(keys.source).where(*theirs)
+    several = several.group_by(keys.key).having(func.count(keys.company.distinct()) > 1)
+    query = select(keys.company, keys.key).select_from(keys.source).where(*theirs)
     found: dict[int, set[str]] = {}
     for company_id, key in await fetch(session, query.where(keys.key.in_(several)).distinct()):
         found.setdefault(company_id, set()).add(key)
     return found
 
 
-async def _keys_of(session: AsyncSession, alike: Alike, company_id: int) -> list[str]:
+async def _keys_of(session: AsyncSession, alike: Alike, company_id: int, sight: _Sight) -> list[str]:
     keys = _KEYS[alike]
-    query = select(keys.key).select_from(keys.source).where(keys.company == company_id, keys.key != _NOTHING)
+    of_it = (keys.company == company_id, keys.key != _NOTHING, *sight.of_keys(alike))
+    query = select(keys.key).select_from(keys.source).where(*of_it)
     found = [row[0] for row in await fetch(session, query.distinct().limit(MOST_KEYS))]
     nobodys = await nobodys_numbers(session, found) if alike is Alike.NUMBER else set()
     return [key for key in found if key not in nobodys]

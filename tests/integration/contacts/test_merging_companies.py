@@ -345,6 +345,26 @@ async def test_pairs_are_found_by_name_domain_and_number_and_each_once(companies
         assert [row.id for row, _ in typed] == [cyrillic, latin]
 
 
+async def test_a_client_whom_one_may_not_see_is_no_sign(companies: Companies) -> None:
+    """It would tell a seller the number of a colleague's client."""
+    north, south = await companies.make("North", login="ivan"), await companies.make("South", login="ivan")
+    for company, name in ((north, "Hidden one"), (south, "Hidden two")):
+        petro = companies.office.id("petro")
+        await companies.client(
+            company, name, login="admin", responsible_id=petro, phones=["0442001020"], emails=[f"{name[-3:]}@wind.ua"]
+        )
+    both = [(north, south, [Alike.EMAIL])]
+    assert await companies.pairs(login="admin") == both
+    assert await companies.pairs(login="ivan") == []
+    await companies.client(north, "Own one", login="ivan", phones=["0442001020"])
+    assert await companies.pairs(login="ivan") == []
+    async with companies.database.read() as session:
+        ivan = await companies.office.viewer(session, "ivan")
+        assert await companies_alike(session, ivan, name="North", company_id=north) == []
+    await companies.client(south, "Own two", login="ivan", phones=["0442001020"])
+    assert await companies.pairs(login="ivan") == [(north, south, [Alike.NUMBER])]
+
+
 async def test_a_long_list_is_looked_through_in_parts(companies: Companies, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pbxcrm.contacts.company_duplicates.LOOKED_THROUGH", 3)
     monkeypatch.setattr("pbxcrm.contacts.company_duplicates.MOST_STEPS", 1)
