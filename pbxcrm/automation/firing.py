@@ -34,6 +34,7 @@ from pbxcrm.tasks.models import TaskKind
 
 log = structlog.get_logger()
 
+RETRY = "automation.retry"  # the reason of a run in the midst of a step: what it waited for was asked before
 _COUNTED = (RunStatus.DONE.value, RunStatus.FAILED.value, RunStatus.WAITING.value, RunStatus.WATCH.value)
 
 
@@ -120,7 +121,7 @@ async def resume(firing: Firing, ready: ActiveRule | None, run: RuleRun) -> None
     if firing.deal_id is not None and facts.deal is None:
         await _end(firing, run, RunStatus.SKIPPED, reason("automation.deal_gone"))
         return
-    ended = await _still_so(firing, ready, facts) if run.tries == 0 else None
+    ended = await _still_so(firing, ready, facts) if run.reason["code"] != RETRY else None
     if ended is not None:
         await _end(firing, run, *ended)
         return
@@ -150,7 +151,12 @@ async def goals_reached(firing: Firing, ready: ActiveRule, facts: RuleFacts) -> 
 
 async def give_up(firing: Firing, rule: AutomationRule, error: str) -> None:
     """The event could not be handled at all: its run has failed, and the owner is told."""
-    run, why = _run_of(firing, rule), reason("automation.refused", why=error)
+    await fail(firing, rule, _run_of(firing, rule), error)
+
+
+async def fail(firing: Firing, rule: AutomationRule, run: RuleRun, error: str) -> None:
+    """The run has failed for good, and the owner of the rule is told."""
+    why = reason("automation.refused", why=error)
     await _tell_owner(firing, rule, await firing.deal(), why)
     await _end(firing, run, RunStatus.FAILED, why)
 
@@ -284,12 +290,11 @@ async def _step_failed(
     again = None if is_final else retry_at(run.tries, firing.now)
     if again is not None:
         run.status, run.due_at = RunStatus.WAITING.value, again
-        run.reason = reason("automation.retry", why=words[:LONGEST_ERROR]).stored()
+        run.reason = reason(RETRY, why=words[:LONGEST_ERROR]).stored()
         return
-    why = reason("automation.refused", why=words[:LONGEST_ERROR])
-    _keep_step(firing, run, run.position, step, StepTaken(why, StepStatus.FAILED))
-    await _tell_owner(firing, rule, await firing.deal(), why)
-    await _end(firing, run, RunStatus.FAILED, why)
+    told = words[:LONGEST_ERROR]
+    _keep_step(firing, run, run.position, step, StepTaken(reason("automation.refused", why=told), StepStatus.FAILED))
+    await fail(firing, rule, run, told)
 
 
 async def _wait(firing: Firing, run: RuleRun, step: dict[str, Any]) -> None:

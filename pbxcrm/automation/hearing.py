@@ -3,7 +3,7 @@
 Nothing is evaluated here. Where no rule listens to an act, this costs a look into a dictionary.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -70,11 +70,7 @@ def _heard(rules: ActiveRules, entry: Recorded, cause: Cause | None) -> dict[str
 
 
 def _anybody(rules: ActiveRules, hearing: Hearing) -> bool:
-    return hearing.act in rules.goal_acts or any(each.hears(hearing) for each in _listening(rules, hearing.act))
-
-
-def _listening(rules: ActiveRules, act: str) -> Iterable[Any]:
-    return rules.by_act.get(act, ())
+    return hearing.act in rules.goal_acts or any(each.hears(hearing) for each in rules.by_act.get(hearing.act, ()))
 
 
 def _event(

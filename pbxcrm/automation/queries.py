@@ -1,17 +1,19 @@
 """The rules as events and runs need them, cached in memory until one changes; and lists of them for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.automation.facts import rule_terms
-from pbxcrm.automation.models import AutomationRule, RuleState, RuleVersion
+from pbxcrm.automation.models import AutomationRule, RuleRun, RuleState, RuleVersion, RunStatus
 from pbxcrm.automation.rules import Hearing
+from pbxcrm.automation.steps.step import Around
 from pbxcrm.automation.triggers import GOAL_ACTS, TRIGGERS, Trigger
+from pbxcrm.calendars.queries import load_calendars
+from pbxcrm.deals.queries import load_funnel
 from pbxcrm.fields.conditions import Condition, parse
 from pbxcrm.fields.queries import FieldSet, load_fields
 from pbxcrm.fields.rules import Checking
@@ -47,6 +49,14 @@ class ActiveRules:
     by_id: Mapping[int, ActiveRule]
     by_act: Mapping[str, Sequence[ActiveRule]]
     goal_acts: frozenset[str]
+
+
+async def load_around(session: AsyncSession, region: str) -> Around:
+    """What checks and steps need to know. ``region``: of telephone numbers."""
+    people = await load_directory(session)
+    return Around(
+        people, await load_calendars(session, people), await load_funnel(session), await load_fields(session), region
+    )
 
 
 async def load_active(session: AsyncSession) -> ActiveRules:
@@ -103,10 +113,17 @@ async def access_rule(session: AsyncSession, viewer: Viewer, rule_id: int, *, lo
 
 
 async def list_rules(session: AsyncSession, viewer: Viewer, *, archived: bool = False) -> Sequence[AutomationRule]:
-    """All rules by pipeline, stage and name. Raises NotAllowed."""
+    """All rules, the oldest first. Raises NotAllowed."""
     check_rules(viewer)
     query = select(AutomationRule).order_by(col(AutomationRule.id))
     return (await session.exec(query if archived else query.where(col(AutomationRule.archived_at).is_(None)))).all()
+
+
+async def waiting_runs(session: AsyncSession, rule_ids: Collection[int]) -> Mapping[int, int]:
+    """How many runs of each rule wait; a rule of which none does is left out. The caller has checked access."""
+    waits = (col(RuleRun.rule_id).in_(rule_ids), RuleRun.status == RunStatus.WAITING.value)
+    query = select(RuleRun.rule_id, func.count()).where(*waits).group_by(col(RuleRun.rule_id))
+    return dict((await session.exec(query)).all())
 
 
 async def list_versions(session: AsyncSession, viewer: Viewer, rule_id: int) -> Sequence[RuleVersion]:
@@ -114,8 +131,3 @@ async def list_versions(session: AsyncSession, viewer: Viewer, rule_id: int) -> 
     await access_rule(session, viewer, rule_id)
     query = select(RuleVersion).where(RuleVersion.rule_id == rule_id).order_by(col(RuleVersion.version).desc())
     return (await session.exec(query)).all()
-
-
-def paused(rule: AutomationRule, now: datetime) -> bool:
-    """Whether the rule pauses now."""
-    return rule.paused_until is not None and now < rule.paused_until

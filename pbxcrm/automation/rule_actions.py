@@ -111,12 +111,6 @@ async def archive_rule(
     return rule
 
 
-async def count_waiting(session: AsyncSession, rule_id: int) -> int:
-    """How many runs of a rule wait. The caller must have checked access."""
-    waits = (RuleRun.rule_id == rule_id, RuleRun.status == RunStatus.WAITING.value)
-    return (await session.exec(select(func.count()).select_from(RuleRun).where(*waits))).one()
-
-
 async def _keep_version(session: AsyncSession, viewer: Viewer, rule: AutomationRule, now: datetime) -> None:
     saved: Mapping[str, Any] = {name: getattr(rule, name) for name in _SAVED}
     session.add(

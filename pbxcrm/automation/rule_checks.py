@@ -10,20 +10,18 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.automation.facts import rule_terms
 from pbxcrm.automation.models import AutomationRule, Mode, RuleState
+from pbxcrm.automation.queries import load_around
 from pbxcrm.automation.steps.kinds import LATER, STEPS, STOP, WAIT
 from pbxcrm.automation.steps.move_step import stage_in
 from pbxcrm.automation.steps.step import Around
 from pbxcrm.automation.triggers import DEAL, DIRECTIONS, LONGEST_TALK, OUTCOMES, TRIGGERS, Trigger
-from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.fields import BY_KEY
-from pbxcrm.deals.queries import load_funnel
 from pbxcrm.distribution.hooks import names_of_forms
 from pbxcrm.fields.conditions import Condition, Test, parse
 from pbxcrm.fields.models import FieldEntity
-from pbxcrm.fields.queries import FieldSet, load_fields
+from pbxcrm.fields.queries import FieldSet
 from pbxcrm.fields.rules import Checking
 from pbxcrm.fields.terms import name_of_term
-from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED, check_line
 
@@ -48,14 +46,6 @@ class RuleDraft:
     mode: str = Mode.ONCE.value
     most_per_hour: int = 20
     paused_until: datetime | None = None
-
-
-async def load_around(session: AsyncSession, region: str) -> Around:
-    """What checks and steps need to know."""
-    people = await load_directory(session)
-    return Around(
-        people, await load_calendars(session, people), await load_funnel(session), await load_fields(session), region
-    )
 
 
 async def check_draft(session: AsyncSession, draft: RuleDraft, region: str) -> dict[str, Any]:
@@ -172,6 +162,8 @@ def _steps(entered: list[Any]) -> list[tuple[int, Any]]:
 
 async def _check_step(session: AsyncSession, step: Any, at: str, trigger: Trigger, around: Around) -> dict[str, Any]:
     kind = step.get("kind") if isinstance(step, Mapping) else None
+    if not isinstance(kind, str):
+        kind = None
     if kind in LATER:
         raise Invalid(
             f"{at}.kind", "automation.later", "Steps of the kind “{kind}” come with a later version.", kind=kind
@@ -186,7 +178,7 @@ async def _check_step(session: AsyncSession, step: Any, at: str, trigger: Trigge
                 f"{at}.minutes", "automation.minutes", "Write working minutes from 1 to {most}.", most=LONGEST_WAIT
             )
         return {"kind": WAIT, "minutes": step["minutes"]}
-    if not isinstance(kind, str) or kind not in STEPS:
+    if kind is None or kind not in STEPS:
         words = ", ".join((*STEPS, WAIT, STOP))
         raise Invalid(f"{at}.kind", "automation.step", "A step is one of: {words}", words=words)
     if STEPS[kind].needs_deal and trigger.subject != DEAL:

@@ -14,18 +14,13 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.automation.firing import Firing, fire, give_up, goals_reached, resume
-from pbxcrm.automation.models import AutomationEvent, RuleRun, RunStatus
-from pbxcrm.automation.queries import ActiveRule, ActiveRules, load_active, rule_of_version
-from pbxcrm.automation.rules import LONGEST_ERROR, RETRY_SECONDS, Hearing
+from pbxcrm.automation.firing import Firing, fail, fire, give_up, goals_reached, resume
+from pbxcrm.automation.models import AutomationEvent, AutomationRule, RuleRun, RunStatus
+from pbxcrm.automation.queries import ActiveRule, ActiveRules, load_active, load_around, rule_of_version
+from pbxcrm.automation.rules import LONGEST_ERROR, RETRY_SECONDS, Hearing, retry_at
 from pbxcrm.automation.steps.assign_step import DISTRIBUTION
-from pbxcrm.automation.steps.step import Around
-from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.queries import load_funnel
 from pbxcrm.distribution.actions import LOCK as DISTRIBUTION_LOCK
-from pbxcrm.fields.queries import load_fields
-from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import Database, is_away, lock
 
 log = structlog.get_logger()
@@ -42,8 +37,7 @@ async def run_due(db: Database, now: datetime, region: str) -> int:
             break
         done += 1
     while done < AT_MOST and (run_id := await _run_due(db, now)) is not None:
-        if not await _next_run(db, run_id, now, region):
-            break
+        await _next_run(db, run_id, now, region)
         done += 1
     return done
 
@@ -114,7 +108,7 @@ async def _firing(
     await _lock_subject(session, event.deal_id, rules)
     return Firing(
         session,
-        await _around(session, region),
+        await load_around(session, region),
         event.id or 0,
         event.act,
         event.at,
@@ -158,35 +152,67 @@ async def _run_due(db: Database, now: datetime) -> int | None:
         return (await session.exec(select(RuleRun.id).where(*due).order_by(col(RuleRun.due_at)).limit(1))).first()
 
 
-async def _next_run(db: Database, run_id: int, now: datetime, region: str) -> bool:
+async def _next_run(db: Database, run_id: int, now: datetime, region: str) -> None:
+    """Go on with one run. One that fails by itself is tried later, as an event is, so that the others go on."""
+    try:
+        await _go_on(db, run_id, now, region)
+    except Exception as error:
+        if is_away(error):
+            raise
+        why = f"{type(error).__name__}: {error}"
+        log.warning("automation.run_failed", run=run_id, why=why)
+        await _put_off_run(db, run_id, now, region, why[:LONGEST_ERROR])
+
+
+async def _go_on(db: Database, run_id: int, now: datetime, region: str) -> None:
     async with db.write() as session:
         seen = await session.get_one(RuleRun, run_id)
         rules = await load_active(session)
         await _lock_subject(session, seen.deal_id, rules)
         run = await session.get_one(RuleRun, run_id, with_for_update=True, populate_existing=True)
         if run.status != RunStatus.WAITING or run.due_at is None or run.due_at > now:
-            return True  # somebody was faster
+            return  # somebody was faster
         ready = rules.by_id.get(run.rule_id)
         if ready is not None and ready.rule.version != run.rule_version:
             ready = await rule_of_version(session, ready.rule, run.rule_version)
-        firing = Firing(
-            session,
-            await _around(session, region),
-            run.event_id,
-            run.act,
-            run.at,
-            run.event,
-            run.by_id,
-            run.subject,
-            run.deal_id,
-            run.contact_id,
-            run.root_id,
-            run.chain,
-            await _waiting(session, run.subject),
-            now,
-        )
-        await resume(firing, ready, run)
-    return True
+        await resume(await _firing_of(session, run, now, region), ready, run)
+
+
+async def _firing_of(session: AsyncSession, run: RuleRun, now: datetime, region: str) -> Firing:
+    """What the run began with, and what stands around it now. The caller has locked the subject."""
+    return Firing(
+        session,
+        await load_around(session, region),
+        run.event_id,
+        run.act,
+        run.at,
+        run.event,
+        run.by_id,
+        run.subject,
+        run.deal_id,
+        run.contact_id,
+        run.root_id,
+        run.chain,
+        await _waiting(session, run.subject),
+        now,
+    )
+
+
+async def _put_off_run(db: Database, run_id: int, now: datetime, region: str, why: str) -> None:
+    """In the end the run has failed and the owner of its rule is told."""
+    async with db.write() as session:
+        seen = await session.get_one(RuleRun, run_id)
+        await _lock_subject(session, seen.deal_id, await load_active(session))
+        run = await session.get_one(RuleRun, run_id, with_for_update=True, populate_existing=True)
+        if run.status != RunStatus.WAITING or run.due_at is None or run.due_at > now:
+            return
+        run.tries += 1
+        again = retry_at(run.tries, now)
+        if again is not None:
+            run.due_at = again  # it still waits for what it waited for, so its reason stays
+            return
+        rule = await session.get_one(AutomationRule, run.rule_id)
+        await fail(await _firing_of(session, run, now, region), rule, run, why)
 
 
 async def _lock_subject(session: AsyncSession, deal_id: int | None, rules: ActiveRules) -> None:
@@ -204,10 +230,3 @@ def _distributes(ready: ActiveRule) -> bool:
 async def _waiting(session: AsyncSession, subject: str) -> list[RuleRun]:
     query = select(RuleRun).where(RuleRun.subject == subject, RuleRun.status == RunStatus.WAITING.value)
     return list((await session.exec(query.order_by(col(RuleRun.id)))).all())
-
-
-async def _around(session: AsyncSession, region: str) -> Around:
-    people = await load_directory(session)
-    return Around(
-        people, await load_calendars(session, people), await load_funnel(session), await load_fields(session), region
-    )

@@ -12,7 +12,7 @@ from pbxcrm.automation.models import RuleRun, RunStatus, RunStep, StepStatus
 from pbxcrm.automation.run_queries import access_run
 from pbxcrm.automation.steps.kinds import STEPS
 from pbxcrm.automation.steps.step import TakingBack
-from pbxcrm.contacts.queries import access_contact
+from pbxcrm.contacts.actions import access_contact_for_change
 from pbxcrm.deals.actions import access_deal_for_change, say_deal_changed
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict
@@ -21,7 +21,7 @@ from pbxcrm.shared.reasons import Reason, reason
 
 
 async def undo_run(session: AsyncSession, viewer: Viewer, run_id: int, now: datetime) -> list[tuple[RunStep, Reason]]:
-    """Take back what the firing did to a deal that the viewer may change; one that waits does not go on. No rule hears it.
+    """Take back what the firing did to a deal or a client that the viewer may change; one that waits does not go on. No rule hears it.
 
     Returns the steps that stay, each with why. Raises NotFound, NotAllowed, Conflict.
     """
@@ -29,7 +29,7 @@ async def undo_run(session: AsyncSession, viewer: Viewer, run_id: int, now: date
     run = await access_run(session, viewer, run_id)
     deal = await access_deal_for_change(session, viewer, run.deal_id, None) if run.deal_id is not None else None
     if deal is None and run.contact_id is not None:
-        await access_contact(session, viewer, run.contact_id)
+        await access_contact_for_change(session, viewer, run.contact_id, None)
     run = await lock_row(session, RuleRun, run_id)
     if run.undone_at is not None:
         raise Conflict("automation.undone", "This firing is taken back already.")

@@ -41,7 +41,7 @@ async def _go_on(session: AsyncSession, entry: StageEntry, pipeline: Pipeline, n
     stage = await stage_of_kind(session, next_id, StageKind.OPEN)
     if stage is None:
         return
-    open_there = await open_deal_beside(session, won, next_id)
+    open_there = await _open_of_client(session, won, next_id)
     if open_there is not None:
         why = reason("deal.follows_already", title=open_there.title)
         record(session, entry.at, "deal.not_followed", "deal", won.id, actor=None, reason=why, other=open_there.id)
@@ -103,8 +103,7 @@ async def _follower(session: AsyncSession, won: Deal) -> Deal | None:
     return found.first()
 
 
-async def open_deal_beside(session: AsyncSession, won: Deal, pipeline_id: int) -> Deal | None:
-    """An open deal of the same client, or number, in this pipeline; None if there is none."""
+async def _open_of_client(session: AsyncSession, won: Deal, pipeline_id: int) -> Deal | None:
     if won.contact_id is not None:
         of_client = col(Deal.contact_id) == won.contact_id
     elif won.client_number:

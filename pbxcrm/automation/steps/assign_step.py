@@ -25,7 +25,7 @@ class _AssignStep(Step):
         to = settings.get("to")
         if to == DISTRIBUTION:
             return {"to": DISTRIBUTION}
-        if to in {None, "", RESPONSIBLE}:
+        if not to or to == RESPONSIBLE:
             raise Invalid(f"{at}.to", "automation.whom_else", "Choose who gets the deal.")
         return {"to": check_whom(settings, "to", at, around.people)}
 

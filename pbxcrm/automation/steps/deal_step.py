@@ -7,20 +7,19 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.automation.models import StepStatus
 from pbxcrm.automation.steps.move_step import stage_in
 from pbxcrm.automation.steps.step import Around, Settings, Step, StepContext, StepTaken, TakingBack, check_text
-from pbxcrm.deals.after_closing import open_deal_beside
 from pbxcrm.deals.creation_actions import DealDraft, do_create_by_itself
 from pbxcrm.deals.fields import BY_KEY
+from pbxcrm.deals.merge_queries import open_of_same_clients
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.deals.rules import is_closing
+from pbxcrm.deals.second_deal_queries import others_there
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.terms import name_of_term
 from pbxcrm.fields.value_actions import do_adopt_values
-from pbxcrm.shared.db import lock
+from pbxcrm.people.whom import RESPONSIBLE
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import longest
 from pbxcrm.shared.reasons import Reason, reason
-
-RESPONSIBLE = "responsible"
 
 
 class _DealStep(Step):
@@ -48,12 +47,9 @@ class _DealStep(Step):
         stage = await context.session.get(Stage, settings["stage_id"])
         if stage is None or stage.archived_at is not None:
             raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
-        if deal.contact_id is not None or deal.client_number:
-            of = f"contact:{deal.contact_id}" if deal.contact_id is not None else f"number:{deal.client_number}"
-            await lock(context.session, f"first_deal:{stage.pipeline_id}:{of}")
-        there = await open_deal_beside(context.session, deal, stage.pipeline_id)
-        if there is not None:
-            return StepTaken(reason("automation.made_there", title=there.title), StepStatus.REFUSED)
+        there = await others_there(context.session, deal, stage.pipeline_id)
+        if there:
+            return StepTaken(reason("automation.made_there", title=there[0].title), StepStatus.REFUSED)
         owner = context.around.people.active(deal.responsible_id) if RESPONSIBLE in carry else None
         new = DealDraft(
             title=settings["title"] or deal.title,
@@ -84,10 +80,11 @@ class _DealStep(Step):
     async def would(self, context: StepContext, settings: Settings) -> Reason:
         stage = await context.session.get(Stage, settings["stage_id"])
         pipeline_id = stage.pipeline_id if stage is not None else 0
-        there = await open_deal_beside(context.session, context.of_deal, pipeline_id)
-        if there is not None:
-            return reason("automation.made_there", title=there.title)
-        title = settings["title"] or context.of_deal.title
+        deal = context.of_deal
+        there = (await open_of_same_clients(context.session, [deal], pipeline_id=pipeline_id))[deal.id or 0]
+        if there:
+            return reason("automation.made_there", title=there[0].title)
+        title = settings["title"] or deal.title
         return reason("automation.made", stage=stage.name if stage is not None else "", title=title)
 
     async def undo(self, _undoing: TakingBack, kept: Settings) -> Reason | None:

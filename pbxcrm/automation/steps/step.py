@@ -10,7 +10,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.automation.models import AutomationRule, StepStatus
-from pbxcrm.automation.triggers import DEAL
 from pbxcrm.calendars.queries import Calendars
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import Funnel
@@ -111,9 +110,9 @@ def check_whom(settings: Settings, name: str, at: str, people: Directory) -> str
     """``responsible``, ``manager`` or ``user:LOGIN``. Raises Invalid at its place."""
     whom = settings.get(name) or RESPONSIBLE
     user = named(whom, people) if isinstance(whom, str) else None
-    if whom not in ASKED and (user is None or not user.is_active):
+    if not isinstance(whom, str) or (whom not in ASKED and (user is None or not user.is_active)):
         raise Invalid(f"{at}.{name}", "automation.whom", "Choose the responsible person, their manager, or somebody.")
-    return str(whom)
+    return whom
 
 
 def whom(asked: str, deal: Deal | None, people: Directory) -> int | None:
@@ -125,8 +124,3 @@ def whom(asked: str, deal: Deal | None, people: Directory) -> int | None:
         user = people.active(found.id) if found is not None else None
     user = user or people.manager_of(owner_id)
     return user.id if user is not None else None
-
-
-def subject_of(deal: Deal | None, contact_id: int | None) -> str:
-    """The name of what a rule works on, by which events are kept in order: ``deal:12``."""
-    return f"{DEAL}:{deal.id}" if deal is not None else f"contact:{contact_id}"

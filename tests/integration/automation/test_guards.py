@@ -6,17 +6,21 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from pbxcrm.automation.models import AutomationRule
+from pbxcrm.automation.models import AutomationRule, RuleRun
 from pbxcrm.automation.rule_actions import Waiting, archive_rule, save_rule
 from pbxcrm.automation.rule_checks import RuleDraft, check_draft
 from pbxcrm.automation.rules import RETRY_SECONDS
+from pbxcrm.automation.run_queries import access_run
 from pbxcrm.automation.steps.kinds import STEPS
 from pbxcrm.automation.steps.step import Settings, Step, StepContext, StepTaken
 from pbxcrm.automation.undo_actions import undo_run
+from pbxcrm.calls.models import Call
+from pbxcrm.contacts.actions import create_contact
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.pipeline_actions import archive_stage
 from pbxcrm.shared import reasons
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
+from tests.calls import NOON
 from tests.integration.automation.conftest import A_TASK, REGION, RuleDesk
 
 TITLE = {"kind": "field_changed", "fields": ["title"]}
@@ -374,3 +378,45 @@ async def test_only_administrators_change_rules(desk: RuleDesk) -> None:
     async with desk.database.read() as session:
         assert not (await session.exec(select(AutomationRule))).all()
         assert not (await session.exec(select(Deal))).all()
+
+
+async def test_a_run_that_fails_by_itself_stops_no_other(desk: RuleDesk) -> None:
+    """Nor the worker: it is tried again by the schedule of steps, and in the end the owner of its rule is told."""
+    rule_id = await desk.rule(TITLE, WAIT, A_TASK, conditions={"field": "call.talk_seconds", "op": "empty"})
+    broken, kept = await desk.deal(), await desk.deal(second=True)
+    for deal_id in (broken, kept):
+        await desk.edit(deal_id, title="New")
+    await desk.work()
+    async with desk.database.write() as session:
+        run = (await session.exec(select(RuleRun).where(RuleRun.deal_id == broken))).one()
+        run.event = {**run.event, "talk_seconds": "long"}  # as no program of ours writes it
+    await desk.work(after=HOUR)
+    assert [(run.deal_id, run.status) for run in await desk.runs()] == [(broken, "waiting"), (kept, "done")]
+    for seconds in RETRY_SECONDS:
+        assert (await desk.runs())[0].status == "waiting"
+        await desk.work(after=timedelta(seconds=seconds))
+    status, why = (await desk.told())[0]
+    assert (status, "ValueError" in why) == ("failed", True)
+    assert [task.about for task in await desk.tasks() if task.deal_id == broken] == [f"automation:{rule_id}"]
+
+
+async def test_what_a_rule_did_to_a_client_is_taken_back_by_who_may_change_them(desk: RuleDesk) -> None:
+    """Who sees a client only through a call sees the firing, and changes nothing."""
+    await desk.rule({"kind": "contact_created"}, {"kind": "note", "text": "Welcome them"})
+    async with desk.database.write() as session:
+        petro = await desk.office.viewer(session, "petro")
+        client = await create_contact(session, petro, name="Client", now=NOON, region="UA", phones=["+380671112233"])
+        session.add(
+            Call(
+                pbx="main", linkedid="1.1", direction="inbound", outcome="answered", started_at=NOON,
+                contact_id=client.id, responsible_id=desk.office.id("ivan"),
+            )
+        )  # fmt: skip
+    await desk.work()
+    (run,) = await desk.runs()
+    async with desk.database.write() as session:
+        ivan = await desk.office.viewer(session, "ivan")
+        assert (await access_run(session, ivan, run.id or 0)).id == run.id
+        with pytest.raises(NotAllowed):
+            await undo_run(session, ivan, run.id or 0, NOON)
+        assert await undo_run(session, await desk.office.viewer(session, "petro"), run.id or 0, NOON) == []

@@ -1,15 +1,16 @@
 """Rules of automation: when something happens, if conditions hold, then steps follow."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from pbxcrm.access import Permission
 from pbxcrm.automation.models import AutomationRule, Mode, RuleState
-from pbxcrm.automation.queries import access_rule, list_rules, list_versions, ready_rule
-from pbxcrm.automation.rule_actions import Waiting, archive_rule, count_waiting, save_rule
+from pbxcrm.automation.queries import access_rule, list_rules, list_versions, ready_rule, waiting_runs
+from pbxcrm.automation.rule_actions import Waiting, archive_rule, save_rule
 from pbxcrm.automation.rule_checks import MOST_PER_HOUR, MOST_STEPS, RuleDraft
-from pbxcrm.fields.queries import load_fields
+from pbxcrm.fields.queries import FieldSet, load_fields
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.errors import Invalid
 from web.api.fields import ApiAnswer, ApiRequest, Login, Moment, ShortListQuery, Version, When, needed_text
@@ -120,7 +121,7 @@ class VersionOut(ApiAnswer):
 @rules.get("/rules", needs=Permission.RULES_EDIT, summary="All rules")
 async def read_rules(ask: Ask, query: RulesQuery) -> Page[AutomationRuleOut]:
     found = await list_rules(ask.session, ask.viewer, archived=query.archived == "true")
-    return Page[AutomationRuleOut].part_of([await _out(ask, rule) for rule in found], query)
+    return Page[AutomationRuleOut].part_of(await _all_out(ask, found), query)
 
 
 @rules.get("/rules/{automation_id}", needs=Permission.RULES_EDIT, summary="One rule")
@@ -213,8 +214,17 @@ def _owner(login: str, people: Directory) -> int:
 
 
 async def _out(ask: Ask, rule: AutomationRule) -> AutomationRuleOut:
-    people = await load_directory(ask.session)
-    broken = ready_rule(rule, await load_fields(ask.session), people).broken
+    return (await _all_out(ask, [rule]))[0]
+
+
+async def _all_out(ask: Ask, found: Sequence[AutomationRule]) -> list[AutomationRuleOut]:
+    people, fields = await load_directory(ask.session), await load_fields(ask.session)
+    waiting = await waiting_runs(ask.session, [rule.id or 0 for rule in found])
+    return [_rule(rule, people, fields, waiting.get(rule.id or 0, 0)) for rule in found]
+
+
+def _rule(rule: AutomationRule, people: Directory, fields: FieldSet, waiting: int) -> AutomationRuleOut:
+    broken = ready_rule(rule, fields, people).broken
     return AutomationRuleOut(
         id=rule.id or 0,
         name=rule.name,
@@ -230,7 +240,7 @@ async def _out(ask: Ask, rule: AutomationRule) -> AutomationRuleOut:
         pipeline_id=rule.pipeline_id,
         stage_id=rule.stage_id,
         broken=str(broken) if broken is not None else None,
-        waiting=await count_waiting(ask.session, rule.id or 0),
+        waiting=waiting,
         archived=rule.archived_at is not None,
         version=rule.version,
     )
