@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from pbxcrm.contacts.filters import ContactFilter
 from pbxcrm.contacts.terms import company_terms, contact_terms, shorthands
-from pbxcrm.fields.conditions import EVERYTHING, AskedAt, Vocabulary, from_query, to_sql
+from pbxcrm.fields.conditions import EVERYTHING, MOST_FILTERS, AskedAt, Vocabulary, from_query, to_sql
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.fields.rules import Checking
@@ -20,7 +20,6 @@ from web.formats import today as here_today
 from web.i18n import here
 from web.parts import now, parts, viewer
 
-MOST_FILTERS = 50
 #: The parameters of the pages that are no terms.
 OF_PAGE = frozenset({"q", "view", "cursor", "format"})
 BIRTHDAY = "birthday"

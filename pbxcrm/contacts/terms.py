@@ -1,6 +1,6 @@
 """What conditions may ask of a client or a company: its own columns, and its custom fields from ``fields.terms``."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -74,9 +74,8 @@ def _own(table: Table, people: Directory) -> dict[str, Term]:
 
     responsible, made = _column(table, "responsible_id"), _column(table, "created_at")
     in_one = exists().where(col(User.id) == responsible, col(User.team_id).is_not(None)).correlate(table)
-    read: Callable[[Any], Stored] = lambda row: row.responsible_id  # noqa: E731
     terms = (
-        Term("responsible", N_("Responsible"), Shape.REFERENCE, responsible, read, user),
+        Term("responsible", N_("Responsible"), Shape.REFERENCE, responsible, lambda row: row.responsible_id, user),
         Term("team", N_("Team"), Shape.REFERENCE, responsible, team_of, team, blank=~in_one, has=of_team),
         Term(
             "created_at",

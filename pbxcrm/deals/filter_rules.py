@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pbxcrm.deals.filters import WORDS, DealFilter
 from pbxcrm.deals.models import Pipeline, Stage
 from pbxcrm.deals.queries import Funnel
-from pbxcrm.fields.conditions import AskedAt, Junction, Op, Shorthand, Vocabulary, from_query, parse
+from pbxcrm.fields.conditions import MOST_FILTERS, AskedAt, Junction, Op, Shorthand, Vocabulary, from_query, parse
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED, LONGEST_SEARCH
 
@@ -18,7 +18,6 @@ MOST_DAYS = 36_500
 NOBODY = "nobody"
 CONDITION = "where"  # the name under which an address holds a whole condition in JSON
 LONGEST_CONDITION = 10_000
-MOST_FILTERS = 50
 
 
 @dataclass(frozen=True, slots=True)

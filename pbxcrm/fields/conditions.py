@@ -29,6 +29,7 @@ from pbxcrm.shared.search_keys import word_readings
 DEEPEST = 8  # groups within groups
 MOST_TESTS = 100
 LONGEST_LIST = 200  # values of one test
+MOST_FILTERS = 50  # in one address
 _LAST = "\U0010ffff"  # sorts behind every letter
 #: A hundred years, so that no calculation leaves the calendar; of minutes and hours what five digits hold.
 _MOST_OF = {"min": 99_999, "h": 99_999, "d": 36_525, "w": 5_218, "m": 1_200, "y": 100}

@@ -19,7 +19,6 @@ from web.api.fields import NO_NUL, ListQuery
 from web.api.resource import Ask
 
 PREFIX = "field."
-MOST_FILTERS = 50
 _Text = Annotated[str, Field(max_length=max(LONGEST.values()), pattern=NO_NUL)]
 _Number = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 _One = _Text | bool | _Number | Annotated[float, Field(allow_inf_nan=False)]

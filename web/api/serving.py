@@ -8,9 +8,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from pbxcrm.fields.conditions import MOST_FILTERS
 from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.errors import NotFound, PbxcrmError
-from web.api import custom_values
 from web.api.custom_values import FilteredQuery
 from web.api.problems import Wrong, problem, problem_of, wrong_body, wrong_query
 from web.api.resource import ApiEndpoint, Ask, requires_body
@@ -77,7 +77,7 @@ def _query(model: type[BaseModel], request: Request) -> BaseModel:
         if name in given:
             raise Wrong("api.value", f"“{name[:60]}” is given twice.", name[:60])
         given[name] = value
-    if len(filters) > custom_values.MOST_FILTERS:
+    if len(filters) > MOST_FILTERS:
         raise Wrong("api.value", "Too many filters.", filters[0][0][:60])
     try:
         found = model.model_validate_strings(given)

@@ -38,7 +38,6 @@ from web.parts import now, parts, viewer
 
 BATCH = 500  # rows of a file that are read at once
 NEAR_CHOICES = (0, 7, 30)  # days
-MOST_FILTERS = 50
 NAME = "name"
 Row = ContactRow | Company
 Rows = Listed[Row, int]
