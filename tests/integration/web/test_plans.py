@@ -143,6 +143,7 @@ async def test_every_filter_of_deals_is_found_by_an_index_or_looks_through_a_lim
     asked_names = {pair.partition("=")[0].partition(".")[0] for each in FILTERS for pair in each.split("&")}
     assert names - {"pipeline"} <= asked_names | {"words"}, "a term of deals without a question here"
     wrong: dict[str, object] = {}
+    planned: set[str] = set()  # each statement is planned once: most of them are asked by every page
     for login in ("olena", "iryna", "admin"):
         client = await browser(login)
         for page in ("/board", "/deals"):
@@ -150,10 +151,10 @@ async def test_every_filter_of_deals_is_found_by_an_index_or_looks_through_a_lim
                 path = f"{page}?{each}"
                 with _noted(database) as asked:
                     answer = await client.get(path)
-                assert answer.status_code in {200, 422}, path
                 assert answer.status_code == 200, f"{path}: {answer.text[:500]}"
-                for statement, parameters in asked.items():
-                    plan = await _plan(database, statement, parameters)
+                for statement in asked.keys() - planned:
+                    planned.add(statement)
+                    plan = await _plan(database, statement, asked[statement])
                     if whole := _read_as_a_whole(statement, plan):
                         wrong[f"{path} as {login}: {whole}: {statement}"] = plan
     assert not wrong, "\n\n".join(f"{what}\n{plan}" for what, plan in wrong.items())
@@ -163,10 +164,12 @@ async def test_nothing_that_grows_is_read_as_a_whole(browser: Browsers, database
     await _fill(database, clock)
     reports = [f"/reports/{report.name}" for report in all_reports()]
     wrong: dict[str, object] = {}
+    planned: set[str] = set()
 
     async def look(asked: dict[str, Any], where: str) -> None:
-        for statement, parameters in asked.items():
-            plan = await _plan(database, statement, parameters)
+        for statement in asked.keys() - planned:
+            planned.add(statement)
+            plan = await _plan(database, statement, asked[statement])
             if whole := _read_as_a_whole(statement, plan):
                 wrong[f"{where}: {whole}: {statement}"] = plan
 
