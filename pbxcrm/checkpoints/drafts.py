@@ -16,7 +16,7 @@ from pbxcrm.deals.models import Pipeline, Stage
 from pbxcrm.deals.pipeline_rules import LONGEST_NORM
 from pbxcrm.deals.rules import is_closing
 from pbxcrm.people.directory import Directory, load_directory
-from pbxcrm.people.whom import USER, is_whom
+from pbxcrm.people.whom import KNOWN, USER, is_whom
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import check_line, longest
 from pbxcrm.shared.reasons import N_
@@ -50,7 +50,7 @@ def check_trigger(kind: str, field: str, offset: int) -> None:
     if kind not in set(TriggerKind):
         raise Invalid("trigger", "checkpoints.trigger", "Choose what is watched: a stage, a date or silence.")
     if kind == TriggerKind.DATE and field not in DATES:
-        raise Invalid("trigger", "checkpoints.date", "Choose the date that is watched.")
+        raise Invalid("trigger", "checkpoints.date", "Choose the date that is watched.").among(DATES)
     if abs(offset) > LONGEST_OFFSET:
         raise Invalid("trigger", "checkpoints.offset", "A lamp lights at most a year before or after its date.")
 
@@ -137,7 +137,8 @@ def _check_step(
             "whom", "nobody", N_("There is nobody with the login {login}."), login=step.whom.removeprefix(USER)
         )
     if not is_whom(step.whom, people):
-        raise refused("whom", "whom", N_("Choose who is asked: the responsible, the manager, a role or a person."))
+        said = N_("Choose who is asked: the responsible, the manager, a role or a person.")
+        raise refused("whom", "whom", said).among(KNOWN)
     fault = fault_of_whom(step.whom, people, is_of_deal=is_of_deal) if is_active else None
     if fault is not None:
         raise refused("whom", fault.code, fault.text)
@@ -163,7 +164,7 @@ def check_field(work: Collection[str], trigger: str, field: str, known: Collecti
             "work", "checkpoints.date_or_field", "A date is watched here, so no field can be watched: remove the field."
         )
     if WorkKind.FIELD_FILLED in work and trigger != TriggerKind.DATE and field not in known:
-        raise Invalid("field", "checkpoints.field", "Choose the field whose filling is work.")
+        raise Invalid("field", "checkpoints.field", "Choose the field whose filling is work.").among(known)
     return field
 
 

@@ -98,7 +98,8 @@ def check_requirements(asked: Requirements, known_fields: Sequence[str]) -> Requ
     """``asked`` unchanged, if deals have these fields. Raises Invalid at ``requires``."""
     unknown = next((key for key in asked.fields if key not in known_fields), None)
     if unknown is not None:
-        raise Invalid("requires", "stages.no_field", "There is no field “{key}”.", key=unknown[:LONGEST_REPEATED])
+        said, key = N_("There is no field “{key}”."), unknown[:LONGEST_REPEATED]
+        raise Invalid("requires", "stages.no_field", said, key=key).among(known_fields)
     if not 0 <= asked.files <= MOST_FILES:
         raise Invalid("files", "stages.files", "A stage can ask for at most {most} files.", most=MOST_FILES)
     return asked

@@ -8,6 +8,7 @@ from pbxcrm.people.models import User
 
 RESPONSIBLE, MANAGER, JOINT = "responsible", "manager", "joint"
 ROLE, USER = "role:", "user:"
+KNOWN = (RESPONSIBLE, MANAGER, JOINT, *(f"{ROLE}{role.value}" for role in Role), f"{USER}LOGIN")
 
 
 def is_whom(whom: str, people: Directory) -> bool:

@@ -14,9 +14,9 @@ Entry points (pages, API, CLI) turn them into responses. ``code`` is stable, and
 it is translated by gettext and filled with ``params`` before a person reads it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class PbxcrmError(Exception):
@@ -50,13 +50,22 @@ class Conflict(PbxcrmError):
 
 
 class Invalid(PbxcrmError):
-    """A value is wrong. ``field`` is the name of the form field or API member, empty for the whole form."""
+    """A value is wrong. ``field`` is the name of the form field or API member, empty for the whole form.
+
+    ``known``: the values that would be right, if they are a closed list. People choose from a list; the API names them.
+    """
 
     status = 422
+    known: tuple[str, ...] = ()
 
     def __init__(self, field: str, code: str, message: str, **params: str | int) -> None:
         super().__init__(code, message, **params)
         self.field = field
+
+    def among(self, known: Iterable[str]) -> Self:
+        """This error with ``known``."""
+        self.known = tuple(known)
+        return self
 
 
 @dataclass(frozen=True, slots=True)

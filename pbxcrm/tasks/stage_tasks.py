@@ -14,11 +14,11 @@ from pbxcrm.deals.hooks import StageEntry
 from pbxcrm.deals.models import Stage
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.models import User
-from pbxcrm.people.whom import JOINT, MANAGER, RESPONSIBLE, ROLE, has_left, is_whom, named, of_role, takes_tasks
+from pbxcrm.people.whom import JOINT, KNOWN, MANAGER, RESPONSIBLE, ROLE, has_left, is_whom, named, of_role, takes_tasks
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.lengths import check_optional_text
-from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.shared.reasons import N_, Reason, reason
 from pbxcrm.tasks import checklist_rules
 from pbxcrm.tasks.actions import TaskDraft, do_close_task, do_create_task
 from pbxcrm.tasks.models import StageTask, Task, TaskKind, TaskStatus
@@ -99,7 +99,8 @@ async def save_stage_tasks(
         try:
             _set(row, change, people)
         except Invalid as error:
-            raise Invalid(error.field, error.code, error.message, **error.params, position=position) from None
+            again = Invalid(error.field, error.code, error.message, **error.params, position=position)
+            raise again.among(error.known) from None
         row.position = position
         row.version += 1
         session.add(row)
@@ -116,9 +117,8 @@ def _set(row: StageTask, change: StageTaskChange, people: Directory) -> None:
     if has_left(change.whom, people):
         raise Invalid("whom", "stage_tasks.left", "This person has left. Choose somebody else.")
     if not is_whom(change.whom, people):
-        raise Invalid(
-            "whom", "stage_tasks.whom", "Choose who gets the task: the responsible, the manager, a role or a person."
-        )
+        said = N_("Choose who gets the task: the responsible, the manager, a role or a person.")
+        raise Invalid("whom", "stage_tasks.whom", said).among(KNOWN)
     if not takes_tasks(change.whom, people):
         raise Invalid("whom", "stage_tasks.cannot_work", "Their role may not work on it. Choose somebody else.")
     row.whom = change.whom

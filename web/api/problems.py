@@ -73,6 +73,8 @@ def problem_of(error: PbxcrmError, fields: frozenset[str] = frozenset()) -> Resp
         headers["Retry-After"] = "5"
     missing = error.missing if isinstance(error, Incomplete) else ()
     detail = " ".join(each.message for each in missing) or str(error)
+    if known := getattr(error, "known", ()):  # of an Invalid
+        detail += f" There is: {', '.join(known)}."
     return problem(error.status, error.code, detail, field=field, headers=headers, missing=missing)
 
 

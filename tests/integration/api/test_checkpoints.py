@@ -88,6 +88,24 @@ async def test_what_cannot_be_is_refused_where_it_is_entered(programs: Programs)
         assert "automatic task" in answer.text  # what was meant is offered
         ghost = {"stage_id": stage["id"], "steps": [{"whom": "user:ghost", "what": "task"}]}
         assert "nobody with the login ghost" in (await client.post("/api/v1/checkpoints", json=ghost)).text
+        boss = {"stage_id": stage["id"], "steps": [STEPS[0], {"after_minutes": 1, "whom": "boss"}]}
+        dated = {"name": "D", "steps": [STEPS[0]], "trigger": {"kind": "date", "field": "birthday"}}
+        for body, code, field, known in (
+            (boss, "checkpoints.whom", "steps.1.whom", "responsible, manager, joint, role:seller"),
+            (boss | {"steps": [{"what": "sms"}]}, "api.value", "steps.0.what", "'task' or 'control'"),
+            (dated | {"trigger": {"kind": "moon"}}, "api.value", "trigger.kind", "'stage', 'date', 'silence'"),
+            (boss | {"work": ["sleep"]}, "api.value", "work.0", "'stage_moved', 'talked', 'next_task'"),
+            (dated, "checkpoints.date", "trigger", "proposal_until"),
+            (
+                boss | {"steps": [STEPS[0]], "work": ["field_filled"], "trigger": {"field": "shoe_size"}},
+                "checkpoints.field",
+                "trigger.field",
+                "amount",
+            ),
+        ):
+            answer = await client.post("/api/v1/checkpoints", json=body)
+            assert_problem(answer, 422, code, field)
+            assert known in answer.json()["detail"], answer.text
     async with await programs.as_("ivan") as client:
         answer = await client.post("/api/v1/checkpoints", json={"stage_id": stage["id"], "steps": STEPS})
         assert answer.status_code == 403
@@ -213,7 +231,7 @@ async def test_a_checkpoint_that_could_never_light_or_never_go_out_is_refused(pr
         good = {"stage_id": held["id"], "steps": [{**STEPS[0], "after_minutes": 5}], "work": ["talked"]}
         for wrong, code, field in (
             ({"stage_id": won["id"]}, "checkpoints.closing", "stage_id"),
-            ({"steps": STEPS}, "checkpoints.no_norm", "steps"),
+            ({"steps": STEPS}, "checkpoints.no_norm", "steps.0.after_minutes"),
             ({"work": []}, "checkpoints.work", "work"),
             ({"work": [], "trigger": {"kind": "date", "field": "event_at"}}, "checkpoints.work", "work"),
         ):
@@ -221,7 +239,9 @@ async def test_a_checkpoint_that_could_never_light_or_never_go_out_is_refused(pr
         made = await client.post("/api/v1/checkpoints", json=good)
         assert made.status_code == 201, made.text
         path = f"/api/v1/checkpoints/{made.json()['id']}"
-        assert_problem(await client.patch(path, json={"steps": STEPS}), 422, "checkpoints.no_norm", "steps")
+        assert_problem(
+            await client.patch(path, json={"steps": STEPS}), 422, "checkpoints.no_norm", "steps.0.after_minutes"
+        )
         assert (await client.patch(path, json={"steps": STEPS, "active": False})).status_code == 200
         silence = {"name": "S", "work": [], "steps": good["steps"], "trigger": {"kind": "silence"}}
         assert (await client.post("/api/v1/checkpoints", json=silence)).status_code == 201  # a conversation ends it
@@ -244,8 +264,8 @@ async def test_the_checkpoint_of_callbacks_changes_its_steps_and_nothing_else(pr
             ({"trigger": {"kind": "stage"}}, "trigger"),
             ({"stage_id": stage["id"]}, "stage_id"),
             ({"work": ["field_filled"]}, "work"),
-            ({"active": False}, "is_active"),
-            ({"steps": [{"whom": "responsible"}]}, "steps"),
+            ({"active": False}, "active"),
+            ({"steps": [{"whom": "responsible"}]}, "steps.0.after_minutes"),
         ):
             answer = await client.patch(path, json=wrong)
             assert (answer.status_code, answer.json()["field"]) == (422, field), (wrong, answer.text)

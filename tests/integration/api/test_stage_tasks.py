@@ -31,7 +31,9 @@ async def test_a_stage_gets_its_automatic_tasks_and_a_deal_has_them(programs: Pr
         assert (await client.get(address)).json() == made.json()
         assert_problem(await client.put(address, json={"items": [], "seen": ""}), 409, "stage_tasks.stale")
         wrong = {"items": [CALL, {"title": "Send", "whom": "user:nobody"}]}
-        assert_problem(await client.put(address, json=wrong), 422, "stage_tasks.whom", "items.1.whom")
+        refused = await client.put(address, json=wrong)
+        assert_problem(refused, 422, "stage_tasks.whom", "items.1.whom")
+        assert "responsible, manager, joint, role:seller" in refused.json()["detail"]
         deal_id = await deal_in(client, stage)
         tasks = (await client.get("/api/v1/tasks", params={"deal_id": deal_id})).json()["items"]
         assert sorted((task["title"], task["assignee"]) for task in tasks) == [

@@ -1,5 +1,7 @@
 """Checkpoints: trigger and steps; what another norm would do."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -24,6 +26,7 @@ from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, StepKind, Trig
 from pbxcrm.checkpoints.preview import preview_norm, what_if
 from pbxcrm.checkpoints.queries import list_checkpoints, steps_of
 from pbxcrm.deals.queries import load_funnel
+from pbxcrm.shared.errors import Invalid
 from web.api.fields import (
     NO_NUL,
     ApiAnswer,
@@ -236,7 +239,8 @@ async def post_checkpoint(ask: Ask, body: NewCheckpoint) -> CheckpointOut:
         is_active=body.active,
         begin_now=body.begin_now,
     )
-    made, _ = await create_checkpoint(ask.session, ask.viewer, change, now=ask.now)
+    with _fields_named():
+        made, _ = await create_checkpoint(ask.session, ask.viewer, change, now=ask.now)
     return await _one(ask, made)
 
 
@@ -262,9 +266,10 @@ async def patch_checkpoint(ask: Ask, checkpoint_id: int, body: CheckpointPatch) 
         is_active=body.active if body.active is not None else row.is_active,
         begin_now=body.begin_now,
     )
-    changed, _ = await change_checkpoint(
-        ask.session, ask.viewer, checkpoint_id, change, now=ask.now, version=body.version
-    )
+    with _fields_named():
+        changed, _ = await change_checkpoint(
+            ask.session, ask.viewer, checkpoint_id, change, now=ask.now, version=body.version
+        )
     return await _one(ask, changed)
 
 
@@ -274,6 +279,20 @@ async def patch_checkpoint(ask: Ask, checkpoint_id: int, body: CheckpointPatch) 
 async def remove_checkpoint(ask: Ask, checkpoint_id: int) -> None:
     """Its burning lamps go out; the history keeps the lamps that lit."""
     await delete_checkpoint(ask.session, ask.viewer, checkpoint_id, now=ask.now)
+
+
+@contextmanager
+def _fields_named() -> Iterator[None]:
+    """An error names the member of the body: ``steps.1.whom``, ``trigger.field``."""
+    try:
+        yield
+    except Invalid as error:
+        if error.field == "steps" and "part" in error.params:
+            part = str(error.params["part"])
+            error.field = f"steps.{error.params['position']}.{'after_minutes' if part == 'after' else part}"
+        elif error.field in {"field", "is_active"}:
+            error.field = {"field": "trigger.field", "is_active": "active"}[error.field]
+        raise
 
 
 def _steps(steps: list[StepBody]) -> list[StepChange]:
