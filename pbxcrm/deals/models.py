@@ -99,7 +99,7 @@ class Stage(SQLModel, table=True):
     pipeline_id: int = link("pipelines.id")
     name: str = Field(max_length=100)  # as the administrator wrote it; the shipped ones are translated when shown
     kind: str = Field(max_length=16)  # a StageKind
-    position: int
+    position: int  # unique in its pipeline; an archived one keeps its own, so that it can come back to its place
     probability: int = 0  # percent of winning
     norm_minutes: int | None = None  # working minutes; None: no norm
     instruction: str = Field(default="", max_length=4000)

@@ -30,7 +30,8 @@ from pbxcrm.shared.timers import Handler, Timer, set_timer
 
 CLEAR = "deals.clear_stage"  # the timer that moves deals out of an archived stage
 CLEAR_AGAIN = timedelta(minutes=1)
-CLEAR_AT_ONCE = 50  # deals in one transaction, so that other writers do not wait long
+CLEAR_AT_ONCE = 8  # deals that are moved while the person waits: each puts lamps out and asks every rule
+CLEAR_BATCH = 40  # deals in one transaction of the worker, so that other writers do not wait long
 
 
 async def create_pipeline(
@@ -142,7 +143,7 @@ async def create_stage(
     _change_stage(stage, change, await requirable(session))
     closing = (number for number, each in enumerate(others) if each.kind in {StageKind.WON, StageKind.LOST})
     where = change.position if change.position is not None else next(closing, len(others))
-    _set_order([*others[:where], stage, *others[where:]])
+    await _place(session, stage, others, where)
     pipeline_rules.check_kinds([*others, stage])
     record(session, now, "stage.created", "stage", stage.id, actor=viewer, after=_said_of_stage(stage))
     _say_changed(session, pipeline_id, now)
@@ -172,8 +173,7 @@ async def change_stage(
         await _change_kind(session, stage, change.kind)
     _change_stage(stage, change, await requirable(session))
     if change.position is not None:
-        where = max(0, min(change.position, len(others)))
-        _set_order([*others[:where], stage, *others[where:]])
+        await _place(session, stage, others, max(0, change.position))
     kinds_changed = before["kind"] != stage.kind
     pipeline_rules.check_kinds([*others, stage], takes_calls=pipeline.is_default and kinds_changed)
     _record_change(session, viewer, "stage", stage_id, before, _said_of_stage(stage), now)
@@ -207,14 +207,13 @@ async def archive_stage(
         raise Invalid("move_to", "stages.move_to", "Choose the stage that the {count} deals go to.", count=count)
     stage.archived_at = now
     stage.version += 1
-    _set_order(others)
     await session.flush()
     pipeline.attempt_schedule = without_stage(pipeline.attempt_schedule, stage_id, to)
     await stage_archived(session, stage, to)
     record(session, now, "stage.archived", "stage", stage_id, actor=viewer, moved_to=move_to, deals=count)
     if to is not None and count:
         people, why = await load_directory(session), reason(STAGE_REMOVED, stage=stage.name, by=viewer.name)
-        first, more = await _deals_in(session, stage, after=0)
+        first, more = await _deals_in(session, stage, after=0, most=CLEAR_AT_ONCE)
         for deal in first:
             await do_move_deal(
                 session, deal, to, now, actor=viewer, people=people, why=why, lost_reason=deal.lost_reason
@@ -231,10 +230,10 @@ async def archive_stage(
 
 
 async def restore_stage(session: AsyncSession, viewer: Viewer, stage_id: int, *, now: datetime) -> Stage:
-    """Take an archived stage back into its pipeline, before the closing stages, with its settings and checkpoints.
+    """Take an archived stage back to its place in the pipeline, with its settings and checkpoints.
 
     Deals that have left it stay where they are; those that were still to be moved stay in it. Raises Conflict for a stage that is
-    not archived or whose name is in use, NotFound.
+    not archived or whose name is in use, Invalid for one too many, NotFound.
     """
     check(viewer, Permission.SETTINGS_EDIT)
     stage = await _known_stage(session, stage_id)
@@ -247,11 +246,10 @@ async def restore_stage(session: AsyncSession, viewer: Viewer, stage_id: int, *,
         pipeline_rules.check_stage_name(stage.name, others)
     except Invalid as error:
         raise Conflict(error.code, error.message, **error.params) from None
+    pipeline_rules.check_kinds([*others, stage])
+    _set_order(await _all_in_order(session, stage.pipeline_id))
     stage.archived_at = None
     stage.version += 1
-    closing = (number for number, each in enumerate(others) if each.kind in {StageKind.WON, StageKind.LOST})
-    where = next(closing, len(others))
-    _set_order([*others[:where], stage, *others[where:]])
     record(session, now, "stage.restored", "stage", stage_id, actor=viewer)
     await session.flush()
     await stage_changed(session, stage, now)
@@ -290,24 +288,24 @@ async def clear_stage(session: AsyncSession, row: Timer, now: datetime) -> None:
         return
     people = await load_directory(session)
     why = reason(STAGE_REMOVED, stage=stage.name, by=row.payload["by"])
-    batch, more = await _deals_in(session, stage, after=int(row.payload["after"]))
+    batch, more = await _deals_in(session, stage, after=int(row.payload["after"]), most=CLEAR_BATCH)
     for deal in batch:
         await do_move_by_itself(session, deal, to, now, people=people, why=why, lost_reason=deal.lost_reason)
     if more:
         await set_timer(session, CLEAR, row.key, now, {**row.payload, "after": batch[-1].id})
 
 
-async def _deals_in(session: AsyncSession, stage: Stage, *, after: int) -> tuple[list[Deal], bool]:
-    """A batch of deals in ``stage`` with ids above ``after``, locked; and whether more follow."""
+async def _deals_in(session: AsyncSession, stage: Stage, *, after: int, most: int) -> tuple[list[Deal], bool]:
+    """At most ``most`` deals in ``stage`` with ids above ``after``, locked; and whether more follow."""
     found = await session.exec(
         select(Deal)
         .where(Deal.stage_id == stage.id, col(Deal.id) > after, col(Deal.merged_into_id).is_(None))
         .order_by(col(Deal.id))
-        .limit(CLEAR_AT_ONCE + 1)
+        .limit(most + 1)
         .with_for_update(key_share=True)
     )
     deals = list(found.all())
-    return deals[:CLEAR_AT_ONCE], len(deals) > CLEAR_AT_ONCE
+    return deals[:most], len(deals) > most
 
 
 def _fill(session: AsyncSession, pipeline_id: int, template: str) -> None:
@@ -388,6 +386,19 @@ def _change_stage(stage: Stage, change: StageChange, fields: Sequence[str]) -> N
         stage.extra_control = change.extra_control
     if change.requires is not None:
         stage.requires = pipeline_rules.check_requirements(change.requires, fields).stored()
+
+
+async def _place(session: AsyncSession, stage: Stage, others: Sequence[Stage], where: int) -> None:
+    """Put the stage before number ``where`` (from 0) of the other stages that are not archived. Archived ones keep their neighbours."""
+    after = [each for each in await _all_in_order(session, stage.pipeline_id) if each.id != stage.id]
+    place = after.index(others[where]) if where < len(others) else len(after)
+    _set_order([*after[:place], stage, *after[place:]])
+
+
+async def _all_in_order(session: AsyncSession, pipeline_id: int) -> list[Stage]:
+    """All stages of a pipeline, also archived ones: each where it stood. One that was archived by an older version has the same position as the stage that followed it."""
+    found = (await session.exec(select(Stage).where(Stage.pipeline_id == pipeline_id))).all()
+    return sorted(found, key=lambda stage: (stage.position, stage.archived_at is None, stage.id))
 
 
 def _set_order(stages: Sequence[Stage]) -> None:

@@ -20,6 +20,7 @@ from pbxcrm.shared.db import DATABASE, Database
 Model = TypeVar("Model", bound=SQLModel)
 Found = TypeVar("Found")
 _CHANGED = "configuration_changed"  # key in ``session.info``
+_KEPT_HERE = "configuration_kept"  # key in ``session.info``: what this transaction read after its own change
 _VERSION_READ = "configuration_version"  # key in ``session.info``
 _models: set[type[SQLModel]] = set()
 _GROW: Executable = text(
@@ -64,7 +65,7 @@ def note_version(session: AsyncSession, version: int) -> None:
 async def cached_until_changed(session: AsyncSession, load: Callable[[AsyncSession], Awaitable[Found]]) -> Found:
     """The result of ``load``, cached in memory until the configuration changes. Its rows belong to no session."""
     if _CHANGED in session.info:  # uncommitted rows must not get into the cache: they may be rolled back
-        return await load(session)
+        return await _of_this_session(session, load)
     database: Database = session.info[DATABASE]
     version = session.info.get(_VERSION_READ)
     if version is None:  # read once per session, so that all its cached rows are of the same version
@@ -74,6 +75,18 @@ async def cached_until_changed(session: AsyncSession, load: Callable[[AsyncSessi
         known = database.kept[load] = version, await _read(session, load)
     found: Found = known[1]
     return found
+
+
+async def _of_this_session(session: AsyncSession, load: Callable[[AsyncSession], Awaitable[Found]]) -> Found:
+    """The result of ``load`` in a transaction that changed the configuration, kept until it changes more: a stage that is removed moves
+    many deals, and each of them asks for people, calendars and stages several times.
+    """
+    if _has_unflushed(session.sync_session):
+        await session.flush()  # which forgets what was kept
+    kept: dict[object, Found] = session.info.setdefault(_KEPT_HERE, {})
+    if load not in kept:
+        kept[load] = await load(session)
+    return kept[load]
 
 
 async def _read(session: AsyncSession, load: Callable[[AsyncSession], Awaitable[Found]]) -> Found:
@@ -87,7 +100,7 @@ async def _read(session: AsyncSession, load: Callable[[AsyncSession], Awaitable[
 
 @event.listens_for(Session, "after_flush")
 def _flushed(session: Session, _context: object) -> None:
-    if any(type(row) in _models for row in chain(session.new, session.dirty, session.deleted)):
+    if _has_unflushed(session):
         _grow(session)
 
 
@@ -98,6 +111,16 @@ def _executed(state: ORMExecuteState) -> None:
         _grow(state.session)
 
 
+@event.listens_for(Session, "after_soft_rollback")
+def _rolled_back(session: Session, _previous: object) -> None:
+    session.info.pop(_KEPT_HERE, None)
+
+
+def _has_unflushed(session: Session) -> bool:
+    return any(type(row) in _models for row in chain(session.new, session.dirty, session.deleted))
+
+
 def _grow(session: Session) -> None:
     session.info[_CHANGED] = True
+    session.info.pop(_KEPT_HERE, None)
     session.connection().execute(_GROW)

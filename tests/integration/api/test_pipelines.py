@@ -3,11 +3,12 @@
 from typing import Any
 
 from httpx2 import AsyncClient
+from sqlalchemy import event
 from sqlmodel import select
 
 from pbxcrm.calls.models import Line
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.pipeline_actions import CLEAR_AT_ONCE
+from pbxcrm.deals.pipeline_actions import CLEAR_AT_ONCE, CLEAR_BATCH
 from pbxcrm.shared import timers
 from tests.calls import NOON
 from tests.integration.api.conftest import Programs
@@ -103,10 +104,48 @@ async def test_stages_are_added_renamed_reordered_split_and_removed(programs: Pr
             answer = await client.post(f"{path}/stages", json=change)
             if code:
                 assert_problem(answer, 422, code, field)
+            if code == "stages.no_field":
+                assert "amount" in answer.json()["detail"]
         lost = of_kind((await client.get(path)).json(), "lost")
         assert_problem(await client.post(f"/api/v1/stages/{lost['id']}/archive", json={}), 422, "stages.kinds", "kind")
     async with await programs.as_("ivan") as client:
         assert (await client.post("/api/v1/pipelines", json={"name": "Ivan's"})).status_code == 403
+
+
+async def test_a_removed_stage_comes_back_to_its_place(programs: Programs) -> None:
+    """In whatever order stages are removed and brought back, and between the same neighbours after others were moved or added."""
+    async with await programs.as_("admin") as client:
+        pipeline = await make(client, name="Mine", template="b2b")
+        path = f"/api/v1/pipelines/{pipeline['id']}"
+        before = [stage["id"] for stage in pipeline["stages"]]
+        first, second, third, fourth = before[3:7]  # open ones
+
+        async def order() -> list[int]:
+            found = (await client.get(path)).json()["stages"]
+            assert [stage["position"] for stage in found] == list(range(len(found)))
+            return [stage["id"] for stage in found]
+
+        for removed in ((second, third), (third, second)):
+            for returning in (removed, removed[::-1]):
+                for stage in removed:
+                    gone = await client.post(f"/api/v1/stages/{stage}/archive", json={})
+                    assert gone.json()["stage"]["position"] == before.index(second) + (
+                        stage == third and removed[0] == third
+                    )
+                for stage in returning:
+                    back = await client.post(f"/api/v1/stages/{stage}/restore")
+                    assert (back.status_code, back.json()["archived"]) == (200, False)
+                assert await order() == before
+
+        assert (await client.post(f"/api/v1/stages/{second}/archive", json={})).status_code == 200
+        new = (await client.post(f"{path}/stages", json={"name": "New", "position": 0})).json()
+        assert (await client.patch(f"/api/v1/stages/{fourth}", json={"position": 0})).json()["position"] == 0
+        placed = (await client.post(f"/api/v1/stages/{second}/restore")).json()["position"]
+        now = await order()
+        assert now[:2] == [fourth, new["id"]]
+        assert now[placed - 1 : placed + 2] == [first, second, third]
+        again = await client.post(f"/api/v1/stages/{second}/restore")
+        assert_problem(again, 409, "stages.not_archived")
 
 
 async def test_a_removed_stage_gives_its_deals_away_with_their_history(programs: Programs) -> None:
@@ -133,17 +172,28 @@ async def test_many_deals_leave_in_batches(programs: Programs) -> None:
     async with await programs.as_("admin") as client:
         pipeline = await make(client, name="Mine", template="b2b")
         stages = {stage["name"]: stage["id"] for stage in pipeline["stages"]}
-        for n in range(CLEAR_AT_ONCE + 3):
+        count = CLEAR_AT_ONCE + CLEAR_BATCH + 3
+        for n in range(count):
             body = {"title": f"Fence {n}", "stage_id": stages["Call held"]}
             assert (await client.post("/api/v1/deals", json=body)).status_code == 201
         path = f"/api/v1/stages/{stages['Call held']}/archive"
+        statements: list[str] = []
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+            statements.append(statement)
+
+        event.listen(programs.db.engine.sync_engine, "before_cursor_execute", note)
         answer = await client.post(path, json={"move_to": stages["Proposal sent"]})
-        assert answer.status_code == 200, answer.text
-        await timers.sweep(programs.db, NOON)
+        event.remove(programs.db.engine.sync_engine, "before_cursor_execute", note)
+        assert (answer.status_code, answer.json()["deals"]) == (200, count), answer.text
+        people = [statement for statement in statements if "FROM mobile_numbers" in statement]
+        assert len(people) <= 3, "who works here is not read again for each deal"
+        for _batch in range(2):
+            await timers.sweep(programs.db, NOON)
     async with programs.db.read() as session:
         stood = (await session.exec(select(Deal.id).where(Deal.stage_id == stages["Call held"]))).all()
         moved = (await session.exec(select(Deal.id).where(Deal.stage_id == stages["Proposal sent"]))).all()
-    assert (len(stood), len(moved)) == (0, CLEAR_AT_ONCE + 3)
+    assert (len(stood), len(moved)) == (0, count)
 
 
 async def test_a_stage_asks_for_fields_and_a_next_task(programs: Programs) -> None:

@@ -59,3 +59,21 @@ async def test_what_was_taken_back_is_not_known(database: Database) -> None:
     async with database.write() as session:
         assert await config_version(session) == version
         assert (await load_call_context(session, Settings())).options.claim_minutes != 99
+
+
+async def test_a_transaction_that_changes_it_reads_it_once_per_change(database: Database) -> None:
+    office = await open_office(database)
+    async with database.write() as session:
+        row = (await session.exec(select(Extension).where(Extension.number == "101"))).one()
+        row.user_id = office.id("petro")
+        changed = await load_directory(session)  # before it was flushed
+        assert changed.by_extension["101"] == office.id("petro")
+        assert await load_directory(session) is changed
+        async with session.begin_nested() as inner:
+            row.user_id = office.id("ivan")
+            assert (await load_directory(session)).by_extension["101"] == office.id("ivan")
+            await inner.rollback()
+        assert (await load_directory(session)).by_extension["101"] == office.id("petro")
+        session.add(Extension(number="777", user_id=office.id("petro")))
+        assert (await load_directory(session)).by_extension["777"] == office.id("petro")
+    assert await who_has(database, "777") == office.id("petro")

@@ -61,7 +61,9 @@ class StageOut(ApiAnswer):
     pipeline_id: int
     name: str
     kind: StageKind
-    position: int
+    position: int = Field(
+        description="From 0 among the stages that are not archived; of an archived one: where it would come back."
+    )
     probability: int = Field(description="Percent of winning.")
     norm_minutes: int | None = Field(description="Working minutes; null: no norm.")
     instruction: str
@@ -245,13 +247,13 @@ async def post_archive_pipeline(ask: Ask, pipeline_id: int) -> None:
 @pipelines.post("/pipelines/{pipeline_id}/stages", needs=Permission.SETTINGS_EDIT, summary="Add a stage")
 async def post_stage(ask: Ask, pipeline_id: int, body: NewStage) -> StageOut:
     made = await create_stage(ask.session, ask.viewer, pipeline_id, _change(body), now=ask.now)
-    return _stage(made)
+    return await _placed(ask, made)
 
 
 @pipelines.patch("/stages/{stage_id}", needs=Permission.SETTINGS_EDIT, summary="Change a stage")
 async def patch_stage(ask: Ask, stage_id: int, body: StagePatch) -> StageOut:
     changed = await change_stage(ask.session, ask.viewer, stage_id, _change(body), now=ask.now, version=body.version)
-    return _stage(changed)
+    return await _placed(ask, changed)
 
 
 @pipelines.post(
@@ -261,7 +263,7 @@ async def post_archive_stage(ask: Ask, stage_id: int, body: ArchiveStage) -> Arc
     """The history of the stage is kept. Its deals move to `move_to`, each with an entry in its history."""
     count = await archive_stage(ask.session, ask.viewer, stage_id, body.move_to, now=ask.now)
     stage = await ask.session.get_one(Stage, stage_id)
-    return Archived(stage=_stage(stage), deals=count)
+    return Archived(stage=await _placed(ask, stage), deals=count)
 
 
 @pipelines.post(
@@ -272,13 +274,13 @@ async def post_archive_stage(ask: Ask, stage_id: int, body: ArchiveStage) -> Arc
     conflicts=True,
 )
 async def post_restore_stage(ask: Ask, stage_id: int) -> StageOut:
-    """It returns before the closing stages. Deals that have left it stay where they are."""
-    return _stage(await restore_stage(ask.session, ask.viewer, stage_id, now=ask.now))
+    """It returns to its old place. Deals that have left it stay where they are."""
+    return await _placed(ask, await restore_stage(ask.session, ask.viewer, stage_id, now=ask.now))
 
 
 @pipelines.post("/stages/{stage_id}/split", needs=Permission.SETTINGS_EDIT, summary="Split a stage")
 async def post_split_stage(ask: Ask, stage_id: int, body: SplitStage) -> StageOut:
-    return _stage(await split_stage(ask.session, ask.viewer, stage_id, body.name, now=ask.now))
+    return await _placed(ask, await split_stage(ask.session, ask.viewer, stage_id, body.name, now=ask.now))
 
 
 def _schedule(asked: AttemptsBody | None) -> AttemptSchedule | None:
@@ -315,19 +317,24 @@ def _pipeline(pipeline: Pipeline, stages: list[Stage]) -> PipelineOut:
         attempts=AttemptsOut.model_validate(pipeline.attempt_schedule) if pipeline.attempt_schedule else None,
         asks_why_lost=pipeline.asks_why_lost,
         longest_plan_days=pipeline.longest_plan_days,
-        stages=[_stage(stage) for stage in stages],
+        stages=[_stage(stage, number) for number, stage in enumerate(stages)],
         version=pipeline.version,
     )
 
 
-def _stage(stage: Stage) -> StageOut:
+async def _placed(ask: Ask, stage: Stage) -> StageOut:
+    stages = await stages_of(ask.session, stage.pipeline_id)
+    return _stage(stage, sum(each.position < stage.position for each in stages))
+
+
+def _stage(stage: Stage, number: int) -> StageOut:
     requires = Requirements.load(stage.requires)
     return StageOut(
         id=stage.id or 0,
         pipeline_id=stage.pipeline_id,
         name=stage.name,
         kind=StageKind(stage.kind),
-        position=stage.position,
+        position=number,
         probability=stage.probability,
         norm_minutes=stage.norm_minutes,
         instruction=stage.instruction,
