@@ -5,6 +5,7 @@ from typing import Any
 
 from pbxcrm.deals.attempt_schedule import MOST_ATTEMPTS, MOST_MINUTES, AfterLast, AttemptSchedule
 from pbxcrm.shared.errors import Invalid
+from web.formats import working_span
 from web.forms import Form
 from web.i18n import N_
 from web.i18n import gettext as _
@@ -55,8 +56,11 @@ def schedule_words(schedule: AttemptSchedule | None, stage: str) -> list[str]:
     """A schedule in sentences; empty without one. ``stage``: the name of its stage as it is shown."""
     if schedule is None:
         return []
-    after = ", ".join(str(minutes) if minutes else _("the next working morning") for minutes in schedule.minutes)
-    said = _("A client who is not reached is called again after {minutes} working minutes;").format(minutes=after)
+    when = ", ".join(
+        _("after {time}").format(time=working_span(minutes)) if minutes else _("on the next working morning")
+        for minutes in schedule.minutes
+    )
+    said = _("A client who is not reached is called again in working time: {when};").format(when=when)
     then = {
         AfterLast.MORNINGS: _("then each working morning."),
         AfterLast.STAGE: _("then the deal moves to “{stage}”.").format(stage=stage),

@@ -68,6 +68,14 @@ def _named(candidate: Candidate) -> Reason:
     return reason(candidate.code, who=candidate.name, line=candidate.line)
 
 
+#: Reasons that tell whose phones rang, and what they are where none did.
+NOBODY_RANG = {
+    "missed.abandoned_ringing": "missed.before_ringing",
+    "missed.abandoned_in_queue": "missed.queue_rang_nobody",
+    "missed.timeout": "missed.rang_nobody",
+}
+
+
 def reason_of_miss(code: str | None, rang: Sequence[str], queue: str | None) -> Reason:
     """Why nobody answered, as a Reason. ``code`` is a MissedReason or ``voicemail``."""
     known = {
@@ -82,7 +90,10 @@ def reason_of_miss(code: str | None, rang: Sequence[str], queue: str | None) -> 
         "short",
         "voicemail",
     }
-    return reason(f"missed.{code if code in known else 'unknown'}", rang=", ".join(rang) or "—", queue=queue or "")
+    said = f"missed.{code if code in known else 'unknown'}"
+    if not rang and said in NOBODY_RANG:
+        return reason(NOBODY_RANG[said], queue=queue or "")
+    return reason(said, rang=", ".join(rang), queue=queue or "")
 
 
 def client_keys(number: str | None, contact_ids: Sequence[int], line: str) -> list[str]:

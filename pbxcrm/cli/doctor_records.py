@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pbxcrm.shared.settings import Pbx
-from pbxcrm.upkeep.doctor.findings import Finding, bad, good, odd
+from pbxcrm.upkeep.doctor.findings import Finding, bad, counted, good, odd
 
 Row = TypeVar("Row")
 _LOOKED_AT = 256 << 10  # bytes at the end of a file
@@ -82,7 +82,7 @@ def _called_straight(name: str, path: Path, pbx: Pbx) -> list[Finding]:
     }
     if not straight:
         return []
-    what = f"{name}: programs have called outside numbers directly on a trunk ({len(straight)} calls at the end of the CEL file)."
+    what = f"{name}: programs have called outside numbers directly on a trunk ({counted(len(straight), 'call', 'calls')} at the end of the CEL file)."
     why = "If nobody listens at that moment, the called numbers are lost."
     return [odd(f"{what} {why}", "Let them call Local/NUMBER@CONTEXT/n (dialplan_examples/README.md).")]
 

@@ -68,6 +68,12 @@ class Directory:
         found = [each for each in (*managers, *admins) if each.id in sees or each.role == Role.ADMIN]
         return sorted((each for each in found if each.id != user_id), key=lambda each: each.id != led_by)
 
+    def managers_of_team(self, team_id: int) -> list[User]:
+        """The active managers who see a team's people: its own first, then those in it. If there are none, administrators are asked."""
+        led_by, ours = self.teams[team_id].manager_id, self.of_team(team_id)
+        found = [each for each in self._active_of[Role.MANAGER] if each.id in ours]
+        return sorted(found, key=lambda each: each.id != led_by)
+
     @cached_property
     def _active_of(self) -> dict[Role, list[User]]:
         """Active managers and administrators by role; cached, because every fact of a call needs them."""

@@ -109,3 +109,17 @@ async def test_a_card_is_moved_to_another_pipeline_and_back(at_screen: AtScreen,
     await board.locator("#toasts").get_by_role("button", name="Undo").click()
     await expect(card).to_be_visible()
     assert await _stage_of(db, deal_id) == "New request"
+
+
+async def test_a_message_about_a_long_form_is_in_the_window(at_screen: AtScreen, db: Database) -> None:
+    """Its first empty field is far below: there the message would be out of sight."""
+    person, page = await at_screen("admin", viewport={"width": 1280, "height": 700})
+    await _open(page, "/settings/stages/4")
+    await page.locator("[name=instruction]").fill("Ask for the measures")
+    async with db.write() as session:
+        (await session.get_one(Stage, 4)).archived_at = NOON
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await person.expect_status(409)
+    await expect(page.get_by_role("alert")).to_be_in_viewport()
+    await expect(page.get_by_role("alert")).to_be_focused()
+    assert await page.locator("[name=instruction]").input_value() == "Ask for the measures"

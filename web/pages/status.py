@@ -54,7 +54,11 @@ async def status(request: Request) -> Response:
         *await _mail(request),
         *await _mailboxes(request),
     ]
-    worst = max((f.tone for f in [*findings, *(p.finding for p in pbxs)]), key=("green", "amber", "red").index)
+    strays, unmapped = await _strays(request), await _unmapped(request)
+    tones = [f.tone for f in [*findings, *(p.finding for p in pbxs)]]
+    if strays or unmapped or not pbxs:  # notices that somebody should look at
+        tones.append("amber")
+    worst = max(tones, key=("green", "amber", "red").index)
     return render(
         request,
         "status/status.html",
@@ -63,8 +67,8 @@ async def status(request: Request) -> Response:
         findings=findings,
         worst=worst,
         configured=[pbx.name for pbx in parts(request).settings.pbxs],
-        strays=await _strays(request),
-        unmapped=await _unmapped(request),
+        strays=strays,
+        unmapped=unmapped,
     )
 
 

@@ -29,7 +29,7 @@ from pbxcrm.shared.errors import BadSettings, Unavailable
 from pbxcrm.shared.events import Outbox
 from pbxcrm.shared.settings import Settings
 from pbxcrm.upkeep import health
-from pbxcrm.upkeep.doctor.findings import Finding, bad, good, odd
+from pbxcrm.upkeep.doctor.findings import Finding, bad, counted, good, odd
 
 QUIET = timedelta(hours=12)  # longest normal time without an event: a night, not a working day
 SLOW_SECONDS = 2.0  # from the socket to the database
@@ -115,7 +115,7 @@ async def check_checkpoints(db: Database, now: datetime) -> list[Finding]:
     if parked:
         named = "; ".join(f"{_named(lamp)}: {lamp.error}" for lamp in parked[:5])
         todo = "Correct the calendar or the deal; a change of either, or of the checkpoint, starts them again."
-        found.append(odd(f"{len(parked)} lamps are parked: {named}", todo))
+        found.append(odd(f"{counted(len(parked), 'lamp is', 'lamps are')} parked: {named}", todo))
     for trouble in sorted({reasons.text(broken.why) for broken in calendars.broken.values()}):
         found.append(bad(trouble, "Open it in the settings under Working hours, correct it and save it."))
     return found
@@ -136,10 +136,17 @@ async def check_mail(db: Database, settings: Settings, now: datetime) -> list[Fi
         if not count:
             return [good("No mail server is set: there are no digests by e-mail.")]
         todo = "Set PBXCRM_SMTP_URL and PBXCRM_MAIL_FROM, and start pbxcrm again."
-        return [odd(f"{count} people want a digest by e-mail, but no mail server is set.", todo)]
+        return [
+            odd(f"{counted(count, 'person wants', 'people want')} a digest by e-mail, but no mail server is set.", todo)
+        ]
     if troubled:
         todo = "Look at PBXCRM_SMTP_URL, PBXCRM_MAIL_FROM and the people's addresses; what was refused is tried again."
-        return [odd(f"{len(troubled)} digests were not sent; the mail server said: {troubled[0].error}", todo)]
+        return [
+            odd(
+                f"{counted(len(troubled), 'digest was', 'digests were')} not sent; the mail server said: {troubled[0].error}",
+                todo,
+            )
+        ]
     return [good("Digests by e-mail go out.")]
 
 
@@ -158,7 +165,10 @@ async def check_files(db: Database, settings: Settings) -> list[Finding]:
         for file in missing[:MOST_NAMED]
     )
     return [
-        bad(f"{len(missing)} attached files are not in the data directory: {named}.", "Put them back from a backup.")
+        bad(
+            f"{counted(len(missing), 'attached file is', 'attached files are')} not in the data directory: {named}.",
+            "Put them back from a backup.",
+        )
     ]
 
 
@@ -245,7 +255,11 @@ async def check_people(db: Database) -> list[Finding]:
     if strangers:
         todo = "Give each to a user on the page People; what they answer is nobody's deal."
         findings.append(odd(f"Extensions in calls that belong to nobody: {', '.join(strangers)}.", todo))
-    return findings or [good(f"{len(users)} people, {len(phones)} extensions, all matched.")]
+    return findings or [
+        good(
+            f"{counted(len(users), 'person', 'people')}, {counted(len(phones), 'extension', 'extensions')}, all matched."
+        )
+    ]
 
 
 async def check_endpoints(db: Database, settings: Settings) -> list[Finding]:
@@ -254,7 +268,7 @@ async def check_endpoints(db: Database, settings: Settings) -> list[Finding]:
         found = await unmapped_endpoints(session, settings)
     return [
         odd(
-            f"{one.pbx}: {one.endpoint} {_does(one)} and is treated as an outside line ({one.calls} calls).",
+            f"{one.pbx}: {one.endpoint} {_does(one)} and is treated as an outside line ({counted(one.calls, 'call', 'calls')}).",
             f"If it is a telephone of yours, set {one.setting} (or extension_pattern of this PBX) and start again.",
         )
         for one in found

@@ -37,3 +37,8 @@ def odd(what: str, todo: str) -> Finding:
 def bad(what: str, todo: str) -> Finding:
     """A finding for something that does not work; ``todo`` says what to do."""
     return Finding(Mark.BAD, what, todo)
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """``1 call``, ``3 calls``: doctor speaks English only."""
+    return f"{count} {one if count == 1 else many}"

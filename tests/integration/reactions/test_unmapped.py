@@ -125,7 +125,7 @@ async def test_a_phone_that_only_takes_calls_is_found(
         (found,) = await unmapped_endpoints(session, settings)
     assert (found.endpoint, found.number, found.calls) == ("107-WS", None, 1)
     (said,) = map(str, await check_endpoints(database, settings))
-    assert "107-WS takes calls and is treated as an outside line (1 calls)" in said
+    assert "107-WS takes calls and is treated as an outside line (1 call)" in said
     assert found.setting in said
 
     pattern = pattern_of(found.setting)

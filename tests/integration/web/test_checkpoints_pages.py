@@ -164,6 +164,8 @@ async def test_a_person_who_has_left_is_told_as_soon_as_one_looks(browser: Brows
     page = (await admin.get(f"/settings/checkpoints/{row.id}")).text
     assert "Ірина Мельник (has left)" in page
     assert 'id="whom-1-error"' in page
+    pipeline = (await admin.get("/settings/pipelines/1")).text
+    assert pipeline.count("a step asks somebody who cannot do it") == 1  # at its stage
 
 
 async def test_two_administrators_at_one_checkpoint_lose_nothing(browser: Browsers, database: Database) -> None:

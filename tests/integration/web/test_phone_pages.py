@@ -53,6 +53,9 @@ async def test_a_phone_that_is_nobodys_is_on_the_managers_page_until_dealt_with(
     await site.desk.intake.apply(batch(FactStory("17.1", at=NOON).ring("107").answer("107").wait(9).end()))
     maria = await site.open("maria")
     assert "Who has extension 107?" in (await maria.get("/escalations")).text
+    status = (await maria.get("/status")).text
+    assert "belong to nobody: 107" in status
+    assert "Everything is well" not in status
     task = await site.desk.one(Task)
     answer = await press(maria, f"/escalations/tasks/{task.id}/done", "/escalations", why="It is the warehouse")
     assert "Nothing has reached you" in answer.text

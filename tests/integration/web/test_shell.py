@@ -253,6 +253,10 @@ async def test_teams(browser: Browsers) -> None:
     seller = await admin.post("/teams/1", data={"name": "Sales", "manager_id": "1"})
     assert "A team is led by somebody with the role manager or admin." in seller.text
     assert (await admin.get("/teams/99")).status_code == 404
+    assert (await admin.post("/teams/3", data={"name": "Опт", "manager_id": ""})).status_code == 303
+    page = (await admin.get("/people")).text
+    assert page.count("what burns goes to Ірина Мельник") == 1  # she is in Sales, which nobody leads
+    assert page.count("what burns goes to administrators") == 2  # no manager sees the others
 
 
 async def test_hostile_names_stay_words(browser: Browsers) -> None:

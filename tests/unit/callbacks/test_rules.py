@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pbxcrm.calendars.working_time import WorkingTime
-from pbxcrm.callbacks.rules import is_claimed, next_attempt, queue_place, retry_title, urgency, wait_tone
+from pbxcrm.callbacks.rules import (
+    is_claimed,
+    next_attempt,
+    queue_place,
+    reason_of_miss,
+    retry_title,
+    urgency,
+    wait_tone,
+)
 from pbxcrm.shared import reasons
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.typed_reasons import check_why
@@ -32,6 +40,23 @@ def order(*callbacks: tuple[str, float, int, str | None, datetime | None]) -> li
         for number, (name, waited, missed, worth, planned) in enumerate(callbacks)
     }
     return sorted(places, key=places.__getitem__)
+
+
+@pytest.mark.parametrize(
+    ("code", "rang", "said"),
+    [
+        ("abandoned_ringing", ["Ivan (101)"], "The caller hung up while Ivan (101) rang."),
+        ("abandoned_ringing", [], "The caller hung up before a phone rang."),
+        ("abandoned_in_queue", ["Ivan (101)"], "The caller hung up in queue sales; Ivan (101) rang."),
+        ("abandoned_in_queue", [], "The caller hung up in queue sales; no phone rang."),
+        ("timeout", ["Ivan (101)"], "Ivan (101) rang and nobody answered in time."),
+        ("timeout", [], "No phone rang, and the call was not answered in time."),
+        ("busy", [], "Every phone was busy."),
+        (None, [], "Nobody answered."),
+    ],
+)
+def test_a_missed_call_names_who_rang_only_where_somebody_did(code: str | None, rang: list[str], said: str) -> None:
+    assert reasons.text(reason_of_miss(code, rang, "sales").stored()) == said
 
 
 def test_who_waited_longest_comes_first() -> None:
