@@ -63,7 +63,7 @@ class Invalid(PbxcrmError):
         self.field = field
 
     def among(self, known: Iterable[str]) -> Self:
-        """This error with ``known``."""
+        """Set ``known``; returns the error, to be raised."""
         self.known = tuple(known)
         return self
 
