@@ -66,7 +66,8 @@ async def test_a_transaction_that_changes_it_reads_it_once_per_change(database: 
     async with database.write() as session:
         row = (await session.exec(select(Extension).where(Extension.number == "101"))).one()
         row.user_id = office.id("petro")
-        changed = await load_directory(session)  # before it was flushed
+        await session.flush()
+        changed = await load_directory(session)
         assert changed.by_extension["101"] == office.id("petro")
         assert await load_directory(session) is changed
         async with session.begin_nested() as inner:
