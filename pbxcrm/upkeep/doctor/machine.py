@@ -114,7 +114,7 @@ async def check_redis(settings: Settings) -> list[Finding]:
     if settings.redis_url:
         return [
             bad(
-                f"Redis does not answer: {why}.",
+                f"Redis does not answer: {why.rstrip('.')}.",
                 "Check PBXCRM_REDIS_URL. Meanwhile pages refresh late.",
             )
         ]

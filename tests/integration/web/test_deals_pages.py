@@ -191,6 +191,15 @@ async def test_heads_say_count_and_sum_as_they_are(browsers: Browsers, desk: Bro
     assert "board-sum" in heads
 
 
+async def test_now_is_said_only_of_the_stage_where_the_deal_is(browsers: Browsers, desk: BrowserDesk) -> None:
+    ivan = await browsers("ivan")
+    for name in ("Shipped", "Invoice issued"):
+        await move(ivan, desk, name, seen=(await stored(desk)).version)
+    path = (await ivan.get(f"/deals/{desk.busy.deals[DESK]}")).text.partition('id="path"')[2].partition("</nav>")[0]
+    took = dict(re.findall(r"<b>([^<]+)</b><span>([^<]+)</span>", path))
+    assert (took["Shipped"], took["Invoice issued"].split(" ")[0]) == ("1\u00a0min", "now")
+
+
 async def test_card_tells_what_happened_newest_on_top(browsers: Browsers, desk: BrowserDesk) -> None:
     page = (await (await browsers("ivan")).get(f"/deals/{desk.busy.deals[DESK]}")).text
     story = page.partition('<ol class="timeline">')[2]
