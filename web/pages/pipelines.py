@@ -94,13 +94,6 @@ class PipelineView:
         return [each for each in self.checkpoints if each[0].stage_id == stage_id]
 
     @property
-    def faulty(self) -> frozenset[int | None]:
-        """The ids of stages whose checkpoints ask somebody who cannot do it."""
-        return frozenset(
-            row.stage_id for row, steps in self.checkpoints if any(step.id in self.faults for step in steps)
-        )
-
-    @property
     def watched(self) -> frozenset[int | None]:
         """The ids of stages whose norm lights a lamp."""
         return frozenset(row.stage_id for row, _steps in self.checkpoints if row.is_active)
