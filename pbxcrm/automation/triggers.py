@@ -8,10 +8,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pbxcrm.automation.params import PIPELINE, Param, ParamKind
+from pbxcrm.shared.reasons import N_
+
 CALL_OVER = "call.over"
 DEAL, CLIENT = "deal", "contact"
-DIRECTIONS = ("inbound", "outbound")
-OUTCOMES = ("answered", "missed", "voicemail", "no_answer", "busy", "failed", "not_dialled")
+#: Words of codes, in English.
+DIRECTIONS: Mapping[str, str] = {"inbound": N_("Incoming"), "outbound": N_("Outgoing")}
+OUTCOMES: Mapping[str, str] = {
+    "answered": N_("answered"),
+    "missed": N_("missed"),
+    "voicemail": N_("voicemail"),
+    "no_answer": N_("no answer"),
+    "busy": N_("busy"),
+    "failed": N_("could not be reached"),
+    "not_dialled": N_("own phone not picked up"),
+}
+#: Headings under which pages offer triggers.
+STAGES, DEALS, CALLS, CLIENTS, TASKS = N_("Stages"), N_("Deals"), N_("Calls"), N_("Clients"), N_("Tasks")
 LONGEST_TALK = 24 * 60 * 60  # seconds
 
 Settings = Mapping[str, Any]
@@ -20,14 +34,16 @@ Data = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A kind of ``when``. ``acts``: what it hears. ``takes``: its settings. ``subject``: what a rule with it works on.
+    """A kind of ``when``. ``acts``: what it hears. ``params``: its settings. ``subject``: what a rule with it works on.
 
-    ``hears``: whether an act with this data counts.
+    ``hears``: whether an act with this data counts. ``group``: under which heading a page offers it.
     """
 
     kind: str
+    title: str
+    group: str
     acts: tuple[str, ...]
-    takes: tuple[str, ...] = ()
+    params: tuple[Param, ...] = ()
     subject: str = DEAL
     hears: Callable[[Settings, str, Data], bool] = lambda _settings, _act, _data: True
 
@@ -74,38 +90,53 @@ def _task_done(_settings: Settings, _act: str, data: Data) -> bool:
     return data.get("status") == "done" and data.get("deal_id") is not None
 
 
+_STAGE = Param("stage_id", N_("Stage"), ParamKind.STAGE)
+_CALL_PARAMS = (
+    Param("direction", N_("Direction"), ParamKind.CHOICE, choices=DIRECTIONS),
+    Param("outcome", N_("How it ended"), ParamKind.CHOICE, choices=OUTCOMES),
+    Param("talk_seconds", N_("Talked at least, seconds"), ParamKind.NUMBER, least=1, most=LONGEST_TALK),
+)
+_FIELDS = Param(
+    "fields",
+    N_("Fields"),
+    ParamKind.FIELDS,
+    required=True,
+    choices={"responsible": N_("Responsible"), "tag": N_("Tag"), "contact": N_("Client")},
+)
+
 TRIGGERS: Mapping[str, Trigger] = {
     each.kind: each
     for each in (
         Trigger(
             "stage_entered",
+            N_("A deal enters a stage"),
+            STAGES,
             ("deal.moved", "deal.created"),
-            ("stage_id", "pipeline_id"),
+            (_STAGE, PIPELINE),
             hears=_entered,
         ),
-        Trigger("stage_left", ("deal.moved",), ("stage_id", "pipeline_id"), hears=_left),
-        Trigger("deal_created", ("deal.created",), ("pipeline_id",)),
+        Trigger("stage_left", N_("A deal leaves a stage"), STAGES, ("deal.moved",), (_STAGE, PIPELINE), hears=_left),
+        Trigger("deal_created", N_("A deal is made"), DEALS, ("deal.created",), (PIPELINE,)),
         Trigger(
             "field_changed",
+            N_("A field of a deal is changed"),
+            DEALS,
             ("deal.edited", "deal.assigned", "deal.tagged"),
-            ("fields", "pipeline_id"),
+            (_FIELDS, PIPELINE),
             hears=_changed,
         ),
-        Trigger(
-            "call",
-            (CALL_OVER,),
-            ("direction", "outcome", "talk_seconds", "pipeline_id"),
-            hears=_call,
-        ),
+        Trigger("call", N_("A call is over"), CALLS, (CALL_OVER,), (*_CALL_PARAMS, PIPELINE), hears=_call),
         Trigger(
             "request",
+            N_("A request comes"),
+            CLIENTS,
             ("deal.request",),
-            ("form_id", "pipeline_id"),
+            (Param("form_id", N_("Web form"), ParamKind.FORM), PIPELINE),
             hears=_requested,
         ),
-        Trigger("task_done", ("task.closed",), ("pipeline_id",), hears=_task_done),
-        Trigger("lamp_lit", ("deal.lamp_lit",), ("pipeline_id",)),
-        Trigger("contact_created", ("contact.created",), subject=CLIENT),
+        Trigger("task_done", N_("A task is done"), TASKS, ("task.closed",), (PIPELINE,), hears=_task_done),
+        Trigger("lamp_lit", N_("A lamp lights"), DEALS, ("deal.lamp_lit",), (PIPELINE,)),
+        Trigger("contact_created", N_("A client is added"), CLIENTS, ("contact.created",), subject=CLIENT),
     )
 }
 #: Acts of a deal after which the goals of waiting runs are asked.

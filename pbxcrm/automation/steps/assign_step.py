@@ -1,16 +1,12 @@
 """``{"kind": "assign", "to"}``: ``manager``, ``user:LOGIN``, or ``distribution``: whom the rules of distribution choose."""
 
-from typing import Any
-
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from pbxcrm.automation.models import StepStatus
-from pbxcrm.automation.steps.step import Around, Settings, Step, StepContext, StepTaken, TakingBack, check_whom, whom
+from pbxcrm.automation.params import WORDS_OF_WHOM, Param, ParamKind
+from pbxcrm.automation.steps.step import Settings, Step, StepContext, StepTaken, TakingBack, whom
 from pbxcrm.deals.actions import do_assign_deal
 from pbxcrm.distribution.actions import choose_owner, read_case, settle
-from pbxcrm.people.whom import RESPONSIBLE
-from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.people.whom import MANAGER
+from pbxcrm.shared.reasons import N_, Reason, reason
 
 DISTRIBUTION = "distribution"
 
@@ -19,15 +15,19 @@ class _AssignStep(Step):
     """Another responsible person."""
 
     kind = "assign"
-    takes = ("to",)
-
-    async def check(self, _session: AsyncSession, settings: Settings, at: str, around: Around) -> dict[str, Any]:
-        to = settings.get("to")
-        if to == DISTRIBUTION:
-            return {"to": DISTRIBUTION}
-        if not to or to == RESPONSIBLE:
-            raise Invalid(f"{at}.to", "automation.whom_else", "Choose who gets the deal.")
-        return {"to": check_whom(settings, "to", at, around.people)}
+    title = N_("Give the deal to somebody")
+    params = (
+        Param(
+            "to",
+            N_("To whom"),
+            ParamKind.WHOM,
+            required=True,
+            choices={
+                MANAGER: WORDS_OF_WHOM[MANAGER],
+                DISTRIBUTION: N_("Whom the rules of distribution choose"),
+            },
+        ),
+    )
 
     async def do(self, context: StepContext, settings: Settings) -> StepTaken:
         deal, people = context.of_deal, context.around.people

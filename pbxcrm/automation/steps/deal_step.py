@@ -1,17 +1,12 @@
 """``{"kind": "deal", "stage_id", "title", "carry"}``: another deal, for example in the pipeline of repeat sales."""
 
-from typing import Any
-
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from pbxcrm.automation.models import StepStatus
-from pbxcrm.automation.steps.move_step import stage_in
-from pbxcrm.automation.steps.step import Around, Settings, Step, StepContext, StepTaken, TakingBack, check_text
+from pbxcrm.automation.params import WORDS_OF_WHOM, Param, ParamKind
+from pbxcrm.automation.steps.step import Settings, Step, StepContext, StepTaken, TakingBack
 from pbxcrm.deals.creation_actions import DealDraft, do_create_by_itself
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.merge_queries import open_of_same_clients
 from pbxcrm.deals.models import Deal, Stage
-from pbxcrm.deals.rules import is_closing
 from pbxcrm.deals.second_deal_queries import others_there
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.terms import name_of_term
@@ -19,7 +14,7 @@ from pbxcrm.fields.value_actions import do_adopt_values
 from pbxcrm.people.whom import RESPONSIBLE
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import longest
-from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.shared.reasons import N_, Reason, reason
 
 
 class _DealStep(Step):
@@ -29,18 +24,18 @@ class _DealStep(Step):
     """
 
     kind = "deal"
-    takes = ("stage_id", "title", "carry")
-
-    async def check(self, _session: AsyncSession, settings: Settings, at: str, around: Around) -> dict[str, Any]:
-        stage = stage_in(around.funnel, settings.get("stage_id"))
-        if stage is None or is_closing(stage):
-            raise Invalid(f"{at}.stage_id", "deals.no_stage", "There is no such stage any more.")
-        carry = settings.get("carry") or []
-        known = {RESPONSIBLE, *BY_KEY, *(name_of_term(each) for each in around.fields.of(FieldEntity.DEAL))}
-        if not isinstance(carry, list) or not all(isinstance(each, str) and each in known for each in carry):
-            raise Invalid(f"{at}.carry", "automation.carry", "Name fields of deals, or “responsible”.")
-        title = check_text(settings, "title", at, longest(Deal.title), needed=False)
-        return {"stage_id": stage.id, "title": title, "carry": list(dict.fromkeys(carry))}
+    title = N_("Make another deal of the same client")
+    params = (
+        Param("stage_id", N_("In which stage it begins"), ParamKind.OPEN_STAGE, required=True),
+        Param("title", N_("Title"), ParamKind.LINE, most=longest(Deal.title), default="", hint=N_("Empty: the same.")),
+        Param(
+            "carry",
+            N_("What goes along"),
+            ParamKind.FIELDS,
+            choices={RESPONSIBLE: WORDS_OF_WHOM[RESPONSIBLE]},
+            default=(),
+        ),
+    )
 
     async def do(self, context: StepContext, settings: Settings) -> StepTaken:
         deal, carry = context.of_deal, set(settings["carry"])

@@ -4,8 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
+from pbxcrm.automation.params import Param, ParamKind
 from pbxcrm.automation.steps.step import Around, Settings, Step, StepContext, StepTaken, TakingBack
 from pbxcrm.deals.actions import do_edit_deal
 from pbxcrm.deals.fields import BY_KEY, DealField, FieldKind, Value
@@ -14,7 +13,7 @@ from pbxcrm.fields.queries import FieldSet, load_fields
 from pbxcrm.fields.rules import Checking, as_entered, check_value, stored_in
 from pbxcrm.fields.terms import name_of_term
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.shared.reasons import N_, Reason, reason
 
 #: They point to rows that somebody must see; a rule is nobody.
 NOT_SET = {ValueKind.LINK, ValueKind.FILE}
@@ -24,15 +23,17 @@ class _FieldStep(Step):
     """A new value; an empty one empties the field."""
 
     kind = "field"
-    takes = ("field", "value")
+    title = N_("Set a field")
+    params = (
+        Param("field", N_("Field"), ParamKind.FIELD, required=True),
+        Param("value", N_("Value"), ParamKind.VALUE, hint=N_("Empty: the field is emptied.")),
+    )
 
-    async def check(self, _session: AsyncSession, settings: Settings, at: str, around: Around) -> dict[str, Any]:
-        name, value = settings.get("field"), settings.get("value")
+    def check(self, settings: dict[str, Any], at: str, around: Around) -> dict[str, Any]:
+        name, value = settings["field"], settings["value"]
         own, custom = _field(around.fields, name)
         if own is None and custom is None:
             raise Invalid(f"{at}.field", "automation.field", "There is no such field, or rules cannot set it.")
-        if value is not None and not isinstance(value, str | int | bool | list):
-            raise Invalid(f"{at}.value", "automation.value", "Write the value as it is typed into the field.")
         try:
             if own is not None:
                 own.check(_typed(own, value))
@@ -40,7 +41,7 @@ class _FieldStep(Step):
                 check_value(custom, value, None, Checking(around.region, around.people))
         except Invalid as error:
             raise Invalid(f"{at}.value", error.code, error.message, **error.params) from error
-        return {"field": name, "value": value}
+        return settings
 
     async def do(self, context: StepContext, settings: Settings) -> StepTaken:
         own, custom = _field(context.around.fields, settings["field"])

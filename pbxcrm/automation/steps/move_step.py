@@ -1,34 +1,28 @@
 """``{"kind": "move", "stage_id", "lost_reason"}``: through the gate of the stage, like everybody."""
 
-from typing import Any
-
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from pbxcrm.automation.models import StepStatus
-from pbxcrm.automation.steps.step import Around, Settings, Step, StepContext, StepTaken, TakingBack, check_text
+from pbxcrm.automation.params import Param, ParamKind
+from pbxcrm.automation.steps.step import Settings, Step, StepContext, StepTaken, TakingBack
 from pbxcrm.deals.actions import do_move_back
 from pbxcrm.deals.automatic_moves import do_move_by_itself
 from pbxcrm.deals.gate_queries import check_may_enter
 from pbxcrm.deals.gate_rules import GateRefused
 from pbxcrm.deals.models import Deal, Stage
-from pbxcrm.deals.queries import Funnel, latest_move
+from pbxcrm.deals.queries import latest_move
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import longest
-from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.shared.reasons import N_, Reason, reason
 
 
 class _MoveStep(Step):
     """A move to another stage, also of another pipeline. What its gate refuses becomes a task of the responsible person."""
 
     kind = "move"
-    takes = ("stage_id", "lost_reason")
-
-    async def check(self, _session: AsyncSession, settings: Settings, at: str, around: Around) -> dict[str, Any]:
-        stage = stage_in(around.funnel, settings.get("stage_id"))
-        if stage is None:
-            raise Invalid(f"{at}.stage_id", "deals.no_stage", "There is no such stage any more.")
-        lost_reason = check_text(settings, "lost_reason", at, longest(Deal.lost_reason), needed=False)
-        return {"stage_id": stage.id, "lost_reason": lost_reason}
+    title = N_("Move the deal to another stage")
+    params = (
+        Param("stage_id", N_("Stage"), ParamKind.STAGE, required=True),
+        Param("lost_reason", N_("Lost because"), ParamKind.LINE, most=longest(Deal.lost_reason), default=""),
+    )
 
     async def do(self, context: StepContext, settings: Settings) -> StepTaken:
         deal, to = context.of_deal, await _stage(context, settings)
@@ -71,12 +65,6 @@ class _MoveStep(Step):
             undoing.session, undoing.deal, last, undoing.now, actor=undoing.viewer, people=undoing.people
         )
         return None
-
-
-def stage_in(funnel: Funnel, stage_id: Any) -> Stage | None:
-    """The stage, if it is there and not archived."""
-    stage = funnel.stages.get(stage_id) if isinstance(stage_id, int) and not isinstance(stage_id, bool) else None
-    return stage if stage is not None and stage.archived_at is None else None
 
 
 async def _stage(context: StepContext, settings: Settings) -> Stage:

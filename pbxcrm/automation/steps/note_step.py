@@ -1,14 +1,11 @@
 """``{"kind": "note", "text"}``."""
 
-from typing import Any
-
-from sqlmodel.ext.asyncio.session import AsyncSession
-
-from pbxcrm.automation.steps.step import Around, Settings, Step, StepContext, StepTaken, TakingBack, check_text
+from pbxcrm.automation.params import Param, ParamKind
+from pbxcrm.automation.steps.step import Settings, Step, StepContext, StepTaken, TakingBack
 from pbxcrm.deals.models import Note
 from pbxcrm.notes.actions import do_add_note, do_take_back_note
 from pbxcrm.shared.lengths import longest
-from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.shared.reasons import N_, Reason, reason
 
 LONGEST_TOLD = 80  # letters of a note that the log repeats
 
@@ -17,11 +14,9 @@ class _NoteStep(Step):
     """A note on the deal, or on the client; nobody is its author."""
 
     kind = "note"
-    takes = ("text",)
+    title = N_("Write a note")
+    params = (Param("text", N_("Text"), ParamKind.TEXT, required=True, most=longest(Note.text)),)
     needs_deal = False
-
-    async def check(self, _session: AsyncSession, settings: Settings, at: str, _around: Around) -> dict[str, Any]:
-        return {"text": check_text(settings, "text", at, longest(Note.text))}
 
     async def do(self, context: StepContext, settings: Settings) -> StepTaken:
         note = await do_add_note(

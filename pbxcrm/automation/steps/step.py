@@ -10,17 +10,16 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.automation.models import AutomationRule, StepStatus
+from pbxcrm.automation.params import Param
 from pbxcrm.calendars.queries import Calendars
-from pbxcrm.deals.models import Deal
+from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.deals.queries import Funnel
 from pbxcrm.fields.queries import FieldSet
 from pbxcrm.people.directory import Directory
-from pbxcrm.people.whom import MANAGER, RESPONSIBLE, USER, named
-from pbxcrm.shared.errors import Invalid
+from pbxcrm.people.whom import RESPONSIBLE, USER, named
 from pbxcrm.shared.reasons import Reason
 
 Settings = Mapping[str, Any]
-ASKED = frozenset({RESPONSIBLE, MANAGER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +73,16 @@ class TakingBack:
 
 
 class Step(ABC):
-    """A kind of step. ``takes``: its settings besides ``kind``. ``needs_deal``: not for rules that work on clients."""
+    """A kind of step. ``params``: its settings besides ``kind``. ``needs_deal``: not for rules that work on clients."""
 
     kind: ClassVar[str]
-    takes: ClassVar[tuple[str, ...]]
+    title: ClassVar[str]
+    params: ClassVar[tuple[Param, ...]]
     needs_deal: ClassVar[bool] = True
 
-    @abstractmethod
-    async def check(self, session: AsyncSession, settings: Settings, at: str, around: Around) -> dict[str, Any]:
-        """The settings as they are stored. Raises Invalid at their place below ``at`` (``then.1``)."""
+    def check(self, settings: dict[str, Any], at: str, around: Around) -> dict[str, Any]:
+        """The settings as they are stored, after the check of each parameter. Raises Invalid at their place below ``at`` (``then.1``)."""
+        return settings
 
     @abstractmethod
     async def do(self, context: StepContext, settings: Settings) -> StepTaken:
@@ -97,24 +97,6 @@ class Step(ABC):
         """Take back what ``do`` did, or say why it stays. ``kept``: the ``undo`` of ``StepTaken``."""
 
 
-def check_text(settings: Settings, name: str, at: str, longest: int, *, needed: bool = True) -> str:
-    """A text of the settings without blanks around it. Raises Invalid at its place."""
-    value = settings.get(name)
-    text = value.strip() if isinstance(value, str) else "" if value is None else None
-    if text is None or (needed and not text) or len(text) > longest or "\0" in text:
-        raise Invalid(f"{at}.{name}", "automation.text", "Write a text of up to {most} characters.", most=longest)
-    return text
-
-
-def check_whom(settings: Settings, name: str, at: str, people: Directory) -> str:
-    """``responsible``, ``manager`` or ``user:LOGIN``. Raises Invalid at its place."""
-    whom = settings.get(name) or RESPONSIBLE
-    user = named(whom, people) if isinstance(whom, str) else None
-    if not isinstance(whom, str) or (whom not in ASKED and (user is None or not user.is_active)):
-        raise Invalid(f"{at}.{name}", "automation.whom", "Choose the responsible person, their manager, or somebody.")
-    return whom
-
-
 def whom(asked: str, deal: Deal | None, people: Directory) -> int | None:
     """The id of who is asked, active people only; the manager instead of somebody who has left. None: there is nobody."""
     owner_id = deal.responsible_id if deal is not None else None
@@ -124,3 +106,9 @@ def whom(asked: str, deal: Deal | None, people: Directory) -> int | None:
         user = people.active(found.id) if found is not None else None
     user = user or people.manager_of(owner_id)
     return user.id if user is not None else None
+
+
+def stage_in(funnel: Funnel, stage_id: Any) -> Stage | None:
+    """The stage, if it is there and not archived."""
+    stage = funnel.stages.get(stage_id) if isinstance(stage_id, int) and not isinstance(stage_id, bool) else None
+    return stage if stage is not None and stage.archived_at is None else None

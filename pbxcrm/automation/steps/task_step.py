@@ -1,53 +1,36 @@
 """``{"kind": "task", "title", "assignee", "due", "instruction", "checklist"}``."""
 
-from datetime import UTC, datetime
-from typing import Any
-
-from sqlmodel.ext.asyncio.session import AsyncSession
-
+from pbxcrm.automation.params import WORDS_OF_WHOM, Param, ParamKind
 from pbxcrm.automation.steps.step import (
-    Around,
     Settings,
     Step,
     StepContext,
     StepTaken,
     TakingBack,
-    check_text,
-    check_whom,
     whom,
 )
-from pbxcrm.calendars.deadline_parser import LONGEST as LONGEST_DUE
 from pbxcrm.calendars.deadline_parser import read_deadline
-from pbxcrm.shared.errors import Invalid
+from pbxcrm.people.whom import RESPONSIBLE
 from pbxcrm.shared.lengths import longest
 from pbxcrm.shared.locking import lock_row
-from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.shared.reasons import N_, Reason, reason
 from pbxcrm.tasks.actions import TaskDraft, do_close_task, do_create_task
-from pbxcrm.tasks.checklist_rules import Item, check_items, item
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus
-
-_SOME_DAY = datetime(2026, 11, 27, 10, tzinfo=UTC)  # a deadline is tried at a time when people work
 
 
 class _TaskStep(Step):
     """A task, due in working time by the calendar of whoever gets it."""
 
     kind = "task"
-    takes = ("title", "assignee", "due", "instruction", "checklist")
+    title = N_("Make a task")
+    params = (
+        Param("title", N_("Task"), ParamKind.LINE, required=True, most=longest(Task.title)),
+        Param("assignee", N_("For whom"), ParamKind.WHOM, choices=WORDS_OF_WHOM, default=RESPONSIBLE),
+        Param("due", N_("Until when"), ParamKind.DUE, default="now", hint=N_("2h, tomorrow 10:00, 3 working days")),
+        Param("instruction", N_("What to do"), ParamKind.TEXT, most=longest(Task.instruction), default=""),
+        Param("checklist", N_("Checklist"), ParamKind.CHECKLIST, default=()),
+    )
     needs_deal = False
-
-    async def check(self, _session: AsyncSession, settings: Settings, at: str, around: Around) -> dict[str, Any]:
-        due = check_text(settings, "due", at, LONGEST_DUE, needed=False) or "now"
-        if read_deadline(due, _SOME_DAY, around.calendars.default) is None:
-            raise Invalid(f"{at}.due", "automation.due", "Write until when: 2h, tomorrow 10:00, 3 working days.")
-        checklist = settings.get("checklist") or []
-        return {
-            "title": check_text(settings, "title", at, longest(Task.title)),
-            "assignee": check_whom(settings, "assignee", at, around.people),
-            "due": due,
-            "instruction": check_text(settings, "instruction", at, longest(Task.instruction), needed=False),
-            "checklist": [dict(each) for each in check_items(_items(checklist, at))],
-        }
 
     async def do(self, context: StepContext, settings: Settings) -> StepTaken:
         assignee_id = whom(settings["assignee"], context.deal, context.around.people)
@@ -84,13 +67,6 @@ class _TaskStep(Step):
 
 def _said(settings: Settings) -> Reason:
     return reason("automation.task", title=settings["title"])
-
-
-def _items(entered: Any, at: str) -> list[Item]:
-    if not isinstance(entered, list) or not all(isinstance(each, dict | str) for each in entered):
-        raise Invalid(f"{at}.checklist", "automation.checklist", "Write the items of the checklist as a list.")
-    said = [{"text": each} if isinstance(each, str) else each for each in entered]
-    return [item(str(each.get("text", "")), required=bool(each.get("required"))) for each in said]
 
 
 TASK = _TaskStep()

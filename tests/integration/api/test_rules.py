@@ -85,6 +85,11 @@ async def test_a_rule_changes_by_versions_and_goes_into_the_archive(programs: Pr
             "then.0.assignee",
         ),
         ({"then": [{"kind": "move", "stage_id": 999}]}, "deals.no_stage", "then.0.stage_id"),
+        ({"then": [{"kind": "wait", "minutes": 0}]}, "automation.number", "then.0.minutes"),
+        ({"then": [{"kind": "tag", "remove": []}]}, "automation.no_tag", "then.0.add"),
+        ({"then": [{"kind": "field", "field": "amount", "value": "much"}]}, "deals.amount", "then.0.value"),
+        ({"when": {"kind": "field_changed", "fields": ["gone"]}}, "automation.no_field", "when.fields"),
+        ({"when": {"kind": "deal_created", "stage_id": 1}}, "automation.member", "when.stage_id"),
         ({"owner": "nobody"}, "automation.owner", "owner"),
     ],
 )
@@ -94,6 +99,32 @@ async def test_what_is_wrong_is_said_at_its_place(
     async with await programs.as_("admin") as admin:
         answer = await admin.post(RULES, json=RULE | wrong)
         assert_problem(answer, 422, code, where)
+
+
+async def test_programs_learn_what_rules_are_made_of(programs: Programs) -> None:
+    async with await programs.as_("admin") as admin, await programs.as_("ivan") as ivan:
+        kinds = (await admin.get(f"{RULES}/kinds")).json()
+        assert_problem(await ivan.get(f"{RULES}/kinds"), 403, "access.role")
+    when = {each["code"]: each for each in kinds["when"]}
+    assert when["contact_created"]["subjects"] == ["contact"]
+    assert [(each["name"], each["kind"]) for each in when["call"]["params"]] == [
+        ("direction", "choice"),
+        ("outcome", "choice"),
+        ("talk_seconds", "number"),
+        ("pipeline_id", "pipeline"),
+    ]
+    then = {each["code"]: each for each in kinds["then"]}
+    assert {"wait", "stop", "task"} < then.keys()
+    assert [each["name"] for each in then["task"]["params"] if each["required"]] == ["title"]
+    asked = {each["name"]: (each["control"], each["group"]) for each in kinds["if"]}
+    assert asked["stage"] == ("stage", "deal")
+    assert asked["amount"] == ("amount", "deal")
+    assert asked["event_at"] == ("moment", "deal")
+    assert asked["call.outcome"] == ("choice", "call")
+    assert asked["client.name"] == ("text", "client")
+    assert [each["name"] for each in kinds["if_contact"]] == ["client.name"]
+    said = [choice["code"] for each in kinds["if"] if each["name"] == "status" for choice in each["choices"]]
+    assert said == ["open", "closed", "won", "lost"]
 
 
 async def test_who_may_do_what(programs: Programs) -> None:

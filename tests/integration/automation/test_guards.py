@@ -161,13 +161,10 @@ async def test_a_rule_runs_so_many_times_an_hour_on_one_deal(desk: RuleDesk) -> 
 class Broken(Step):
     """A step that fails so many times, after it has changed the deal."""
 
-    kind, takes = "note", ("text",)
+    kind, title, params = "note", "Break", ()
 
     def __init__(self, times: int) -> None:
         self.left = times
-
-    async def check(self, *_: Any) -> dict[str, Any]:
-        return {}
 
     async def do(self, context: StepContext, settings: Settings) -> StepTaken:
         context.of_deal.source = "half done"

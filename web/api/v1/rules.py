@@ -1,15 +1,19 @@
 """Rules of automation: when something happens, if conditions hold, then steps follow."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from pbxcrm.access import Permission
+from pbxcrm.automation import catalogue
+from pbxcrm.automation.catalogue import AskedTerm, Kind, TermControl
 from pbxcrm.automation.models import AutomationRule, Mode, RuleState
+from pbxcrm.automation.params import ParamKind
 from pbxcrm.automation.queries import access_rule, list_rules, list_versions, ready_rule, waiting_runs
 from pbxcrm.automation.rule_actions import Waiting, archive_rule, save_rule
 from pbxcrm.automation.rule_checks import MOST_PER_HOUR, MOST_STEPS, RuleDraft
+from pbxcrm.automation.triggers import CLIENT, DEAL
 from pbxcrm.fields.queries import FieldSet, load_fields
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.errors import Invalid
@@ -20,20 +24,25 @@ rules = Resource("rules", "Rules: when something happens, if conditions hold, th
 
 Name = Annotated[str, needed_text(AutomationRule.name)]
 Json = dict[str, Any]  # checked by the rules themselves, each error at its place
-WHEN = (
-    "`{kind, …}`: `stage_entered stage_left` (`stage_id`), `deal_created`, `field_changed` (`fields`), `call` (`direction`, "
-    "`outcome`, `talk_seconds`: at least), `request` (`form_id`), `task_done`, `lamp_lit`, `contact_created`; all but the last one "
-    "also `pipeline_id`."
-)
 IF = (
     "A condition `{field, op, value}` or `{all|any|none: [condition…]}`; empty: always. Fields are those of the list of deals, "
-    "`client.name`, `client.field.KEY`, `call.direction call.outcome call.talk_seconds`, and `event.field` (what was changed)."
+    "`client.name`, `client.field.KEY`, `call.direction call.outcome call.talk_seconds`, and `event.field` (what was changed); "
+    "`GET /rules/kinds` names them."
 )
+
+
+def _said(kinds: Mapping[str, Kind]) -> str:
+    """The declared kinds with their parameters, for descriptions."""
+    return "; ".join(
+        f"`{kind.code}`" + (f" ({', '.join(f'`{each.name}`' for each in kind.params)})" if kind.params else "")
+        for kind in kinds.values()
+    )
+
+
+WHEN = f"`{{kind, …}}`, one of: {_said(catalogue.WHEN)}. `GET /rules/kinds` says what each parameter takes."
 THEN = (
-    "Steps in their order: `task` (`title`, `assignee`: responsible, manager or user:LOGIN, `due`: 2h, tomorrow 10:00, `instruction`, "
-    "`checklist`), `move` (`stage_id`, `lost_reason`), `assign` (`to`: manager, user:LOGIN or distribution), `field` (`field`, `value`), "
-    "`note` (`text`), `tag` (`add`, `remove`), `deal` (`stage_id`, `title`, `carry`: fields), `wait` (`minutes`: working ones; then the "
-    "condition is asked again), `stop`. A rule on `contact_created` has `task`, `note`, `wait` and `stop`."
+    f"Steps `{{kind, …}}` in their order: {_said(catalogue.THEN)}. After a `wait` of working minutes the condition is asked again. "
+    "`GET /rules/kinds` says what each parameter takes."
 )
 MODE = "What happens if it hears something while a run on the same deal waits."
 Steps = Annotated[list[Json], Field(min_length=1, max_length=MOST_STEPS)]
@@ -116,6 +125,69 @@ class VersionOut(ApiAnswer):
     then: list[Json]
     goal: Json
     mode: Mode
+
+
+class ChoiceOut(ApiAnswer):
+    """A value that may be given, and its English word."""
+
+    code: str
+    title: str
+
+
+class ParamOut(ApiAnswer):
+    """A parameter of a kind of `when` or of step."""
+
+    name: str
+    title: str
+    kind: ParamKind
+    required: bool
+    choices: list[ChoiceOut]
+    least: int = Field(description="Of `number` and `minutes`.")
+    most: int = Field(description="Of `number` and `minutes`, and the letters of `line` and `text`.")
+    default: Any = Field(description="What is stored where nothing is given.")
+    hint: str
+
+
+class KindOut(ApiAnswer):
+    """A kind of `when` or of step."""
+
+    code: str
+    title: str
+    group: str
+    subjects: list[str] = Field(description="What the rules that may have it work on: `deal`, `contact`.")
+    params: list[ParamOut]
+
+
+class TermOut(ApiAnswer):
+    """Something that a condition may ask."""
+
+    name: str
+    title: str
+    group: str
+    control: TermControl = Field(description="What its value is.")
+    ops: list[str]
+    choices: list[ChoiceOut]
+
+
+class KindsOut(ApiAnswer):
+    """What rules are made of."""
+
+    when: list[KindOut]
+    if_: list[TermOut] = Field(serialization_alias="if", description="Those of rules that work on deals.")
+    if_contact: list[TermOut] = Field(description="Those of rules that work on clients.")
+    then: list[KindOut]
+
+
+@rules.get("/rules/kinds", needs=Permission.RULES_EDIT, summary="What rules are made of")
+async def read_rule_kinds(ask: Ask) -> KindsOut:
+    """Kinds of `when` and of steps with their parameters, and what conditions may ask."""
+    fields, people = await load_fields(ask.session), await load_directory(ask.session)
+    return KindsOut(
+        when=[_kind(each) for each in catalogue.WHEN.values()],
+        if_=[_term(each) for each in catalogue.terms_of(fields, people, DEAL)],
+        if_contact=[_term(each) for each in catalogue.terms_of(fields, people, CLIENT)],
+        then=[_kind(each) for each in catalogue.THEN.values()],
+    )
 
 
 @rules.get("/rules", needs=Permission.RULES_EDIT, summary="All rules")
@@ -204,6 +276,39 @@ async def patch_rule_of_automation(ask: Ask, automation_id: int, body: Automatio
         now=ask.now,
     )
     return await _out(ask, rule)
+
+
+def _kind(kind: Kind) -> KindOut:
+    params = [
+        ParamOut(
+            name=each.name,
+            title=each.title,
+            kind=each.kind,
+            required=each.required,
+            choices=_choices(each.choices),
+            least=each.least,
+            most=each.most,
+            default=each.default,
+            hint=each.hint,
+        )
+        for each in kind.params
+    ]
+    return KindOut(code=kind.code, title=kind.title, group=kind.group, subjects=sorted(kind.subjects), params=params)
+
+
+def _term(term: AskedTerm) -> TermOut:
+    return TermOut(
+        name=term.name,
+        title=term.title,
+        group=term.group,
+        control=term.control,
+        ops=list(term.ops),
+        choices=_choices(term.choices),
+    )
+
+
+def _choices(choices: Mapping[str, str]) -> list[ChoiceOut]:
+    return [ChoiceOut(code=code, title=title) for code, title in choices.items()]
 
 
 def _owner(login: str, people: Directory) -> int:

@@ -1,0 +1,185 @@
+"""Checks entered parameters by their declarations (``params``); each error at its place (``then.0.due``)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.automation.params import Param, ParamKind
+from pbxcrm.automation.queries import load_around
+from pbxcrm.automation.steps.step import Around, stage_in
+from pbxcrm.calendars.deadline_parser import LONGEST as LONGEST_DUE
+from pbxcrm.calendars.deadline_parser import read_deadline
+from pbxcrm.deals.fields import BY_KEY
+from pbxcrm.deals.rules import is_closing
+from pbxcrm.deals.tag_actions import MOST_TAGS, check_tag
+from pbxcrm.distribution.hooks import names_of_forms
+from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.terms import name_of_term
+from pbxcrm.people.whom import named
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.lengths import LONGEST_REPEATED
+from pbxcrm.tasks.checklist_rules import check_items, item
+
+_SOME_DAY = datetime(2026, 11, 27, 10, tzinfo=UTC)  # a deadline is tried at a time when people work
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What parameters may name. ``forms``: the names of web forms by id."""
+
+    around: Around
+    forms: Mapping[int, str]
+
+
+async def load_known(session: AsyncSession, region: str) -> Known:
+    """What parameters may name now."""
+    return Known(await load_around(session, region), await names_of_forms(session))
+
+
+def check_params(params: tuple[Param, ...], entered: Mapping[str, Any], at: str, known: Known) -> dict[str, Any]:
+    """The parameters as they are stored. Raises Invalid at their place below ``at``, also for one that is not declared."""
+    names = {each.name for each in params}
+    unknown = next((str(name) for name in entered if name != "kind" and name not in names), None)
+    if unknown is not None:
+        name = unknown[:LONGEST_REPEATED]
+        raise Invalid(f"{at}.{name}", "automation.member", "There is nothing called “{name}” here.", name=name)
+    found: dict[str, Any] = {}
+    for param in params:
+        value = entered.get(param.name)
+        if value == "" and param.kind not in _TYPED:
+            value = None  # a control of a page that nothing was chosen in
+        if value is None and param.kind is not ParamKind.VALUE and not param.required:
+            if param.default is not None:
+                found[param.name] = list(param.default) if isinstance(param.default, tuple) else param.default
+            continue
+        found[param.name] = _CHECKS[param.kind](param, value, f"{at}.{param.name}", known)
+    return found
+
+
+_TYPED = {ParamKind.LINE, ParamKind.TEXT, ParamKind.VALUE}
+
+
+def _stage(param: Param, value: Any, at: str, known: Known) -> int:
+    stage = stage_in(known.around.funnel, value)
+    if stage is None or (param.kind is ParamKind.OPEN_STAGE and is_closing(stage)):
+        raise Invalid(at, "deals.no_stage", "There is no such stage any more.")
+    return stage.id or 0
+
+
+def _pipeline(_param: Param, value: Any, at: str, known: Known) -> int:
+    if not _is_whole(value) or value not in known.around.funnel.pipelines:
+        raise Invalid(at, "automation.no_pipeline", "There is no such pipeline any more.")
+    return int(value)
+
+
+def _form(_param: Param, value: Any, at: str, known: Known) -> int:
+    if not _is_whole(value) or value not in known.forms:
+        raise Invalid(at, "automation.no_form", "There is no such form any more.")
+    return int(value)
+
+
+def _fields(param: Param, value: Any, at: str, known: Known) -> list[str]:
+    names = {*param.choices, *BY_KEY, *(name_of_term(each) for each in known.around.fields.of(FieldEntity.DEAL))}
+    if not isinstance(value, list) or (param.required and not value):
+        raise Invalid(at, "automation.fields", "Name fields of deals.")
+    unknown = next((each for each in value if not isinstance(each, str) or each not in names), None)
+    if unknown is not None:
+        name = str(unknown)[:LONGEST_REPEATED]
+        raise Invalid(at, "automation.no_field", "A deal has no field “{name}”.", name=name)
+    return list(dict.fromkeys(value))
+
+
+def _number(param: Param, value: Any, at: str, _known: Known) -> int:
+    if not _is_whole(value) or not param.least <= value <= param.most:
+        raise Invalid(
+            at,
+            "automation.number",
+            "Write a whole number from {least} to {most}.",
+            least=param.least,
+            most=param.most,
+        )
+    return int(value)
+
+
+def _text(param: Param, value: Any, at: str, _known: Known) -> str:
+    text = value.strip() if isinstance(value, str) else "" if value is None else None
+    if text is None or (param.required and not text) or len(text) > param.most or "\0" in text:
+        raise Invalid(at, "automation.text", "Write a text of up to {most} characters.", most=param.most)
+    return text
+
+
+def _choice(param: Param, value: Any, at: str, _known: Known) -> str:
+    if not isinstance(value, str) or value not in param.choices:
+        raise Invalid(at, "conditions.word", "Choose one of: {words}", words=", ".join(param.choices))
+    return value
+
+
+def _whom(param: Param, value: Any, at: str, known: Known) -> str:
+    if isinstance(value, str):
+        user = named(value, known.around.people)
+        if value in param.choices or (user is not None and user.is_active):
+            return value
+    raise Invalid(at, "automation.whom", "Choose the responsible person, their manager, or somebody.")
+
+
+def _due(_param: Param, value: Any, at: str, known: Known) -> str:
+    text = value.strip() if isinstance(value, str) else ""
+    if len(text) > LONGEST_DUE or read_deadline(text, _SOME_DAY, known.around.calendars.default) is None:
+        raise Invalid(at, "automation.due", "Write until when: 2h, tomorrow 10:00, 3 working days.")
+    return text
+
+
+def _tags(_param: Param, value: Any, at: str, _known: Known) -> list[str]:
+    if not isinstance(value, list) or len(value) > MOST_TAGS or not all(isinstance(each, str) for each in value):
+        raise Invalid(at, "automation.tags", "Write the names of tags as a list.")
+    try:
+        return [check_tag(each) for each in value]
+    except Invalid as error:
+        raise Invalid(at, error.code, error.message, **error.params) from error
+
+
+def _checklist(_param: Param, value: Any, at: str, _known: Known) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(each, dict | str) for each in value):
+        raise Invalid(at, "automation.checklist", "Write the items of the checklist as a list.")
+    said = [{"text": each} if isinstance(each, str) else each for each in value]
+    items = [item(str(each.get("text", "")), required=bool(each.get("required"))) for each in said]
+    return [dict(each) for each in check_items(items, at)]
+
+
+def _value(_param: Param, value: Any, at: str, _known: Known) -> Any:
+    if value is not None and not isinstance(value, str | int | bool | list):
+        raise Invalid(at, "automation.value", "Write the value as it is typed into the field.")
+    return value
+
+
+def _name(_param: Param, value: Any, at: str, _known: Known) -> str:
+    if not isinstance(value, str):
+        raise Invalid(at, "automation.field", "There is no such field, or rules cannot set it.")
+    return value  # the step knows which it can set
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+_CHECKS: Mapping[ParamKind, Callable[[Param, Any, str, Known], Any]] = {
+    ParamKind.STAGE: _stage,
+    ParamKind.OPEN_STAGE: _stage,
+    ParamKind.PIPELINE: _pipeline,
+    ParamKind.FORM: _form,
+    ParamKind.FIELDS: _fields,
+    ParamKind.FIELD: _name,
+    ParamKind.VALUE: _value,
+    ParamKind.NUMBER: _number,
+    ParamKind.MINUTES: _number,
+    ParamKind.LINE: _text,
+    ParamKind.TEXT: _text,
+    ParamKind.CHOICE: _choice,
+    ParamKind.WHOM: _whom,
+    ParamKind.DUE: _due,
+    ParamKind.TAGS: _tags,
+    ParamKind.CHECKLIST: _checklist,
+}

@@ -1,0 +1,55 @@
+"""What kinds of ``when`` and of steps are made of: each parameter is declared once, and the page, the checks and the API read it there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from pbxcrm.shared.reasons import N_
+
+
+class ParamKind(StrEnum):
+    """What a parameter holds: how a page asks for it, and how it is checked."""
+
+    STAGE = "stage"  # an id
+    OPEN_STAGE = "open_stage"  # an id of a stage in which deals are worked on
+    PIPELINE = "pipeline"  # an id
+    FORM = "form"  # the id of a web form
+    FIELDS = "fields"  # names of fields of a deal, and ``choices``
+    FIELD = "field"  # the name of a field of a deal that can be set
+    VALUE = "value"  # a value of the field that the parameter ``field`` names
+    NUMBER = "number"  # a whole number from ``least`` to ``most``
+    MINUTES = "minutes"  # working minutes
+    LINE = "line"  # a text in one line of up to ``most`` letters
+    TEXT = "text"  # a text of up to ``most`` letters
+    CHOICE = "choice"  # one of ``choices``
+    WHOM = "whom"  # one of ``choices``, or ``user:LOGIN``
+    DUE = "due"  # a deadline: 2h, tomorrow 10:00
+    TAGS = "tags"  # a list of names
+    CHECKLIST = "checklist"  # a list of texts, or of ``{text, required}``
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A parameter. ``title``, ``hint`` and the words of ``choices`` (by code) are English, and pages translate them.
+
+    ``default``: what is stored where nothing was entered; without one nothing is.
+    """
+
+    name: str
+    title: str
+    kind: ParamKind
+    required: bool = False
+    choices: Mapping[str, str] = field(default_factory=dict)
+    least: int = 0
+    most: int = 0
+    default: Any = None
+    hint: str = ""
+
+
+#: In which pipeline a deal must be, for every rule that works on deals.
+PIPELINE = Param("pipeline_id", N_("Pipeline"), ParamKind.PIPELINE, hint=N_("Only deals of this pipeline."))
+WORDS_OF_WHOM: Mapping[str, str] = {
+    "responsible": N_("The responsible person"),
+    "manager": N_("Their manager"),
+}
