@@ -4,6 +4,7 @@ Every entry point that changes data calls ``compose`` first. A second call chang
 """
 
 from pbxcrm.audit.actions import recorded
+from pbxcrm.automation import arming, trial_jobs
 from pbxcrm.automation import reasons as automation
 from pbxcrm.automation.erase_actions import erase_runs
 from pbxcrm.automation.hearing import hear, hear_calls
@@ -130,7 +131,7 @@ from pbxcrm.reports.requests import REQUESTS
 from pbxcrm.reports.seller_stages import SELLER_STAGES
 from pbxcrm.reports.stage_time import STAGE_TIME
 from pbxcrm.screenpop.erase_actions import erase_from_cards
-from pbxcrm.shared.background_jobs import register_before, register_work
+from pbxcrm.shared.background_jobs import register_before, register_readers, register_work
 from pbxcrm.shared.reasons import register_reasons
 from pbxcrm.shared.timers import register_timers
 from pbxcrm.tasks import reasons as tasks
@@ -285,6 +286,9 @@ def compose() -> None:
         ASSIGNMENTS,
         OWN_KPI,
     )
+    register_work(arming.WORK)
+    register_readers(trial_jobs.READERS)
+    register_timers(arming.HANDLERS)
     register_timers(CONTACT_TIMERS)
     register_timers(DEAL_TIMERS)
     register_timers(FUNNEL_TIMERS)

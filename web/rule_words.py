@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pbxcrm.automation.explanations import SeenTest
 from pbxcrm.automation.models import RuleRun, RunStatus
-from pbxcrm.automation.triggers import CALL_OVER
+from pbxcrm.automation.triggers import OWN_ACTS
 from pbxcrm.people.models import User
 from web.audit_words import ACTIONS
 from web.i18n import N_
@@ -18,7 +18,6 @@ STATUSES: dict[str, str] = {
     RunStatus.UNKNOWN.value: N_("not known"),
     RunStatus.WATCH.value: N_("only watched"),
 }
-_CALL = N_("A call was over")
 
 
 def status(run: RuleRun) -> str:
@@ -28,7 +27,7 @@ def status(run: RuleRun) -> str:
 
 def heard(run: RuleRun, by: User | None) -> str:
     """What the rule heard, and whose act it was."""
-    act = _(_CALL) if run.act == CALL_OVER else _(ACTIONS.get(run.act, run.act))
+    act = _(OWN_ACTS.get(run.act) or ACTIONS.get(run.act, run.act))
     return f"{act} · {by.name}" if by is not None else act
 
 

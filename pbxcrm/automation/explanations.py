@@ -1,19 +1,20 @@
 """The comparisons of a condition in words: what was asked, and what the rule saw. Stored with each firing, as it was then."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from pbxcrm.deals.queries import Funnel
-from pbxcrm.fields.conditions import AskedAt, Condition, Op, Relative, Shape, Term, Test, holds
-from pbxcrm.fields.explained import SeenComparison, explain
+from pbxcrm.fields.conditions import Op, Relative, Shape, Term
+from pbxcrm.fields.explained import SeenComparison
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import FieldSet
 from pbxcrm.fields.rules import as_entered
 from pbxcrm.fields.terms import name_of_term
 from pbxcrm.people.directory import Directory
+from pbxcrm.shared.reasons import Reason, reason
 
 NOTHING = "—"
 
@@ -96,10 +97,26 @@ class SeenTest:
         """The test from ``stored``."""
         return cls(**{name: stored[name] for name in cls.__slots__})
 
-    @property
-    def words(self) -> str:
-        """In English, for reasons: ``Amount 900.00, asked: >= 1000.00``."""
-        return " ".join(part for part in (self.title, f"{self.saw}, asked:", self.op, self.value) if part)
+    def why(self) -> Reason:
+        """A sentence of why it decides against a rule. One that held stands where nothing of the kind may."""
+        said = {"field": self.title, "op": self.op, "value": self.value, "saw": self.saw}
+        if self.held:
+            return reason("automation.test_held", **said)
+        if self.saw == NOTHING and self.op != Op.FILLED:
+            return reason("automation.test_nothing", **said)
+        return reason(f"automation.test_{_CODES.get(Op(self.op), 'order')}", **said)
+
+
+_CODES = {
+    Op.IS: "is",
+    Op.IS_NOT: "is_not",
+    Op.IN: "in",
+    Op.HAS: "has",
+    Op.BEGINS: "begins",
+    Op.CONTAINS: "contains",
+    Op.EMPTY: "empty",
+    Op.FILLED: "filled",
+}
 
 
 def in_words(seen: SeenComparison, names: Names) -> SeenTest:
@@ -109,25 +126,17 @@ def in_words(seen: SeenComparison, names: Names) -> SeenTest:
     return SeenTest(term.name, term.title, op.value, asked, names.said(term, seen.value), seen.held)
 
 
-def ask(condition: Condition, row: Any, clock: AskedAt, names: Names) -> tuple[bool, list[SeenTest]]:
-    """Whether the condition holds, and its comparisons in words."""
-    held, seen = explain(condition, row, clock)
-    return held, [in_words(each, names) for each in seen]
+Said = dict[tuple[int, object, bool], SeenTest]  # comparisons in words, by the test and what it saw
+_MOST_KEPT = 2000
 
 
-def culprit(condition: Condition, row: Any, clock: AskedAt, names: Names) -> SeenTest | None:
-    """The first comparison because of which a condition does not hold; None if it holds, or has none."""
-    return next((in_words(each, names) for each in _against(condition, row, clock)), None)
-
-
-def _against(condition: Condition, row: Any, clock: AskedAt) -> Sequence[SeenComparison]:
-    if holds(condition, row, clock):
-        return ()
-    if isinstance(condition, Test):
-        return explain(condition, row, clock)[1]
-    if condition.how == "none":
-        held = [part for part in condition.parts if holds(part, row, clock)]
-        return [seen for part in held for seen in explain(part, row, clock)[1] if seen.held] or explain(
-            held[0], row, clock
-        )[1]
-    return [seen for part in condition.parts for seen in _against(part, row, clock)]
+def words_of(seen: SeenComparison, names: Names, kept: Said) -> SeenTest:
+    """One comparison in words. ``kept``: words of the same rule, because most deals have one of a few values."""
+    value = tuple(seen.value) if isinstance(seen.value, list) else seen.value
+    key = (id(seen.test), value, seen.held)
+    found = kept.get(key)
+    if found is None:
+        if len(kept) >= _MOST_KEPT:
+            kept.clear()
+        found = kept[key] = in_words(seen, names)
+    return found

@@ -14,25 +14,28 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.audit.actions import Recorded
 from pbxcrm.automation.models import AutomationEvent
 from pbxcrm.automation.queries import ActiveRules, load_active
-from pbxcrm.automation.rules import Cause, Hearing
+from pbxcrm.automation.rules import DEAF, Cause, Hearing
 from pbxcrm.automation.triggers import CALL_OVER, CLIENT, DEAL, OUTCOMES
 from pbxcrm.calls.models import Call
 from pbxcrm.shared.core_sql import execute
+from pbxcrm.tasks.models import Task
 
 CAUSE = "automation_cause"  # key in ``session.info``: the ``Cause`` while a rule works
-DEAF = "automation_deaf"  # key in ``session.info``: no rule hears what this transaction does
 
 _ADD = insert(SQLModel.metadata.tables[str(AutomationEvent.__tablename__)])
 
 
 async def hear(session: AsyncSession, entries: list[Recorded]) -> None:
     """Handler of ``audit.recorded``."""
-    if DEAF in session.info:
-        return
     rules = await load_active(session)
-    if not rules.by_act:
+    if not rules.by_id:
         return
-    events = [event for entry in entries if (event := _heard(rules, entry, session.info.get(CAUSE))) is not None]
+    deaf = DEAF in session.info
+    events = [
+        event
+        for entry in entries
+        if (event := await _heard(session, rules, entry, session.info.get(CAUSE), deaf=deaf)) is not None
+    ]
     await execute(session, _ADD, events)
 
 
@@ -56,26 +59,42 @@ def _heard_call(rules: ActiveRules, call: Call) -> Recorded | None:
     at = call.ended_at or call.started_at
     if not _anybody(rules, Hearing(CALL_OVER, at, data)):
         return None
-    return _event(CALL_OVER, at, DEAL, call.deal_id, call.responsible_id, data, None)
+    return event_row(CALL_OVER, at, DEAL, call.deal_id, call.responsible_id, data, None)
 
 
-def _heard(rules: ActiveRules, entry: Recorded, cause: Cause | None) -> dict[str, Any] | None:
-    act, data = entry["action"], entry["data"]
-    if act not in rules.by_act and act not in rules.goal_acts:
+async def _heard(
+    session: AsyncSession, rules: ActiveRules, entry: Recorded, cause: Cause | None, *, deaf: bool
+) -> dict[str, Any] | None:
+    act, data, kind = entry["action"], entry["data"], entry["entity"]
+    if act not in rules.by_arm and (deaf or (act not in rules.by_act and act not in rules.goal_acts)):
         return None
-    kind, row_id = entry["entity"], data.get("deal_id") if entry["entity"] == "task" else int(entry["entity_id"])
+    row_id: int | None = int(entry["entity_id"])
+    if kind == "task":
+        data = {**data, "task_id": row_id}
+        row_id = data.get("deal_id") or await _deal_of_task(session, row_id)
+    data = {**data, DEAF: True} if deaf else data
     if row_id is None or not _anybody(rules, Hearing(act, entry["at"], data)):
         return None
-    return _event(act, entry["at"], CLIENT if kind == "contact" else DEAL, row_id, entry["actor_id"], data, cause)
+    return event_row(act, entry["at"], CLIENT if kind == "contact" else DEAL, row_id, entry["actor_id"], data, cause)
+
+
+async def _deal_of_task(session: AsyncSession, task_id: int | None) -> int | None:
+    task = await session.get(Task, task_id)
+    return task.deal_id if task is not None else None
 
 
 def _anybody(rules: ActiveRules, hearing: Hearing) -> bool:
-    return hearing.act in rules.goal_acts or any(each.hears(hearing) for each in rules.by_act.get(hearing.act, ()))
+    if any(each.arms(hearing) for each in rules.by_arm.get(hearing.act, ())):
+        return True
+    return DEAF not in hearing.data and (
+        hearing.act in rules.goal_acts or any(each.hears(hearing) for each in rules.by_act.get(hearing.act, ()))
+    )
 
 
-def _event(
+def event_row(
     act: str, at: datetime, kind: str, row_id: int, by_id: int | None, data: dict[str, Any], cause: Cause | None
 ) -> dict[str, Any]:
+    """The columns of an event. ``kind`` and ``row_id``: its subject. ``by_id``: whose act it was."""
     return {
         "at": at,
         "act": act,

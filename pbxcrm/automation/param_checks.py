@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
+from decimal import Decimal
 from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -12,11 +13,12 @@ from pbxcrm.automation.queries import load_around
 from pbxcrm.automation.steps.step import Around, stage_in
 from pbxcrm.calendars.deadline_parser import LONGEST as LONGEST_DUE
 from pbxcrm.calendars.deadline_parser import read_deadline
-from pbxcrm.deals.fields import BY_KEY
-from pbxcrm.deals.rules import is_closing
+from pbxcrm.deals.fields import BY_KEY, FIELDS, FieldKind
+from pbxcrm.deals.rules import check_amount, is_closing
 from pbxcrm.deals.tag_actions import MOST_TAGS, check_tag
 from pbxcrm.distribution.hooks import names_of_forms
-from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.models import FieldEntity, ValueKind
+from pbxcrm.fields.queries import FieldSet
 from pbxcrm.fields.terms import name_of_term
 from pbxcrm.people.whom import named
 from pbxcrm.shared.errors import Invalid
@@ -149,6 +151,36 @@ def _checklist(_param: Param, value: Any, at: str, _known: Known) -> list[dict[s
     return [dict(each) for each in check_items(items, at)]
 
 
+def _time(_param: Param, value: Any, at: str, _known: Known) -> str:
+    try:
+        return f"{time.fromisoformat(str(value).strip()):%H:%M}"
+    except ValueError as error:
+        raise Invalid(at, "automation.time", "Write a time of the day: 09:30.") from error
+
+
+def _date_field(_param: Param, value: Any, at: str, known: Known) -> str:
+    if not isinstance(value, str) or value not in date_fields(known.around.fields):
+        raise Invalid(at, "automation.date_field", "Choose a field that holds a date.")
+    return value
+
+
+def date_fields(fields: FieldSet) -> dict[str, str]:
+    """The fields of a deal that hold a date or a moment: their titles by name."""
+    own = {field.key: field.name for field in FIELDS if field.kind is FieldKind.MOMENT}
+    kinds = {ValueKind.DATE, ValueKind.MOMENT}
+    return own | {name_of_term(each): each.name for each in fields.of(FieldEntity.DEAL) if each.kind in kinds}
+
+
+def _amount(_param: Param, value: Any, at: str, _known: Known) -> str:
+    try:
+        found = check_amount(str(value) if isinstance(value, str | int | float | Decimal) else "?", at)
+    except Invalid as error:
+        raise Invalid(at, error.code, error.message, **error.params) from error
+    if not found:
+        raise Invalid(at, "automation.amount", "Write an amount of more than nothing.")
+    return str(found)
+
+
 def _value(_param: Param, value: Any, at: str, _known: Known) -> Any:
     if value is not None and not isinstance(value, str | int | bool | list):
         raise Invalid(at, "automation.value", "Write the value as it is typed into the field.")
@@ -182,4 +214,7 @@ _CHECKS: Mapping[ParamKind, Callable[[Param, Any, str, Known], Any]] = {
     ParamKind.DUE: _due,
     ParamKind.TAGS: _tags,
     ParamKind.CHECKLIST: _checklist,
+    ParamKind.TIME: _time,
+    ParamKind.DATE_FIELD: _date_field,
+    ParamKind.AMOUNT: _amount,
 }

@@ -26,6 +26,9 @@ class ParamKind(StrEnum):
     WHOM = "whom"  # one of ``choices``, or ``user:LOGIN``
     DUE = "due"  # a deadline: 2h, tomorrow 10:00
     TAGS = "tags"  # a list of names
+    TIME = "time"  # 09:30, by the clock of the office
+    DATE_FIELD = "date_field"  # the name of a field of a deal that holds a date or a moment
+    AMOUNT = "amount"  # money, as text
     CHECKLIST = "checklist"  # a list of texts, or of ``{text, required}``
 
 

@@ -1,17 +1,18 @@
 """The rules as events and runs need them, cached in memory until one changes; and lists of them for people."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.automation.explanations import Said
 from pbxcrm.automation.facts import rule_terms
 from pbxcrm.automation.models import AutomationRule, RuleRun, RuleState, RuleVersion, RunStatus
-from pbxcrm.automation.rules import Hearing
+from pbxcrm.automation.rules import DEAF, Hearing
 from pbxcrm.automation.steps.step import Around
-from pbxcrm.automation.triggers import GOAL_ACTS, TRIGGERS, Trigger
+from pbxcrm.automation.triggers import FOR_RULE, GOAL_ACTS, TRIGGERS, Trigger
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.fields.conditions import Condition, parse
@@ -24,13 +25,14 @@ from pbxcrm.shared.errors import Invalid, NotFound
 
 @dataclass(frozen=True, slots=True)
 class ActiveRule:
-    """A rule with its conditions as they are asked. ``broken``: what it asks for is gone; then the conditions are None."""
+    """A rule with its conditions as they are asked. ``broken``: what it asks for is gone; then the conditions are None. ``said``: a cache."""
 
     rule: AutomationRule
     trigger: Trigger
     condition: Condition | None
     goal: Condition | None
     broken: Invalid | None = None
+    said: Said = field(default_factory=dict, compare=False)
 
     def hears(self, hearing: Hearing) -> bool:
         """Whether the rule listens to this act now."""
@@ -38,16 +40,25 @@ class ActiveRule:
         return (
             hearing.act in self.trigger.acts
             and (paused is None or hearing.at >= paused)
+            and DEAF not in hearing.data
+            and hearing.data.get(FOR_RULE, self.rule.id) == self.rule.id
             and self.trigger.hears(self.rule.when, hearing.act, hearing.data)
         )
+
+    def arms(self, hearing: Hearing) -> bool:
+        """Whether its timer is set anew after this act."""
+        return hearing.act in self.trigger.arms and self.trigger.arms_on(self.rule.when, hearing.act, hearing.data)
 
 
 @dataclass(frozen=True, slots=True)
 class ActiveRules:
-    """Every rule that is on or watches, by id and by the acts that it listens to. ``goal_acts``: after which goals are asked."""
+    """Every rule that is on or watches, by id and by the acts that it listens to. ``by_arm``: by those after which its timer is set anew.
+    ``goal_acts``: after which goals are asked.
+    """
 
     by_id: Mapping[int, ActiveRule]
     by_act: Mapping[str, Sequence[ActiveRule]]
+    by_arm: Mapping[str, Sequence[ActiveRule]]
     goal_acts: frozenset[str]
 
 
@@ -68,15 +79,18 @@ async def _read_active(session: AsyncSession) -> ActiveRules:
     active = (col(AutomationRule.state) != RuleState.OFF.value, col(AutomationRule.archived_at).is_(None))
     rows = (await session.exec(select(AutomationRule).where(*active).order_by(col(AutomationRule.id)))).all()
     if not rows:
-        return ActiveRules({}, {}, frozenset())
+        return ActiveRules({}, {}, {}, frozenset())
     fields, people = await load_fields(session), await load_directory(session)
     ready = {row.id or 0: ready_rule(row, fields, people) for row in rows if row.when.get("kind") in TRIGGERS}
     by_act: dict[str, list[ActiveRule]] = {}
+    by_arm: dict[str, list[ActiveRule]] = {}
     for each in ready.values():
+        for act in each.trigger.arms:
+            by_arm.setdefault(act, []).append(each)
         for act in each.trigger.acts:
             by_act.setdefault(act, []).append(each)
     has_goal = any(each.rule.goal for each in ready.values())
-    return ActiveRules(ready, by_act, GOAL_ACTS if has_goal else frozenset())
+    return ActiveRules(ready, by_act, by_arm, GOAL_ACTS if has_goal else frozenset())
 
 
 def ready_rule(rule: AutomationRule, fields: FieldSet, people: Directory) -> ActiveRule:

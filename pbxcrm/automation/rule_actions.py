@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
+from pbxcrm.automation.arming import start_arming
 from pbxcrm.automation.models import AutomationRule, RuleRun, RuleState, RuleVersion, RunStatus
 from pbxcrm.automation.queries import access_rule, check_rules
 from pbxcrm.automation.rule_checks import RuleDraft, check_draft
@@ -58,6 +59,7 @@ async def save_rule(
         session.add(rule)
         await session.flush()
         await _keep_version(session, viewer, rule, now)
+        await start_arming(session, rule, now)
         record(session, now, "rule.created", "rule", rule.id, actor=viewer, name=rule.name, state=rule.state)
         return rule
     rule = await access_rule(session, viewer, rule_id, lock=True)
@@ -76,6 +78,8 @@ async def save_rule(
     rule.version += 1
     await session.flush()
     await _keep_version(session, viewer, rule, now)
+    if changed.keys() & {"when", "state"}:
+        await start_arming(session, rule, now)
     await _settle_waiting(
         session, rule, waiting if changed.keys() & {"when", "conditions", "steps", "goal"} else Waiting.MOVE, now
     )

@@ -1,11 +1,14 @@
-"""Handles events and waiting runs, each in a transaction of its own; any number of workers may run it.
+"""Handles events and waiting runs; any number of workers may run it.
 
 An event is deleted in the transaction that writes its runs and takes their steps, so a crash leaves either both or neither: each step is
-taken exactly once. Events of one subject are handled in their order, because only the oldest of each may be claimed. Whoever works on a
-deal locks it first, then the run.
+taken exactly once. Events of one subject are handled in their order, because only the oldest of each may be claimed. Events of several
+subjects share a transaction as long as none of their steps fails; then each is handled alone. Whoever works on a deal locks it first,
+then the run.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from time import perf_counter
 from typing import Any
 
 import structlog
@@ -14,18 +17,27 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.automation.firing import Firing, fail, fire, give_up, goals_reached, resume
+from pbxcrm.automation.arming import arm
+from pbxcrm.automation.batch import Batch
+from pbxcrm.automation.facts import load_facts_of
+from pbxcrm.automation.firing import Firing, fail, give_up, goals_reached
 from pbxcrm.automation.models import AutomationEvent, AutomationRule, RuleRun, RunStatus
-from pbxcrm.automation.queries import ActiveRule, ActiveRules, load_active, load_around, rule_of_version
+from pbxcrm.automation.queries import ActiveRule, load_active, load_around, rule_of_version
 from pbxcrm.automation.rules import LONGEST_ERROR, RETRY_SECONDS, Hearing, retry_at
+from pbxcrm.automation.running import fire, resume
 from pbxcrm.automation.steps.assign_step import DISTRIBUTION
 from pbxcrm.deals.models import Deal
 from pbxcrm.distribution.actions import LOCK as DISTRIBUTION_LOCK
+from pbxcrm.shared.core_sql import one_of
 from pbxcrm.shared.db import Database, is_away, lock
 
 log = structlog.get_logger()
 
-AT_MOST = 500  # transactions in one go
+AT_MOST = 500  # events and waits in one go
+TOGETHER = 20  # events in one transaction
+#: A transaction takes no more events after so many seconds, because others wait for its deals, on SQLite for the database; but at least
+#: so many, because each transaction has its own cost.
+LONGEST, LEAST = 0.05, 5
 KEEP_SKIPPED = timedelta(days=30)
 
 
@@ -33,9 +45,10 @@ async def run_due(db: Database, now: datetime, region: str) -> int:
     """Handle the events and the waits that are due at ``now``. Returns how many. ``region``: of telephone numbers."""
     done = 0
     while done < AT_MOST and await _event_due(db, now):
-        if not await _next_event(db, now, region):
+        handled = await _next_events(db, now, region)
+        if not handled:
             break
-        done += 1
+        done += handled
     while done < AT_MOST and (run_id := await _run_due(db, now)) is not None:
         await _next_run(db, run_id, now, region)
         done += 1
@@ -54,33 +67,44 @@ async def _event_due(db: Database, now: datetime) -> bool:
         return (await session.exec(select(AutomationEvent.id).where(_is_due(now)).limit(1))).first() is not None
 
 
-async def _next_event(db: Database, now: datetime, region: str) -> bool:
-    """Handle one event. Returns False if others have all of them."""
+async def _next_events(db: Database, now: datetime, region: str) -> int:
+    """Handle some events. Returns how many; 0 if others have all of them."""
     claimed: list[int] = []
     try:
         async with db.write() as session:
-            event = await _claim(session, now)
-            if event is None or event.id is None:
-                return False
-            claimed.append(event.id)
-            await _handle(session, event, now, region)
-            await session.delete(event)
+            events = await _claim(session, now, TOGETHER)
+            claimed += [event.id or 0 for event in events]
+            return await _handle(session, events, now, region, careful=False) if events else 0
     except Exception as error:
         if not claimed or is_away(error):
             raise
-        log.warning("automation.event_failed", event=claimed[0], why=f"{type(error).__name__}: {error}")
-        await _put_off(db, claimed[0], now, region, error)
-    return True
+    # One of them fails: each alone, so that it holds up no other, and its steps by themselves.
+    for event_id in claimed:
+        await _alone(db, event_id, now, region)
+    return len(claimed)
 
 
-async def _claim(session: AsyncSession, now: datetime) -> AutomationEvent | None:
-    """The oldest event of a subject of which nobody else handles one."""
+async def _alone(db: Database, event_id: int, now: datetime, region: str) -> None:
+    try:
+        async with db.write() as session:
+            events = await _claim(session, now, 1, AutomationEvent.id == event_id)
+            if events:  # else somebody was faster
+                await _handle(session, events, now, region, careful=True)
+    except Exception as error:
+        if is_away(error):
+            raise
+        log.warning("automation.event_failed", row=event_id, why=f"{type(error).__name__}: {error}")
+        await _put_off(db, event_id, now, region, error)
+
+
+async def _claim(session: AsyncSession, now: datetime, most: int, *only: Any) -> Sequence[AutomationEvent]:
+    """The oldest events of subjects of which nobody else handles one."""
     older = aliased(AutomationEvent)
     is_behind = exists().where(
         col(older.subject) == col(AutomationEvent.subject), col(older.id) < col(AutomationEvent.id)
     )
-    query = select(AutomationEvent).where(_is_due(now), ~is_behind).order_by(col(AutomationEvent.id)).limit(1)
-    return (await session.exec(query.with_for_update(skip_locked=True))).first()
+    query = select(AutomationEvent).where(_is_due(now), ~is_behind, *only).order_by(col(AutomationEvent.id)).limit(most)
+    return (await session.exec(query.with_for_update(skip_locked=True))).all()
 
 
 def _is_due(now: datetime) -> Any:
@@ -88,30 +112,71 @@ def _is_due(now: datetime) -> Any:
     return or_(col(AutomationEvent.tries) == 0, col(AutomationEvent.due_at) <= now)
 
 
-async def _handle(session: AsyncSession, event: AutomationEvent, now: datetime, region: str) -> None:
-    rules = await load_active(session)
-    firing, hearing = await _firing(session, event, now, region, rules), _hearing(event)
-    listening = [each for each in rules.by_act.get(event.act, ()) if each.hears(hearing)]
-    facts = await firing.facts()
-    if facts.deal is not None:
-        for rule_id in {run.rule_id for run in firing.waiting} & rules.by_id.keys():
+async def _handle(
+    session: AsyncSession, events: Sequence[AutomationEvent], now: datetime, region: str, *, careful: bool
+) -> int:
+    """Handle the events in their order, as many as there is time for, and delete them."""
+    batch = await _batch(session, events, now, region, careful=careful)
+    deals = {deal.id: deal for deal in batch.held if deal.merged_into_id is None}
+    facts = await load_facts_of(session, [(deals.get(each.deal_id), each.contact_id) for each in events])
+    batch.facts.update((event.subject, known) for event, known in zip(events, facts, strict=True))
+    handled: list[int] = []
+    began = perf_counter()
+    for event in events:
+        await _hear(_firing(batch, event), batch, _hearing(event))
+        handled.append(event.id or 0)
+        if len(handled) >= LEAST and perf_counter() - began > LONGEST:
+            break
+    await batch.write()
+    await session.exec(
+        delete(AutomationEvent)
+        .where(one_of(session, col(AutomationEvent.id), handled))
+        .execution_options(synchronize_session=False)
+    )
+    return len(handled)
+
+
+async def _hear(firing: Firing, batch: Batch, hearing: Hearing) -> None:
+    """Let every rule that listens hear the event."""
+    rules = batch.rules
+    waiting = {run.rule_id for run in firing.waiting} & rules.by_id.keys()
+    if waiting and (facts := await firing.facts()).deal is not None:
+        for rule_id in waiting:
             await goals_reached(firing, rules.by_id[rule_id], facts)
-    for ready in listening:
-        run = await fire(firing, ready, facts)
-        if run is not None and run.position > 0:  # it may have changed what the next one is asked about
-            facts = await firing.facts()
+    for ready in rules.by_arm.get(firing.act, ()):
+        if ready.arms(hearing) and (deal := await firing.deal()) is not None:
+            await arm(firing.session, firing.around, ready, deal, firing.data.get("task_id"), firing.now)
+    for ready in rules.by_act.get(firing.act, ()):
+        if ready.hears(hearing):
+            await fire(firing, ready)
 
 
-async def _firing(
-    session: AsyncSession, event: AutomationEvent, now: datetime, region: str, rules: ActiveRules
-) -> Firing:
-    await _lock_subject(session, event.deal_id, rules)
+async def _batch(
+    session: AsyncSession, rows: Sequence[AutomationEvent | RuleRun], now: datetime, region: str, *, careful: bool
+) -> Batch:
+    """What events and runs share; their subjects are locked from here on."""
+    deals = sorted({row.deal_id for row in rows if row.deal_id is not None})
+    rules = await load_active(session)
+    held = await _lock(session, deals, rules.by_id.values())
+    subjects = [row.subject for row in rows]
+    return Batch(
+        session=session,
+        around=await load_around(session, region),
+        rules=rules,
+        now=now,
+        waiting=await _waiting(session, subjects),
+        held=held,
+        deals=deals,
+        contacts=[row.contact_id for row in rows if row.contact_id is not None and row.deal_id is None],
+        careful=careful,
+    )
+
+
+def _firing(batch: Batch, event: AutomationEvent) -> Firing:
     return Firing(
-        session,
-        await load_around(session, region),
+        batch,
         event.id or 0,
         event.act,
-        event.at,
         event.data,
         event.by_id,
         event.subject,
@@ -119,8 +184,6 @@ async def _firing(
         event.contact_id,
         event.root_id or event.id or 0,
         event.chain,
-        await _waiting(session, event.subject),
-        now,
     )
 
 
@@ -138,11 +201,12 @@ async def _put_off(db: Database, event_id: int, now: datetime, region: str, erro
             event.due_at = now + timedelta(seconds=RETRY_SECONDS[event.tries])
             event.tries += 1
             return
-        rules = await load_active(session)
-        firing = await _firing(session, event, now, region, rules)
-        for ready in rules.by_act.get(event.act, ()):
+        batch = await _batch(session, [event], now, region, careful=True)
+        firing = _firing(batch, event)
+        for ready in batch.rules.by_act.get(event.act, ()):
             if ready.hears(_hearing(event)):
                 await give_up(firing, ready.rule, f"{type(error).__name__}: {error}"[:LONGEST_ERROR])
+        await batch.write()
         await session.delete(event)
 
 
@@ -167,25 +231,22 @@ async def _next_run(db: Database, run_id: int, now: datetime, region: str) -> No
 async def _go_on(db: Database, run_id: int, now: datetime, region: str) -> None:
     async with db.write() as session:
         seen = await session.get_one(RuleRun, run_id)
-        rules = await load_active(session)
-        await _lock_subject(session, seen.deal_id, rules)
+        batch = await _batch(session, [seen], now, region, careful=True)
         run = await session.get_one(RuleRun, run_id, with_for_update=True, populate_existing=True)
         if run.status != RunStatus.WAITING or run.due_at is None or run.due_at > now:
             return  # somebody was faster
-        ready = rules.by_id.get(run.rule_id)
+        ready = batch.rules.by_id.get(run.rule_id)
         if ready is not None and ready.rule.version != run.rule_version:
             ready = await rule_of_version(session, ready.rule, run.rule_version)
-        await resume(await _firing_of(session, run, now, region), ready, run)
+        await resume(_firing_of(batch, run), ready, run)
 
 
-async def _firing_of(session: AsyncSession, run: RuleRun, now: datetime, region: str) -> Firing:
-    """What the run began with, and what stands around it now. The caller has locked the subject."""
+def _firing_of(batch: Batch, run: RuleRun) -> Firing:
+    """What the run began with, and what stands around it now."""
     return Firing(
-        session,
-        await load_around(session, region),
+        batch,
         run.event_id,
         run.act,
-        run.at,
         run.event,
         run.by_id,
         run.subject,
@@ -193,8 +254,6 @@ async def _firing_of(session: AsyncSession, run: RuleRun, now: datetime, region:
         run.contact_id,
         run.root_id,
         run.chain,
-        await _waiting(session, run.subject),
-        now,
     )
 
 
@@ -202,7 +261,7 @@ async def _put_off_run(db: Database, run_id: int, now: datetime, region: str, wh
     """In the end the run has failed and the owner of its rule is told."""
     async with db.write() as session:
         seen = await session.get_one(RuleRun, run_id)
-        await _lock_subject(session, seen.deal_id, await load_active(session))
+        batch = await _batch(session, [seen], now, region, careful=True)
         run = await session.get_one(RuleRun, run_id, with_for_update=True, populate_existing=True)
         if run.status != RunStatus.WAITING or run.due_at is None or run.due_at > now:
             return
@@ -212,21 +271,27 @@ async def _put_off_run(db: Database, run_id: int, now: datetime, region: str, wh
             run.due_at = again  # it still waits for what it waited for, so its reason stays
             return
         rule = await session.get_one(AutomationRule, run.rule_id)
-        await fail(await _firing_of(session, run, now, region), rule, run, why)
+        await fail(_firing_of(batch, run), rule, run, why)
 
 
-async def _lock_subject(session: AsyncSession, deal_id: int | None, rules: ActiveRules) -> None:
-    """Lock the deal until the transaction ends; before it what distribution locks, as everybody does who asks its rules."""
-    if any(_distributes(ready) for ready in rules.by_id.values()):
+async def _lock(session: AsyncSession, deals: Sequence[int], rules: Any) -> Sequence[Deal]:
+    """Lock the deals until the transaction ends; before them what distribution locks, as everybody does who asks its rules."""
+    if any(_distributes(ready) for ready in rules):
         await lock(session, DISTRIBUTION_LOCK)
-    if deal_id is not None:
-        await session.get(Deal, deal_id, with_for_update={"key_share": True}, populate_existing=True)
+    if not deals:
+        return ()
+    # In the order of their ids, as everybody does who locks several.
+    query = select(Deal).where(one_of(session, col(Deal.id), deals)).order_by(col(Deal.id))
+    locking = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    return (await session.exec(locking)).all()
 
 
 def _distributes(ready: ActiveRule) -> bool:
     return any(step.get("to") == DISTRIBUTION for step in ready.rule.steps)
 
 
-async def _waiting(session: AsyncSession, subject: str) -> list[RuleRun]:
-    query = select(RuleRun).where(RuleRun.subject == subject, RuleRun.status == RunStatus.WAITING.value)
+async def _waiting(session: AsyncSession, subjects: Sequence[str]) -> list[RuleRun]:
+    query = select(RuleRun).where(
+        one_of(session, col(RuleRun.subject), subjects), RuleRun.status == RunStatus.WAITING.value
+    )
     return list((await session.exec(query.order_by(col(RuleRun.id)))).all())

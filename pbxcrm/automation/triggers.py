@@ -6,12 +6,32 @@ event is stored at all.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from pbxcrm.automation.params import PIPELINE, Param, ParamKind
 from pbxcrm.shared.reasons import N_
 
-CALL_OVER = "call.over"
+#: Acts that are no entries of the audit log, and their words.
+CALL_OVER, DATE_CAME, DAY_CAME, SILENT, OVERDUE = "call.over", "time.date", "time.day", "time.silence", "task.overdue"
+OWN_ACTS: Mapping[str, str] = {
+    CALL_OVER: N_("A call was over"),
+    DATE_CAME: N_("A date came near or passed"),
+    DAY_CAME: N_("The time of the day came"),
+    SILENT: N_("Nothing happened for long"),
+    OVERDUE: N_("A task became overdue"),
+}
+#: What may change when a task is due.
+TASK_ACTS = (
+    "task.created",
+    "task.edited",
+    "task.planned",
+    "task.snoozed",
+    "task.reopened",
+    "task.restored",
+    "task.returned",
+)
+FOR_RULE = "for_rule"  # key in the data of an event that only one rule hears
 DEAL, CLIENT = "deal", "contact"
 #: Words of codes, in English.
 DIRECTIONS: Mapping[str, str] = {"inbound": N_("Incoming"), "outbound": N_("Outgoing")}
@@ -24,8 +44,11 @@ OUTCOMES: Mapping[str, str] = {
     "failed": N_("could not be reached"),
     "not_dialled": N_("own phone not picked up"),
 }
+NOT_REACHED = frozenset({"no_answer", "busy", "failed"})
+DAYS: Mapping[str, str] = {"every": N_("every day"), "working": N_("working days")}
 #: Headings under which pages offer triggers.
 STAGES, DEALS, CALLS, CLIENTS, TASKS = N_("Stages"), N_("Deals"), N_("Calls"), N_("Clients"), N_("Tasks")
+TIME = N_("Time")
 LONGEST_TALK = 24 * 60 * 60  # seconds
 
 Settings = Mapping[str, Any]
@@ -36,7 +59,8 @@ Data = Mapping[str, Any]
 class Trigger:
     """A kind of ``when``. ``acts``: what it hears. ``params``: its settings. ``subject``: what a rule with it works on.
 
-    ``hears``: whether an act with this data counts. ``group``: under which heading a page offers it.
+    ``hears``: whether an act with this data counts. ``group``: under which heading a page offers it. ``arms``: after which acts its timer
+    is set anew, and ``arms_on``: whether one with this data says so.
     """
 
     kind: str
@@ -46,6 +70,8 @@ class Trigger:
     params: tuple[Param, ...] = ()
     subject: str = DEAL
     hears: Callable[[Settings, str, Data], bool] = lambda _settings, _act, _data: True
+    arms: tuple[str, ...] = ()
+    arms_on: Callable[[Settings, str, Data], bool] = lambda _settings, _act, _data: True
 
 
 def _entered(settings: Settings, act: str, data: Data) -> bool:
@@ -90,6 +116,35 @@ def _task_done(_settings: Settings, _act: str, data: Data) -> bool:
     return data.get("status") == "done" and data.get("deal_id") is not None
 
 
+def _reached(settings: Settings, act: str, data: Data) -> bool:
+    """Of a new deal the amount is read when the event is handled."""
+    if act == "deal.created":
+        return True
+    change = data.get("changed", {}).get("amount")
+    wanted = Decimal(settings["amount"])
+    return change is not None and _decimal(change["before"]) < wanted <= _decimal(change["after"])
+
+
+def _decimal(text: str | None) -> Decimal:
+    return Decimal(text or 0)
+
+
+def _failed_call(_settings: Settings, _act: str, data: Data) -> bool:
+    return data.get("direction") == "outbound" and data.get("outcome") in NOT_REACHED
+
+
+def _missed_call(_settings: Settings, _act: str, data: Data) -> bool:
+    return data.get("direction") == "inbound" and data.get("outcome") in {"missed", "voicemail"}
+
+
+def _escalated(_settings: Settings, _act: str, data: Data) -> bool:
+    return data.get("escalation") is True
+
+
+def _dated(settings: Settings, act: str, data: Data) -> bool:
+    return act == "deal.created" or settings["field"] in changed_fields(act, data)
+
+
 _STAGE = Param("stage_id", N_("Stage"), ParamKind.STAGE)
 _CALL_PARAMS = (
     Param("direction", N_("Direction"), ParamKind.CHOICE, choices=DIRECTIONS),
@@ -125,7 +180,24 @@ TRIGGERS: Mapping[str, Trigger] = {
             (_FIELDS, PIPELINE),
             hears=_changed,
         ),
+        Trigger(
+            "sum_reached",
+            N_("A deal reaches an amount"),
+            DEALS,
+            ("deal.edited", "deal.created"),
+            (Param("amount", N_("Amount"), ParamKind.AMOUNT, required=True), PIPELINE),
+            hears=_reached,
+        ),
         Trigger("call", N_("A call is over"), CALLS, (CALL_OVER,), (*_CALL_PARAMS, PIPELINE), hears=_call),
+        Trigger("missed_call", N_("A call is missed"), CALLS, (CALL_OVER,), (PIPELINE,), hears=_missed_call),
+        Trigger(
+            "not_reached",
+            N_("The client is not reached for the nth time in a row"),
+            CALLS,
+            (CALL_OVER,),
+            (Param("attempt", N_("Which time"), ParamKind.NUMBER, required=True, least=1, most=20), PIPELINE),
+            hears=_failed_call,
+        ),
         Trigger(
             "request",
             N_("A request comes"),
@@ -135,6 +207,58 @@ TRIGGERS: Mapping[str, Trigger] = {
             hears=_requested,
         ),
         Trigger("task_done", N_("A task is done"), TASKS, ("task.closed",), (PIPELINE,), hears=_task_done),
+        Trigger("task_overdue", N_("A task is overdue"), TASKS, (OVERDUE,), (PIPELINE,), arms=TASK_ACTS),
+        Trigger(
+            "escalated", N_("A lamp reaches the manager"), DEALS, ("deal.lamp_lit",), (PIPELINE,), hears=_escalated
+        ),
+        Trigger(
+            "date",
+            N_("A date comes near, or has passed"),
+            TIME,
+            (DATE_CAME,),
+            (
+                Param("field", N_("Date"), ParamKind.DATE_FIELD, required=True),
+                Param(
+                    "days",
+                    N_("Days after it"),
+                    ParamKind.NUMBER,
+                    least=-365,
+                    most=365,
+                    default=0,
+                    hint=N_("Before it: with a minus."),
+                ),
+                Param(
+                    "time", N_("Time of the day"), ParamKind.TIME, hint=N_("Empty: at its own time, of a day at 09:00.")
+                ),
+                PIPELINE,
+            ),
+            arms=("deal.created", "deal.edited"),
+            arms_on=_dated,
+        ),
+        Trigger(
+            "daily",
+            N_("Once a day, for each open deal whose condition holds"),
+            TIME,
+            (DAY_CAME,),
+            (
+                Param("time", N_("Time of the day"), ParamKind.TIME, required=True),
+                Param("days", N_("On which days"), ParamKind.CHOICE, choices=DAYS, default="every"),
+                _STAGE,
+                PIPELINE,
+            ),
+        ),
+        Trigger(
+            "silence",
+            N_("Nothing happened on an open deal for so long"),
+            TIME,
+            (SILENT,),
+            (
+                Param("days", N_("Days"), ParamKind.NUMBER, required=True, least=1, most=365),
+                _STAGE,
+                PIPELINE,
+            ),
+            arms=("deal.created", "deal.moved"),
+        ),
         Trigger("lamp_lit", N_("A lamp lights"), DEALS, ("deal.lamp_lit",), (PIPELINE,)),
         Trigger("contact_created", N_("A client is added"), CLIENTS, ("contact.created",), subject=CLIENT),
     )

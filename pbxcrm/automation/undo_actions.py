@@ -7,8 +7,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
-from pbxcrm.automation.hearing import DEAF
 from pbxcrm.automation.models import RuleRun, RunStatus, RunStep, StepStatus
+from pbxcrm.automation.rules import DEAF
 from pbxcrm.automation.run_queries import access_run
 from pbxcrm.automation.steps.kinds import STEPS
 from pbxcrm.automation.steps.step import TakingBack

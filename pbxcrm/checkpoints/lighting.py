@@ -144,7 +144,18 @@ def _burn(session: AsyncSession, context: EngineContext, each: DueLamp, asked: A
     action = "callback.escalated" if lamp.is_escalation else "callback.lamp"
     if subject.kind is Subject.DEAL:
         action = "deal.lamp_lit"
-    record(session, now, action, subject.kind.value, subject.id, actor=None, reason=why, lamp=lamp.id, step=lamp.step)
+    record(
+        session,
+        now,
+        action,
+        subject.kind.value,
+        subject.id,
+        actor=None,
+        reason=why,
+        lamp=lamp.id,
+        step=lamp.step,
+        escalation=lamp.is_escalation,
+    )
     say_lamp_changed(session, lamp, now, context.people)
 
 

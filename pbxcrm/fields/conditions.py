@@ -444,10 +444,14 @@ def holds(condition: Condition, row: Any, clock: AskedAt) -> bool:
     """Whether the condition holds for a row, as ``to_sql`` would find it."""
     if isinstance(condition, Test):
         return _test_holds(condition, row, clock)
-    parts = (holds(part, row, clock) for part in condition.parts)
-    if condition.how == "all":
-        return all(parts)
-    return any(parts) if condition.how == "any" else not any(parts)
+    return joined(condition.how, (holds(part, row, clock) for part in condition.parts))
+
+
+def joined(how: str, answers: Iterable[bool]) -> bool:
+    """The answer of a junction from those of its parts."""
+    if how == "all":
+        return all(answers)
+    return any(answers) if how == "any" else not any(answers)
 
 
 def _test_holds(test: Test, row: Any, clock: AskedAt) -> bool:

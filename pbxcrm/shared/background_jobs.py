@@ -12,6 +12,7 @@ rolled back and another worker runs it.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -74,7 +75,23 @@ class BackgroundJob(SQLModel, table=True):
 Batch = Callable[[AsyncSession, BackgroundJob, datetime], Awaitable[bool]]
 #: Called before each batch, outside of any transaction, with the arguments of the job. False: it cannot go on yet. Must not take long.
 Before = Callable[[Database, Mapping[str, Any]], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job that only reads has come: its new cursor, how many are done and found in all, what was found, whether it is over."""
+
+    cursor: dict[str, Any]
+    done: int
+    total: int
+    result: dict[str, Any]
+    is_over: bool
+
+
+#: Runs one batch of a job that only reads, in a session that cannot write. The worker keeps what it returns in a short transaction.
+Reader = Callable[[AsyncSession, BackgroundJob, datetime], Awaitable[Progress]]
 _before: dict[str, Before] = {}
+_readers: dict[str, Reader] = {}
 _work: dict[str, Batch] = {}
 _undo: dict[str, Batch] = {}
 
@@ -85,6 +102,12 @@ def register_work(work: Mapping[str, Batch], undo: Mapping[str, Batch] | None = 
         for kind, batch in given.items():
             if known.setdefault(kind, batch) is not batch:
                 raise ValueError(f"two kinds of work called {kind}")
+
+
+def register_readers(readers: Mapping[str, Reader]) -> None:
+    """Register the functions of jobs that only read; replaces earlier ones."""
+    _readers.clear()
+    _readers.update(readers)
 
 
 def register_before(before: Mapping[str, Before]) -> None:
@@ -131,6 +154,13 @@ async def work_on(db: Database, now: datetime) -> int:
                 if not await _before[upcoming.kind](db, upcoming.payload):
                     waiting.add(upcoming.id or 0)
                     continue
+            if upcoming.kind in _readers:
+                claimed = upcoming.id
+                async with db.read() as session:
+                    progress = await _readers[upcoming.kind](session, upcoming, now)
+                await _keep(db, upcoming, progress, now)
+                batches += 1
+                continue
             async with db.write() as session:
                 job = await _claim(session, waiting)
                 if job is None:
@@ -161,6 +191,18 @@ async def _one(session: AsyncSession, job: BackgroundJob, now: datetime) -> None
     job.tries = 0
 
 
+async def _keep(db: Database, read: BackgroundJob, progress: Progress, now: datetime) -> None:
+    """Keep what a batch has read, unless another worker was faster."""
+    async with db.write() as session:
+        job = await session.get(BackgroundJob, read.id, with_for_update=True)
+        if job is None or job.finished_at is not None or job.cursor != read.cursor:
+            return
+        job.cursor, job.done, job.total, job.result = progress.cursor, progress.done, progress.total, progress.result
+        job.state = (JobState.DONE if progress.is_over else JobState.RUNNING).value
+        job.finished_at = now if progress.is_over else None
+        job.tries = 0
+
+
 async def _next(db: Database, waiting: Collection[int]) -> BackgroundJob | None:
     async with db.read() as session:
         return (await session.exec(_oldest(waiting))).first()
@@ -171,7 +213,7 @@ async def _claim(session: AsyncSession, waiting: Collection[int]) -> BackgroundJ
 
 
 def _oldest(waiting: Collection[int]) -> SelectOfScalar[BackgroundJob]:
-    known = (ACTIVE, col(BackgroundJob.kind).in_(list(_work)), col(BackgroundJob.id).not_in(waiting))
+    known = (ACTIVE, col(BackgroundJob.kind).in_([*_work, *_readers]), col(BackgroundJob.id).not_in(waiting))
     return select(BackgroundJob).where(*known).order_by(col(BackgroundJob.id)).limit(1)
 
 

@@ -17,6 +17,7 @@ class _NoteStep(Step):
     title = N_("Write a note")
     params = (Param("text", N_("Text"), ParamKind.TEXT, required=True, most=longest(Note.text)),)
     needs_deal = False
+    changes_facts = False
 
     async def do(self, context: StepContext, settings: Settings) -> StepTaken:
         note = await do_add_note(

@@ -79,6 +79,7 @@ class Step(ABC):
     title: ClassVar[str]
     params: ClassVar[tuple[Param, ...]]
     needs_deal: ClassVar[bool] = True
+    changes_facts: ClassVar[bool] = True  # what conditions ask is read again after it
 
     def check(self, settings: dict[str, Any], at: str, around: Around) -> dict[str, Any]:
         """The settings as they are stored, after the check of each parameter. Raises Invalid at their place below ``at`` (``then.1``)."""

@@ -35,7 +35,7 @@ async def test_a_rule_is_made_fires_and_is_taken_back(programs: Programs) -> Non
             await run_due(programs.db, NOON, "UA")
         found = (await ivan.get(RUNS, params={"deal_id": str(deal["id"])})).json()["items"]
         assert [run["status"] for run in found] == ["done", "skipped"]
-        assert found[1]["reason"] == "Skipped: Amount 900.00, asked: >= 1000.00"
+        assert found[1]["reason"] == "Skipped: its condition did not hold. Amount is 900.00, asked: >= 1000.00."
         run = found[0]
         assert (run["rule"], run["heard"], run["changed"], run["by"]) == ("Big ones", "deal.edited", ["amount"], "ivan")
         assert [(step["kind"], step["status"], step["result"]) for step in run["steps"]] == [

@@ -16,7 +16,9 @@ from pbxcrm.deals.actions import edit_deal, move_deal
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.shared import reasons
+from pbxcrm.shared.background_jobs import work_on
 from pbxcrm.shared.db import Database
+from pbxcrm.shared.timers import sweep
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON
 from tests.filled import Filled
@@ -67,6 +69,14 @@ class RuleDesk:
         """Let the runner handle what is due, ``after`` so long."""
         self.now += after
         return await run_due(self.database, self.now, REGION)
+
+    async def tick(self, after: timedelta = timedelta()) -> None:
+        """Let timers fire and jobs run ``after`` so long, and rules hear of it, as a worker does."""
+        self.now += after
+        await self.work()
+        await sweep(self.database, self.now)
+        await work_on(self.database, self.now)
+        await self.work()
 
     async def runs(self, rule_id: int | None = None) -> Sequence[RuleRun]:
         async with self.database.read() as session:

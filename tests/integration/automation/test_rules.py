@@ -34,7 +34,7 @@ async def test_a_rule_hears_what_was_committed_and_tells_why(desk: RuleDesk) -> 
     assert await desk.events() == 0
     skipped, done = await desk.runs(rule_id)
     assert (skipped.deal_id, skipped.status) == (small, "skipped")
-    assert reasons.text(skipped.reason) == "Skipped: Amount 900.00, asked: >= 1000.00"
+    assert reasons.text(skipped.reason) == "Skipped: its condition did not hold. Amount is 900.00, asked: >= 1000.00."
     assert (done.deal_id, done.status, done.by_id, done.act) == (large, "done", desk.office.id("ivan"), "deal.moved")
     assert done.seen == [
         {"field": "amount", "title": "Amount", "op": ">=", "value": "1000.00", "saw": "2500.00", "held": True}

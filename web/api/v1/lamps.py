@@ -236,11 +236,19 @@ def job_out(job: BackgroundJob) -> JobOut:
         done=job.done,
         total=job.total,
         refused=[Refused(id=each.get("id"), missing=each.get("missing", [])) for each in job.refused],
-        result=job.result,
+        result=_told(job.result),
         error=job.error,
         created_at=job.created_at,
         finished_at=job.finished_at,
     )
+
+
+def _told(result: dict[str, Any]) -> dict[str, Any]:
+    """Reasons in the rows of a dry run as sentences."""
+    if "rows" not in result:
+        return result
+    rows = [{**row, "would": [reasons.text(each) for each in row["would"]]} for row in result["rows"]]
+    return {**result, "rows": rows}
 
 
 async def _pause(ask: Ask, pause: Pause) -> PauseOut:

@@ -13,12 +13,14 @@ from pbxcrm.automation.params import ParamKind
 from pbxcrm.automation.queries import access_rule, list_rules, list_versions, ready_rule, waiting_runs
 from pbxcrm.automation.rule_actions import Waiting, archive_rule, save_rule
 from pbxcrm.automation.rule_checks import MOST_PER_HOUR, MOST_STEPS, RuleDraft
+from pbxcrm.automation.trial_jobs import MOST_DAYS, try_rule
 from pbxcrm.automation.triggers import CLIENT, DEAL
 from pbxcrm.fields.queries import FieldSet, load_fields
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.errors import Invalid
 from web.api.fields import ApiAnswer, ApiRequest, Login, Moment, ShortListQuery, Version, When, needed_text
 from web.api.resource import Ask, Page, Resource
+from web.api.v1.lamps import JobOut, job_out
 
 rules = Resource("rules", "Rules: when something happens, if conditions hold, then steps follow. For administrators.")
 
@@ -111,6 +113,12 @@ class RulesQuery(ShortListQuery):
     """Which rules."""
 
     archived: Literal["true", "false"] = Field("false", description="`true`: also those in the archive.")
+
+
+class DryRun(ApiRequest):
+    """Over how many of the last days."""
+
+    days: int = Field(7, ge=1, le=MOST_DAYS)
 
 
 class VersionOut(ApiAnswer):
@@ -276,6 +284,29 @@ async def patch_rule_of_automation(ask: Ask, automation_id: int, body: Automatio
         now=ask.now,
     )
     return await _out(ask, rule)
+
+
+@rules.post(
+    "/rules/{automation_id}/dry-run", needs=Permission.RULES_EDIT, summary="What it would have done lately", status=202
+)
+async def post_dry_run(ask: Ask, automation_id: int, body: DryRun) -> JobOut:
+    """A job (`GET /jobs/{id}`) whose `result` has `fired skipped limited deals refused` and `rows`: the first firings, each with `at
+    deal_id act would refused` and `did`: what people did to the deal within a day. Nothing is changed. Deals are asked as they were then;
+    lamps, next tasks, clients and gates as they are now.
+    """
+    rule = await access_rule(ask.session, ask.viewer, automation_id)
+    draft = RuleDraft(
+        name=rule.name,
+        owner_id=rule.owner_id,
+        when=rule.when,
+        steps=rule.steps,
+        conditions=rule.conditions,
+        goal=rule.goal,
+        mode=rule.mode,
+        most_per_hour=rule.most_per_hour,
+    )
+    days, region = body.days, ask.settings.region
+    return job_out(await try_rule(ask.session, ask.viewer, draft, days=days, region=region, now=ask.now))
 
 
 def _kind(kind: Kind) -> KindOut:

@@ -1,0 +1,206 @@
+"""Timers of rules: set when what they depend on changes, cancelled when it is emptied. What is due is always asked anew when one fires.
+
+Nothing is ever sought "since the last run": a date, a silence and a task have a timer each, and a daily rule has one of its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert
+from sqlmodel import SQLModel, col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.automation.due_times import Due, date_due, last_works, next_daily
+from pbxcrm.automation.facts import load_facts_of
+from pbxcrm.automation.hearing import event_row
+from pbxcrm.automation.models import AutomationEvent, AutomationRule, RuleRun, RuleState
+from pbxcrm.automation.queries import ActiveRule, load_active, load_around
+from pbxcrm.automation.steps.step import Around
+from pbxcrm.automation.triggers import DATE_CAME, DAY_CAME, DEAL, FOR_RULE, OVERDUE, SILENT, TRIGGERS
+from pbxcrm.deals.models import Deal
+from pbxcrm.fields.conditions import AskedAt, holds
+from pbxcrm.shared.background_jobs import BackgroundJob, Batch, start
+from pbxcrm.shared.core_sql import execute
+from pbxcrm.shared.timers import Handler, Timer, cancel_timer, set_timer
+from pbxcrm.tasks.models import Task, TaskStatus
+
+OF_DEAL, OF_TASK, OF_DAY = "automation.due", "automation.task", "automation.day"
+ARM, EACH_DEAL = "automation.arm", "automation.each_deal"  # background jobs
+BATCH = 200
+_ADD = insert(SQLModel.metadata.tables[str(AutomationEvent.__tablename__)])
+
+
+async def start_arming(session: AsyncSession, rule: AutomationRule, now: datetime) -> None:
+    """The rule was saved or switched: set its timers for the deals and tasks that are there, in the background.
+
+    Timers of a rule that is off do nothing when they fire.
+    """
+    kind = rule.when["kind"]
+    if rule.state == RuleState.OFF or rule.archived_at is not None:
+        return
+    if kind == "daily":
+        around = await load_around(session, "")
+        await set_timer(session, OF_DAY, _key(rule), next_daily(rule, now, around.calendars.default), _of(rule))
+    elif TRIGGERS[kind].arms:
+        await start(session, ARM, _of(rule), now)
+
+
+async def arm(
+    session: AsyncSession, around: Around, ready: ActiveRule, deal: Deal, task_id: int | None, now: datetime
+) -> None:
+    """Set the timer of a rule for a deal, or for its task, after something changed; or cancel it."""
+    if ready.rule.when["kind"] == "task_overdue":
+        task = await session.get(Task, task_id) if task_id is not None else None
+        if task is not None:
+            await _arm_task(session, task)
+        return
+    due = await _due(session, around, ready.rule, deal)
+    key = _key(ready.rule, deal)
+    if due is None or not _is_news(due, now):
+        await cancel_timer(session, key)
+        return
+    await set_timer(session, OF_DEAL, key, max(due.at, now), _of(ready.rule, deal))
+
+
+def _is_news(due: Due, now: datetime) -> bool:
+    """A date that has passed when somebody writes it down reminds nobody. One that is near and was to be told of earlier is told at once."""
+    return due.at > now or due.of > now
+
+
+async def _due(session: AsyncSession, around: Around, rule: AutomationRule, deal: Deal) -> Due | None:
+    if rule.when["kind"] == "date":
+        return date_due(rule, deal, around.fields, around.calendars.default)
+    if deal.closed_at is not None or not _is_meant(rule, deal):
+        return None
+    last = (await last_works(session, [deal]))[deal.id or 0]
+    due_at = last + timedelta(days=rule.when["days"])
+    return Due(due_at, last.isoformat(), due_at + timedelta(days=36500))  # a silence is always news
+
+
+def _is_meant(rule: AutomationRule, deal: Deal) -> bool:
+    when: Mapping[str, Any] = rule.when
+    return when.get("stage_id") in {None, deal.stage_id} and when.get("pipeline_id") in {None, deal.pipeline_id}
+
+
+async def _arm_task(session: AsyncSession, task: Task) -> None:
+    if task.status == TaskStatus.OPEN and task.deal_id is not None:
+        await set_timer(session, OF_TASK, f"{OF_TASK}:{task.id}", task.due_at, {"task": task.id})
+    else:
+        await cancel_timer(session, f"{OF_TASK}:{task.id}")
+
+
+async def deal_due(session: AsyncSession, row: Timer, now: datetime) -> None:
+    """A date has come, or a silence lasts long enough: the rule hears of it, once of each value."""
+    ready = (await load_active(session)).by_id.get(int(row.payload["rule"]))
+    deal = await session.get(Deal, int(row.payload["deal"]))
+    if ready is None or deal is None or deal.merged_into_id is not None or not ready.trigger.arms:
+        return
+    around = await load_around(session, "")
+    due = await _due(session, around, ready.rule, deal)
+    if due is None:
+        return
+    key, payload = _key(ready.rule, deal), _of(ready.rule, deal)
+    if due.at > now:
+        await set_timer(session, OF_DEAL, key, due.at, payload)
+        return
+    act = DATE_CAME if ready.rule.when["kind"] == "date" else SILENT
+    if not await _has_heard(session, ready.rule, deal, act, due.value):
+        data = {FOR_RULE: ready.rule.id, "value": due.value}
+        await execute(session, _ADD, [event_row(act, now, DEAL, deal.id or 0, None, data, None)])
+    if act == SILENT:  # it may be broken and begin again
+        await set_timer(session, OF_DEAL, key, now + timedelta(days=ready.rule.when["days"]), payload)
+
+
+async def _has_heard(session: AsyncSession, rule: AutomationRule, deal: Deal, act: str, value: str) -> bool:
+    query = select(RuleRun.event).where(RuleRun.deal_id == deal.id, RuleRun.rule_id == rule.id, RuleRun.act == act)
+    return any(each.get("value") == value for each in (await session.exec(query)).all())
+
+
+async def task_due(session: AsyncSession, row: Timer, now: datetime) -> None:
+    """A task is overdue, unless it was done or put off meanwhile."""
+    task = await session.get(Task, int(row.payload["task"]))
+    if OVERDUE not in (await load_active(session)).by_act or task is None or task.deal_id is None:
+        return
+    if task.due_at > now:
+        await _arm_task(session, task)
+    elif task.status == TaskStatus.OPEN:
+        data = {"task_id": task.id}
+        await execute(session, _ADD, [event_row(OVERDUE, now, DEAL, task.deal_id, None, data, None)])
+
+
+async def day_due(session: AsyncSession, row: Timer, now: datetime) -> None:
+    """The time of a daily rule has come: its deals are asked in the background, and the timer is set for the next day."""
+    ready = (await load_active(session)).by_id.get(int(row.payload["rule"]))
+    if ready is None or ready.rule.when["kind"] != "daily":
+        return
+    around = await load_around(session, "")
+    due_at = next_daily(ready.rule, now, around.calendars.default)
+    await set_timer(session, OF_DAY, _key(ready.rule), due_at, _of(ready.rule))
+    await start(session, EACH_DEAL, _of(ready.rule), now)
+
+
+async def arm_batch(session: AsyncSession, job: BackgroundJob, now: datetime) -> bool:
+    """Set the timers of a rule for some of the open deals, or for some of the open tasks."""
+    ready = (await load_active(session)).by_id.get(int(job.payload["rule"]))
+    if ready is None:
+        return True
+    after = int(job.cursor.get("after", 0))
+    if ready.rule.when["kind"] == "task_overdue":
+        coming = (Task.status == TaskStatus.OPEN.value, col(Task.due_at) > now, col(Task.deal_id).is_not(None))
+        query = select(Task).where(*coming, col(Task.id) > after).order_by(col(Task.id)).limit(BATCH)
+        tasks = (await session.exec(query)).all()
+        for task in tasks:
+            await _arm_task(session, task)
+        return _went_on(job, [task.id or 0 for task in tasks])
+    around = await load_around(session, "")
+    deals = await _open_deals(session, ready.rule, after)
+    for deal in deals:
+        await arm(session, around, ready, deal, None, now)
+    return _went_on(job, [deal.id or 0 for deal in deals])
+
+
+async def each_deal(session: AsyncSession, job: BackgroundJob, now: datetime) -> bool:
+    """Let a daily rule hear of those of some open deals that it means. Its condition is asked here, too: a day is no news to the others."""
+    ready = (await load_active(session)).by_id.get(int(job.payload["rule"]))
+    if ready is None:
+        return True
+    deals = await _open_deals(session, ready.rule, int(job.cursor.get("after", 0)))
+    data: dict[str, Any] = {FOR_RULE: ready.rule.id}
+    around = await load_around(session, "")
+    clock = AskedAt(now, around.calendars.default.timezone)
+    facts = await load_facts_of(session, [(deal, None) for deal in deals])
+    meant = [
+        deal
+        for deal, known in zip(deals, facts, strict=True)
+        if ready.condition is None or holds(ready.condition, known, clock)
+    ]
+    await execute(session, _ADD, [event_row(DAY_CAME, now, DEAL, deal.id or 0, None, data, None) for deal in meant])
+    return _went_on(job, [deal.id or 0 for deal in deals])
+
+
+async def _open_deals(session: AsyncSession, rule: AutomationRule, after: int) -> Sequence[Deal]:
+    query = select(Deal).where(col(Deal.id) > after, col(Deal.closed_at).is_(None), col(Deal.merged_into_id).is_(None))
+    for name, column in (("pipeline_id", Deal.pipeline_id), ("stage_id", Deal.stage_id)):
+        if rule.when.get(name) is not None:
+            query = query.where(column == rule.when[name])
+    return (await session.exec(query.order_by(col(Deal.id)).limit(BATCH))).all()
+
+
+def _went_on(job: BackgroundJob, ids: Sequence[int]) -> bool:
+    job.done += len(ids)
+    if ids:
+        job.cursor = {"after": ids[-1]}
+    return len(ids) < BATCH
+
+
+def _key(rule: AutomationRule, deal: Deal | None = None) -> str:
+    return f"automation:{rule.id}:{deal.id}" if deal is not None else f"automation:{rule.id}"
+
+
+def _of(rule: AutomationRule, deal: Deal | None = None) -> dict[str, Any]:
+    return {"rule": rule.id, "deal": deal.id} if deal is not None else {"rule": rule.id}
+
+
+HANDLERS: Mapping[str, Handler] = {OF_DEAL: deal_due, OF_TASK: task_due, OF_DAY: day_due}
+WORK: Mapping[str, Batch] = {ARM: arm_batch, EACH_DEAL: each_deal}

@@ -1,0 +1,98 @@
+"""The dry run of a rule against what the rule then really did, and what it says of gates and of people."""
+
+import random
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from pbxcrm.automation.rule_checks import RuleDraft
+from pbxcrm.automation.trial_jobs import try_rule
+from pbxcrm.deals.tag_actions import set_tags
+from pbxcrm.shared import reasons
+from pbxcrm.shared.background_jobs import BackgroundJob, work_on
+from pbxcrm.shared.errors import Invalid
+from tests.integration.automation.conftest import A_TASK, REGION, RuleDesk
+
+AMOUNT: dict[str, Any] = {"field": "amount", "op": ">=", "value": "1000"}
+RULES: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"kind": "field_changed", "fields": ["title", "amount"]}, AMOUNT),
+    ({"kind": "stage_entered"}, {"any": [AMOUNT, {"field": "tag", "op": "has", "value": "big"}]}),
+    ({"kind": "stage_left"}, {"none": [{"field": "source", "op": "=", "value": "Fair"}]}),
+    ({"kind": "deal_created"}, {}),
+    ({"kind": "sum_reached", "amount": "1000"}, {"field": "responsible", "op": "=", "value": "ivan"}),
+]
+
+
+async def trial(desk: RuleDesk, draft: RuleDraft, days: int = 7) -> BackgroundJob:
+    async with desk.database.write() as session:
+        viewer = await desk.office.viewer(session, "admin")
+        job = await try_rule(session, viewer, draft, days=days, region=REGION, now=desk.now)
+    while await work_on(desk.database, desk.now):
+        pass
+    async with desk.database.read() as session:
+        done = await session.get_one(BackgroundJob, job.id)
+    assert done.state == "done", done.error
+    return done
+
+
+def draft_of(desk: RuleDesk, when: dict[str, Any], asked: dict[str, Any], *steps: dict[str, Any]) -> RuleDraft:
+    return RuleDraft("Rule", desk.office.id("admin"), when, list(steps or (A_TASK,)), conditions=asked)
+
+
+async def test_it_says_what_the_rules_then_really_did(desk: RuleDesk) -> None:
+    """Every rule watches while people work; each act is heard before the next one."""
+    rules = [await desk.rule(when, A_TASK, conditions=asked, state="watch") for when, asked in RULES]
+    dice = random.Random(12)
+    deals = [await desk.deal(second=True) for _ in range(4)]
+    await desk.work()
+    for _ in range(40):
+        desk.now += timedelta(minutes=7)
+        deal_id = dice.choice(deals)
+        match dice.randrange(4):
+            case 0:
+                await desk.edit(deal_id, amount=Decimal(dice.choice((500, 1500))), title=f"Deal {dice.random()}")
+            case 1:
+                await desk.edit(deal_id, source=dice.choice(("Fair", "Shop")))
+            case 2:
+                stages = ("Invoice issued", "Invoice agreed", "Received")
+                await desk.move(deal_id, dice.choice(stages), second=True)
+            case _:
+                async with desk.database.write() as session:
+                    viewer = await desk.office.viewer(session, "ivan")
+                    tags = dice.choice(([], ["big"], ["big", "new"]))
+                    await set_tags(session, viewer, deal_id, tags, desk.now, version=None)
+        await desk.work()
+    desk.now += timedelta(minutes=1)
+    for rule_id, (when, asked) in zip(rules, RULES, strict=True):
+        runs = await desk.runs(rule_id)
+        really = sorted((run.at.isoformat(), run.deal_id) for run in runs if run.status == "watch")
+        job = await trial(desk, draft_of(desk, when, asked))
+        assert sorted((row["at"], row["deal_id"]) for row in job.result["rows"]) == really, when
+        assert job.result["fired"] == len(really)
+        assert job.result["skipped"] == sum(run.status == "skipped" for run in runs), when
+    assert any(run.status == "watch" for run in await desk.runs()), "the reference is not empty"
+
+
+async def test_it_tells_what_a_gate_would_refuse_and_what_people_did(desk: RuleDesk) -> None:
+    deal_id = await desk.deal()
+    await desk.edit(deal_id, title="Hall")
+    desk.now += timedelta(hours=1)
+    await desk.move(deal_id, "Invoice issued", login="admin")
+    desk.now += timedelta(hours=1)
+    when = {"kind": "field_changed", "fields": ["title"]}
+    job = await trial(desk, draft_of(desk, when, {}, {"kind": "move", "stage_id": desk.stages["Lost"]}, A_TASK))
+    (row,) = job.result["rows"]
+    assert (row["deal_id"], row["refused"], job.result["refused"]) == (deal_id, True, 1)
+    assert reasons.text(row["would"][0]).startswith("Not moved to “Lost”")
+    assert [(act["act"], act["by_id"]) for act in row["did"]] == [("deal.moved", desk.office.id("admin"))]
+    assert (job.done, job.total) == (job.total, deal_id)
+    assert not await desk.tasks()
+    assert not await desk.runs()
+
+
+async def test_a_silence_is_not_tried(desk: RuleDesk) -> None:
+    with pytest.raises(Invalid) as refused:
+        await trial(desk, draft_of(desk, {"kind": "silence", "days": 3}, {}))
+    assert refused.value.code == "automation.not_tried"
