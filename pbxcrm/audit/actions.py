@@ -15,6 +15,8 @@ from pbxcrm.shared.db import before_commit
 from pbxcrm.shared.hooks import Hook
 from pbxcrm.shared.reasons import Reason
 
+#: Key in ``session.info``: what this transaction records is kept in the log, but no rule of automation acts on it.
+UNHEARD = "audit_unheard"
 ENTRIES = "audit"  # key in ``session.info``: entries to write in one statement just before the commit
 
 

@@ -14,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.automation.due_times import Due, date_due, last_works, next_daily
 from pbxcrm.automation.facts import load_facts_of
 from pbxcrm.automation.hearing import event_row
+from pbxcrm.automation.looking_after import look_after
 from pbxcrm.automation.models import AutomationEvent, AutomationRule, RuleRun, RuleState
 from pbxcrm.automation.queries import ActiveRule, load_active, load_around
 from pbxcrm.automation.steps.step import Around
@@ -26,6 +27,7 @@ from pbxcrm.shared.timers import Handler, Timer, cancel_timer, set_timer
 from pbxcrm.tasks.models import Task, TaskStatus
 
 OF_DEAL, OF_TASK, OF_DAY = "automation.due", "automation.task", "automation.day"
+LOOK = "automation.look"  # once a day at all rules
 ARM, EACH_DEAL = "automation.arm", "automation.each_deal"  # background jobs
 BATCH = 200
 _ADD = insert(SQLModel.metadata.tables[str(AutomationEvent.__tablename__)])
@@ -39,6 +41,9 @@ async def start_arming(session: AsyncSession, rule: AutomationRule, now: datetim
     kind = rule.when["kind"]
     if rule.state == RuleState.OFF or rule.archived_at is not None:
         return
+    looks = select(Timer.id).where(Timer.key == LOOK, col(Timer.done_at).is_(None))
+    if (await session.exec(looks)).first() is None:
+        await set_timer(session, LOOK, LOOK, now + timedelta(days=1))
     if kind == "daily":
         around = await load_around(session, "")
         await set_timer(session, OF_DAY, _key(rule), next_daily(rule, now, around.calendars.default), _of(rule))
@@ -140,6 +145,13 @@ async def day_due(session: AsyncSession, row: Timer, now: datetime) -> None:
     await start(session, EACH_DEAL, _of(ready.rule), now)
 
 
+async def look_due(session: AsyncSession, _row: Timer, now: datetime) -> None:
+    """Look at what the rules did since yesterday, and again tomorrow as long as there are any."""
+    await look_after(session, now)
+    if (await load_active(session)).by_id:
+        await set_timer(session, LOOK, LOOK, now + timedelta(days=1))
+
+
 async def arm_batch(session: AsyncSession, job: BackgroundJob, now: datetime) -> bool:
     """Set the timers of a rule for some of the open deals, or for some of the open tasks."""
     ready = (await load_active(session)).by_id.get(int(job.payload["rule"]))
@@ -202,5 +214,5 @@ def _of(rule: AutomationRule, deal: Deal | None = None) -> dict[str, Any]:
     return {"rule": rule.id, "deal": deal.id} if deal is not None else {"rule": rule.id}
 
 
-HANDLERS: Mapping[str, Handler] = {OF_DEAL: deal_due, OF_TASK: task_due, OF_DAY: day_due}
+HANDLERS: Mapping[str, Handler] = {OF_DEAL: deal_due, OF_TASK: task_due, OF_DAY: day_due, LOOK: look_due}
 WORK: Mapping[str, Batch] = {ARM: arm_batch, EACH_DEAL: each_deal}

@@ -224,18 +224,32 @@ def end(firing: Firing, run: RuleRun, status: RunStatus, why: Reason) -> None:
 
 
 async def tell_owner(firing: Firing, rule: AutomationRule, deal: Deal | None, why: Reason) -> None:
-    """A task for the rule's owner, at most one open per rule."""
-    people = firing.around.people
-    owner = people.active(rule.owner_id) or people.manager_of(None)
+    """A task for the rule's owner, about the deal or the client."""
+    await task_for_owner(firing.session, firing.around, rule, deal, firing.contact_id, why, firing.now)
+
+
+async def task_for_owner(
+    session: AsyncSession,
+    around: Around,
+    rule: AutomationRule,
+    deal: Deal | None,
+    contact_id: int | None,
+    why: Reason,
+    now: datetime,
+) -> None:
+    """A task for the rule's owner, at most one open per rule. ``deal`` and ``contact_id``: what it is about, if anything."""
+    owner = around.people.active(rule.owner_id) or around.people.manager_of(None)
     owner_id = owner.id if owner is not None else None
+    is_about = deal is not None or contact_id is not None
+    failed = reason("automation.failed_why", why, title=deal.title if deal is not None else "—")
     new = TaskDraft(
         kind=TaskKind.TODO,
         title=reason("task.automation", rule=rule.name),
-        why=reason("automation.failed_why", why, title=deal.title if deal is not None else "—"),
-        due_at=firing.around.calendars.of_user(owner_id).add_minutes(firing.now, 0),
+        why=failed if is_about else why,
+        due_at=around.calendars.of_user(owner_id).add_minutes(now, 0),
         assignee_id=owner_id,
         deal_id=deal.id if deal is not None else None,
-        contact_id=deal.contact_id if deal is not None else firing.contact_id,
+        contact_id=deal.contact_id if deal is not None else contact_id,
         about=f"automation:{rule.id}",
     )
-    await do_create_task(firing.session, new, firing.now, people)
+    await do_create_task(session, new, now, around.people)

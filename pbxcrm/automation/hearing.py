@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.audit.actions import Recorded
+from pbxcrm.audit.actions import UNHEARD, Recorded
 from pbxcrm.automation.models import AutomationEvent
 from pbxcrm.automation.queries import ActiveRules, load_active
 from pbxcrm.automation.rules import DEAF, Cause, Hearing
@@ -30,7 +30,7 @@ async def hear(session: AsyncSession, entries: list[Recorded]) -> None:
     rules = await load_active(session)
     if not rules.by_id:
         return
-    deaf = DEAF in session.info
+    deaf = UNHEARD in session.info
     events = [
         event
         for entry in entries

@@ -37,6 +37,8 @@ REASONS: dict[str, str | Counted] = {
     "automation.broken": N_("The rule asks for something that is gone: {why}"),
     # what its owner is asked to look at
     "task.automation": N_("Look at the rule “{rule}”"),
+    "automation.often": N_("It ran {times} times within a day, usually about {usual}."),
+    "automation.silent": N_("It heard {times} events in two weeks, and its condition never held."),
     "automation.failed_why": N_("It could not do its work on “{title}”."),
     # what the steps did
     "automation.task": N_("Task: {title}"),

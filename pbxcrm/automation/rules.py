@@ -12,8 +12,8 @@ RATE_WINDOW = timedelta(hours=1)
 RETRY_SECONDS = (5, 30, 120, 600, 3600)
 LONGEST_ERROR = 300  # letters of an error that are told
 
-#: Key in ``session.info``, and in the data of an event: no rule hears it, though timers are set anew.
-DEAF = "automation_deaf"
+#: Key in the data of an event (``audit.actions.UNHEARD``): no rule hears it, though timers are set anew.
+DEAF = "unheard"
 
 Link = Sequence[Any]  # [rule id, subject]: a rule that was a cause
 

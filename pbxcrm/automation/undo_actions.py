@@ -6,9 +6,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
-from pbxcrm.audit.actions import record
+from pbxcrm.audit.actions import UNHEARD, record
 from pbxcrm.automation.models import RuleRun, RunStatus, RunStep, StepStatus
-from pbxcrm.automation.rules import DEAF
 from pbxcrm.automation.run_queries import access_run
 from pbxcrm.automation.steps.kinds import STEPS
 from pbxcrm.automation.steps.step import TakingBack
@@ -33,7 +32,7 @@ async def undo_run(session: AsyncSession, viewer: Viewer, run_id: int, now: date
     run = await lock_row(session, RuleRun, run_id)
     if run.undone_at is not None:
         raise Conflict("automation.undone", "This firing is taken back already.")
-    session.info[DEAF] = True
+    session.info[UNHEARD] = True
     undoing = TakingBack(session, viewer, deal, await load_directory(session), now)
     stay: list[tuple[RunStep, Reason]] = []
     query = select(RunStep).where(RunStep.run_id == run_id, RunStep.status == StepStatus.DONE.value)

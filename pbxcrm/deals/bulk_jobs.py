@@ -6,7 +6,7 @@ restores what nobody has changed since.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -15,6 +15,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.audit.actions import UNHEARD
 from pbxcrm.deals import actions
 from pbxcrm.deals.gate_rules import GateRefused
 from pbxcrm.deals.models import BulkChange, Deal, Stage, StageKind
@@ -51,7 +52,7 @@ class Act(StrEnum):
 @dataclass(frozen=True, slots=True)
 class BulkAct:
     """An act with what it needs: ``stage_id`` for a move, ``user_id`` for an assignment, ``text`` for a tag, the title of a task or
-    the reason why the deals are lost, ``due_at`` for a task.
+    the reason why the deals are lost, ``due_at`` for a task. ``unheard``: rules of automation do not hear it, nor its undo.
     """
 
     act: Act
@@ -59,6 +60,7 @@ class BulkAct:
     user_id: int | None = None
     text: str = ""
     due_at: datetime | None = None
+    unheard: bool = False
 
     def stored(self) -> dict[str, Any]:
         """The act as JSON, for ``load``."""
@@ -68,7 +70,14 @@ class BulkAct:
     def load(cls, stored: Mapping[str, Any]) -> Self:
         """Read the result of ``stored()``."""
         due_at = datetime.fromisoformat(stored["due_at"]) if stored["due_at"] else None
-        return cls(Act(stored["act"]), stored["stage_id"], stored["user_id"], stored["text"], due_at)
+        return cls(
+            Act(stored["act"]),
+            stored["stage_id"],
+            stored["user_id"],
+            stored["text"],
+            due_at,
+            stored.get("unheard", False),
+        )
 
 
 #: A deal with the version that the person saw. None: whatever version it has.
@@ -88,7 +97,7 @@ async def start_bulk(
         raise Invalid("chosen", "deals.none_chosen", "Choose at least one deal.")
     if len(chosen) > MOST:
         raise Invalid("chosen", "deals.too_many", "At most {most} deals at once: narrow the filter.", most=MOST)
-    asked = await _checked(session, viewer, asked)
+    asked = replace(await _checked(session, viewer, asked), unheard=asked.unheard)
     payload = {"act": asked.stored(), "chosen": chosen}
     job = await start(session, BULK, payload, now, total=len(chosen), owner_id=viewer.user_id)
     if len(chosen) <= AT_ONCE and await bulk_batch(session, job, now):
@@ -126,6 +135,8 @@ async def _checked(session: AsyncSession, viewer: Viewer, asked: BulkAct) -> Bul
 async def bulk_batch(session: AsyncSession, job: BackgroundJob, now: datetime) -> bool:
     """Do the act to the next deals, as the person who started the job and with the rights that they have now."""
     viewer, asked = await _owner(session, job), BulkAct.load(job.payload["act"])
+    if asked.unheard:
+        session.info[UNHEARD] = True
     chosen: list[Chosen] = job.payload["chosen"][job.done : job.done + BATCH]
     refused = []
     for deal_id, version in chosen:
@@ -153,6 +164,8 @@ async def undo_bulk(session: AsyncSession, job: BackgroundJob, now: datetime) ->
 async def undo_batch(session: AsyncSession, job: BackgroundJob, now: datetime) -> bool:
     """Restore the next deals, unless somebody has changed since what the job had changed."""
     viewer, asked = await _owner(session, job), BulkAct.load(job.payload["act"])
+    if asked.unheard:
+        session.info[UNHEARD] = True
     query = select(BulkChange).where(BulkChange.job_id == job.id, col(BulkChange.deal_id) > job.cursor.get("after", 0))
     changes = (await session.exec(query.order_by(col(BulkChange.deal_id)).limit(BATCH))).all()
     refused = []

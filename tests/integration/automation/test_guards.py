@@ -16,6 +16,7 @@ from pbxcrm.automation.steps.step import Settings, Step, StepContext, StepTaken
 from pbxcrm.automation.undo_actions import undo_run
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import create_contact
+from pbxcrm.deals.bulk_jobs import Act, BulkAct, start_bulk
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.pipeline_actions import archive_stage
 from pbxcrm.shared import reasons
@@ -123,6 +124,47 @@ async def test_a_loop_is_cut_named_and_becomes_one_task(desk: RuleDesk) -> None:
     assert circle in reasons.text(task.reason)
     runs = await desk.runs()
     assert {run.root_id for run in runs[:3]} == {runs[0].event_id}, "the root cause travels with each act"
+
+
+@pytest.mark.parametrize("unheard", [False, True])
+async def test_a_mass_change_says_whether_rules_hear_it(desk: RuleDesk, *, unheard: bool) -> None:
+    await desk.rule({"kind": "field_changed", "fields": ["tag"]}, A_TASK)
+    deals = [await desk.deal(second=True) for _ in range(2)]
+    async with desk.database.write() as session:
+        viewer = await desk.office.viewer(session, "ivan")
+        asked = BulkAct(Act.TAG, text="fair", unheard=unheard)
+        await start_bulk(session, viewer, asked, [(deal_id, None) for deal_id in deals], desk.now)
+    await desk.work()
+    assert len(await desk.runs()) == (0 if unheard else 2)
+
+
+async def test_a_rule_that_runs_too_often_or_never_tells_its_owner(desk: RuleDesk) -> None:
+    often, silent, calm = [await desk.rule(TITLE, A_TASK, name=name) for name in ("Often", "Silent", "Calm")]
+    deal_id = await desk.deal()
+    async with desk.database.write() as session:
+        for rule_id, status, times, days in (
+            (often, "done", 14, 3),
+            (often, "done", 60, 0),
+            (silent, "skipped", 60, 1),
+            (calm, "done", 300, 3),
+            (calm, "done", 60, 0),
+        ):
+            for number in range(times):
+                session.add(
+                    RuleRun(
+                        rule_id=rule_id, rule_version=1, event_id=1000 * days + number, act="deal.edited", subject=f"deal:{deal_id}",
+                        deal_id=deal_id, root_id=1, status=status, at=desk.now + timedelta(minutes=1) - timedelta(days=days),
+                    )
+                )  # fmt: skip
+    await desk.tick()
+    await desk.tick(timedelta(hours=24))
+    told = {task.about: reasons.text(task.reason) for task in await desk.tasks()}
+    assert told == {
+        f"automation:{silent}": "It heard 60 events in two weeks, and its condition never held.",
+        f"automation:{often}": "It ran 60 times within a day, usually about 1.",
+    }
+    await desk.tick(timedelta(hours=24))
+    assert len(await desk.tasks()) == 2, "one open task of a rule"
 
 
 async def test_rules_that_cause_each_other_have_a_depth(desk: RuleDesk) -> None:

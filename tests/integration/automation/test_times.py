@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from sqlmodel import col, select
 
+from pbxcrm.automation.arming import OF_DEAL, OF_TASK
 from pbxcrm.automation.models import RuleState
 from pbxcrm.automation.rule_actions import save_rule
 from pbxcrm.automation.rule_checks import RuleDraft
@@ -24,7 +25,7 @@ async def due(desk: RuleDesk) -> list[str]:
     """The keys of timers that are still to fire."""
     async with desk.database.read() as session:
         rows = await session.exec(
-            select(Timer.key).where(col(Timer.done_at).is_(None), col(Timer.kind).like("automation.%"))
+            select(Timer.key).where(col(Timer.done_at).is_(None), col(Timer.kind).in_([OF_DEAL, OF_TASK]))
         )
         return sorted(rows.all())
 

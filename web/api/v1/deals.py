@@ -171,6 +171,7 @@ class BulkBody(ApiRequest):
     title: Annotated[str, optional_text(Task.title)] = ""
     due_at: When | None = None
     lost_reason: OptionalWhy = ""
+    unheard: bool = Field(False, description="Rules of automation do not hear it, nor its undo.")
 
 
 @deals.get("/deals", needs=Permission.DEALS_READ, summary="Deals, newest first")
@@ -233,7 +234,7 @@ async def change_deals(ask: Ask, body: BulkBody) -> JobOut:
     """
     user_id = await user_id_of(ask.session, body.responsible, "responsible")
     text = {Act.TAG: body.tag, Act.TASK: body.title}.get(body.act, body.lost_reason)
-    asked = BulkAct(body.act, body.stage_id, user_id, text, body.due_at)
+    asked = BulkAct(body.act, body.stage_id, user_id, text, body.due_at, body.unheard)
     job = await start_bulk(ask.session, ask.viewer, asked, [(deal_id, None) for deal_id in body.ids], ask.now)
     return job_out(job)
 
