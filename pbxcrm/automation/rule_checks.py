@@ -1,7 +1,7 @@
 """Checks a rule as entered: everything it names is there, each error at its place (``when.stage_id``, ``if.all.1.value``, ``then.0.due``)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -37,6 +37,22 @@ class RuleDraft:
     mode: str = Mode.ONCE.value
     most_per_hour: int = 20
     paused_until: datetime | None = None
+
+
+def draft_of(rule: AutomationRule) -> RuleDraft:
+    """A stored rule as if it were entered again."""
+    return RuleDraft(
+        name=rule.name,
+        owner_id=rule.owner_id,
+        when=rule.when,
+        steps=rule.steps,
+        conditions=rule.conditions,
+        goal=rule.goal,
+        state=rule.state,
+        mode=rule.mode,
+        most_per_hour=rule.most_per_hour,
+        paused_until=rule.paused_until,
+    )
 
 
 async def check_draft(session: AsyncSession, draft: RuleDraft, region: str) -> dict[str, Any]:
@@ -76,6 +92,34 @@ async def check_draft(session: AsyncSession, draft: RuleDraft, region: str) -> d
         "pipeline_id": stage.pipeline_id if stage is not None else when.get("pipeline_id"),
         "stage_id": when.get("stage_id"),
     }
+
+
+async def draft_faults(session: AsyncSession, draft: RuleDraft, region: str) -> list[Invalid]:
+    """Everything that is wrong with the draft, each at its place, as far as one fault does not hide another; empty if nothing is."""
+    known = await load_known(session, region)
+    found: list[Invalid] = []
+
+    def keep(check: Callable[[], object]) -> object:
+        try:
+            return check()
+        except Invalid as error:
+            found.append(error)
+            return None
+
+    heard = keep(lambda: check_when(known, draft.when))
+    trigger = heard[0] if isinstance(heard, tuple) else TRIGGERS.get(str(draft.when.get("kind")))
+    if trigger is not None:
+        terms = rule_terms(known.around.fields, Checking("", known.around.people), trigger.subject)
+        keep(lambda: parse(draft.conditions, terms))
+        keep(lambda: parse(draft.goal, terms, "goal"))
+        for place, step in enumerate(draft.steps):
+            keep(lambda step=step, place=place: check_step(known, step, f"then.{place}", trigger.subject))  # type: ignore[misc]
+    if not found:
+        try:
+            await check_draft(session, draft, region)
+        except Invalid as error:
+            found.append(error)
+    return found
 
 
 def _check_json(place: str, entered: Any) -> None:

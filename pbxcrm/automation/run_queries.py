@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import col, select
@@ -25,6 +26,7 @@ class RunFilter:
     deal_id: int | None = None
     contact_id: int | None = None
     status: str = ""
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ async def list_runs(
         (RuleRun.deal_id, asked.deal_id),
         (RuleRun.contact_id, asked.contact_id),
         (RuleRun.status, asked.status),
-    )
+    ) + ([col(RuleRun.at) >= asked.since] if asked.since is not None else [])
     query = select(RuleRun).where(*filters).order_by(col(RuleRun.id).desc()).limit(limit)
     if not can(viewer, Permission.RULES_EDIT):
         query = query.where(visible_runs(viewer))
@@ -89,3 +91,14 @@ async def as_rows(session: AsyncSession, runs: Sequence[RuleRun]) -> list[RunRow
     for step in (await session.exec(of_runs)).all():
         steps.setdefault(step.run_id, []).append(step)
     return [RunRow(run, rules[run.rule_id], steps.get(run.id or 0, ()), rules) for run in runs]
+
+
+async def subjects_of(
+    session: AsyncSession, runs: Sequence[RuleRun]
+) -> tuple[Mapping[int | None, Deal], Mapping[int | None, Contact]]:
+    """The deals and the clients that firings were about, by id. The caller has checked access to the firings."""
+    deal_ids = {run.deal_id for run in runs if run.deal_id is not None}
+    contact_ids = {run.contact_id for run in runs if run.deal_id is None and run.contact_id is not None}
+    deals = (await session.exec(select(Deal).where(col(Deal.id).in_(deal_ids)))).all() if deal_ids else ()
+    found = (await session.exec(select(Contact).where(col(Contact.id).in_(contact_ids)))).all() if contact_ids else ()
+    return {deal.id: deal for deal in deals}, {contact.id: contact for contact in found}

@@ -1,0 +1,68 @@
+"""Switching a rule off, to watching or on, and pausing it. Neither makes a version: what the rule says stays the same."""
+
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer
+from pbxcrm.audit.actions import record
+from pbxcrm.automation.models import AutomationRule, RuleState
+from pbxcrm.automation.queries import access_rule
+from pbxcrm.automation.rule_checks import check_draft, draft_of
+from pbxcrm.shared.errors import Conflict, Invalid
+
+
+async def switch_rule(
+    session: AsyncSession, viewer: Viewer, rule_id: int, state: str, *, region: str, now: datetime
+) -> tuple[AutomationRule, str]:
+    """Switch a rule; with the state that it had. Off is always possible; otherwise everything that it names must be there.
+
+    Raises Invalid at the wrong place, Conflict for an archived one, NotFound, NotAllowed.
+    """
+    if state not in set(RuleState):
+        raise Invalid("state", "automation.state", "Choose how the rule works.")
+    rule = await _open_rule(session, viewer, rule_id)
+    before = rule.state
+    if before == state:
+        return rule, before
+    if state != RuleState.OFF:
+        await check_draft(session, draft_of(rule), region)
+    rule.state = state
+    await _told(session, viewer, rule, "state", now)
+    return rule, before
+
+
+async def pause_rule(
+    session: AsyncSession, viewer: Viewer, rule_id: int, until: datetime | None, now: datetime
+) -> tuple[AutomationRule, datetime | None]:
+    """Let a rule hear nothing until then; None: it hears again. With the pause that it had. Raises as ``switch_rule``."""
+    if until is not None and until <= now:
+        raise Invalid("paused_until", "automation.past", "Choose a time that is still to come.")
+    rule = await _open_rule(session, viewer, rule_id)
+    before = rule.paused_until
+    if before != until:
+        rule.paused_until = until
+        await _told(session, viewer, rule, "paused_until", now)
+    return rule, before
+
+
+async def _open_rule(session: AsyncSession, viewer: Viewer, rule_id: int) -> AutomationRule:
+    rule = await access_rule(session, viewer, rule_id, lock=True)
+    if rule.archived_at is not None:
+        raise Conflict("automation.archived", "The rule is archived. Bring it back first.")
+    return rule
+
+
+async def _told(session: AsyncSession, viewer: Viewer, rule: AutomationRule, changed: str, now: datetime) -> None:
+    await session.flush()
+    record(
+        session,
+        now,
+        "rule.changed",
+        "rule",
+        rule.id,
+        actor=viewer,
+        name=rule.name,
+        changed=[changed],
+        state=rule.state,
+    )
