@@ -99,6 +99,7 @@ def _people() -> list[Route]:
         page("/watching", deal_people.watching, needs=read),
         page("/news", deal_people.news, needs=read),
         page("/notes/{note_id:int}/pin", notes.pin, needs=write, methods=POST, name="pin_note"),
+        page("/runs/{run_id:int}", rule_runs.one, needs=read, name="run"),
         page("/runs/{run_id:int}/undo", rule_runs.undo, needs=write, methods=POST, name="undo_run"),
         page("/notes/{note_id:int}/unpin", notes.unpin, needs=write, methods=POST, name="unpin_note"),
     ]

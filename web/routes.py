@@ -15,6 +15,7 @@ from pbxcrm.deals.unsorted_queries import count_unsorted
 from pbxcrm.flags.queries import open_flags
 from pbxcrm.tasks.queries import overdue_count
 from web.api.table import api_routes
+from web.automation_routes import automation_routes
 from web.client_routes import client_routes
 from web.deal_routes import deal_routes, unsorted_routes
 from web.distribution_routes import distribution_routes
@@ -103,6 +104,7 @@ def all_routes(static: StaticTree) -> Sequence[Route]:
         ),
         page("/tasks/{task_id:int}/lamps", lamps.of_task, needs=Permission.TASKS_READ, name="lamps_of_task"),
         *_reports(),
+        *automation_routes(),
         *_custom_values(),
         *_flags(),
         *_phone(),

@@ -1,6 +1,6 @@
 """Firings of rules in the reader's language: what was heard, what the conditions saw, how it ended."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pbxcrm.automation.explanations import SeenTest
 from pbxcrm.automation.models import RuleRun, RunStatus
@@ -34,3 +34,12 @@ def heard(run: RuleRun, by: User | None) -> str:
 def seen(run: RuleRun) -> Sequence[SeenTest]:
     """The comparisons of its conditions with the values that they saw."""
     return [SeenTest.load(each) for each in run.seen]
+
+
+def filters(counts: Mapping[str, int], chosen: str, address: Callable[..., str]) -> list[tuple[str, str, bool, int]]:
+    """The statuses of firings as chips, with their numbers; those that there are not only while they are chosen."""
+    return [
+        (_(word), address(state=code), code == chosen, counts.get(code, 0))
+        for code, word in STATUSES.items()
+        if counts.get(code) or code == chosen
+    ]

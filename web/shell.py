@@ -53,6 +53,7 @@ SECTIONS = (
         also=("/companies", "/numbers"),
     ),
     Section("/reports", "reports", N_("Reports"), Permission.OWN_PROFILE, "o", phone=False),
+    Section("/automation", "robot", N_("Automation"), Permission.RULES_EDIT, "a", phone=False, last=True),
     Section(
         "/settings",
         "settings",

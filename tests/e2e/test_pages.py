@@ -439,7 +439,7 @@ PAGES = {
     "clients": ("/contacts", "/contacts/3", "/contacts/3/edit", "/contacts/new", "/companies", "/companies/1", "/companies/new", "/search?q=desk"),
     "work": ("/callbacks", "/escalations", "/people", "/people/new", "/people/1", "/people/leaves", "/teams/new", "/profile"),
     "settings": ("/numbers", "/status", "/settings/lines", "/settings/lines/new", "/settings/callbacks", "/settings/calendars", "/settings/calendars/new", "/settings/pipelines", "/api/docs"),
-    "day": ("/tasks?view=all", "/tasks/week", "/tasks/team", "/burning", "/contacts/duplicates", "/contacts/3/merge", "/contacts/3/merge?contact_id=2", "/settings/stages/4", "/settings/stages/4/checkpoints/new"),
+    "day": ("/tasks?view=all", "/tasks/week", "/tasks/team", "/burning", "/contacts/duplicates", "/contacts/3/merge", "/contacts/3/merge?contact_id=2", "/settings/stages/4", "/settings/stages/4/checkpoints/new", "/automation", "/automation/new"),
 }  # fmt: skip
 
 

@@ -54,7 +54,7 @@ NAMES_A_ROW = {
     "responsible": "login", "assignee": "login", "owner": "login", "claimed_by": "login", "login": "login", "people": "login",
     "deputy": "deputy", "person": "user_id", "team_ids": "team_id", "ids": "escalation_id", "callback_id": "callback_id", "checkpoint_id": "checkpoint_id", "next_pipeline_id": "pipeline_id", "move_to": "other_stage_id",
     "pipelines": "pipeline_id", "stages": "stage_id", "stages_required": "other_stage_id", "section_id": "section_id", "range_id": "range_id", "stages_shown": "stage_id",
-    "line": "line_id", "pipeline": "pipeline_id", "rule": "rule_id", "form_id": "form_id", "rule_id": "automation_id",
+    "line": "line_id", "pipeline": "pipeline_id", "rule": "rule_id", "form_id": "form_id", "rule_id": "automation_id", "automation": "automation_id",
 }  # fmt: skip
 #: The same for parameters of addresses.
 ASKED_FOR = {
@@ -74,7 +74,7 @@ ASKED_FOR = {
 }
 #: Names that all teams share; of these there is no foreign one, only a missing one.
 SHARED = {
-    "stage_id", "checkpoint_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to", "pipelines", "stages", "stages_required", "section_id", "stages_shown", "line", "pipeline", "rule", "form_id", "rule_id",
+    "stage_id", "checkpoint_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to", "pipelines", "stages", "stages_required", "section_id", "stages_shown", "line", "pipeline", "rule", "form_id", "rule_id", "automation",
 }  # fmt: skip
 #: What names no row, with a value that lets the act go on. A field a handler reads must stand here or above.
 PLAIN: dict[str, str] = {
@@ -105,6 +105,7 @@ PLAIN: dict[str, str] = {
     "amount.min": "", "amount.max": "", "number.begins": "", "field.walked.contains": "", "client.field.walked.contains": "", "form": "",
     "field_target": "phone", "field_asked": "phone", "field_required": "", "field_label": "", "field_name": "", "field_hint": "", "intro": "", "button": "", "thanks": "", "thanks_url": "", "consent": "", "origins": "", "asks_proof": "", "per_minute": "10", "mailbox": "",
     "page": "", "referrer": "", "phone": "+380501239998", "consent_version": "", "homepage": "", "proof": "", "proof_answer": "",
+    "state": "off", "mode": "once", "most_per_hour": "20", "waiting": "keep", "when.kind": "deal_created", "then.0.kind": "stop",
     "offset_unit": "h", "offset_side": "after", "step_after": "5", "step_unit": "h", "step_whom": "responsible", "step_what": "task", "step_text": "", "step_checklist": "",
 }  # fmt: skip
 #: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
@@ -127,7 +128,7 @@ LEAVES_OUT = {
     ("GET /companies/alike", "without"),
 }
 #: They change nothing and say in words what is wrong with what is typed.
-PREVIEWS = {"POST /settings/lines/preview", "POST /settings/distribution/preview"}
+PREVIEWS = {"POST /settings/lines/preview", "POST /settings/distribution/preview", "POST /automation/shape"}
 #: What is no id: tried on every field, for these are what breaks a handler that reads it by itself …
 NO_ID = [str(2**63), "9" * 30, "x"]
 #: … and of these one after the other. All of them are tried on ``Form.id`` in tests/unit/web/test_forms.py.

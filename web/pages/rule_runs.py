@@ -1,14 +1,26 @@
-"""Taking back what a rule did to a deal."""
+"""One firing of a rule, and taking back what it did."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pbxcrm.automation.run_queries import access_run
+from pbxcrm.automation.run_queries import access_run, as_rows, subjects_of
 from pbxcrm.automation.undo_actions import undo_run
+from pbxcrm.people.directory import load_directory
 from web import words
 from web.answers import redirect, toast
 from web.i18n import gettext as _
+from web.pages.common import show
 from web.parts import now, parts, viewer, wants_fragment
+
+
+async def one(request: Request) -> Response:
+    """``GET /runs/{run_id}``: what the rule heard, saw and did, for whoever sees the deal or the client."""
+    async with parts(request).db.read() as session:
+        run = await access_run(session, viewer(request), request.path_params["run_id"])
+        (row,) = await as_rows(session, [run])
+        deals, contacts = await subjects_of(session, [run])
+        people = await load_directory(session)
+    return show(request, "automation/run.html", row=row, deals=deals, contacts=contacts, people=people)
 
 
 async def undo(request: Request) -> Response:

@@ -8,7 +8,8 @@ const PREFIX = "pbxcrm.draft.";
 const AGE = 12 * 3600 * 1000;
 
 const formOf = (field) => field.form ?? field.closest("form");
-const addressOf = (form) => form?.getAttribute("hx-post") ?? (form?.method === "post" ? form.getAttribute("action") : null);
+// The form of a rule stores itself (rule-form.js).
+const addressOf = (form) => form?.matches("[data-rule-form]") ? null : form?.getAttribute("hx-post") ?? (form?.method === "post" ? form.getAttribute("action") : null);
 // The key includes the page: the same form stands on pages of several deals or clients. Forms of one page and one address have a data-draft each.
 const keyOf = (form) => `${PREFIX}${location.pathname}${addressOf(form)}${form.dataset.draft ? `#${form.dataset.draft}` : ""}`;
 const isTick = (field) => field.matches("[type=checkbox], [type=radio]");

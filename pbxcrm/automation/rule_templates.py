@@ -1,0 +1,288 @@
+"""Rules that work after one click: the scenarios that need no messages. Each is made for the default pipeline and may be changed like any rule."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pbxcrm.automation.catalogue import WHEN
+from pbxcrm.automation.rule_checks import RuleDraft
+from pbxcrm.deals.models import StageKind
+from pbxcrm.deals.queries import Funnel
+from pbxcrm.deals.rules import is_closing
+from pbxcrm.people.whom import MANAGER, RESPONSIBLE
+from pbxcrm.shared.reasons import N_
+
+DAY = 9 * 60  # working minutes
+BIG = "50000"  # an amount from which a deal is a big one, to be changed by whoever knows better
+Say = Callable[[str], str]
+Place = tuple[Funnel, int | None, Say]  # the funnel, the pipeline, and the language of whoever makes the rule
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTemplate:
+    """A scenario. ``name`` and ``about`` are English, and pages translate them. ``make``: the rule, None where its stages are missing."""
+
+    code: str
+    name: str
+    about: str
+    make: Callable[[Place], RuleDraft | None]
+
+
+def _task(say: Say, title: str, due: str, assignee: str = RESPONSIBLE, *checklist: str) -> dict[str, Any]:
+    """A step that makes a task."""
+    found = {"kind": "task", "title": say(title), "assignee": assignee, "due": due}
+    return found | ({"checklist": [say(each) for each in checklist]} if checklist else {})
+
+
+def _rule(when: Mapping[str, Any], *steps: dict[str, Any], **more: Any) -> RuleDraft:
+    return RuleDraft(name="", owner_id=0, when=when, steps=list(steps), **more)
+
+
+def _enters(place: Place, kind: StageKind) -> dict[str, Any] | None:
+    funnel, pipeline_id, _say = place
+    stage = funnel.stage_of_kind(pipeline_id, kind)
+    return {"kind": "stage_entered", "stage_id": stage.id} if stage is not None else None
+
+
+def _talked(seconds: int = 30) -> dict[str, Any]:
+    return {"field": "call.talk_seconds", "op": ">=", "value": str(seconds)}
+
+
+def _not_reached(place: Place) -> RuleDraft:
+    when = {"kind": "call", "direction": "outbound", "outcome": "no_answer"}
+    return _rule(when, _task(place[2], N_("Call again: nobody answered"), "2h"))
+
+
+def _request(place: Place) -> RuleDraft:
+    say = place[2]
+    return _rule({"kind": "request"}, _task(say, N_("Answer the request"), "15min"))
+
+
+def _known_client(place: Place) -> RuleDraft:
+    say = place[2]
+    return _rule(
+        {"kind": "request"},
+        _task(say, N_("Your client has written: answer them"), "15min"),
+        _task(say, N_("A known client has written through a form"), "2h", MANAGER),
+        conditions={"all": [{"field": "responsible", "op": "filled"}]},
+    )
+
+
+def _new_client(place: Place) -> RuleDraft:
+    fill = (N_("Where they know us from"), N_("What they do"), N_("Their birthday"))
+    return _rule(
+        {"kind": "contact_created"}, _task(place[2], N_("Fill in the card of the new client"), "1d", MANAGER, *fill)
+    )
+
+
+def _big_deal(place: Place) -> RuleDraft:
+    say = place[2]
+    return _rule(
+        {"kind": "field_changed", "fields": ["amount"]},
+        {"kind": "assign", "to": MANAGER},
+        {"kind": "note", "text": say(N_("A big deal: it goes to the manager."))},
+        conditions={
+            "all": [{"field": "amount", "op": ">=", "value": BIG}, {"field": "status", "op": "has", "value": "open"}]
+        },
+    )
+
+
+def _sum_reached(place: Place) -> RuleDraft | None:
+    funnel, pipeline_id, _say = place
+    stages = [
+        stage for stage in funnel.stages_of(pipeline_id) if stage.kind == StageKind.OPEN and not is_closing(stage)
+    ]
+    if not stages:
+        return None
+    when: dict[str, Any] = {"kind": "sum_reached", "amount": BIG, "pipeline_id": pipeline_id}
+    if "sum_reached" not in WHEN:
+        return None
+    return _rule(when, {"kind": "move", "stage_id": stages[-1].id})
+
+
+def _next_steps(place: Place) -> RuleDraft | None:
+    funnel, pipeline_id, say = place
+    stages = [stage for stage in funnel.stages_of(pipeline_id) if stage.kind == StageKind.OPEN]
+    if not stages:
+        return None
+    hints = (N_("Ask what they need, and by when"), N_("Ask who decides"), N_("Agree on the next step, with its date"))
+    return _rule(
+        {"kind": "stage_entered", "stage_id": stages[0].id},
+        _task(say, N_("What to do at this stage"), "1d", RESPONSIBLE, *hints),
+    )
+
+
+def _lost_why(place: Place) -> RuleDraft | None:
+    when = _enters(place, StageKind.LOST)
+    return None if when is None else _rule(when, _task(place[2], N_("Find out why we lost them"), "1d", MANAGER))
+
+
+def _win_back(place: Place) -> RuleDraft | None:
+    when = _enters(place, StageKind.LOST)
+    return (
+        None
+        if when is None
+        else _rule(
+            when,
+            {"kind": "wait", "minutes": 60 * DAY},
+            _task(place[2], N_("Ask again: a quarter has passed since they said no"), "1d"),
+            conditions={"none": [{"field": "lost_reason", "op": "begins", "value": place[2](N_("Bought elsewhere"))}]},
+            goal={"all": [_talked()]},
+        )
+    )
+
+
+def _repeat_sale(place: Place) -> RuleDraft | None:
+    funnel, pipeline_id, say = place
+    when, first = _enters(place, StageKind.WON), funnel.stage_of_kind(pipeline_id, StageKind.OPEN)
+    if when is None or first is None:
+        return None
+    return _rule(
+        when,
+        {"kind": "wait", "minutes": 30 * DAY},
+        {"kind": "deal", "stage_id": first.id, "title": say(N_("Repeat sale")), "carry": [RESPONSIBLE]},
+    )
+
+
+def _past_client(place: Place) -> RuleDraft | None:
+    when = _enters(place, StageKind.WON)
+    return (
+        None
+        if when is None
+        else _rule(
+            when,
+            {"kind": "wait", "minutes": 125 * DAY},
+            _task(place[2], N_("A past client: ask how they are and what they need"), "1d"),
+            goal={"all": [_talked()]},
+        )
+    )
+
+
+def _of_date(field: str, title: str, days: int, due: str = "2h") -> Callable[[Place], RuleDraft | None]:
+    """A reminder so many days before a date of the deal."""
+
+    def make(place: Place) -> RuleDraft | None:
+        if "date" not in WHEN:
+            return None
+        when = {"kind": "date", "field": field, "days": -days, "time": "09:00"}
+        return _rule(
+            when,
+            _task(place[2], title, due),
+            conditions={"all": [{"field": "status", "op": "has", "value": "open"}]},
+        )
+
+    return make
+
+
+def _silence(place: Place) -> RuleDraft | None:
+    if "silence" not in WHEN:
+        return None
+    return _rule(
+        {"kind": "silence", "days": 14}, _task(place[2], N_("Nothing has happened for two weeks: call them"), "1d")
+    )
+
+
+TEMPLATES: Sequence[RuleTemplate] = (
+    RuleTemplate(
+        "not_reached",
+        N_("Call again in two hours"),
+        N_("After a call to a client that nobody answered, the responsible person has a task to call again."),
+        _not_reached,
+    ),
+    RuleTemplate(
+        "request",
+        N_("Answer each request"),
+        N_("A request through a form or by e-mail gets a task for a quarter of an hour."),
+        _request,
+    ),
+    RuleTemplate(
+        "known_client",
+        N_("A known client writes"),
+        N_(
+            "A request of a client who has a responsible person: that person has a task, and their manager another one."
+        ),
+        _known_client,
+    ),
+    RuleTemplate(
+        "new_client",
+        N_("A new client"),
+        N_("Whoever leads the team gets a task to fill in the card of each new client."),
+        _new_client,
+    ),
+    RuleTemplate(
+        "big_deal",
+        N_("Big deals to the manager"),
+        N_("When the amount of a deal becomes a big one, the manager takes it, and a note says so."),
+        _big_deal,
+    ),
+    RuleTemplate(
+        "sum_reached",
+        N_("The next stage at an amount"),
+        N_("When a deal reaches an amount, it moves to the last stage of work, through its gate."),
+        _sum_reached,
+    ),
+    RuleTemplate(
+        "next_steps",
+        N_("What to do at this stage"),
+        N_("When a deal enters the first stage of work, its person gets a list of what to ask."),
+        _next_steps,
+    ),
+    RuleTemplate(
+        "event",
+        N_("Remind of an event"),
+        N_("A day before the event of a deal its person has a task."),
+        _of_date("event_at", N_("The event is tomorrow: call the client"), 1),
+    ),
+    RuleTemplate(
+        "proposal",
+        N_("A proposal expires"),
+        N_("Two days before the proposal of a deal expires its person has a task."),
+        _of_date("proposal_until", N_("The proposal expires in two days: ask what they think"), 2),
+    ),
+    RuleTemplate(
+        "invoice",
+        N_("An invoice expires"),
+        N_("A day before the invoice of a deal expires its person has a task."),
+        _of_date("invoice_until", N_("The invoice expires tomorrow: ask about the payment"), 1),
+    ),
+    RuleTemplate(
+        "silence",
+        N_("A deal is silent"),
+        N_("When nothing has happened on an open deal for two weeks, its person has a task."),
+        _silence,
+    ),
+    RuleTemplate(
+        "lost_why",
+        N_("Find out why a client is lost"),
+        N_("A lost deal gives the manager a task to ask the client why."),
+        _lost_why,
+    ),
+    RuleTemplate(
+        "win_back",
+        N_("Win a refusal back"),
+        N_(
+            "Sixty working days after a refusal there is a task to ask again, unless they bought elsewhere or were talked to."
+        ),
+        _win_back,
+    ),
+    RuleTemplate(
+        "repeat_sale",
+        N_("A won deal leads to the next one"),
+        N_("Thirty working days after a deal is won, the client has a new deal of the same person."),
+        _repeat_sale,
+    ),
+    RuleTemplate(
+        "past_client",
+        N_("Do not forget past clients"),
+        N_("Half a year after a deal was won there is a task to call the client, unless they were talked to."),
+        _past_client,
+    ),
+)
+
+
+def draft_of_template(
+    template: RuleTemplate, funnel: Funnel, *, owner_id: int, state: str, say: Say
+) -> RuleDraft | None:
+    """The rule of a template for the default pipeline; None where the stages that it needs are missing. ``say`` translates its texts."""
+    made = template.make((funnel, funnel.default_id, say))
+    return replace(made, name=say(template.name), owner_id=owner_id, state=state) if made is not None else None

@@ -1,0 +1,143 @@
+"""Each template of a rule (G1) does what it says after one click, on the engine: the scenarios of the articles that need no messages."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+from sqlmodel import col, select
+
+from pbxcrm.automation.rule_actions import save_rule
+from pbxcrm.automation.rule_templates import TEMPLATES, draft_of_template
+from pbxcrm.deals.models import Deal, Stage, StageKind
+from pbxcrm.deals.queries import load_funnel
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared import reasons
+from tests.calls import FactStory, batch, outbound
+from tests.forms import make_form, send
+from tests.integration.automation.conftest import REGION, RuleDesk
+
+CLIENT = "+380501110001"
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+async def use(desk: RuleDesk, code: str) -> None:
+    """One click: the rule of the template, switched on."""
+    template = next(each for each in TEMPLATES if each.code == code)
+    async with desk.database.write() as session:
+        viewer = await desk.office.viewer(session, "admin")
+        funnel = await load_funnel(session)
+        draft = draft_of_template(template, funnel, owner_id=viewer.user_id, state="on", say=str)
+        assert draft is not None
+        await save_rule(session, viewer, None, draft, version=None, region=REGION, now=desk.now)
+
+
+async def made(desk: RuleDesk) -> list[str]:
+    """Titles of the tasks that rules have made."""
+    return [reasons.text(task.title_code) for task in await desk.tasks() if "did it" in reasons.text(task.reason)]
+
+
+async def to(desk: RuleDesk, deal_id: int, kind: StageKind, **more: str) -> None:
+    async with desk.database.read() as session:
+        funnel = await load_funnel(session)
+        stage = funnel.stage_of_kind(funnel.default_id, kind)
+    assert stage is not None
+    await desk.move(deal_id, stage.name, login="admin", **more)
+    await desk.work()
+
+
+async def request_of(desk: RuleDesk, **more: str) -> None:
+    async with desk.database.read() as session:
+        admin = await desk.office.viewer(session, "admin")
+    await send(desk.database, await make_form(desk.database, admin, desk.now, name="Shop"), desk.now, **more)
+    await desk.work()
+
+
+async def not_reached(desk: RuleDesk, intake: Intake) -> None:
+    await intake.apply(batch(FactStory("17.0", client=CLIENT).ring("101").wait(3).answer("101").wait(9).end()))
+    await desk.work()
+    assert await made(desk) == []
+    await intake.apply(batch(outbound("17.1", "101", CLIENT).ring("101").wait(20).end()))
+    await desk.work()
+    assert await made(desk) == ["Call again: nobody answered"]
+
+
+async def request(desk: RuleDesk, _intake: Intake) -> None:
+    await request_of(desk)
+    assert await made(desk) == ["Answer the request"]
+
+
+async def known_client(desk: RuleDesk, _intake: Intake) -> None:
+    await desk.deal(client_number="+380671112233")
+    await desk.work()
+    await request_of(desk, number="+380671112233")
+    told = await made(desk)
+    assert told == ["Your client has written: answer them", "A known client has written through a form"]
+
+
+async def new_client(desk: RuleDesk, _intake: Intake) -> None:
+    await request_of(desk)
+    assert await made(desk) == ["Fill in the card of the new client"]
+
+
+async def big_deal(desk: RuleDesk, _intake: Intake) -> None:
+    deal_id = await desk.deal()
+    await desk.edit(deal_id, amount="49999")
+    await desk.work()
+    assert (await desk.row(deal_id)).responsible_id == desk.office.id("ivan")
+    await desk.edit(deal_id, amount="50000")
+    await desk.work()
+    assert (await desk.row(deal_id)).responsible_id == desk.office.id("maria")
+
+
+async def next_steps(desk: RuleDesk, _intake: Intake) -> None:
+    await to(desk, await desk.deal(), StageKind.OPEN)
+    assert await made(desk) == ["What to do at this stage"]
+
+
+async def lost_why(desk: RuleDesk, _intake: Intake) -> None:
+    await to(desk, await desk.deal(), StageKind.LOST, lost_reason="Too dear")
+    assert await made(desk) == ["Find out why we lost them"]
+
+
+async def win_back(desk: RuleDesk, _intake: Intake) -> None:
+    for why in ("Too dear", "Bought elsewhere"):
+        await to(desk, await desk.deal(second=True), StageKind.LOST, lost_reason=why)
+    await desk.work(timedelta(days=60))
+    assert await made(desk) == []
+    await desk.work(timedelta(days=60))
+    assert await made(desk) == ["Ask again: a quarter has passed since they said no"]
+
+
+async def repeat_sale(desk: RuleDesk, _intake: Intake) -> None:
+    await to(desk, await desk.deal(client_number=CLIENT), StageKind.WON)
+    await desk.work(timedelta(days=60))
+    async with desk.database.read() as session:
+        deals = (await session.exec(select(Deal.title, Stage.kind).join(Stage).order_by(col(Deal.id)))).all()
+    assert [tuple(each) for each in deals] == [("Roof", "won"), ("Repeat sale", "open")]
+
+
+async def past_client(desk: RuleDesk, _intake: Intake) -> None:
+    await to(desk, await desk.deal(), StageKind.WON)
+    await desk.work(timedelta(days=200))
+    assert await made(desk) == ["A past client: ask how they are and what they need"]
+
+
+STORIES: dict[str, Callable[[RuleDesk, Intake], Awaitable[None]]] = {
+    each.__name__: each
+    for each in (
+        not_reached, request, known_client, new_client, big_deal, next_steps, lost_why, win_back, repeat_sale, past_client,
+    )
+}  # fmt: skip
+#: They need kinds of *when* that come with a later version, and are not offered until then.
+LATER = {"sum_reached", "event", "proposal", "invoice", "silence"}
+
+
+@pytest.mark.parametrize("code", STORIES)
+async def test_a_template_does_what_it_says(desk: RuleDesk, intake: Intake, code: str) -> None:
+    await use(desk, code)
+    await STORIES[code](desk, intake)
+    assert {status for status, _why in await desk.told()} <= {"done", "skipped"}
+
+
+def test_every_template_has_its_story(database_url: str) -> None:
+    assert {each.code for each in TEMPLATES} - LATER == STORIES.keys()

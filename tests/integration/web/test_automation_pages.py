@@ -1,0 +1,247 @@
+"""The pages of automation (G1, G2): the list, one form per rule, versions, the log, and what each refuses."""
+
+import re
+from html import unescape
+
+import pytest
+from sqlmodel import col, select
+
+from pbxcrm.automation.models import AutomationRule, RuleRun
+from pbxcrm.automation.runner import run_due
+from pbxcrm.deals.creation_actions import create_deal
+from pbxcrm.deals.models import Stage
+from pbxcrm.deals.seed import seed
+from pbxcrm.people.models import User
+from pbxcrm.people.queries import viewer_of
+from pbxcrm.shared.db import Database
+from tests.integration.web.conftest import Browsers, SetClock
+
+PATH = "/automation"
+FORM = {"hx-request": "true"}
+
+
+async def stages(database: Database) -> dict[str, int]:
+    async with database.write() as session:
+        await seed(session, "Europe/Kyiv")
+    async with database.read() as session:
+        return {stage.name: stage.id or 0 for stage in (await session.exec(select(Stage))).all()}
+
+
+async def rules(database: Database) -> list[AutomationRule]:
+    async with database.read() as session:
+        return list((await session.exec(select(AutomationRule).order_by(col(AutomationRule.id)))).all())
+
+
+def typed(stage_id: int, **more: object) -> dict[str, object]:
+    """The fields of a rule as its form sends them."""
+    return {
+        "name": "Call after the offer",
+        "owner_id": "5",
+        "state": "on",
+        "mode": "once",
+        "most_per_hour": "20",
+        "when.kind": "stage_entered",
+        "when.stage_id": str(stage_id),
+        "if.how": "all",
+        "if.0.field": "amount",
+        "if.0.op": ">=",
+        "if.0.value": "1000",
+        "then.0.kind": "task",
+        "then.0.title": "Call them",
+        "then.0.assignee": "responsible",
+        "then.0.due": "2h",
+        **more,
+    }
+
+
+def text(page: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+async def test_a_rule_is_written_said_switched_paused_and_archived(browser: Browsers, database: Database) -> None:
+    known, admin = await stages(database), await browser("admin")
+    assert "No rules yet" in (await admin.get(PATH)).text
+    answer = await admin.post(f"{PATH}/new", data=typed(known["Unsorted"]))
+    assert answer.status_code == 303, text(answer.text)
+    (rule,) = await rules(database)
+    assert rule.when == {"kind": "stage_entered", "stage_id": known["Unsorted"]}
+    assert rule.conditions == {"all": [{"field": "amount", "op": ">=", "value": "1000"}]}
+    assert (rule.state, rule.steps[0]["title"]) == ("on", "Call them")
+    page = text((await admin.get(PATH)).text)
+    assert "A deal enters a stage: Unsorted, if Amount ≥ 1000 → " in page
+    assert "Call them" in page
+    one = (await admin.get(f"{PATH}/{rule.id}")).text
+    for said in ('name="if.0.value" id="f-if.0.value" value="1000"', 'value="Call them"', 'value="&gt;=" selected'):
+        assert said in one
+    watched = await admin.post(f"{PATH}/{rule.id}/switch", data={"to": "watch"}, headers=FORM)
+    assert "only watches now" in text(watched.text)
+    assert 'data-do="watch"' in watched.text
+    assert (await admin.post(f"{PATH}/{rule.id}/pause", data={"due_at": "tomorrow 15:00"})).status_code == 303
+    assert "paused until" in (await admin.get(PATH)).text
+    assert (await admin.post(f"{PATH}/{rule.id}/pause", data={"due_at": "when I like"})).status_code == 422
+    assert (await admin.post(f"{PATH}/{rule.id}/pause", data={})).status_code == 303
+    (rule,) = await rules(database)
+    assert (rule.state, rule.paused_until, rule.version) == ("watch", None, 1)
+    gone = await admin.post(f"{PATH}/{rule.id}/archive", headers=FORM)
+    assert f"{PATH}/{rule.id}/restore" in gone.text
+    assert "Call after the offer" in (await admin.get(f"{PATH}?state=archived")).text
+    assert (await admin.post(f"{PATH}/{rule.id}/restore")).status_code == 303
+    assert (await rules(database))[0].state == "off"
+
+
+async def test_what_is_wrong_is_said_at_its_place_and_nothing_typed_is_lost(
+    browser: Browsers, database: Database
+) -> None:
+    known, admin = await stages(database), await browser("admin")
+    form = typed(
+        known["Unsorted"],
+        **{
+            "when.stage_id": "999",
+            "if.how": "any",
+            "if.0.value": "a lot",
+            "if.1.how": "none",
+            "if.1.0.field": "title",
+            "if.1.0.op": "begins",
+            "if.1.0.value": "Roof of",
+            "then.0.due": "some day soon",
+            "then.1.kind": "note",
+            "then.1.text": "<b>Wrote</b> them",
+        },
+    )
+    answer = await admin.post(f"{PATH}/new", data=form)
+    assert answer.status_code == 422
+    for place in ("when.stage_id", "if.0.value", "then.0.due"):
+        assert f'id="e-{place}"' in answer.text, place
+    for kept in ('value="a lot"', 'value="Roof of"', 'value="some day soon"', "&lt;b&gt;Wrote&lt;/b&gt; them"):
+        assert kept in answer.text, kept
+    assert await rules(database) == []
+
+
+async def test_the_form_grows_moves_and_shrinks_as_it_is_typed(browser: Browsers, database: Database) -> None:
+    known, admin = await stages(database), await browser("admin")
+    form = typed(known["Unsorted"])
+
+    async def shaped(act: str, **more: object) -> str:
+        answer = await admin.post(f"{PATH}/shape", data={**form, **more, "act": act}, headers=FORM)
+        assert answer.status_code == 200, text(answer.text)
+        return answer.text
+
+    assert 'name="if.1.field"' in await shaped("add:if")
+    grouped = await shaped("group:if")
+    assert 'name="if.1.how"' in grouped
+    assert 'name="if.1.0.field"' in grouped
+    assert 'name="if.0.field"' not in await shaped("drop:if.0")
+    assert 'name="then.1.kind"' in await shaped("add:then")
+    second = {"then.1.kind": "note", "then.1.text": "Second"}
+    moved = await shaped("up:then.1", **second)
+    assert moved.index("Second") < moved.index('value="Call them"')
+    assert 'name="then.1.text"' in await shaped(
+        "place:then.0:1", **{"then.0.kind": "note", "then.0.text": "x", **second}
+    )
+    for nonsense in ("drop:then.99", "up:if", "add:if.0.0", "place:then.0:x", "drop:then." + "9" * 30, "x:y:z", ":::"):
+        await shaped(nonsense)
+    said = await admin.post(f"{PATH}/shape", data={**form, "act": "said"}, headers=FORM)
+    assert "Amount ≥ 1000" in text(said.text)
+
+
+async def test_dates_that_move_with_today_are_chosen_and_come_back(browser: Browsers, database: Database) -> None:
+    known, admin = await stages(database), await browser("admin")
+    asked = {"if.0.field": "event_at", "if.0.op": "<", "if.0.base": "in_d", "if.0.amount": "7", "if.0.value": ""}
+    assert (await admin.post(f"{PATH}/new", data=typed(known["Unsorted"], **asked))).status_code == 303
+    (rule,) = await rules(database)
+    assert rule.conditions == {"all": [{"field": "event_at", "op": "<", "value": "today+7d"}]}
+    page = (await admin.get(f"{PATH}/{rule.id}")).text
+    assert re.search(r'value="in_d" selected', page)
+    assert 'id="f-if.0.amount" value="7"' in page
+    assert "Event earlier than today + 7 days" in text(page)
+
+
+async def test_two_people_at_one_rule_and_a_way_back(browser: Browsers, database: Database) -> None:
+    known, admin = await stages(database), await browser("admin")
+    await admin.post(f"{PATH}/new", data=typed(known["Unsorted"]))
+    (rule,) = await rules(database)
+    theirs = typed(known["Unsorted"], version="1", **{"if.0.value": "5000"})
+    assert (await admin.post(f"{PATH}/{rule.id}", data=theirs)).status_code == 303
+    mine = typed(known["Unsorted"], version="1", name="Mine", **{"if.0.value": "7000"})
+    refused = await admin.post(f"{PATH}/{rule.id}", data=mine)
+    assert refused.status_code == 409
+    assert 'value="7000"' in refused.text
+    assert 'name="version" value="2"' in refused.text
+    assert "saved version 2" in text(refused.text)
+    versions = text((await admin.get(f"{PATH}/{rule.id}/versions")).text)
+    assert "If: Amount ≥ 1000 → Amount ≥ 5000" in versions
+    back = (await admin.get(f"{PATH}/{rule.id}?version=1")).text
+    assert 'value="1000"' in back
+    assert 'name="version" value="2"' in back
+    again = typed(known["Unsorted"], version="2")
+    assert (await admin.post(f"{PATH}/{rule.id}", data=again)).status_code == 303
+    (rule,) = await rules(database)
+    assert (rule.version, rule.conditions["all"][0]["value"]) == (3, "1000")
+    assert (await admin.get(f"{PATH}/{rule.id}?version=77")).status_code == 404
+
+
+@pytest.mark.parametrize(("chosen", "status"), [("keep", "waiting"), ("cancel", "skipped")])
+async def test_the_log_says_why_and_an_edited_rule_asks_about_waiting_runs(
+    browser: Browsers, database: Database, clock: SetClock, chosen: str, status: str
+) -> None:
+    known, admin = await stages(database), await browser("admin")
+    wait = {
+        "then.1.kind": "wait",
+        "then.1.minutes": "2",
+        "then.1.minutes_unit": "h",
+        "then.2.kind": "note",
+        "then.2.text": "x",
+    }
+    assert (await admin.post(f"{PATH}/new", data=typed(known["Unsorted"], **wait))).status_code == 303
+    (rule,) = await rules(database)
+    assert rule.steps[1]["minutes"] == 120
+    ids = []
+    async with database.write() as session:
+        viewer = await viewer_of(session, await session.get_one(User, 5))
+        for title, amount in (("Small roof", "900"), ("Big roof", "5000")):
+            deal = await create_deal(
+                session, viewer, title=title, currency="UAH", region="UA", now=clock.now, stage_id=known["Unsorted"],
+                values={"amount": amount}, second=True,
+            )  # fmt: skip
+            ids.append(deal.id or 0)
+    assert await run_due(database, clock.now, "UA") == 2
+    listed = (await admin.get(PATH)).text
+    assert re.search(r"state=waiting[^>]*>.{0,120}1</a>", listed, re.DOTALL)
+    log = (await admin.get(f"{PATH}/{rule.id}/log")).text
+    assert "Amount 900.00, asked: >= 1000.00" in text(log)
+    assert "Task: Call them" in text(log)
+    assert "Small roof" in text((await admin.get(f"{PATH}/{rule.id}/log?state=skipped&period=day")).text)
+    assert "Small roof" not in text((await admin.get(f"{PATH}/{rule.id}/log?state=waiting")).text)
+    async with database.read() as session:
+        run = (await session.exec(select(RuleRun).where(RuleRun.status == "waiting"))).one()
+    assert "Task: Call them" in text((await admin.get(f"/runs/{run.id}")).text)
+    assert f'href="/runs/{run.id}"' in (await admin.get(f"/deals/{ids[1]}")).text
+    form = (await admin.get(f"{PATH}/{rule.id}")).text
+    assert "1 run of this rule waits" in text(form)
+    changed = typed(known["Unsorted"], version="1", waiting=chosen, **{**wait, "then.0.title": "Write to them"})
+    assert (await admin.post(f"{PATH}/{rule.id}", data=changed)).status_code == 303
+    async with database.read() as session:
+        run = await session.get_one(RuleRun, run.id)
+    assert run.status == status
+    undone = await admin.post(f"/runs/{run.id}/undo", headers=FORM)
+    assert "taken back" in text(undone.text)
+    assert "Undone" in text((await admin.get(f"{PATH}/{rule.id}/log")).text)
+
+
+async def test_only_administrators_and_nothing_that_is_gone_is_switched_on(
+    browser: Browsers, database: Database
+) -> None:
+    known, admin, iryna = await stages(database), await browser("admin"), await browser("iryna")
+    await admin.post(f"{PATH}/new", data=typed(known["Unsorted"], state="off"))
+    (rule,) = await rules(database)
+    for path in (PATH, f"{PATH}/new", f"{PATH}/{rule.id}", f"{PATH}/{rule.id}/log", f"{PATH}/{rule.id}/versions"):
+        assert (await iryna.get(path)).status_code == 403
+        assert (await admin.get(path)).status_code == 200
+    async with database.write() as session:
+        row = await session.get_one(AutomationRule, rule.id)
+        row.when = {"kind": "stage_entered", "stage_id": 999}
+    refused = await admin.post(f"{PATH}/{rule.id}/switch", data={"to": "on"}, headers=FORM)
+    assert refused.status_code == 422
+    assert "There is no such stage any more" in refused.text
+    assert (await admin.post(f"{PATH}/{rule.id}/switch", data={"to": "off"})).status_code == 303
+    assert (await admin.get(f"{PATH}/{rule.id}")).status_code == 200

@@ -1,0 +1,29 @@
+"""The routes of automation: the list of rules, their form, versions and log."""
+
+from starlette.routing import Route
+
+from pbxcrm.access import Permission
+from web.pages import automation, automation_form, automation_log, automation_templates
+from web.routing import POST, page
+
+
+def automation_routes() -> list[Route]:
+    """For administrators: a rule acts on everybody's deals."""
+    edit, one = Permission.RULES_EDIT, "/automation/{automation_id:int}"
+    return [
+        page("/automation", automation.listed, needs=edit, name="automation"),
+        page("/automation/new", automation_form.new, needs=edit, name="new_automation"),
+        page("/automation/new", automation_form.save, needs=edit, methods=POST, name="add_automation"),
+        page("/automation/templates", automation_templates.listed, needs=edit, name="rule_templates"),
+        page("/automation/templates", automation_templates.use, needs=edit, methods=POST, name="use_rule_template"),
+        page("/automation/shape", automation_form.shape, needs=edit, methods=POST, name="shape_automation"),
+        page(one, automation_form.one, needs=edit, name="one_automation"),
+        page(one, automation_form.save, needs=edit, methods=POST, name="save_automation"),
+        page(f"{one}/versions", automation_form.versions, needs=edit, name="automation_versions"),
+        page(f"{one}/switch", automation.switch, needs=edit, methods=POST, name="switch_automation"),
+        page(f"{one}/pause", automation.ask_pause, needs=edit, name="ask_pause_automation"),
+        page(f"{one}/pause", automation.pause, needs=edit, methods=POST, name="pause_automation"),
+        page(f"{one}/archive", automation.archive, needs=edit, methods=POST, name="archive_automation"),
+        page(f"{one}/restore", automation.restore, needs=edit, methods=POST, name="restore_automation"),
+        page(f"{one}/log", automation_log.log, needs=edit, name="automation_log"),
+    ]

@@ -1,0 +1,26 @@
+"""The rules that templates would make, in the language of who looks."""
+
+from starlette.requests import Request
+
+from pbxcrm.automation.models import RuleState
+from pbxcrm.automation.rule_checks import RuleDraft
+from pbxcrm.automation.rule_templates import TEMPLATES, RuleTemplate, draft_of_template
+from pbxcrm.shared.errors import NotFound
+from web.i18n import gettext as _
+from web.parts import viewer
+from web.rule_sentences import RuleNames
+
+
+def template_draft(
+    request: Request, template: RuleTemplate, names: RuleNames, state: str = RuleState.WATCH.value
+) -> RuleDraft | None:
+    """The rule that the template would make now; None where the stages that it needs are missing."""
+    return draft_of_template(template, names.funnel, owner_id=viewer(request).user_id, state=state, say=_)
+
+
+def template_named(code: str) -> RuleTemplate:
+    """Raises NotFound."""
+    found = next((each for each in TEMPLATES if each.code == code), None)
+    if found is None:
+        raise NotFound("automation.no_template", "There is no such template.")
+    return found

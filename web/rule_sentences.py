@@ -1,0 +1,330 @@
+"""A rule as a sentence in the reader's language: *when … if … then …*. What it says of each kind comes from the catalogue."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.automation.catalogue import THEN, WHEN, AskedTerm, TermControl, terms_of
+from pbxcrm.automation.models import AutomationRule, RuleVersion
+from pbxcrm.automation.params import Param, ParamKind
+from pbxcrm.automation.queries import ready_rule
+from pbxcrm.automation.triggers import CLIENT, DEAL, TRIGGERS
+from pbxcrm.deals.fields import BY_KEY
+from pbxcrm.deals.queries import Funnel, load_funnel
+from pbxcrm.distribution.hooks import names_of_forms
+from pbxcrm.fields.conditions import Op
+from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
+from pbxcrm.fields.queries import FieldSet, load_fields
+from pbxcrm.fields.terms import name_of_term
+from pbxcrm.people.directory import Directory, load_directory
+from web import whom_words
+from web.formats import working_span
+from web.i18n import N_
+from web.i18n import gettext as _
+
+PATH = "/automation"
+CUSTOM = "field."
+OPS: dict[str, str] = {
+    Op.IS: "=",
+    Op.IS_NOT: "≠",
+    Op.LESS: "<",
+    Op.AT_MOST: "≤",
+    Op.MORE: ">",
+    Op.AT_LEAST: "≥",
+    Op.IN: N_("is one of"),
+    Op.HAS: "=",
+    Op.BEGINS: N_("begins with"),
+    Op.CONTAINS: N_("contains"),
+    Op.EMPTY: N_("is empty"),
+    Op.FILLED: N_("is filled in"),
+}
+#: Of dates an order is one in time.
+OPS_OF_TIME: dict[str, str] = {
+    Op.LESS: N_("earlier than"),
+    Op.AT_MOST: N_("not later than"),
+    Op.MORE: N_("later than"),
+    Op.AT_LEAST: N_("not earlier than"),
+}
+UNITS: dict[str, str] = {
+    "min": N_("min"),
+    "h": N_("h"),
+    "d": N_("days"),
+    "w": N_("weeks"),
+    "m": N_("months"),
+    "y": N_("years"),
+}
+TIMES = frozenset({TermControl.DATE, TermControl.MOMENT})
+LONGEST_SAID = 60  # letters of a text that a sentence repeats
+
+
+@dataclass(frozen=True, slots=True)
+class RuleNames:
+    """The names of everything that rules name. ``terms``: what conditions ask, by the subject of the rule."""
+
+    people: Directory
+    funnel: Funnel
+    fields: FieldSet
+    forms: Mapping[int, str]
+    terms: Mapping[str, Mapping[str, AskedTerm]]
+
+    def rule_said(self, when: Mapping[str, Any], condition: Mapping[str, Any], steps: Sequence[Any]) -> str:
+        """The whole rule in one sentence."""
+        subject = subject_of(when)
+        asked = self.condition_said(condition, subject)
+        done = "; ".join(self.step_said(step) for step in steps)
+        if not asked:
+            return _("{when} → {then}").format(when=self.when_said(when), then=done)
+        return _("{when}, if {condition} → {then}").format(when=self.when_said(when), condition=asked, then=done)
+
+    def when_said(self, when: Mapping[str, Any]) -> str:
+        """``A deal enters a stage: Offer``."""
+        return self._kind_said(WHEN.get(str(when.get("kind"))), when)
+
+    def step_said(self, step: Mapping[str, Any]) -> str:
+        """``Task: Call them``."""
+        return self._kind_said(THEN.get(str(step.get("kind"))), step)
+
+    def condition_said(self, tree: Mapping[str, Any], subject: str, *, nested: bool = False) -> str:
+        """The condition with *and*, *or* and *not*; empty if it asks nothing."""
+        if not tree:
+            return ""
+        how = next((each for each in ("all", "any", "none") if each in tree), None)
+        if how is None:
+            return self.test_said(tree, subject)
+        parts = [said for part in tree[how] if (said := self.condition_said(part, subject, nested=True))]
+        if not parts:
+            return ""
+        said = (_(" and ") if how == "all" else _(" or ")).join(parts)
+        if how == "none":
+            return _("not ({condition})").format(condition=said)
+        return f"({said})" if nested and len(parts) > 1 else said
+
+    def test_said(self, test: Mapping[str, Any], subject: str) -> str:
+        """``Amount ≥ 1000``."""
+        term, op = self.terms[subject].get(str(test.get("field"))), str(test.get("op", Op.IS))
+        if term is None:
+            return f"{test.get('field')} {op} {test.get('value', '')}".strip()
+        said = [self.title_of(term), op_said(op, term)]
+        if op not in {Op.EMPTY, Op.FILLED}:
+            values = test.get("value")
+            said.append(
+                ", ".join(self.value_said(term, each) for each in (values if isinstance(values, list) else [values]))
+            )
+        return " ".join(said)
+
+    def title_of(self, term: AskedTerm) -> str:
+        """What a term is called. The title of a custom field is as somebody typed it."""
+        name = term.name.removeprefix("client.")
+        title = term.title if name.startswith(CUSTOM) else _(term.title)
+        return _("Client: {field}").format(field=title) if term.group == "client" and name != "name" else title
+
+    def value_said(self, term: AskedTerm, value: Any) -> str:
+        """A value that a term is compared with."""
+        text = str(value)
+        if term.choices:
+            word = term.choices.get(text)
+            return text if word is None else word if CUSTOM in term.name and not _is_yes_no(term) else _(word)
+        if term.control in TIMES:
+            return time_said(text)
+        named = self._named(term.control, text)
+        return named or text
+
+    def _named(self, control: TermControl, text: str) -> str:
+        row_id = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+        match control:
+            case TermControl.PIPELINE:
+                return _(self.funnel.name_of_pipeline(row_id)) if row_id in self.funnel.pipelines else ""
+            case TermControl.STAGE:
+                return self.stage_said(row_id)
+            case TermControl.PERSON:
+                return self.people.name(row_id) or ""
+            case TermControl.TEAM:
+                team = self.people.teams.get(row_id) if row_id is not None else None
+                return team.name if team is not None else ""
+            case TermControl.FIELD:
+                return self.field_said(text)
+            case _:
+                return ""
+
+    def stage_said(self, stage_id: int | None) -> str:
+        """A stage, with its pipeline where there are several."""
+        stage = self.funnel.stages.get(stage_id)
+        if stage is None:
+            return ""
+        several = sum(each.archived_at is None for each in self.funnel.pipelines.values()) > 1
+        name = _(stage.name)
+        return f"{name} ({_(self.funnel.name_of_pipeline(stage.pipeline_id))})" if several else name
+
+    def field_said(self, name: str) -> str:
+        """A field of a deal by its name in rules."""
+        own = BY_KEY.get(name)
+        if own is not None:
+            return _(own.name)
+        words = {"responsible": _("Responsible"), "tag": _("Tag"), "contact": _("Client")}
+        found = self.definition(name)
+        return found.name if found is not None else words.get(name, name)
+
+    def definition(self, name: str) -> FieldDefinition | None:
+        """The custom field of a deal with this name in rules."""
+        return next(
+            (each for each in self.fields.of(FieldEntity.DEAL, archived=True) if name_of_term(each) == name), None
+        )
+
+    def _kind_said(self, kind: Any, settings: Mapping[str, Any]) -> str:
+        if kind is None:
+            return str(settings.get("kind"))
+        said = [
+            words
+            for param in kind.params
+            if param.kind not in _UNSAID and (words := self.param_said(param, settings.get(param.name), settings))
+        ]
+        return f"{_(kind.title)}: {', '.join(said)}" if said else _(kind.title)
+
+    def param_said(self, param: Param, value: Any, settings: Mapping[str, Any]) -> str:
+        """The value of a parameter in words; empty for none."""
+        if value is None or value in ("", []):
+            return ""
+        said = _SAID.get(param.kind)
+        if said is not None:
+            return said(self, value)
+        match param.kind:
+            case "date_field":
+                return self.field_said(str(value))
+            case ParamKind.VALUE:
+                return self._set_value_said(str(settings.get("field", "")), value)
+            case ParamKind.CHOICE:
+                return _(param.choices[value]) if value in param.choices else str(value)
+            case ParamKind.WHOM:
+                return _(param.choices[value]) if value in param.choices else whom_words.said(str(value), self.people)
+            case ParamKind.TAGS:
+                return ("− " if param.name == "remove" else "+ ") + ", ".join(map(str, value))
+            case ParamKind.LINE | ParamKind.TEXT | ParamKind.DUE:
+                return shortened(str(value))
+            case ParamKind.PIPELINE:
+                # A stage says its pipeline itself.
+                return "" if settings.get("stage_id") else _(self.funnel.name_of_pipeline(value))
+            case _:
+                text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+                return f"{_(param.title)} {text}"
+
+    def _set_value_said(self, field: str, value: Any) -> str:
+        definition = self.definition(field)
+        values = value if isinstance(value, list) else [value]
+        if definition is not None and definition.kind == ValueKind.YES_NO:
+            return _("yes") if value in {True, "1", "true"} else _("no")
+        if definition is not None and definition.kind == ValueKind.PERSON and str(value).isdigit():
+            return self.people.name(int(value)) or str(value)
+        options = {str(each["id"]): str(each["name"]) for each in definition.options} if definition is not None else {}
+        return "= " + shortened(", ".join(options.get(str(each), str(each)) for each in values))
+
+
+#: What a sentence leaves out: the form shows it.
+_UNSAID = frozenset({ParamKind.CHECKLIST})
+_SAID: Mapping[ParamKind, Callable[[RuleNames, Any], str]] = {
+    ParamKind.STAGE: lambda names, value: names.stage_said(value) or "—",
+    ParamKind.OPEN_STAGE: lambda names, value: names.stage_said(value) or "—",
+    ParamKind.FORM: lambda names, value: names.forms.get(value, "—"),
+    ParamKind.FIELD: lambda names, value: names.field_said(str(value)),
+    ParamKind.FIELDS: lambda names, value: ", ".join(names.field_said(str(each)) for each in value),
+    ParamKind.MINUTES: lambda _names, value: working_span(value) if isinstance(value, int) else str(value),
+}
+
+
+def _is_yes_no(term: AskedTerm) -> bool:
+    return set(term.choices) == {"0", "1"}
+
+
+def shortened(text: str) -> str:
+    """A text that may be long, as a sentence repeats it."""
+    line = " ".join(text.split())
+    return f"“{line if len(line) <= LONGEST_SAID else f'{line[:LONGEST_SAID]}…'}”"
+
+
+def subject_of(when: Mapping[str, Any]) -> str:
+    """What a rule with this ``when`` works on."""
+    trigger = TRIGGERS.get(str(when.get("kind")))
+    return trigger.subject if trigger is not None else DEAL
+
+
+def op_said(op: str, term: AskedTerm) -> str:
+    """How it is compared: ``≥``, ``begins with``, and ``before`` for dates."""
+    word = (OPS_OF_TIME.get(op) if term.control in TIMES else None) or OPS.get(op, op)
+    return _(word)
+
+
+def time_said(text: str) -> str:
+    """``today − 7 days`` for ``today-7d``; a date as it is."""
+    base = next((each for each in ("today", "now") if text.startswith(each)), None)
+    if base is None:
+        return text
+    word = _("today") if base == "today" else _("now")
+    rest = text.removeprefix(base).strip()
+    unit = next((each for each in ("min", "h", "d", "w", "m", "y") if rest.endswith(each)), None)
+    if unit is None or rest[:1] not in {"+", "-"}:
+        return word
+    amount = rest[1:].removesuffix(unit).strip()
+    return f"{word} {'+' if rest[0] == '+' else '−'} {amount} {_(UNITS[unit])}"
+
+
+async def load_rule_names(session: AsyncSession) -> RuleNames:
+    """What the pages of automation show names of."""
+    people, fields = await load_directory(session), await load_fields(session)
+    terms = {subject: {each.name: each for each in terms_of(fields, people, subject)} for subject in (DEAL, CLIENT)}
+    return RuleNames(people, await load_funnel(session), fields, await names_of_forms(session), terms)
+
+
+def broken_said(rule: AutomationRule, names: RuleNames) -> str:
+    """What the rule asks for and is gone; empty if all is there."""
+    error = ready_rule(rule, names.fields, names.people).broken
+    return _(error.message).format(**error.params) if error is not None else ""
+
+
+#: What a version keeps, in the order of the form.
+_PARTS: Mapping[str, str] = {
+    "name": N_("Name"),
+    "when": N_("When"),
+    "conditions": N_("If"),
+    "steps": N_("Then"),
+    "goal": N_("Ends when"),
+    "mode": N_("While it waits"),
+    "most_per_hour": N_("At most an hour"),
+    "owner_id": N_("Answers for it"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VersionChange:
+    """A part of a rule that a version changed, before and after in words."""
+
+    part: str
+    before: str
+    after: str
+
+
+def version_changes(version: RuleVersion, before: RuleVersion | None, names: RuleNames) -> list[VersionChange]:
+    """What the version changed; of the first one nothing: it says the whole rule."""
+    if before is None:
+        return []
+    return [
+        VersionChange(_(word), _part_said(before.saved, part, names), _part_said(version.saved, part, names))
+        for part, word in _PARTS.items()
+        if before.saved.get(part) != version.saved.get(part)
+    ]
+
+
+def _part_said(saved: Mapping[str, Any], part: str, names: RuleNames) -> str:
+    value = saved.get(part)
+    match part:
+        case "when":
+            return names.when_said(value or {})
+        case "conditions" | "goal":
+            said = names.condition_said(value or {}, subject_of(saved.get("when", {})))
+            return said or (_("always") if part == "conditions" else "—")
+        case "steps":
+            return "; ".join(names.step_said(step) for step in value or ())
+        case "owner_id":
+            return names.people.name(value) or "—"
+        case _:
+            return str(value)
