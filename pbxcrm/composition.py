@@ -70,10 +70,12 @@ from pbxcrm.deals.erase_actions import erase_from_deals
 from pbxcrm.deals.fields import BY_KEY as DEAL_FIELDS
 from pbxcrm.deals.gate_queries import has_files, next_task_missing
 from pbxcrm.deals.hooks import (
+    amount_by_lines_chosen,
     deal_changed,
     deal_followed,
     deals_merging,
     deals_unmerging,
+    is_amount_of_lines,
     longest_plan_changed,
     pipeline_made,
     second_deal,
@@ -107,6 +109,11 @@ from pbxcrm.forms import reasons as forms
 from pbxcrm.forms.erase_actions import erase_from_requests
 from pbxcrm.forms.queries import load_form_names
 from pbxcrm.forms.timeline_queries import read_requests
+from pbxcrm.money import reasons as money
+from pbxcrm.money.amount_actions import HANDLERS as MONEY_TIMERS
+from pbxcrm.money.amount_actions import count_pipeline, recount, recount_entered
+from pbxcrm.money.erase_actions import erase_from_lines
+from pbxcrm.money.queries import is_amount_of_lines as amount_of_lines
 from pbxcrm.notes import reasons as notes
 from pbxcrm.notes.actions import copy_notes
 from pbxcrm.notes.erase_actions import erase_notes
@@ -183,6 +190,7 @@ def compose() -> None:
         erase_files,
         erase_from_choices,
         erase_from_tasks,
+        erase_from_lines,
         erase_from_calls,
         erase_from_deals,
         erase_contacts,
@@ -207,6 +215,7 @@ def compose() -> None:
         callbacks.REASONS,
         reactions.REASONS,
         distribution_reasons.REASONS,
+        money.REASONS,
         forms.REASONS,
         notes.REASONS,
         privacy.REASONS,
@@ -234,11 +243,14 @@ def compose() -> None:
         next_attempts.deal_entered,
         distribution.deal_entered,
         tell_of_move,
+        recount_entered,
     )
     deal_followed.register(copy_notes)
     with_anothers_client.register(tell_owner_of_client)
     second_deal.register(tell_of_second)
-    deal_changed.register(handlers.deal_changed, distribution.deal_changed)
+    deal_changed.register(handlers.deal_changed, distribution.deal_changed, recount)
+    is_amount_of_lines.register(amount_of_lines)
+    amount_by_lines_chosen.register(count_pipeline)
     stage_changed.register(handlers.stage_changed)
     stage_split.register(handlers.stage_split, stage_tasks.stage_split)
     stage_archived.register(line_stage_archived)
@@ -295,3 +307,4 @@ def compose() -> None:
     register_timers(CALENDAR_TIMERS)
     register_timers(CALLBACK_TIMERS)
     register_timers(PHONE_TIMERS)
+    register_timers(MONEY_TIMERS)

@@ -1,4 +1,4 @@
-"""What the panels of a deal's people and watchers show, on its page and when they answer an act."""
+"""What the panels of a deal's people, watchers and lines show, on its page and when they answer an act."""
 
 from typing import Any
 
@@ -8,8 +8,11 @@ from starlette.requests import Request
 from pbxcrm.access import Permission, can
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.people_queries import list_roles, people_of, watchers_of, who_sees_deal
+from pbxcrm.money.line_rules import problem_of
+from pbxcrm.money.queries import formula_fields, formula_time, lines_of, load_templates
 from pbxcrm.people.directory import load_directory
-from web.parts import viewer
+from web.forms import Form
+from web.parts import now, viewer
 
 
 async def people_context(session: AsyncSession, request: Request, deal: Deal) -> dict[str, Any]:
@@ -31,4 +34,26 @@ async def watchers_context(session: AsyncSession, request: Request, deal: Deal) 
         "watches": viewer(request).user_id in watching,
         "may_watch": [user for user in who_sees_deal(deal, directory) if user.id not in watching],
         "edits": can(viewer(request), Permission.DEALS_EDIT),
+    }
+
+
+async def lines_context(session: AsyncSession, request: Request, deal: Deal) -> dict[str, Any]:
+    """What ``deals/_lines.html`` shows: the lines with their price, templates, and no form with something wrong."""
+    found = await lines_of(session, deal.id or 0)
+    by_formula = [line for line in found.lines if line.formula]
+    fields = await formula_fields(session, deal) if by_formula else {}
+    around = await formula_time(session, deal, now(request)) if by_formula else None
+    return {
+        "sold": found,
+        "line_problems": {line.id: problem_of(line, fields, around) for line in by_formula if around is not None},
+        "line_templates": await load_templates(session) if can(viewer(request), Permission.DEALS_EDIT) else [],
+        "line_people": await load_directory(session),
+        "edits": can(viewer(request), Permission.DEALS_EDIT),
+        "decides": can(viewer(request), Permission.ESCALATIONS_WORK),
+        "chosen": None,
+        "typed": {},
+        "decided": {},
+        "add_form": Form(),
+        "whole_form": None,
+        "template_form": None,
     }

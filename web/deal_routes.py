@@ -6,6 +6,7 @@ from pbxcrm.access import Permission
 from web.board_routes import board_routes
 from web.pages import (
     deal_facts,
+    deal_lines,
     deal_merges,
     deal_people,
     deal_tags,
@@ -80,6 +81,7 @@ def deal_routes() -> list[Route]:
         page("/owed-plans", owed_plans.owed, needs=write, name="owed_plans"),
         page("/deals/{deal_id:int}/plan", owed_plans.plan, needs=write, methods=POST, name="plan_owed"),
         *_people(),
+        *_lines(),
         *_facts(),
         page("/deals/{deal_id:int}/note", deals.note, needs=Permission.NOTES_WRITE, methods=POST, name="deal_note"),
     ]
@@ -102,6 +104,31 @@ def _people() -> list[Route]:
         page("/runs/{run_id:int}", rule_runs.one, needs=read, name="run"),
         page("/runs/{run_id:int}/undo", rule_runs.undo, needs=write, methods=POST, name="undo_run"),
         page("/notes/{note_id:int}/unpin", notes.unpin, needs=write, methods=POST, name="unpin_note"),
+    ]
+
+
+def _lines() -> list[Route]:
+    """What is sold with a deal."""
+    read, write, all_lines = Permission.DEALS_READ, Permission.DEALS_EDIT, "/deals/{deal_id:int}/lines"
+    one = f"{all_lines}/{{deal_line_id:int}}"
+    return [
+        page(all_lines, deal_lines.panel, needs=read, name="lines_of_deal"),
+        page(all_lines, deal_lines.add, needs=write, methods=POST, name="add_line_of_deal"),
+        page(f"{all_lines}/find", deal_lines.find, needs=write, name="find_products"),
+        page(f"{all_lines}/discount", deal_lines.discount, needs=write, methods=POST, name="discount_of_deal"),
+        page(
+            f"{all_lines}/decide",
+            deal_lines.decide,
+            needs=Permission.ESCALATIONS_WORK,
+            methods=POST,
+            name="decide_discount",
+        ),
+        page(f"{all_lines}/withdraw", deal_lines.withdraw, needs=write, methods=POST, name="withdraw_discount"),
+        page(f"{all_lines}/template", deal_lines.template, needs=write, methods=POST, name="apply_line_template"),
+        page(f"{all_lines}/undo", deal_lines.undo, needs=write, methods=POST, name="undo_lines_of_deal"),
+        page(one, deal_lines.change, needs=write, methods=POST, name="change_line_of_deal"),
+        page(f"{one}/remove", deal_lines.remove, needs=write, methods=POST, name="remove_line_of_deal"),
+        page(f"{one}/move", deal_lines.move, needs=write, methods=POST, name="move_line_of_deal"),
     ]
 
 

@@ -58,6 +58,7 @@ from web.pages import (
     tokens,
 )
 from web.parts import Parts
+from web.product_routes import product_routes
 from web.routing import POST, page, public
 from web.shell import Counter
 from web.static_files import StaticTree
@@ -345,6 +346,7 @@ def _settings() -> list[Route]:
         page("/settings/lines/{line_id:int}", lines.save, needs=edit, methods=POST, name="save_line"),
         page("/settings/lines/{line_id:int}/move", lines.move, needs=edit, methods=POST, name="move_line"),
         page("/settings/lines/{line_id:int}/delete", lines.delete, needs=edit, methods=POST, name="delete_line"),
+        *product_routes(),
         *distribution_routes(),
         page("/settings", first_run.settings, needs=edit, name="settings"),
         page("/settings/start", first_run.steps, needs=edit, name="first_run"),

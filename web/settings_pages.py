@@ -24,6 +24,7 @@ SETTINGS_PAGES = (
     SettingsPage("/settings/start", N_("First steps")),
     SettingsPage("/settings/pipelines", N_("Pipelines")),
     SettingsPage("/settings/fields", N_("Fields")),
+    SettingsPage("/settings/products", N_("Products")),
     SettingsPage("/settings/lines", N_("Lines")),
     SettingsPage("/settings/forms", N_("Forms")),
     SettingsPage("/settings/callbacks", N_("Callbacks")),

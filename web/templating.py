@@ -31,7 +31,7 @@ from pbxcrm.shared.lengths import LONGEST_SEARCH, longest_of
 from pbxcrm.shared.typed_reasons import LONGEST_WHY
 from pbxcrm.tasks import rules
 from pbxcrm.tasks.models import Task
-from web import custom_values, formats, i18n, lamp_words, rule_words, words
+from web import custom_values, formats, i18n, lamp_words, money_words, rule_words, words
 from web.cursors import next_of_entry
 from web.settings_pages import SETTINGS_PAGES
 from web.static_files import StaticTree
@@ -89,6 +89,7 @@ class Templates:
             custom_values=custom_values,
             lamp_words=lamp_words,
             rule_words=rule_words,
+            money_words=money_words,
             settings_pages=SETTINGS_PAGES,
             SHOWN_FILES=SHOWN,
             PICTURES=PICTURES,

@@ -20,7 +20,7 @@ from pbxcrm.deals.audience import audience_of_deal
 from pbxcrm.deals.colleagues_clients import do_say_with, owner_of_client
 from pbxcrm.deals.fields import BY_KEY, Value, apply_values
 from pbxcrm.deals.gate_queries import check_may_enter
-from pbxcrm.deals.hooks import SecondDeal, StageEntry, deal_changed, stage_entered
+from pbxcrm.deals.hooks import SecondDeal, StageEntry, deal_changed, is_amount_of_lines, stage_entered
 from pbxcrm.deals.models import Deal, Stage, StageKind, StageMove
 from pbxcrm.deals.queries import (
     has_number_first,
@@ -225,12 +225,21 @@ async def do_fill_in(
     custom = {key: value for key, value in answers.items() if key not in BY_KEY and key != "contact_id"}
     changed = await do_set_values(session, viewer, FieldEntity.DEAL, deal, custom, region=region)
     changed |= apply_values(deal, {key: value for key, value in answers.items() if key in BY_KEY})
+    await _check_amount(session, deal, changed)
     if answers.get("contact_id"):
         contact = await access_contact(session, viewer, int(answers["contact_id"]))
         changed |= await _set_client(session, deal, contact, now, viewer, await load_directory(session), second)
     if changed:
         record(session, now, "deal.edited", "deal", deal.id, actor=viewer, changed=changed)
     return bool(changed)
+
+
+async def _check_amount(session: AsyncSession, deal: Deal, changed: Mapping[str, Any]) -> None:
+    """Raise Invalid where somebody typed another amount although it is the sum of the deal's lines."""
+    if "amount" in changed and await is_amount_of_lines(session, deal):
+        raise Invalid(
+            "amount", "deals.amount_of_lines", "The amount is the sum of the lines. Change the lines instead."
+        )
 
 
 async def _set_client(
@@ -301,6 +310,7 @@ async def edit_deal(
     deal = await access_deal_for_change(session, viewer, deal_id, version)
     changed = apply_values(deal, values)
     changed |= await do_set_values(session, viewer, FieldEntity.DEAL, deal, custom, region=region, seen=seen)
+    await _check_amount(session, deal, changed)
     if not keep_contact and contact_id != deal.contact_id:
         contact = await access_contact(session, viewer, contact_id) if contact_id is not None else None
         changed |= await _set_client(

@@ -9,7 +9,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.contacts.hooks import Left
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageMove
 from pbxcrm.people.directory import Directory
-from pbxcrm.shared.hooks import Hook
+from pbxcrm.shared.hooks import Hook, Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,12 @@ stage_split = Hook[Stage, Stage, Viewer, datetime]("deals.stage_split")
 
 #: A pipeline was created from a template, with its stages.
 pipeline_made = Hook[Pipeline]("deals.pipeline_made")
+
+#: The pipeline takes the amount of its deals from their lines from now on.
+amount_by_lines_chosen = Hook[Pipeline, datetime]("deals.amount_by_lines_chosen")
+
+#: Whether the amount of the deal is the sum of its lines, so that nobody types another.
+is_amount_of_lines = Question[Deal]("deals.is_amount_of_lines")
 
 #: The longest time for which a next task counts as work was changed in this pipeline.
 longest_plan_changed = Hook[Pipeline, datetime]("deals.longest_plan_changed")

@@ -25,7 +25,10 @@ from pbxcrm.shared.relinking import Relinking
 
 #: Everything that moves with a merged deal. The others stay with its row: its history of stages, lamps and pauses.
 DEALS = Relinking(
-    "deals", frozenset({"deals", "deal_merges", "deal_tags", "bulk_changes", "stage_moves", "lamps", "pauses"})
+    "deals",
+    frozenset(
+        {"deals", "deal_merges", "deal_tags", "bulk_changes", "stage_moves", "lamps", "pauses", "deal_discounts"}
+    ),
 )
 MOST_OFFERED = 20
 MOST_READ = 500

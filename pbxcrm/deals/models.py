@@ -85,6 +85,7 @@ class Pipeline(SQLModel, table=True):
     asks_why_lost: bool = False  # a lost deal creates a task to find out why
     attempt_schedule: dict[str, Any] = json_object()  # a stored ``AttemptSchedule``; empty: none of its own
     longest_plan_days: int = LONGEST_PLAN_DAYS  # for so long a next task counts as work, however late it is due
+    amount_by_lines: bool = False  # the amount of a deal with lines is their sum, and nobody types another
     archived_at: datetime | None = maybe_utc_column()
     version: int = 1
 

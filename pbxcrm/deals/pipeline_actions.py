@@ -15,7 +15,14 @@ from pbxcrm.deals.attempt_schedule import check_schedule, without_stage
 from pbxcrm.deals.automatic_moves import do_move_by_itself
 from pbxcrm.deals.field_queries import requirable
 from pbxcrm.deals.funnel_templates import TEMPLATES
-from pbxcrm.deals.hooks import longest_plan_changed, pipeline_made, stage_archived, stage_changed, stage_split
+from pbxcrm.deals.hooks import (
+    amount_by_lines_chosen,
+    longest_plan_changed,
+    pipeline_made,
+    stage_archived,
+    stage_changed,
+    stage_split,
+)
 from pbxcrm.deals.models import STAGE_REMOVED, Deal, Pipeline, Stage, StageKind
 from pbxcrm.deals.pipeline_drafts import PipelineChange, StageChange
 from pbxcrm.deals.pipeline_rules import CARRIED_BY_DEFAULT, Requirements
@@ -98,6 +105,9 @@ async def change_pipeline(
     if pipeline.longest_plan_days != before["longest_plan_days"]:
         await session.flush()
         await longest_plan_changed(session, pipeline, now)
+    if pipeline.amount_by_lines and not before["amount_by_lines"]:
+        await session.flush()
+        await amount_by_lines_chosen(session, pipeline, now)
     _say_changed(session, pipeline_id, now)
     return pipeline
 
@@ -352,6 +362,8 @@ async def _change_pipeline(
         pipeline.attempt_schedule = {}
     if change.longest_plan_days is not None:
         pipeline.longest_plan_days = pipeline_rules.check_longest_plan(change.longest_plan_days)
+    if change.amount_by_lines is not None:
+        pipeline.amount_by_lines = change.amount_by_lines
     if change.is_default and not pipeline.is_default:
         pipeline_rules.check_takes_calls(await stages_of(session, pipeline.id), "is_default")
         for each in known:
@@ -456,6 +468,7 @@ def _said_of_pipeline(pipeline: Pipeline) -> dict[str, object]:
             "is_default",
             "attempt_schedule",
             "longest_plan_days",
+            "amount_by_lines",
         }
     )
 

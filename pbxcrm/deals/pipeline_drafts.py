@@ -18,6 +18,7 @@ class PipelineChange:
     is_default: bool | None = None
     attempts: AttemptSchedule | None = None  # when clients of its deals are tried again
     longest_plan_days: int | None = None  # for how long a next task counts as work
+    amount_by_lines: bool | None = None
     unset: frozenset[str] = frozenset()
 
 

@@ -27,6 +27,7 @@ from pbxcrm.deals.pipeline_actions import change_stage, create_pipeline
 from pbxcrm.deals.pipeline_drafts import PipelineChange, StageChange
 from pbxcrm.demo.history import DemoOffice, History
 from pbxcrm.demo.people import COLLEAGUES, MANAGERS, PEOPLE, DemoPerson
+from pbxcrm.demo.products import add_products
 from pbxcrm.demo.requests import add_requests
 from pbxcrm.demo.samples import SAMPLES, Sample
 from pbxcrm.demo.stories import DEALS, GOES_ON, PipelineShape, StageShape, Storyteller
@@ -77,6 +78,7 @@ async def fill(
         stages = await _open_stages(session)
         for sample in SAMPLES:
             await _make(session, sample, viewers[sample.owner], stages, settings, at)
+        await add_products(session, admin, viewers, settings.currency, at)
         await add_requests(session, admin, viewers["olena"], settings, at)
         await _arm(session, at)
     await _light(db, at)

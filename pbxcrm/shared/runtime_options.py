@@ -1,6 +1,6 @@
 """Options that an administrator can change while the product runs: one row per option, typed by ``Options``."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 from pydantic import Field as Limit
@@ -32,6 +32,9 @@ class Options(BaseModel):
     retry_outbound: bool = True  # a call of ours that did not reach a client with an open deal plans the next one
     click_to_call_expiry_seconds: int = Limit(30, ge=5)
     claim_minutes: int = Limit(15, ge=1)  # real minutes after which a claimed callback without an attempt is released
+    discount_limit_seller: int = Limit(10, ge=0, le=100)  # per cent that a seller gives without asking
+    discount_limit_manager: int = Limit(100, ge=0, le=100)
+    same_product: Literal["sum", "add", "skip"] = "sum"  # what adding a product that a deal has already does
     first_run_kept: tuple[str, ...] = ()  # first steps whose shipped defaults an administrator has confirmed
     first_run_put_away: bool = False
 

@@ -33,6 +33,7 @@ CHANGES = (
     "deal.person_added",
     "deal.person_role",
     "deal.person_removed",
+    "deal.lines",
 )
 MERGES = ("deal.merged", "deal.unmerged")
 

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Awaitable, Callable
 
 from tests.asterisk.server import AsteriskServer
-from tests.chaos.product import Product
+from tests.chaos.product import ProductParts
 from tests.waiting import until
 
 #: Kinds of blows; one that is listed twice is chosen twice as often.
@@ -32,7 +32,11 @@ KINDS = (
 
 
 async def strike(
-    kind: str, product: Product, pbx: AsteriskServer, dice: random.Random, when_pbx_goes: Callable[[], Awaitable[None]]
+    kind: str,
+    product: ProductParts,
+    pbx: AsteriskServer,
+    dice: random.Random,
+    when_pbx_goes: Callable[[], Awaitable[None]],
 ) -> bool:
     """Inject one blow. ``when_pbx_goes`` is called directly before the PBX is restarted or killed.
 

@@ -18,7 +18,7 @@ from tests.waiting import is_alive, until
 PARTS = {"web", "work", "listen", "redis"}
 
 
-class Product:
+class ProductParts:
     """``async with``: runs ``pbxcrm run``, which listens to the PBX at ``ami_port`` and reads its CEL file after a gap."""
 
     def __init__(self, folder: Path, postgres: Postgres, ami_port: int, user: str, cel: Path) -> None:

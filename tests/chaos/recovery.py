@@ -13,14 +13,14 @@ from pathlib import Path
 from pbxcrm.composition import compose
 from pbxcrm.shared.logs import configure
 from tests.chaos import blows
-from tests.chaos.product import Product
+from tests.chaos.product import ProductParts
 from tests.chaos.story_run import LEAST, Run, asked, cel_of, play_many
 from tests.databases import Postgres, postgres_programs, running_postgres
 
 
-def recovering(postgres: Postgres, folder: Path, seed: int) -> Run[Product]:
+def recovering(postgres: Postgres, folder: Path, seed: int) -> Run[ProductParts]:
     """A run that strikes ``pbxcrm run``, which reads the PBX's CEL file after a gap."""
-    return Run(folder, seed, lambda pbx: Product(folder, postgres, pbx.ami_port, LEAST, cel_of(pbx)), blows.strike)
+    return Run(folder, seed, lambda pbx: ProductParts(folder, postgres, pbx.ami_port, LEAST, cel_of(pbx)), blows.strike)
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ NAMES_A_ROW = {
     "responsible": "login", "assignee": "login", "owner": "login", "claimed_by": "login", "login": "login", "people": "login",
     "deputy": "deputy", "person": "user_id", "team_ids": "team_id", "ids": "escalation_id", "callback_id": "callback_id", "checkpoint_id": "checkpoint_id", "next_pipeline_id": "pipeline_id", "move_to": "other_stage_id",
     "pipelines": "pipeline_id", "stages": "stage_id", "stages_required": "other_stage_id", "section_id": "section_id", "range_id": "range_id", "stages_shown": "stage_id",
-    "line": "line_id", "pipeline": "pipeline_id", "rule": "rule_id", "form_id": "form_id", "rule_id": "automation_id", "automation": "automation_id",
+    "line": "line_id", "pipeline": "pipeline_id", "rule": "rule_id", "form_id": "form_id", "rule_id": "automation_id", "automation": "automation_id", "product_id": "product_id", "template_id": "line_template_id", "deal_line_id": "deal_line_id",
 }  # fmt: skip
 #: The same for parameters of addresses.
 ASKED_FOR = {
@@ -74,7 +74,7 @@ ASKED_FOR = {
 }
 #: Names that all teams share; of these there is no foreign one, only a missing one.
 SHARED = {
-    "stage_id", "checkpoint_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to", "pipelines", "stages", "stages_required", "section_id", "stages_shown", "line", "pipeline", "rule", "form_id", "rule_id", "automation",
+    "stage_id", "checkpoint_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to", "pipelines", "stages", "stages_required", "section_id", "stages_shown", "line", "pipeline", "rule", "form_id", "rule_id", "automation", "product_id", "template_id",
 }  # fmt: skip
 #: What names no row, with a value that lets the act go on. A field a handler reads must stand here or above.
 PLAIN: dict[str, str] = {
@@ -105,13 +105,13 @@ PLAIN: dict[str, str] = {
     "amount.min": "", "amount.max": "", "number.begins": "", "field.walked.contains": "", "client.field.walked.contains": "", "form": "",
     "field_target": "phone", "field_asked": "phone", "field_required": "", "field_label": "", "field_name": "", "field_hint": "", "intro": "", "button": "", "thanks": "", "thanks_url": "", "consent": "", "origins": "", "asks_proof": "", "per_minute": "10", "mailbox": "",
     "page": "", "referrer": "", "phone": "+380501239998", "consent_version": "", "homepage": "", "proof": "", "proof_answer": "",
-    "state": "off", "mode": "once", "most_per_hour": "20", "waiting": "keep", "when.kind": "deal_created", "then.0.kind": "stop",
+    "state": "off", "mode": "once", "most_per_hour": "20", "waiting": "keep", "when.kind": "deal_created", "then.0.kind": "stop",    "product": "Work", "quantity": "1", "price": "10", "discount": "", "unit": "", "sku": "", "group": "", "vat_rate": "", "up": "1", "same_product": "sum", "inputs": "", "values": "", "lines": "Work | 1 | 10", "discount_limit_seller": "10", "discount_limit_manager": "100", "amount_by_lines": "",
     "offset_unit": "h", "offset_side": "after", "step_after": "5", "step_unit": "h", "step_whom": "responsible", "step_what": "task", "step_text": "", "step_checklist": "",
 }  # fmt: skip
 #: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
 FILTERS = {
     "q", "birthday", "anonymous", "company_name", "sort", "view", "week", "column", "row", "by", "until", "from", "text", "kind", "state", "mine", "who", "line", "rows", "show", "cursor", "after", "edit", "what", "version", "period",
-    "due_at", "next_due_at", "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format", "team", "phones", "emails", "mobiles", "meant", "job", "hour", "day", "of", "shown", "form",
+    "due_at", "next_due_at", "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format", "team", "phones", "emails", "mobiles", "meant", "job", "hour", "day", "of", "shown", "form", "group", "retired", "product",
 }  # fmt: skip
 #: Refused before they look at what else was sent: without a handset that talks, and for a call that has a number.
 NOT_ON_A_CALL = {

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ from pbxcrm.flags.models import Flag
 from pbxcrm.forms.form_actions import FormDraft, save_form
 from pbxcrm.forms.models import FormConsent, FormKind, FormRequest, RequestState, WebForm
 from pbxcrm.forms.rules import FormField
+from pbxcrm.money.models import DealLine, LineTemplate, Product
 from pbxcrm.notes.actions import add_note
 from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.pbx.state import PbxState
@@ -90,7 +92,7 @@ OWNED = {
     "consent_id",
     "attempt_id",
     "command_id",
-    "call_id", "callback_id", "company_id", "contact_id", "deal_id", "episode_id", "escalation_id", "leave_id", "login", "note_id", "person_id",
+    "call_id", "callback_id", "company_id", "contact_id", "deal_id", "episode_id", "escalation_id", "leave_id", "login", "note_id", "person_id", "deal_line_id",
     "job_id", "view_id", "lamp_id", "merge_id", "deal_merge_id", "company_merge_id", "other_id", "other_company_id", "session_id", "task_id", "token_id", "user_id", "team_id",
 }  # fmt: skip
 #: Of ``token`` (an undo of one's own) a foreign one is like one that nobody has: it is looked for among one's own cards.
@@ -104,6 +106,8 @@ SHARED = {
     "company_field_id",
     "fact",
     "line_id",
+    "line_template_id",
+    "product_id",
     "name",
     "number",
     "pipeline_id",
@@ -346,13 +350,17 @@ async def _settle(
             rule_id=automation.id or 0, rule_version=1, event_id=deal.id or 0, act="deal.moved", subject=f"deal:{deal.id}", deal_id=deal.id,
             contact_id=contact.id, root_id=1, status="done", at=NOON, reason=reason("automation.done").stored(),
         )  # fmt: skip
-        session.add_all([run, flag, request, consent, attempt, command, token, lamp, job, view])
+        sold = DealLine(deal_id=deal.id or 0, name=f"Sold {name}", quantity=Decimal(1), price=Decimal(10))
+        goods = Product(name=f"Goods {name}", price=Decimal(10), currency="UAH")
+        template_line = {"product_id": None, "name": "Work", "unit": "", "price": "1", "vat_rate": None, "formula": "1"}
+        template = LineTemplate(name=f"Template {name}", lines=[template_line])
+        session.add_all([run, flag, request, consent, attempt, command, token, lamp, job, view, sold, goods, template])
     return {
-        "company_id": company.id, "other_company_id": other_company.id, "company_merge_id": company_merge.id, "contact_id": contact.id, "merge_id": merge.id, "deal_merge_id": deal_merge.id, "other_deal_id": other_deal.id, "other_id": other.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id, "person_id": on_deal.id,
+        "company_id": company.id, "other_company_id": other_company.id, "company_merge_id": company_merge.id, "contact_id": contact.id, "merge_id": merge.id, "deal_merge_id": deal_merge.id, "other_deal_id": other_deal.id, "other_id": other.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id, "person_id": on_deal.id, "deal_line_id": sold.id,
         "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "flag_id": flag.id, "request_id": request.id, "consent_id": consent.id, "file_id": file.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
         "lamp_id": lamp.id, "run_id": run.id, "job_id": job.id, "view_id": view.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams
-        "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "tag_id": tag_id, "fact": "amount", "checkpoint_id": of_stage.id, "line_id": line.id, "rule_id": rule.id, "automation_id": automation.id, "range_id": numbers.id,
+        "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "tag_id": tag_id, "fact": "amount", "checkpoint_id": of_stage.id, "line_id": line.id, "product_id": goods.id, "line_template_id": template.id, "rule_id": rule.id, "automation_id": automation.id, "range_id": numbers.id,
         **fields, "form_id": form.id, "form_key": form.key, "version": "any", "report": "own_kpi", "name": "none.css", "token": "0123456789abcdef",
     }  # fmt: skip
 

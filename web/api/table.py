@@ -14,6 +14,7 @@ from web.api.v1.companies import companies
 from web.api.v1.company_merges import company_merges
 from web.api.v1.consents import consents
 from web.api.v1.contacts import contacts, special_numbers
+from web.api.v1.deal_lines import deal_lines
 from web.api.v1.deal_merges import deal_merges
 from web.api.v1.deal_people import deal_people
 from web.api.v1.deals import deals
@@ -30,6 +31,7 @@ from web.api.v1.merges import merges
 from web.api.v1.notes import notes
 from web.api.v1.pipelines import pipelines
 from web.api.v1.privacy import privacy
+from web.api.v1.products import products
 from web.api.v1.reports import reports
 from web.api.v1.rules import rules
 from web.api.v1.runs import runs
@@ -45,6 +47,8 @@ RESOURCES: tuple[Resource, ...] = (
     calls,
     deals,
     deal_people,
+    deal_lines,
+    products,
     merges,
     deal_merges,
     contacts,

@@ -68,7 +68,7 @@ from web import gate_dialog, words
 from web.answers import redirect, toast, with_toast
 from web.cursors import read_entry
 from web.custom_values import entered, shown_fields
-from web.deal_panels import people_context, watchers_context
+from web.deal_panels import lines_context, people_context, watchers_context
 from web.due_dates import QUICK
 from web.forms import Form, filled, local_text, read_form
 from web.i18n import N_
@@ -165,7 +165,9 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             pinned=await pinned_notes(session, found.id or 0),
             names_to_mention=await names_to_mention(session, who, found),
             people_form=Form(),
-            **await people_context(session, request, found) | await watchers_context(session, request, found),
+            **await people_context(session, request, found)
+            | await watchers_context(session, request, found)
+            | await lines_context(session, request, found),
             tags=await tags_of(session, found.id or 0),
             known_tags=await list_tags(session),
             tag_form=Form(),

@@ -142,6 +142,7 @@ async def one(request: Request) -> Response:
             "asks_why_lost": pipeline.asks_why_lost,
             "is_default": pipeline.is_default,
             "longest_plan_days": pipeline.longest_plan_days,
+            "amount_by_lines": pipeline.amount_by_lines,
             "version": pipeline.version,
             **as_fields(pipeline.attempt_schedule),
         }
@@ -167,13 +168,12 @@ async def save(request: Request) -> Response:
             is_default=form.ticked("is_default"),
             attempts=attempts,
             longest_plan_days=form.number("longest_plan_days"),
+            amount_by_lines=form.ticked("amount_by_lines"),
             unset=frozenset(name for name, value in given.items() if not value),
         )
-        version = form.number("version")
         async with parts(request).db.write() as session:
-            await actions.change_pipeline(
-                session, viewer(request), pipeline_id, change, now=now(request), version=version
-            )
+            seen, at = form.number("version"), now(request)
+            await actions.change_pipeline(session, viewer(request), pipeline_id, change, now=at, version=seen)
     except Invalid as error:
         form.refuse(error)
         return _pipeline_page(request, form, shown, others, HTTPStatus.UNPROCESSABLE_ENTITY)

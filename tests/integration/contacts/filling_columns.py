@@ -25,7 +25,8 @@ from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.shared.db import UtcDateTime
+from pbxcrm.money.models import Quantity
+from pbxcrm.shared.db import Money, UtcDateTime
 from tests.calls import NOON
 
 MODELS: dict[str, type[SQLModel]] = {
@@ -129,7 +130,15 @@ class RowsOfClient:
             return f"{next(self.numbers)}{word}"[: column.type.length]  # type: ignore[attr-defined]
         if column.nullable:
             return None
-        made = {Boolean: False, UtcDateTime: NOON, Float: 1.0, Date: date(2026, 1, 1), Numeric: Decimal(1)}
+        made = {
+            Boolean: False,
+            UtcDateTime: NOON,
+            Float: 1.0,
+            Date: date(2026, 1, 1),
+            Numeric: Decimal(1),
+            Money: Decimal(1),
+            Quantity: Decimal(1),
+        }
         number = next(self.numbers) if any(column.name in each.columns for each in _unique(table)) else 1
         return next((value for kind, value in made.items() if isinstance(column.type, kind)), number)
 

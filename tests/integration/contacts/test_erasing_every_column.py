@@ -77,8 +77,8 @@ BY_KEY = {
 OF_THE_OFFICE = {
     "api_tokens", "automation_rule_versions", "automation_rules", "background_jobs", "calendar_days", "calendar_feeds", "calendar_spans", "calendars", "checkpoint_steps", "checkpoints",
     "companies", "company_merges", "configuration_version", "deal_views", "digests", "distribution_rules", "distribution_turns", "engine_beats", "extensions",
-    "failed_logins", "field_definitions", "field_sections", "form_consents", "leaves", "lines", "list_columns", "login_sessions",
-    "mailboxes", "mobile_numbers", "name_spellings", "not_same_companies", "options", "outbox", "pbx_journals", "pbx_status", "pipelines",
+    "failed_logins", "field_definitions", "field_sections", "form_consents", "leaves", "line_templates", "lines", "list_columns", "login_sessions",
+    "mailboxes", "mobile_numbers", "name_spellings", "not_same_companies", "options", "outbox", "pbx_journals", "pbx_status", "pipelines", "products",
     "special_ranges", "stage_tasks", "stages", "tags", "teams", "timers", "users", "web_forms",
 }  # fmt: skip
 
@@ -93,7 +93,7 @@ NOT_THEIRS = {
 
 #: What the audit log is kept of, apart from rows about clients.
 ENTITIES_OF_THE_OFFICE = {
-    "calendar", "checkpoint", "company", "distribution_rule", "field", "line", "options", "pipeline",
+    "calendar", "checkpoint", "company", "distribution_rule", "field", "line", "line_template", "options", "pipeline", "product",
     "range", "stage", "team", "user", "form", "view", "rule",
     "run",  # only that one was undone: ids and a count
 }  # fmt: skip

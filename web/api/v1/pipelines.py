@@ -113,6 +113,7 @@ class PipelineOut(ApiAnswer):
     longest_plan_days: int = Field(
         description="For at most so many days after it was set a next task counts as work; then the clocks of its deal run again."
     )
+    amount_by_lines: bool = Field(description="Whether the amount of a deal with lines is their sum.")
     stages: list[StageOut] = Field(description="Those that are not archived, in order.")
     version: int
 
@@ -130,6 +131,7 @@ class NewPipeline(ApiRequest):
     )
     is_default: bool | None = None
     longest_plan_days: PlanDays | None = None
+    amount_by_lines: bool | None = None
 
 
 class PipelinePatch(ApiRequest):
@@ -142,6 +144,7 @@ class PipelinePatch(ApiRequest):
     attempts: AttemptsBody | None = Field(None, description="null: the general schedule. A line may have its own.")
     is_default: bool | None = None
     longest_plan_days: PlanDays | None = Field(None, description="For how long a next task counts as work.")
+    amount_by_lines: bool | None = None
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
 
 
@@ -317,6 +320,7 @@ def _pipeline(pipeline: Pipeline, stages: list[Stage]) -> PipelineOut:
         attempts=AttemptsOut.model_validate(pipeline.attempt_schedule) if pipeline.attempt_schedule else None,
         asks_why_lost=pipeline.asks_why_lost,
         longest_plan_days=pipeline.longest_plan_days,
+        amount_by_lines=pipeline.amount_by_lines,
         stages=[_stage(stage, number) for number, stage in enumerate(stages)],
         version=pipeline.version,
     )

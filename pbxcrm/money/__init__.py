@@ -1,0 +1,1 @@
+"""What is sold: the catalogue of products, the lines of deals with their discounts, and templates of lines."""

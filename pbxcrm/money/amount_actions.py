@@ -1,0 +1,87 @@
+"""Amounts by lines that follow from something else than a change of lines: a field of the deal, another pipeline, a merge, an option."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.deals.actions import do_edit_deal
+from pbxcrm.deals.hooks import StageEntry
+from pbxcrm.deals.models import Deal, Pipeline
+from pbxcrm.deals.queries import load_funnel
+from pbxcrm.money.line_actions import do_reckon
+from pbxcrm.money.models import DealLine
+from pbxcrm.money.queries import lines_of, priced
+from pbxcrm.people.directory import load_directory
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.reasons import reason
+from pbxcrm.shared.timers import Handler, Timer, set_timer
+
+COUNT = "money.count_pipeline"
+AT_ONCE = 50  # deals in one transaction
+
+
+async def recount(session: AsyncSession, deal: Deal, now: datetime) -> None:
+    """Handler of ``deals.hooks``: the deal changed, so quantities by formula may be others, and so the amount by lines.
+
+    A formula that cannot be reckoned any more leaves its quantity; the card says why.
+    """
+    found = await lines_of(session, deal.id or 0)
+    if not found.lines or deal.merged_into_id is not None:
+        return
+    for line in found.lines:
+        was = line.quantity
+        try:
+            if line.formula:
+                await do_reckon(session, deal, line, now, "formula")
+        except Invalid:
+            line.quantity = was
+        if line.quantity != was:
+            line.version += 1
+    await _set_amount(session, deal, priced(found.lines, found.whole).price.total, now)
+
+
+async def recount_entered(session: AsyncSession, entry: StageEntry) -> None:
+    """Handler of ``deals.hooks``: a deal that came into another pipeline takes its amount as that pipeline says."""
+    if entry.left is not None and entry.left.pipeline_id != entry.stage.pipeline_id:
+        await recount(session, entry.deal, entry.at)
+
+
+async def _set_amount(session: AsyncSession, deal: Deal, total: Decimal, now: datetime) -> None:
+    pipeline = (await load_funnel(session)).pipelines[deal.pipeline_id]
+    if pipeline.amount_by_lines and deal.amount != total:
+        people = await load_directory(session)
+        await do_edit_deal(
+            session, deal, now, actor=None, people=people, values={"amount": total}, why=reason("money.by_lines")
+        )
+
+
+async def count_pipeline(session: AsyncSession, pipeline: Pipeline, now: datetime) -> None:
+    """Handler of ``deals.hooks``: begin with the first batch."""
+    await set_timer(session, COUNT, f"{COUNT}:{pipeline.id}", now, {"pipeline": pipeline.id, "after": 0})
+
+
+async def count_batch(session: AsyncSession, row: Timer, now: datetime) -> None:
+    """Timer handler: the next batch of open deals with lines."""
+    with_lines = select(DealLine.deal_id).where(col(DealLine.removed_at).is_(None))
+    found = await session.exec(
+        select(Deal)
+        .where(
+            Deal.pipeline_id == int(row.payload["pipeline"]),
+            col(Deal.id) > int(row.payload["after"]),
+            col(Deal.id).in_(with_lines),
+            col(Deal.closed_at).is_(None),
+        )
+        .order_by(col(Deal.id))
+        .limit(AT_ONCE)
+        .with_for_update(key_share=True)
+    )
+    deals = found.all()
+    for deal in deals:
+        await recount(session, deal, now)
+    if len(deals) == AT_ONCE:
+        await set_timer(session, COUNT, row.key, now, {**row.payload, "after": deals[-1].id})
+
+
+HANDLERS: dict[str, Handler] = {COUNT: count_batch}

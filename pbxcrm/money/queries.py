@@ -1,0 +1,244 @@
+"""Reading the catalogue, the lines of a deal with their price, and templates of lines."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, or_
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Role, Viewer
+from pbxcrm.calendars.queries import load_calendars
+from pbxcrm.deals.fields import MOMENTS
+from pbxcrm.deals.models import Deal
+from pbxcrm.deals.queries import load_funnel
+from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
+from pbxcrm.fields.queries import load_fields
+from pbxcrm.fields.rules import MILLION, stored_in
+from pbxcrm.formulas.functions import FormulaTime, Value
+from pbxcrm.money.models import DealDiscount, DealLine, LineTemplate, Product
+from pbxcrm.money.rules import WHOLE, DealPrice, Discount, PricedLine, price_of
+from pbxcrm.people.directory import load_directory
+from pbxcrm.shared.config_cache import cached_until_changed
+from pbxcrm.shared.errors import NotFound, not_there
+from pbxcrm.shared.runtime_options import Options, load_options
+from pbxcrm.shared.text_match import part_of
+
+MOST_FOUND = 20  # products offered while one types
+MOST_SUGGESTED = 200  # groups and units
+
+
+@dataclass(frozen=True, slots=True)
+class ProductFilter:
+    """``text``: a part of a name or SKU. ``group``: exactly this one; None: all. ``retired``: those that are offered no more."""
+
+    text: str = ""
+    group: str | None = None
+    retired: bool = False
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """For the WHERE clause of a query for products."""
+        gone = col(Product.retired_at)
+        found: list[ColumnElement[bool]] = [gone.is_not(None) if self.retired else gone.is_(None)]
+        if self.text:
+            by_sku = func.lower(col(Product.sku)).contains(self.text.lower(), autoescape=True)
+            found.append(or_(part_of(col(Product.name_folded), self.text), by_sku))
+        if self.group is not None:
+            found.append(col(Product.group_name) == self.group)
+        return found
+
+
+async def list_products(
+    session: AsyncSession, asked: ProductFilter, *, after: Product | None = None, limit: int = 50
+) -> Sequence[Product]:
+    """Products by group and name; everybody who works here may see them. ``after``: the last one of the page before."""
+    order = (col(Product.group_name), col(Product.name), col(Product.id))
+    query = select(Product).where(*asked.conditions()).order_by(*order).limit(limit)
+    if after is not None:
+        later = or_(
+            order[0] > after.group_name,
+            (order[0] == after.group_name) & (order[1] > after.name),
+            (order[0] == after.group_name) & (order[1] == after.name) & (order[2] > (after.id or 0)),
+        )
+        query = query.where(later)
+    return (await session.exec(query)).all()
+
+
+async def access_product(session: AsyncSession, product_id: int, *, field: str = "") -> Product:
+    """A product, also a retired one. Raises NotFound, or Invalid at ``field``."""
+    found = await session.get(Product, product_id)
+    if found is None:
+        raise not_there("products.not_found", "There is no such product.", field)
+    return found
+
+
+async def product_named(session: AsyncSession, named: str) -> Product | None:
+    """The product with this SKU, else the only one with this name; None without one."""
+    for column in (Product.sku, Product.name):
+        found = (await session.exec(select(Product).where(column == named).limit(2))).all()
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
+async def list_groups(session: AsyncSession) -> list[str]:
+    """The groups of products that are offered, by name."""
+    return await _values(session, col(Product.group_name))
+
+
+async def list_units(session: AsyncSession) -> list[str]:
+    """The units that products have, as suggestions."""
+    return await _values(session, col(Product.unit))
+
+
+async def _values(session: AsyncSession, column: Any) -> list[str]:
+    query = select(column).where(column != "", col(Product.retired_at).is_(None)).distinct().order_by(column)
+    return list((await session.exec(query.limit(MOST_SUGGESTED))).all())
+
+
+async def load_templates(session: AsyncSession) -> Sequence[LineTemplate]:
+    """The templates of lines that are offered, by name; from memory until one changes."""
+    return await cached_until_changed(session, list_templates)
+
+
+async def list_templates(session: AsyncSession, *, archived: bool = False) -> Sequence[LineTemplate]:
+    """Templates of lines by name."""
+    gone = col(LineTemplate.archived_at)
+    query = select(LineTemplate).where(gone.is_not(None) if archived else gone.is_(None))
+    return (await session.exec(query.order_by(col(LineTemplate.name)))).all()
+
+
+async def access_template(session: AsyncSession, template_id: int, *, field: str = "") -> LineTemplate:
+    """A template, also an archived one. Raises NotFound, or Invalid at ``field``."""
+    found = await session.get(LineTemplate, template_id)
+    if found is None:
+        raise not_there("line_templates.not_found", "There is no such template.", field)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class DealLines:
+    """The lines of a deal in their order, the discount on the whole (its row may not be stored), and what all of it costs."""
+
+    lines: tuple[DealLine, ...]
+    whole: DealDiscount
+    price: DealPrice
+
+
+def priced(lines: Sequence[DealLine], whole: DealDiscount) -> DealLines:
+    """The lines with their price. Discounts that are only asked for do not count."""
+    return DealLines(tuple(lines), whole, price_of([as_priced(line) for line in lines], discount_of(whole)))
+
+
+def as_priced(line: DealLine) -> PricedLine:
+    """A line as the rules of prices see it."""
+    return PricedLine(line.quantity, line.price, discount_of(line), line.vat_rate)
+
+
+def discount_of(row: DealLine | DealDiscount) -> Discount:
+    """The discount that counts."""
+    return Discount(row.discount_percent, row.discount_money)
+
+
+def asked_of(row: DealLine | DealDiscount) -> Discount:
+    """The discount that waits for a manager."""
+    return Discount(row.asked_percent, row.asked_money)
+
+
+async def lines_of(session: AsyncSession, deal_id: int) -> DealLines:
+    """The lines of a deal that the caller may see, in one query. The row of the discount is a new one, which is not stored, where there
+    is none.
+    """
+    query = (
+        select(DealLine, DealDiscount)
+        .select_from(Deal)
+        .outerjoin(DealLine, and_(col(DealLine.deal_id) == Deal.id, col(DealLine.removed_at).is_(None)))
+        .outerjoin(DealDiscount, col(DealDiscount.deal_id) == Deal.id)
+        .where(Deal.id == deal_id)
+        .order_by(col(DealLine.position), col(DealLine.id))
+    )
+    rows = (await session.exec(query)).all()
+    lines: list[DealLine | None] = [row[0] for row in rows]
+    whole: DealDiscount | None = next((row[1] for row in rows), None)
+    return priced([line for line in lines if line is not None], whole or DealDiscount(deal_id=deal_id))
+
+
+async def access_line(
+    session: AsyncSession, deal_id: int, line_id: int, *, or_removed: bool = False, lock: bool = False
+) -> DealLine:
+    """A line of a deal that the caller may see. Raises NotFound."""
+    query = select(DealLine).where(DealLine.id == line_id, DealLine.deal_id == deal_id)
+    if not or_removed:
+        query = query.where(col(DealLine.removed_at).is_(None))
+    found = (await session.exec(query.with_for_update() if lock else query)).first()
+    if found is None:
+        raise NotFound("money.no_line", "This line is not on the deal any more.")
+    return found
+
+
+async def has_lines(session: AsyncSession, deal_id: int) -> bool:
+    """Whether the deal has a line."""
+    query = select(DealLine.id).where(DealLine.deal_id == deal_id, col(DealLine.removed_at).is_(None)).limit(1)
+    return (await session.exec(query)).first() is not None
+
+
+async def is_amount_of_lines(session: AsyncSession, deal: Deal) -> bool:
+    """Whether the amount of the deal is the sum of its lines: its pipeline says so, and it has lines."""
+    pipeline = (await load_funnel(session)).pipelines.get(deal.pipeline_id)
+    return pipeline is not None and pipeline.amount_by_lines and await has_lines(session, deal.id or 0)
+
+
+def limit_of(role: str, options: Options) -> Decimal:
+    """The largest discount in per cent that people with this role give on their own."""
+    if role == Role.ADMIN:
+        return WHOLE
+    known = {Role.SELLER.value: options.discount_limit_seller, Role.MANAGER.value: options.discount_limit_manager}
+    return Decimal(known.get(role, 0))
+
+
+async def own_limit(session: AsyncSession, viewer: Viewer) -> Decimal:
+    """The same for the viewer."""
+    return limit_of(viewer.role, await load_options(session))
+
+
+async def formula_fields(session: AsyncSession, deal: Deal) -> dict[str, Value]:
+    """What formulas of a deal's lines may read of it: its custom fields by key, and its own texts and dates. Not the amount, which may
+    depend on the lines.
+    """
+    found: dict[str, Value] = {"title": deal.title, "source": deal.source or None}
+    found |= {key: getattr(deal, key) for key in MOMENTS}
+    for definition in (await load_fields(session)).of(FieldEntity.DEAL):
+        found[definition.key] = _value(definition, stored_in(deal.custom, definition))
+    return found
+
+
+async def formula_names(session: AsyncSession) -> list[str]:
+    """The names of these fields."""
+    return ["title", "source", *MOMENTS, *(each.key for each in (await load_fields(session)).of(FieldEntity.DEAL))]
+
+
+def _value(definition: FieldDefinition, stored: Any) -> Value:
+    if stored is None:
+        return None
+    if definition.kind == ValueKind.NUMBER:
+        return Decimal(stored) / MILLION
+    if definition.kind == ValueKind.MONEY:
+        return Decimal(stored) / 100
+    if definition.kind == ValueKind.DATE:
+        return date.fromisoformat(stored)
+    if definition.kind == ValueKind.MOMENT:
+        return datetime.fromisoformat(stored)
+    if definition.kind == ValueKind.YES_NO:
+        return bool(stored)
+    if definition.kind == ValueKind.CHOICE:
+        return next((str(option["name"]) for option in definition.options if option["id"] == stored), None)
+    return stored if isinstance(stored, str) else None
+
+
+async def formula_time(session: AsyncSession, deal: Deal, now: datetime) -> FormulaTime:
+    """The time and working hours of whoever is responsible for the deal."""
+    calendars = await load_calendars(session, await load_directory(session))
+    return FormulaTime(now, calendars.of_user(deal.responsible_id))
