@@ -127,6 +127,7 @@ from pbxcrm.reactions import reasons as reactions
 from pbxcrm.reports.assignments import ASSIGNMENTS
 from pbxcrm.reports.cold_sellers import COLD_SELLERS
 from pbxcrm.reports.efficiency import EFFICIENCY
+from pbxcrm.reports.filled_fields import FILLED_FIELDS
 from pbxcrm.reports.funnel import FUNNEL
 from pbxcrm.reports.funnel_snapshot import FUNNEL_SNAPSHOT
 from pbxcrm.reports.lamps import LAMPS
@@ -291,6 +292,7 @@ def compose() -> None:
         REQUESTS,
         SELLER_STAGES,
         COLD_SELLERS,
+        FILLED_FIELDS,
         MISSED,
         LAMPS,
         STAGE_TIME,

@@ -13,6 +13,7 @@ from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind, StageMove
 from pbxcrm.people.queries import get_user_by_login, viewer_of
 from pbxcrm.reports.cold_sellers import COLD_SELLERS
 from pbxcrm.reports.efficiency import EFFICIENCY
+from pbxcrm.reports.filled_fields import FILLED_FIELDS
 from pbxcrm.reports.funnel import FUNNEL
 from pbxcrm.reports.funnel_snapshot import FUNNEL_SNAPSHOT
 from pbxcrm.reports.lamps import LAMPS
@@ -42,6 +43,7 @@ REPORTS = (
     REQUESTS,
     SELLER_STAGES,
     COLD_SELLERS,
+    FILLED_FIELDS,
 )
 PARTS = ("advanced", "lost", "back", "handed_over", "stays")
 
