@@ -23,6 +23,7 @@ from pbxcrm.phone import models as phone
 from pbxcrm.screenpop import models as screenpop
 from pbxcrm.shared import background_jobs, events, runtime_options, timers
 from pbxcrm.tasks import models as tasks
+from pbxcrm.views import models as views
 
 metadata = SQLModel.metadata
 
@@ -52,4 +53,5 @@ __all__ = [
     "screenpop",
     "tasks",
     "timers",
+    "views",
 ]

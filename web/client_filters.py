@@ -1,13 +1,14 @@
 """The filters of the lists of clients and of companies in the address of a page."""
 
 from collections.abc import Sequence
+from urllib.parse import parse_qsl
 
 from sqlalchemy import ColumnElement
 from sqlmodel.ext.asyncio.session import AsyncSession
-from starlette.requests import Request
 
+from pbxcrm.access import Viewer
 from pbxcrm.contacts.filters import ContactFilter
-from pbxcrm.contacts.terms import company_terms, contact_terms, shorthands
+from pbxcrm.contacts.terms import asked_order, company_terms, contact_terms, shorthands, sort_terms
 from pbxcrm.fields.conditions import EVERYTHING, MOST_FILTERS, AskedAt, Vocabulary, from_query, to_sql
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
@@ -16,30 +17,32 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED, LONGEST_SEARCH
 from web.deal_filters import filters_in
-from web.formats import today as here_today
-from web.i18n import here
-from web.parts import now, parts, viewer
 
 #: The parameters of the pages that are no terms.
-OF_PAGE = frozenset({"q", "view", "cursor", "format"})
+OF_PAGE = frozenset({"q", "view", "cursor", "format", "sort"})
 BIRTHDAY = "birthday"
 NEAR_TEXTS = frozenset(str(days) for days in range(367))
 
 
-async def terms_of_list(session: AsyncSession, request: Request, entity: FieldEntity) -> Vocabulary:
-    """What the list of clients, or of companies, may be filtered by."""
-    checking = Checking(parts(request).settings.region, await load_directory(session))
+async def terms_of_list(session: AsyncSession, region: str, entity: FieldEntity) -> Vocabulary:
+    """What the list of clients, or of companies, may be filtered by. ``region``: for telephone numbers as people type them."""
+    checking = Checking(region, await load_directory(session))
     terms = company_terms if entity is FieldEntity.COMPANY else contact_terms
     return terms(await load_fields(session), checking)
 
 
-async def check_query(session: AsyncSession, request: Request, entity: FieldEntity, query: str) -> None:
-    """Raise Invalid for a query string of the list that holds what is no filter."""
-    read_filters(request, entity, await terms_of_list(session, request, entity), filters_in(query))
+async def check_query(
+    session: AsyncSession, viewer: Viewer, region: str, entity: FieldEntity, query: str, clock: AskedAt
+) -> None:
+    """Raise Invalid for a query string of the list that holds what is no filter, or no order."""
+    terms = await terms_of_list(session, region, entity)
+    read_filters(viewer, entity, terms, filters_in(query), clock)
+    if by := dict(parse_qsl(query.removeprefix("?"))).get("sort"):
+        asked_order(sort_terms(entity, terms), by)
 
 
 def read_filters(
-    request: Request, entity: FieldEntity, terms: Vocabulary, pairs: Sequence[tuple[str, str]]
+    viewer: Viewer, entity: FieldEntity, terms: Vocabulary, pairs: Sequence[tuple[str, str]], clock: AskedAt
 ) -> tuple[list[ColumnElement[bool]], int | None]:
     """The conditions that an address asks for, and the days until a birthday. Raises Invalid for what is no filter: never all rows."""
     asked = [
@@ -49,11 +52,11 @@ def read_filters(
     ]
     if len(asked) > MOST_FILTERS:
         raise Invalid(asked[0][0][:LONGEST_REPEATED], "deals.many_filters", "These are too many filters.")
-    condition = from_query(asked, terms, shorthands(viewer(request).user_id))
+    condition = from_query(asked, terms, shorthands(viewer.user_id))
     near = _near(pairs) if entity is FieldEntity.CONTACT else None
-    found = [] if condition == EVERYTHING else [to_sql(condition, AskedAt(now(request), here().timezone))]
+    found = [] if condition == EVERYTHING else [to_sql(condition, clock)]
     if near is not None:
-        found += ContactFilter(birthday=(here_today(), near)).conditions()
+        found += ContactFilter(birthday=(clock.now.astimezone(clock.timezone).date(), near)).conditions()
     return found, near
 
 

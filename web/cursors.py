@@ -11,16 +11,16 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pbxcrm.contacts.likely_pairs import Alike, PairCursor
-from pbxcrm.deals.list_queries import ListPlace
 from pbxcrm.fields.conditions import Shape, Term
 from pbxcrm.shared.columns import LARGEST_ID
+from pbxcrm.shared.listed import Place
 from pbxcrm.shared.search_keys import KEY_MAX
 from pbxcrm.timeline.entries import EntryKind, TimelineCursor
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LATEST = (LATEST - EARLIEST) // _MICROSECOND
-LONGEST_CURSOR = 200  # letters
+LONGEST_CURSOR = 2_000  # letters: it may hold the key of a text by which a list is sorted
 _KINDS = tuple(EntryKind)
 _RANKS = 9
 LONGEST_SORTED = 500  # letters of a text by which a list is sorted
@@ -95,23 +95,23 @@ def next_of_sorted(value: datetime | Decimal | int | str | None, row_id: int | N
     return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
 
 
-def read_sorted(cursor: str, term: Term | None) -> ListPlace | None:
+def read_sorted(cursor: str, term: Term | None) -> Place | None:
     """The value and id of the last row seen in a list sorted by ``term``; None for a text that is no such cursor."""
     parts = _parts(cursor)
     if parts is None or len(parts) != 2 or not _is_whole(parts[1], LARGEST_ID):
         return None
     told, row_id = parts
     if told is None or term is None:
-        return ListPlace(None, row_id)
+        return Place(None, row_id)
     value = _sort_value(told, term)
-    return ListPlace(value, row_id) if value is not None else None
+    return Place(value, row_id) if value is not None else None
 
 
 def _sort_value(told: object, term: Term) -> datetime | Decimal | int | str | None:
     """As the column of the term holds it."""
     of_field = term.name.startswith("field.")
-    if term.shape is Shape.INTEGER and of_field:
-        return told if isinstance(told, int) and abs(told) < 2**63 else None
+    if term.shape is Shape.INTEGER and (of_field or isinstance(told, int)):
+        return told if isinstance(told, int) and not isinstance(told, bool) and abs(told) < 2**63 else None
     if not isinstance(told, str) or "\x00" in told or len(told) > LONGEST_SORTED:
         return None
     try:

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from pbxcrm.deals.fields import BY_KEY, FIELDS, MOMENTS, FieldKind
-from pbxcrm.deals.list_queries import SORTABLE
 from pbxcrm.deals.queries import DealRow
 from pbxcrm.fields.conditions import Vocabulary
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import FieldSet, Named
+from pbxcrm.fields.terms import SORTABLE
 from web import formats, words
 from web.i18n import N_
 from web.i18n import gettext as _

@@ -12,15 +12,15 @@ from pbxcrm.deals.filter_queries import filter_reader
 from pbxcrm.deals.filter_rules import NOBODY, FilterReader
 from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.list_queries import ListSelection, select_deals
-from pbxcrm.deals.models import DealView
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.fields.conditions import AskedAt, Shape, Vocabulary
-from pbxcrm.fields.models import FieldEntity
-from pbxcrm.fields.queries import load_fields
+from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
+from pbxcrm.fields.queries import load_fields, load_named, target_of
 from pbxcrm.fields.terms import name_of_term, shape_of
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.errors import NotFound
+from pbxcrm.views.models import SavedView
 from web.i18n import N_, here
 from web.i18n import gettext as _
 from web.parts import now, parts, viewer
@@ -94,7 +94,7 @@ async def filter_reader_of(session: AsyncSession, request: Request) -> FilterRea
     return await filter_reader(session, viewer(request), clock, parts(request).settings.region)
 
 
-def address_of(view: DealView) -> str:
+def address_of(view: SavedView) -> str:
     """The board, or a list, as a saved view shows it."""
     entity = FieldEntity(view.entity)
     page = LISTS[entity] if entity in LISTS else "/deals" if ("show", TABLE) in parse_qsl(view.query) else "/board"
@@ -107,26 +107,49 @@ OwnWords = Callable[[Request, Directory, str, str], str]
 
 @dataclass(frozen=True, slots=True)
 class CustomInput:
-    """How the form of filters asks for a custom field: a choice among ``options`` (value, text), a range, or a part of a text."""
+    """How the form of filters asks for a custom field: a choice among ``options`` (value, text), a range, or a part of a text.
+
+    ``finds``: the id of a field that links to rows. One is chosen by its name; ``options`` are then those that are asked for.
+    """
 
     name: str
     title: str
     shape: Shape
     options: tuple[tuple[str, str], ...] = ()
+    finds: int | None = None
 
 
-async def custom_inputs(session: AsyncSession, entity: FieldEntity = FieldEntity.DEAL) -> list[CustomInput]:
+async def custom_inputs(
+    session: AsyncSession, request: Request, entity: FieldEntity = FieldEntity.DEAL
+) -> list[CustomInput]:
     """The custom fields of an entity that may narrow a list, in the order of the settings."""
-    return [
-        CustomInput(
-            name_of_term(each),
-            each.name,
-            shape_of(each),
-            tuple((str(option["id"]), str(option["name"])) for option in each.options),
-        )
-        for each in (await load_fields(session)).of(entity)
-        if each.filterable
-    ]
+    definitions = [each for each in (await load_fields(session)).of(entity) if each.filterable]
+    asked = {
+        each.id: _asked_ids(request, each) for each in definitions if each.kind == ValueKind.LINK and target_of(each)
+    }
+    customs = [{str(field_id): row_id} for field_id, ids in asked.items() for row_id in ids]
+    named = await load_named(session, viewer(request), definitions, customs)
+    people = await load_directory(session)
+    found = []
+    for each in definitions:
+        options = [(str(option["id"]), str(option["name"])) for option in each.options]
+        if each.kind == ValueKind.YES_NO:
+            options = [("1", _("yes")), ("0", _("no"))]
+        elif each.kind == ValueKind.PERSON:
+            options = sorted(
+                ((user.login, user.name) for user in people.users.values() if user.is_active), key=lambda of: of[1]
+            )
+        elif each.id in asked:
+            options = [(str(row_id), named.of(each, row_id) or _("not visible to you")) for row_id in asked[each.id]]
+        finds = each.id if each.id in asked else None
+        found.append(CustomInput(name_of_term(each), each.name, shape_of(each), tuple(options), finds))
+    return found
+
+
+def _asked_ids(request: Request, definition: FieldDefinition) -> list[int]:
+    """The rows that the address asks for as those a field links to."""
+    values = [value for name, value in asked_pairs(request) if name == name_of_term(definition)]
+    return [row_id for value in values if (row_id := whole_number(value.strip(), LARGEST_ID)) is not None]
 
 
 async def chips(session: AsyncSession, request: Request) -> list[Chip]:
@@ -140,7 +163,7 @@ async def chips_of(
 ) -> list[Chip]:
     """A chip for each active filter of a list; ``own_words``: those of filters that have their own."""
     people = await load_directory(session)
-    options = {each.name: dict(each.options) for each in await custom_inputs(session, entity)}
+    options = {each.name: dict(each.options) for each in await custom_inputs(session, request, entity)}
     return [
         Chip(name, own_words(request, people, name, value) or said_of_term(terms, options, name, value))
         for name, value in asked_pairs(request)

@@ -14,13 +14,15 @@ from pbxcrm.fields.conditions import Op, Shape, Shorthand, Term, row_id_of
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import FieldSet
 from pbxcrm.fields.rules import Checking, Stored, moment_text
-from pbxcrm.fields.terms import custom_terms
+from pbxcrm.fields.terms import SORTABLE, custom_terms
 from pbxcrm.people.directory import Directory
 from pbxcrm.people.models import User
 from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.lengths import LONGEST_REPEATED
 from pbxcrm.shared.reasons import N_
 
 NOBODY = "nobody"
+MADE = "created_at"  # the term of when a row was made
 Table = type[Contact] | type[Company]
 
 
@@ -44,6 +46,27 @@ def contact_terms(fields: FieldSet, checking: Checking) -> dict[str, Term]:
 def company_terms(fields: FieldSet, checking: Checking) -> dict[str, Term]:
     """The same of a company; in Python they are asked of ``Company``."""
     return _own(Company, checking.people) | custom_terms(fields, FieldEntity.COMPANY, Company, checking)
+
+
+def sort_terms(entity: FieldEntity, terms: Mapping[str, Term]) -> dict[str, Term]:
+    """By what the list of an entity is sorted: each has an index. ``terms``: those of its filters.
+
+    Not by name: the key of a name, which has an index, is phonetic, and its order is that of no alphabet.
+    """
+    born = Term("birthday", N_("Birthday"), Shape.INTEGER, col(Contact.birth_day), lambda _row: (), str)  # type: ignore[arg-type]
+    return ({born.name: born} if entity is FieldEntity.CONTACT else {}) | {
+        name: term
+        for name, term in terms.items()
+        if name == MADE or (name.startswith("field.") and term.shape in SORTABLE)
+    }
+
+
+def asked_order(orders: Mapping[str, Term], by: str) -> Term:
+    """The term by which ``NAME`` or ``-NAME`` (descending) sorts. Raises Invalid."""
+    found = orders.get(by.removeprefix("-"))
+    if found is None:
+        raise Invalid("sort", "contacts.no_sort", "This list is not sorted by “{key}”.", key=by[:LONGEST_REPEATED])
+    return found
 
 
 def shorthands(user_id: int) -> Mapping[str, Shorthand]:

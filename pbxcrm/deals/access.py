@@ -14,7 +14,7 @@ from pbxcrm.access.permissions import Permission, Viewer, can
 from pbxcrm.access.seen_through import SeenThrough
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.number_owners import OwnedRow, WorkOnNumber
-from pbxcrm.deals.models import Deal, DealPerson, DealView
+from pbxcrm.deals.models import Deal, DealPerson
 
 
 def visible_deals(viewer: Viewer) -> ColumnElement[bool]:
@@ -138,25 +138,3 @@ def _deals_of_numbers(numbers: Collection[str]) -> Any:  # a Select of three col
 
 #: An open deal with a responsible, made by a call or by hand.
 DEAL_OF_NUMBER = WorkOnNumber(_others_deal_before, _own_deals, _deals_of_numbers)
-
-
-def visible_views(viewer: Viewer) -> ColumnElement[bool]:
-    """The viewer's own views, and those of the viewer's team and of the teams they lead; also deleted ones."""
-    own = and_(col(DealView.team_id).is_(None), col(DealView.owner_id) == viewer.user_id)
-    return or_(own, col(DealView.team_id).in_(_teams(viewer)))
-
-
-def editable_views(viewer: Viewer) -> ColumnElement[bool]:
-    """The visible ones that the viewer renames and deletes: their own, and those of teams by permission."""
-    if can(viewer, Permission.TEAM_VIEWS_EDIT):
-        return visible_views(viewer)
-    return and_(visible_views(viewer), col(DealView.team_id).is_(None))
-
-
-def edits_views_of(viewer: Viewer, team_id: int | None) -> bool:
-    """The same rule as ``editable_views``, for the views of a team. None: the viewer's own views."""
-    return team_id is None or (can(viewer, Permission.TEAM_VIEWS_EDIT) and team_id in _teams(viewer))
-
-
-def _teams(viewer: Viewer) -> list[int]:
-    return [team_id for team_id in (viewer.team_id, *viewer.managed_team_ids) if team_id is not None]

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, true, union_all
+from sqlalchemy import ColumnElement, func, true, union_all
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -15,12 +14,11 @@ from pbxcrm.deals.board_queries import MOST_FOUND, ColumnFigures
 from pbxcrm.deals.filters import DealFilter, ways_to_match
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import MOST_COUNTED, DealRow, as_rows
-from pbxcrm.fields.conditions import Shape, Term
+from pbxcrm.fields.conditions import Term
 from pbxcrm.shared.core_sql import fetch, one_of
-from pbxcrm.shared.listed import Listed
+from pbxcrm.shared.listed import Listed, Order, Place, sorted_rows
 from pbxcrm.shared.text_match import is_searchable, up_to
 
-SORTABLE = frozenset({Shape.INTEGER, Shape.TEXT, Shape.DATE, Shape.MOMENT})
 LOOKED_THROUGH = 5_000  # deals that one request tests where no index helps
 MADE = "created_at"  # the term of when a deal was made
 #: The terms of deals by which a list finds enough at once.
@@ -42,14 +40,6 @@ class ListSort:
     def is_capped(self) -> bool:
         """Whether no index gives the order: then only the ``MOST_SORTED`` newest deals are sorted."""
         return self.term is not None and self.term.name != MADE and not self.term.name.startswith("field.")
-
-
-@dataclass(frozen=True, slots=True)
-class ListPlace:
-    """The place of a deal in a sorted list. ``value``: by which it is sorted; None stands for none, after all others."""
-
-    value: Any
-    deal_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,48 +123,28 @@ async def _end(session: AsyncSession, conditions: Conditions) -> int | None:
 
 
 async def page_of_deals(
-    session: AsyncSession, among: ListSelection, sort: ListSort, *, after: ListPlace | None, limit: int
-) -> Listed[tuple[DealRow, ListPlace], ListPlace]:
+    session: AsyncSession, among: ListSelection, sort: ListSort, *, after: Place | None, limit: int
+) -> Listed[tuple[DealRow, Place], Place]:
     """The deals after a place in the list, each with its own place; ``resume`` where older ones were not looked at yet."""
     term = sort.term
     if term is None:
-        before = after.deal_id if after is not None else None
+        before = after.row_id if after is not None else None
         stretch = await next_stretch(session, among, before=before, limit=limit)
         query = select(Deal).where(*stretch.conditions).order_by(col(Deal.id).desc()).limit(limit)
         deals = list((await session.exec(query)).all())
-        rows = [(row, ListPlace(None, row.deal.id or 0)) for row in await as_rows(session, deals)]
+        rows = [(row, Place(None, row.deal.id or 0)) for row in await as_rows(session, deals)]
         ends = len(rows) == limit or stretch.resume is None
-        return Listed(rows, None if ends else ListPlace(None, stretch.resume or 0))
+        return Listed(rows, None if ends else Place(None, stretch.resume or 0))
     stretch = await next_stretch(session, among, before=None, limit=MOST_FOUND)
     conditions = stretch.conditions
     if sort.is_capped and stretch.resume is None:
         last = select(col(Deal.id)).where(*conditions).order_by(col(Deal.id).desc()).limit(MOST_SORTED).subquery()
         conditions = [col(Deal.id).in_(select(last.c.id))]
-    found: list[tuple[Deal, Any]] = []
-    if after is None or after.value is not None:
-        found = await _filled(session, conditions, term, after, limit, descending=sort.descending)
-    if len(found) < limit and term.name != MADE:  # every deal was made at some time
-        without = select(Deal).where(*conditions, term.is_blank).order_by(col(Deal.id).desc())
-        if after is not None and after.value is None:
-            without = without.where(col(Deal.id) < after.deal_id)
-        rest = await session.exec(without.limit(limit - len(found)))
-        found += [(deal, None) for deal in rest.all()]
+    blank = None if term.name == MADE else term.is_blank  # every deal was made at some time
+    order = Order(term.sql, blank, sort.descending)
+    found = await sorted_rows(session, Deal, conditions, order, after=after, limit=limit)
     filled = await as_rows(session, [deal for deal, _ in found])
-    return Listed([(row, ListPlace(value, row.deal.id or 0)) for row, (_, value) in zip(filled, found, strict=True)])
-
-
-async def _filled(
-    session: AsyncSession, conditions: Conditions, term: Term, after: ListPlace | None, limit: int, *, descending: bool
-) -> list[tuple[Deal, Any]]:
-    """The deals that have a value, in the order of an index where there is one (``fields.terms.order_of_filled``)."""
-    value, deal_id = term.sql, col(Deal.id)
-    order = (value.desc(), deal_id.desc()) if descending else (value.asc(), deal_id.asc())
-    query = select(Deal, value).where(*conditions, ~term.is_blank).order_by(*order).limit(limit)
-    if after is not None:
-        further = value < after.value if descending else value > after.value
-        later = deal_id < after.deal_id if descending else deal_id > after.deal_id
-        query = query.where(or_(further, and_(value == after.value, later)))
-    return [(deal, each) for deal, each in (await session.exec(query)).all()]
+    return Listed([(row, place) for row, (_, place) in zip(filled, found, strict=True)])
 
 
 async def list_figures(session: AsyncSession, among: ListSelection) -> ColumnFigures:

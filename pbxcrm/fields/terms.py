@@ -27,6 +27,8 @@ _SHAPES = {
     ValueKind.SEVERAL: Shape.LIST,
     ValueKind.FILE: Shape.LIST,
 }
+#: By what a list may be sorted.
+SORTABLE = frozenset({Shape.INTEGER, Shape.TEXT, Shape.DATE, Shape.MOMENT})
 
 
 def shape_of(definition: FieldDefinition) -> Shape:
@@ -87,7 +89,7 @@ def _term(definition: FieldDefinition, table: Any, checking: Checking) -> Term:
         lambda entered: check_value(everything, entered, None, checking),
     )
     if shape is Shape.TEXT:
-        return replace(term, bind=text_key, words=WordSearch(partial(_with_words, definition, table), _has_words))
+        return replace(term, bind=text_key, words=WordSearch(partial(_with_words, definition, table), has_words))
     if shape is Shape.LIST:
         return replace(term, has=partial(value_sql.has_id, table.custom, definition.id or 0))
     return term
@@ -109,7 +111,8 @@ def _with_words(definition: FieldDefinition, table: Any, asked: str) -> ColumnEl
     return false() if found is None else table.id.in_(select(found.c.row_id))
 
 
-def _has_words(value: str, asked: str) -> bool:
+def has_words(value: str, asked: str) -> bool:
+    """Whether each word of ``asked``, in any keyboard layout, begins a word of ``value``; false for one without words."""
     words = words_of(value)
     return any(all(any(mine.startswith(word) for mine in words) for word in way) for way in word_readings(asked))
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -29,6 +29,23 @@ class Listed(Generic[Row, Key]):
 
     rows: list[Row] = field(default_factory=list)
     resume: Key | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The place of a row in a sorted list. ``value``: by which it is sorted; None stands for none, after all others."""
+
+    value: Any
+    row_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """By ``value``, rows without one (``blank``; None: all have one) last, the newest of them first; equal ones by id."""
+
+    value: ColumnElement[Any]
+    blank: ColumnElement[bool] | None
+    descending: bool = False
 
 
 async def newest_that_pass(
@@ -88,3 +105,76 @@ async def newest_visible(
         return list((await session.exec(query)).all())
 
     return await newest_that_pass(candidates, passing, before=before, limit=limit, most_tested=MOST_ROWS)
+
+
+async def in_order(
+    session: AsyncSession,
+    table: type[Model],
+    visible: Sequence[ColumnElement[bool]],
+    filters: Sequence[ColumnElement[bool]],
+    order: Order,
+    *,
+    after: Place | None,
+    limit: int,
+    tested: bool,
+) -> Listed[tuple[Model, Place], Place]:
+    """The rows behind ``after`` in an order that an index gives, each with its place. ``tested``: ``visible`` is a slow test, which one
+    request makes for a limited number of rows.
+    """
+    key: Any = table.id  # type: ignore[attr-defined]  # all have one
+    if not tested:
+        return Listed(await sorted_rows(session, table, (*visible, *filters), order, after=after, limit=limit))
+
+    async def candidates(last: Place | None, most: int) -> Sequence[Place]:
+        return [place for _id, place in await _sorted(session, key, key, filters, order, last, most)]
+
+    async def passing(some: Sequence[Place]) -> list[tuple[Model, Place]]:
+        query = select(table, key).where(one_of(session, key, [place.row_id for place in some]), *visible)
+        known = {row_id: row for row, row_id in (await session.exec(query)).all()}
+        return [(known[place.row_id], place) for place in some if place.row_id in known]
+
+    return await newest_that_pass(candidates, passing, before=after, limit=limit, most_tested=MOST_ROWS)
+
+
+async def sorted_rows(
+    session: AsyncSession,
+    table: type[Model],
+    conditions: Sequence[ColumnElement[bool]],
+    order: Order,
+    *,
+    after: Place | None,
+    limit: int,
+) -> list[tuple[Model, Place]]:
+    """The rows behind ``after`` that match, each with its place."""
+    key: Any = table.id  # type: ignore[attr-defined]  # all have one
+    return await _sorted(session, table, key, conditions, order, after, limit)
+
+
+async def _sorted(
+    session: AsyncSession,
+    what: Any,
+    key: Any,
+    conditions: Sequence[ColumnElement[bool]],
+    order: Order,
+    after: Place | None,
+    limit: int,
+) -> list[tuple[Any, Place]]:
+    """``what`` of each row: the row itself, or a column of it."""
+    found: list[tuple[Any, Place]] = []
+    value, blank = order.value, order.blank
+    if after is None or after.value is not None:
+        by = (value.desc(), key.desc()) if order.descending else (value.asc(), key.asc())
+        query = select(what, key, value).where(*conditions).order_by(*by).limit(limit)
+        if blank is not None:
+            query = query.where(~blank)
+        if after is not None:
+            further = value < after.value if order.descending else value > after.value
+            later = key < after.row_id if order.descending else key > after.row_id
+            query = query.where(or_(further, and_(value == after.value, later)))
+        found = [(each, Place(by_what, row_id)) for each, row_id, by_what in (await session.exec(query)).all()]
+    if blank is not None and len(found) < limit:
+        without = select(what, key).where(*conditions, blank).order_by(key.desc()).limit(limit - len(found))
+        if after is not None and after.value is None:
+            without = without.where(key < after.row_id)
+        found += [(each, Place(None, row_id)) for each, row_id in (await session.exec(without)).all()]
+    return found

@@ -7,15 +7,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
-from pbxcrm.deals.access import edits_views_of, visible_views
-from pbxcrm.deals.audience import audience_of_view
-from pbxcrm.deals.models import DealView
-from pbxcrm.deals.view_queries import of_viewer
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid, NotAllowed, NotFound
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.lengths import check_line, longest
+from pbxcrm.views.access import edits_views_of, visible_views
+from pbxcrm.views.audience import audience_of_view
+from pbxcrm.views.models import SavedView
+from pbxcrm.views.queries import of_viewer
 
 MOST_VIEWS = 50  # of a person or a team
 
@@ -30,11 +30,11 @@ async def save_view(
     for_team: bool,
     is_default: bool,
     entity: FieldEntity = FieldEntity.DEAL,
-) -> DealView:
+) -> SavedView:
     """Save a selection under a name; one of the same name and owner is replaced. Raises Invalid, NotAllowed."""
     check(viewer, Permission.DEALS_READ if entity is FieldEntity.DEAL else Permission.CONTACTS_READ)
-    name = check_line(name, DealView.name, "name", "views.name", "Write a name of up to {most} characters.")
-    if len(query) > longest(DealView.query):
+    name = check_line(name, SavedView.name, "name", "views.name", "Write a name of up to {most} characters.")
+    if len(query) > longest(SavedView.query):
         raise Invalid("query", "views.too_long", "These are too many filters for a saved view.")
     team_id = viewer.team_id if for_team else None
     if for_team and (team_id is None or not edits_views_of(viewer, team_id)):
@@ -44,7 +44,7 @@ async def save_view(
         raise Invalid("name", "views.too_many", "There can be at most {most} saved views: delete one.", most=MOST_VIEWS)
     view = next((each for each in theirs if each.name == name), None)
     if view is None:
-        view = DealView(name=name, entity=entity.value, owner_id=viewer.user_id, team_id=team_id, query=query)
+        view = SavedView(name=name, entity=entity.value, owner_id=viewer.user_id, team_id=team_id, query=query)
         session.add(view)
     view.query, view.version = query, view.version + 1
     _set_default(theirs, view, is_default=is_default)
@@ -55,10 +55,10 @@ async def save_view(
 
 async def change_view(
     session: AsyncSession, viewer: Viewer, view_id: int, now: datetime, *, name: str, is_default: bool
-) -> DealView:
+) -> SavedView:
     """Rename a view, and make it the default or no longer. Raises NotFound, NotAllowed, Invalid."""
     view = await _access_kept(session, viewer, view_id)
-    view.name = check_line(name, DealView.name, "name", "views.name", "Write a name of up to {most} characters.")
+    view.name = check_line(name, SavedView.name, "name", "views.name", "Write a name of up to {most} characters.")
     view.version += 1
     theirs = await _beside(session, viewer, view)
     _set_default(theirs, view, is_default=is_default)
@@ -66,7 +66,7 @@ async def change_view(
     return view
 
 
-async def delete_view(session: AsyncSession, viewer: Viewer, view_id: int, now: datetime) -> DealView:
+async def delete_view(session: AsyncSession, viewer: Viewer, view_id: int, now: datetime) -> SavedView:
     """Put a view away; ``restore_view`` brings it back. Raises NotFound, NotAllowed."""
     view = await _access_kept(session, viewer, view_id)
     view.deleted_at = now
@@ -74,7 +74,7 @@ async def delete_view(session: AsyncSession, viewer: Viewer, view_id: int, now: 
     return view
 
 
-async def restore_view(session: AsyncSession, viewer: Viewer, view_id: int, now: datetime) -> DealView:
+async def restore_view(session: AsyncSession, viewer: Viewer, view_id: int, now: datetime) -> SavedView:
     """Undo ``delete_view``. It is no default any more if another has become it. Raises NotFound, NotAllowed."""
     view = await _access_kept(session, viewer, view_id, deleted=True)
     theirs = await _beside(session, viewer, view)
@@ -84,22 +84,22 @@ async def restore_view(session: AsyncSession, viewer: Viewer, view_id: int, now:
     return view
 
 
-async def _beside(session: AsyncSession, viewer: Viewer, view: DealView) -> list[DealView]:
+async def _beside(session: AsyncSession, viewer: Viewer, view: SavedView) -> list[SavedView]:
     """The views of the same list and the same owner."""
     found = await of_viewer(session, viewer, FieldEntity(view.entity))
     return [each for each in found if each.team_id == view.team_id]
 
 
-def _set_default(theirs: list[DealView], view: DealView, *, is_default: bool) -> None:
+def _set_default(theirs: list[SavedView], view: SavedView, *, is_default: bool) -> None:
     view.is_default = is_default
     for other in theirs:
         if is_default and other is not view:
             other.is_default = False
 
 
-async def _access_kept(session: AsyncSession, viewer: Viewer, view_id: int, *, deleted: bool = False) -> DealView:
-    gone = col(DealView.deleted_at).is_not(None) == deleted
-    query = select(DealView).where(DealView.id == view_id, gone, visible_views(viewer))
+async def _access_kept(session: AsyncSession, viewer: Viewer, view_id: int, *, deleted: bool = False) -> SavedView:
+    gone = col(SavedView.deleted_at).is_not(None) == deleted
+    query = select(SavedView).where(SavedView.id == view_id, gone, visible_views(viewer))
     view = (await session.exec(query.with_for_update())).first()
     if view is None:
         raise NotFound("views.not_found", "There is no such view any more.")
@@ -108,12 +108,12 @@ async def _access_kept(session: AsyncSession, viewer: Viewer, view_id: int, *, d
     return view
 
 
-async def _said(session: AsyncSession, viewer: Viewer, action: str, view: DealView, now: datetime) -> None:
+async def _said(session: AsyncSession, viewer: Viewer, action: str, view: SavedView, now: datetime) -> None:
     record(session, now, action, "view", view.id, actor=viewer, name=view.name, team_id=view.team_id)
     await say_view_changed(session, view, now)
 
 
-async def say_view_changed(session: AsyncSession, view: DealView, now: datetime) -> None:
+async def say_view_changed(session: AsyncSession, view: SavedView, now: datetime) -> None:
     """Notify everybody who sees the view."""
     heard = audience_of_view(view, await load_directory(session))
     emit(session, "view", view.id, now, users=heard.users, roles=heard.roles)

@@ -31,7 +31,7 @@ from pbxcrm.contacts.merge_actions import merge_contacts
 from pbxcrm.contacts.models import Company, Consent, Contact, NumberKind, SpecialRange
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.merge_actions import merge_deals
-from pbxcrm.deals.models import Deal, DealView
+from pbxcrm.deals.models import Deal
 from pbxcrm.deals.people_actions import add_person
 from pbxcrm.deals.queries import stages_of
 from pbxcrm.deals.tag_actions import add_tag
@@ -66,6 +66,7 @@ from pbxcrm.shared.reasons import reason
 from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks.actions import create_task
 from pbxcrm.tasks.models import Task, TaskKind
+from pbxcrm.views.models import SavedView
 from tests.calls import NOON, FactStory, batch
 from tests.lamps import lamp_of_callback
 from tests.office import PASSWORD, Office, open_office
@@ -340,7 +341,7 @@ async def _settle(
             session, await office.viewer(session, "admin"), deal.id or 0, other.id or 0, f"Role {name}", NOON
         )
         await watch(session, await office.viewer(session, seller), deal.id or 0, office.id(seller), NOON)
-        view = DealView(name="Mine", owner_id=office.id(seller), query="lamp=any")
+        view = SavedView(name="Mine", owner_id=office.id(seller), query="lamp=any")
         kept = Store(settings.data_dir).keep(io.BytesIO(FILE), 1000)
         file = await attach(
             session, await office.viewer(session, seller), On(deal_id=deal.id), f"File {name}", kept, NOON, total_gb=1

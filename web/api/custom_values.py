@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, PrivateAttr
 from sqlalchemy import ColumnElement
 
+from pbxcrm.contacts.terms import asked_order, company_terms, contact_terms, sort_terms
 from pbxcrm.fields.conditions import LONGEST_LIST, AskedAt, Term, from_query, to_sql
 from pbxcrm.fields.definition_rules import MOST_FIELDS
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
@@ -15,7 +16,7 @@ from pbxcrm.fields.rules import LONGEST, Checking, Stored, as_entered, stored_in
 from pbxcrm.fields.terms import custom_terms
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.lengths import longest
-from web.api.fields import NO_NUL, ListQuery
+from web.api.fields import NO_NUL, ListQuery, Word
 from web.api.resource import Ask
 
 PREFIX = "field."
@@ -67,6 +68,24 @@ class FilteredQuery(ListQuery):
         terms: Mapping[str, Term] = custom_terms(await load_fields(ask.session), entity, table, await _checking(ask))
         # A program has no time zone of its own: days are those of UTC, as all times of the API.
         return [to_sql(from_query(self._filters, terms), AskedAt(ask.now, ZoneInfo("UTC")))]
+
+
+class SortedQuery(FilteredQuery):
+    """A list of clients or companies that may be sorted."""
+
+    sort: Word | None = Field(
+        None,
+        description="`created_at`, `birthday` (of clients) or `field.KEY` of a field that lists are sorted by; `-created_at`: descending. "
+        "Rows without a value come last. Of rows that filters find, the newest 5,000 are sorted. Left out: the newest first.",
+    )
+
+    async def order(self, ask: Ask, entity: FieldEntity) -> tuple[Term, bool] | None:
+        """By which term it is sorted, and whether descending. Raises Invalid for one that there is not."""
+        if self.sort is None:
+            return None
+        terms = company_terms if entity is FieldEntity.COMPANY else contact_terms
+        orders = sort_terms(entity, terms(await load_fields(ask.session), await _checking(ask)))
+        return asked_order(orders, self.sort), self.sort.startswith("-")
 
 
 async def _checking(ask: Ask) -> Checking:

@@ -5,7 +5,7 @@ return type is the answer. The route, its permission, the checks and OpenAPI are
 """
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Self, TypeVar, get_args, get_type_hints
@@ -15,8 +15,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.responses import Response
 
 from pbxcrm.access import Permission, Viewer
+from pbxcrm.shared.listed import Place
 from pbxcrm.shared.settings import Settings
-from web.api.checked_cursors import next_of_id, read_id
+from web.api.checked_cursors import next_of_id, next_of_sorted, read_id
 from web.api.fields import ApiAnswer, ApiRequest, ShortListQuery
 
 Item = TypeVar("Item", bound=BaseModel)
@@ -57,6 +58,12 @@ class Page(ApiAnswer, Generic[Item]):
         """
         more = len(rows) > limit
         return cls(items=rows[:limit], next=cursor(rows[limit - 1]) if more else resume)
+
+    @classmethod
+    def in_places(cls, rows: list[Item], limit: int, places: Sequence[Place], resume: Place | None) -> Self:
+        """The same of a sorted list: each row has its place."""
+        behind = places[limit - 1] if len(rows) > limit else resume
+        return cls(items=rows[:limit], next=None if behind is None else next_of_sorted(behind.value, behind.row_id))
 
 
 @dataclass(frozen=True, slots=True)

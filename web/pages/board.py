@@ -28,12 +28,12 @@ from pbxcrm.deals.fields import SHARED_TEXTS
 from pbxcrm.deals.filters import LAMPS, DealFilter
 from pbxcrm.deals.models import Pipeline, Stage
 from pbxcrm.deals.tag_queries import list_tags
-from pbxcrm.deals.view_queries import default_of, of_viewer
 from pbxcrm.distribution.queries import any_rules
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.lengths import LONGEST_REPEATED
 from pbxcrm.shared.text_match import is_searchable
+from pbxcrm.views.queries import default_of, of_viewer
 from web.cursors import next_of_ranked, read_ranked
 from web.deal_filters import LAMP_WORDS, TABLE, address_of, asked_filter, asked_pairs, chips, custom_inputs
 from web.forms import Form
@@ -149,7 +149,7 @@ async def filters(request: Request) -> Response:
         directory = await load_directory(session)
         shared_texts = [(each, await queries.texts_of_open_deals(session, who, each.key)) for each in SHARED_TEXTS]
         tags = await list_tags(session)
-        custom = await custom_inputs(session)
+        custom = await custom_inputs(session, request)
     return show(
         request,
         "deals/_filters.html",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement
@@ -12,25 +12,28 @@ from starlette.responses import Response
 
 from pbxcrm.access import Viewer, sees_others
 from pbxcrm.audit.actions import record_export
-from pbxcrm.contacts.models import Company
+from pbxcrm.contacts import list_queries
+from pbxcrm.contacts.list_queries import is_capped, sorted_companies, sorted_contacts, with_text
+from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.contacts.queries import ContactRow, list_companies, list_contacts
-from pbxcrm.deals.view_queries import of_viewer
+from pbxcrm.contacts.terms import asked_order, sort_terms
 from pbxcrm.fields.column_actions import chosen_columns
-from pbxcrm.fields.conditions import Vocabulary
+from pbxcrm.fields.conditions import AskedAt, Term, Vocabulary
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import FieldSet, Named, load_fields, load_named
 from pbxcrm.global_search import company_matches
 from pbxcrm.people.directory import Directory, load_directory
-from pbxcrm.shared.listed import Listed
+from pbxcrm.shared.listed import Listed, Place
+from pbxcrm.views.queries import of_viewer
 from web import formats
 from web.client_filters import NEAR_TEXTS, read_filters, terms_of_list
 from web.column_choice import back_to_list, columns_form, keep_columns
-from web.cursors import next_of_id, read_id
+from web.cursors import next_of_sorted, read_sorted
 from web.custom_values import show_value
 from web.deal_filters import address_of, asked_pairs, chips_of, custom_inputs, said_of_whose
 from web.exports import csv_stream, xlsx_stream
 from web.forms import read_form
-from web.i18n import N_, ngettext
+from web.i18n import N_, here, ngettext
 from web.i18n import gettext as _
 from web.list_columns import ListColumn, custom_columns, those_shown, value_of_field
 from web.pages.common import LISTED, address, asked_number, asked_text, colleagues, show
@@ -40,7 +43,7 @@ BATCH = 500  # rows of a file that are read at once
 NEAR_CHOICES = (0, 7, 30)  # days
 NAME = "name"
 Row = ContactRow | Company
-Rows = Listed[Row, int]
+Rows = Listed[tuple[Row, Place], Place]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class ClientList:
     template: str
     built_in: Mapping[str, str]
     first: tuple[str, ...]
-    load: Callable[[AsyncSession, Viewer, Sequence[ColumnElement[bool]], str, int | None, int], Awaitable[Rows]]
+    load: Callable[[AsyncSession, Viewer, "ListAsked", Place | None, int], Awaitable[Rows]]
     value: Callable[[ListColumn, Any, Directory], str]
     row: Callable[[Any], Any]
 
@@ -68,27 +71,44 @@ class ClientList:
 
 
 async def _load_contacts(
-    session: AsyncSession,
-    who: Viewer,
-    conditions: Sequence[ColumnElement[bool]],
-    text: str,
-    before: int | None,
-    limit: int,
+    session: AsyncSession, who: Viewer, asked: "ListAsked", after: Place | None, limit: int
 ) -> Rows:
-    found = await list_contacts(session, who, *conditions, text=text, before=before, limit=limit)
-    return Listed(list(found.rows), found.resume)
+    if asked.sort is not None:
+        found = await sorted_contacts(
+            session,
+            who,
+            asked.conditions,
+            asked.sort,
+            text=asked.text,
+            descending=asked.descending,
+            after=after,
+            limit=limit,
+        )
+        return Listed(list(found.rows), found.resume)
+    before = after.row_id if after is not None else None
+    newest = await list_contacts(session, who, *asked.conditions, text=asked.text, before=before, limit=limit)
+    return _by_id([(row, row.contact.id) for row in newest.rows], newest.resume)
 
 
 async def _load_companies(
-    session: AsyncSession,
-    who: Viewer,
-    conditions: Sequence[ColumnElement[bool]],
-    text: str,
-    before: int | None,
-    limit: int,
+    session: AsyncSession, who: Viewer, asked: "ListAsked", after: Place | None, limit: int
 ) -> Rows:
-    found = await list_companies(session, who, *conditions, *company_matches(text), before=before, limit=limit)
-    return Listed(list(found.rows), found.resume)
+    conditions = [*asked.conditions, *company_matches(asked.text)]
+    if asked.sort is not None:
+        found = await sorted_companies(
+            session, who, conditions, asked.sort, descending=asked.descending, after=after, limit=limit
+        )
+        return Listed(list(found.rows), found.resume)
+    before = after.row_id if after is not None else None
+    newest = await list_companies(session, who, *conditions, before=before, limit=limit)
+    return _by_id([(row, row.id) for row in newest.rows], newest.resume)
+
+
+def _by_id(rows: Sequence[tuple[Row, int | None]], resume: int | None) -> Rows:
+    """The newest first: the place of a row is its id."""
+    return Listed(
+        [(row, Place(None, row_id or 0)) for row, row_id in rows], Place(None, resume) if resume is not None else None
+    )
 
 
 def _of_contact(column: ListColumn, row: ContactRow, people: Directory) -> str:
@@ -152,41 +172,45 @@ class ListAsked:
     of: ClientList
     terms: Vocabulary
     conditions: list[ColumnElement[bool]]
+    text: str
     known: dict[str, ListColumn]
     columns: list[ListColumn]
     near: int | None  # days until a birthday
+    sort: Term | None = None  # None: the newest first
+    descending: bool = False
+    sorted_by: str = ""  # as in the address
 
 
 async def listed(request: Request) -> Response:
-    """``GET /contacts?q=&birthday=&cursor=&format=csv|xlsx`` and ``GET /companies?…``, with filters by terms; the newest first."""
+    """``GET /contacts?q=&birthday=&sort=&cursor=&format=csv|xlsx`` and ``GET /companies?…``, with filters by terms."""
     who, of = viewer(request), _list_of(request)
     if request.query_params.get("format") in {"csv", "xlsx"}:
         return await _file(request)
-    text = asked_text(request)
     async with parts(request).db.read() as session:
         asked = await _asked(session, request)
-        before = read_id(request.query_params.get("cursor", ""))
-        found = await of.load(session, who, asked.conditions, text, before, LISTED + 1)
-        rows = found.rows[:LISTED]
+        after = read_sorted(request.query_params.get("cursor", ""), asked.sort)
+        found = await of.load(session, who, asked, after, LISTED + 1)
+        rows = [row for row, _place in found.rows[:LISTED]]
         people = await load_directory(session)
         named = await _named(session, who, asked, rows)
-        further = rows[-1] if len(found.rows) > LISTED else None
-        more = of.row(further).id if further is not None else found.resume
+        more = found.rows[LISTED - 1][1] if len(found.rows) > LISTED else found.resume
         context: dict[str, Any] = {
             "columns": asked.columns,
             "rows": rows,
-            "more": next_of_id(more) if more is not None else "",
+            "sorted_by": asked.sorted_by,
+            "more": next_of_sorted(more.value, more.row_id) if more is not None else "",
             "searched_on": found.resume is not None,
-            "text": text,
+            "text": asked.text,
             "people": people,
             "custom": lambda column, row: show_value(
                 column.definition, of.row(row).custom.get(str(column.definition.id)), named
             ),
         }
-        if before is not None:
+        if after is not None:
             return show(request, f"contacts/_{of.entity.value}_rows.html", **context)
         active = await chips_of(session, request, asked.terms, of.entity, _said)
         views = await of_viewer(session, who, of.entity)
+        most_sorted = list_queries.MOST_SORTED if await _is_capped(session, who, asked) else 0
     return show(
         request,
         of.template,
@@ -200,6 +224,7 @@ async def listed(request: Request) -> Response:
         views=views,
         view_id=asked_number(request, "view") or 0,
         address_of=address_of,
+        most_sorted=most_sorted,
     )
 
 
@@ -209,7 +234,7 @@ async def filters(request: Request) -> Response:
     async with parts(request).db.read() as session:
         people = await colleagues(session, who) if sees_others(who) else []
         directory = await load_directory(session)
-        custom = await custom_inputs(session, of.entity)
+        custom = await custom_inputs(session, request, of.entity)
     asked = dict(asked_pairs(request))
     return show(
         request,
@@ -220,7 +245,7 @@ async def filters(request: Request) -> Response:
         custom=custom,
         here_path=of.path,
         cleared=address(request, of.path, **dict.fromkeys(asked)),
-        kept={name: value for name, value in request.query_params.items() if name in {"q", "birthday"}},
+        kept={name: value for name, value in request.query_params.items() if name in {"q", "birthday", "sort"}},
     )
 
 
@@ -243,11 +268,24 @@ async def save_columns(request: Request) -> Response:
 
 async def _asked(session: AsyncSession, request: Request) -> ListAsked:
     of, fields = _list_of(request), await load_fields(session)
-    terms = await terms_of_list(session, request, of.entity)
-    conditions, near = read_filters(request, of.entity, terms, list(request.query_params.multi_items()))
-    known = of.columns(fields)
+    terms = await terms_of_list(session, parts(request).settings.region, of.entity)
+    clock = AskedAt(now(request), here().timezone)
+    conditions, near = read_filters(viewer(request), of.entity, terms, list(request.query_params.multi_items()), clock)
+    orders = sort_terms(of.entity, terms)
+    known = {key: replace(column, sort=key if key in orders else "") for key, column in of.columns(fields).items()}
     shown = of.shown(known, await chosen_columns(session, viewer(request), of.entity))
-    return ListAsked(of, terms, conditions, known, shown, near)
+    by = request.query_params.get("sort", "")
+    sort = asked_order(orders, by) if by else None
+    text = asked_text(request)
+    return ListAsked(of, terms, conditions, text, known, shown, near, sort, by.startswith("-"), by)
+
+
+async def _is_capped(session: AsyncSession, who: Viewer, asked: ListAsked) -> bool:
+    if asked.sort is None:
+        return False
+    if asked.of is COMPANIES:
+        return await is_capped(session, who, Company, [*asked.conditions, *company_matches(asked.text)])
+    return await is_capped(session, who, Contact, await with_text(session, asked.conditions, asked.text))
 
 
 def _said(request: Request, people: Directory, name: str, value: str) -> str:
@@ -275,23 +313,26 @@ async def _named(session: AsyncSession, who: Viewer, asked: ListAsked, rows: Seq
 
 
 async def _file(request: Request) -> Response:
-    """All that is filtered, the newest first. Streamed batch by batch."""
+    """All that is filtered, in the order of the page while all can be sorted, else the newest first. Streamed batch by batch."""
     of, kind = _list_of(request), request.query_params["format"]
     async with parts(request).db.write() as session:
         asked = await _asked(session, request)
+        if await _is_capped(session, viewer(request), asked):
+            asked = replace(asked, sort=None)  # a file holds everything, the newest first
         record_export(session, now(request), viewer(request), of.entity.value, request.url.query)
     make = csv_stream if kind == "csv" else xlsx_stream
     return await make(_(of.title), [column.title for column in asked.columns], _batches(request, asked))
 
 
 async def _batches(request: Request, asked: ListAsked) -> AsyncIterator[list[list[Any]]]:
-    of, who, text = asked.of, viewer(request), asked_text(request)
-    before: int | None = None
+    of, who = asked.of, viewer(request)
+    after: Place | None = None
     while True:
         async with parts(request).db.read() as session:
-            found = await of.load(session, who, asked.conditions, text, before, BATCH)
+            found = await of.load(session, who, asked, after, BATCH)
+            rows = [row for row, _place in found.rows]
             people = await load_directory(session)
-            named = await _named(session, who, asked, found.rows)
+            named = await _named(session, who, asked, rows)
         yield [
             [
                 value_of_field(column.definition, of.row(row).custom, named)
@@ -299,9 +340,9 @@ async def _batches(request: Request, asked: ListAsked) -> AsyncIterator[list[lis
                 else of.value(column, row, people)
                 for column in asked.columns
             ]
-            for row in found.rows
+            for row in rows
         ]
-        before = of.row(found.rows[-1]).id if len(found.rows) == BATCH else found.resume
-        if before is None:
+        after = found.rows[-1][1] if len(rows) == BATCH else found.resume
+        if after is None:
             return
         await asyncio.sleep(0)  # others are served between two batches

@@ -17,7 +17,6 @@ from pbxcrm.deals.list_queries import (
     LOOKED_THROUGH,
     MADE,
     MOST_SORTED,
-    ListPlace,
     ListSelection,
     ListSort,
     list_figures,
@@ -26,14 +25,15 @@ from pbxcrm.deals.list_queries import (
 )
 from pbxcrm.deals.models import Pipeline
 from pbxcrm.deals.queries import DealRow, list_pipelines
-from pbxcrm.deals.view_queries import of_viewer
 from pbxcrm.distribution.queries import any_rules
 from pbxcrm.fields.column_actions import chosen_columns
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import Named, load_fields, load_named
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED
+from pbxcrm.shared.listed import Place
 from pbxcrm.shared.text_match import is_searchable
+from pbxcrm.views.queries import of_viewer
 from web.column_choice import back_to_list, columns_form, keep_columns
 from web.cursors import next_of_sorted, read_sorted
 from web.custom_values import show_value
@@ -78,7 +78,7 @@ async def deals(request: Request) -> Response:
         context: dict[str, Any] = {
             "shown": shown,
             "rows": [row for row, _place in rows],
-            "more": next_of_sorted(behind.value, behind.deal_id) if behind is not None else "",
+            "more": next_of_sorted(behind.value, behind.row_id) if behind is not None else "",
             "searched_on": found.resume is not None,
             "custom": lambda column, row: show_value(
                 column.definition, row.deal.custom.get(str(column.definition.id)), named
@@ -185,7 +185,7 @@ async def _file(request: Request) -> Response:
 
 
 async def _batches(request: Request, shown: ListView, sort: ListSort) -> AsyncIterator[list[list[Any]]]:
-    after: ListPlace | None = None
+    after: Place | None = None
     while True:
         async with parts(request).db.read() as session:
             found = await page_of_deals(session, shown.among, sort, after=after, limit=BATCH)

@@ -5,15 +5,17 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pbxcrm.deals import view_actions
-from pbxcrm.deals.access import edits_views_of
-from pbxcrm.deals.view_queries import of_viewer
+from pbxcrm.fields.conditions import AskedAt
 from pbxcrm.fields.models import FieldEntity
+from pbxcrm.views import actions as view_actions
+from pbxcrm.views.access import edits_views_of
+from pbxcrm.views.queries import of_viewer
 from web.answers import redirect, toast
 from web.client_filters import check_query
 from web.deal_filters import LISTS, address_of, filter_of
 from web.forms import read_form
 from web.i18n import gettext as _
+from web.i18n import here
 from web.pages.common import show
 from web.parts import now, parts, viewer
 
@@ -48,7 +50,8 @@ async def save(request: Request) -> Response:
         if entity is FieldEntity.DEAL:  # what is no filter is not saved
             await filter_of(session, request, query)
         else:
-            await check_query(session, request, entity, query)
+            clock = AskedAt(now(request), here().timezone)
+            await check_query(session, viewer(request), parts(request).settings.region, entity, query, clock)
         view = await view_actions.save_view(
             session,
             viewer(request),

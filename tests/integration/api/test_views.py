@@ -28,3 +28,20 @@ async def test_views_are_saved_changed_and_deleted(programs: Programs) -> None:
         assert (await ivan.delete(f"/api/v1/views/{team.json()['id']}")).status_code == 403
         assert (await ivan.delete(path)).status_code == 204
         assert (await ivan.delete(path)).status_code == 404
+
+
+async def test_views_of_clients_and_companies(programs: Programs) -> None:
+    async with await programs.as_("ivan") as ivan:
+        for of, query in (("contact", "?birthday=7&sort=-created_at"), ("company", "mine=1")):
+            made = await ivan.post("/api/v1/views", json={"name": "Ours", "of": of, "query": query})
+            assert made.status_code == 201, made.text
+            assert (made.json()["of"], made.json()["query"]) == (of, query.removeprefix("?"))
+            for wrong in ("amount.min=1", "sort=note"):
+                refused = await ivan.post("/api/v1/views", json={"name": "x", "of": of, "query": wrong})
+                assert refused.status_code == 422, wrong
+            listed = (await ivan.get("/api/v1/views", params={"of": of})).json()["items"]
+            assert [(each["name"], each["of"]) for each in listed] == [("Ours", of)]
+            renamed = await ivan.patch(f"/api/v1/views/{listed[0]['id']}", json={"name": "Mine"})
+            assert (renamed.json()["name"], renamed.json()["of"]) == ("Mine", of)
+        assert (await ivan.get("/api/v1/views")).json()["items"] == []
+        assert (await ivan.get("/api/v1/views?of=task")).status_code == 422

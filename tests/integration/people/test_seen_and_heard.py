@@ -29,12 +29,11 @@ from pbxcrm.contacts.company_merge_actions import merge_companies, undo_company_
 from pbxcrm.contacts.hints import say_company_changed, say_contact_changed
 from pbxcrm.contacts.merge_actions import merge_contacts
 from pbxcrm.contacts.models import Company, Contact, Phone
-from pbxcrm.deals.access import editable_deals, editable_views, visible_deals, visible_views
+from pbxcrm.deals.access import editable_deals, visible_deals
 from pbxcrm.deals.actions import say_deal_changed
 from pbxcrm.deals.merge_actions import merge_deals
-from pbxcrm.deals.models import Deal, DealPerson, DealView, Note
+from pbxcrm.deals.models import Deal, DealPerson, Note
 from pbxcrm.deals.tag_actions import add_tag
-from pbxcrm.deals.view_actions import say_view_changed
 from pbxcrm.fields.actions import say_fields_changed
 from pbxcrm.fields.models import FieldDefinition
 from pbxcrm.files.access import visible_files
@@ -59,6 +58,9 @@ from pbxcrm.shared.events import Outbox
 from pbxcrm.tasks.access import editable_tasks, visible_tasks
 from pbxcrm.tasks.actions import say_task_changed
 from pbxcrm.tasks.models import Task
+from pbxcrm.views.access import editable_views, visible_views
+from pbxcrm.views.actions import say_view_changed
+from pbxcrm.views.models import SavedView
 from tests.calls import NOON, FactStory, batch, outbound
 from tests.lamps import callbacks_checkpoint, lamp_of_callback
 from tests.office import Office
@@ -113,7 +115,7 @@ async def say_flag(session: AsyncSession, row: Flag, people: Directory) -> None:
     await say_flag_changed(session, row, NOON)
 
 
-async def say_view(session: AsyncSession, row: DealView, people: Directory) -> None:
+async def say_view(session: AsyncSession, row: SavedView, people: Directory) -> None:
     del people
     await say_view_changed(session, row, NOON)
 
@@ -168,7 +170,7 @@ KINDS = (
     RowKind("lamp", Lamp, visible_lamps, editable_escalations, retry_by_admin),
     RowKind("note", Note, visible_notes, editable_notes, say_note),
     RowKind("flag", Flag, visible_flags, lambda viewer: visible_flags(viewer) & _can(viewer, Permission.FLAGS_RESOLVE), say_flag),
-    RowKind("view", DealView, visible_views, editable_views, say_view),
+    RowKind("view", SavedView, visible_views, editable_views, say_view),
     RowKind("field", FieldDefinition, lambda _: true(), lambda viewer: _can(viewer, Permission.SETTINGS_EDIT), say_field, lambda _: ("field", None)),
     RowKind("request", FormRequest, visible_requests, lambda viewer: visible_requests(viewer) & (true() if manages_requests(viewer) else false()), say_request),
     RowKind("file", AttachedFile, visible_files, _editable_files, remove_by_admin, _as_its_subject),
@@ -307,7 +309,7 @@ async def beside_them(session: AsyncSession, office: Office) -> None:
         ]
     teams = [None, *(await session.exec(select(Team.id))).all()]
     more += [
-        DealView(name=f"{user.login} {team_id}", owner_id=user.id or 0, team_id=team_id, query="lamp=any")
+        SavedView(name=f"{user.login} {team_id}", owner_id=user.id or 0, team_id=team_id, query="lamp=any")
         for user in office.users.values()
         for team_id in teams
     ]

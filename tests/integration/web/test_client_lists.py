@@ -85,7 +85,7 @@ async def test_filters_columns_and_views_of_a_list(
     chosen = {"column": ["note", "field.price"], "query": query}
     assert (await maria.post(f"{path}/columns", data=chosen)).headers["location"] == f"{path}?{query}"
     page = (await maria.get(f"{path}?{query}")).text
-    heads = re.findall(r'<th scope="col"[^>]*>([^<]+)</th>', page)
+    heads = re.findall(r'<th scope="col"[^>]*>(?:<a[^>]*>)?([^<]+)<', page)
     assert heads[1:] == ["Note", "Price"]
     assert "6.00" in page or "6,00" in page or "6\u00a0" in page
     assert "Responsible" in (await ivan.get(path)).text  # each person has their own
@@ -160,3 +160,49 @@ async def test_a_list_is_read_to_its_end_without_gap_or_double(
         exported = rows_of((await client.get(f"{path}?field.price.min=1&format=csv")).text)
         assert [row[0] for row in exported[1:]] == seen
     assert await count_queries(desk.database, maria, path) <= few + 2
+
+
+@pytest.mark.parametrize(("path", "entity", "table"), LISTS)
+async def test_the_filter_of_a_link_is_chosen_by_a_name(
+    browsers: Browsers, desk: BrowserDesk, path: str, entity: FieldEntity, table: type[Contact | Company]
+) -> None:
+    """Also people and yes or no; the chip says the name, to whom it may be said."""
+    async with desk.database.write() as session:
+        admin = await desk.office.viewer(session, "admin")
+        firm = Company(name="Лісове <b>", responsible_id=desk.office.id("ivan"), created_at=NOON)
+        session.add(firm)
+        made = {}
+        for key, kind, target in (("partner", "link", "company"), ("adviser", "person", ""), ("vip", "yes_no", "")):
+            draft = FieldDraft(name=key.title(), filterable=True)
+            made[key] = await create_field(
+                session, admin, entity=entity, kind=kind, key=key, target=target, draft=draft, currency="UAH", now=NOON
+            )
+        row = table(name="Linked", responsible_id=desk.office.id("ivan"), created_at=NOON)
+        session.add(row)
+        await session.flush()
+        values = {"partner": str(firm.id), "adviser": "olena", "vip": True}
+        await do_set_values(session, admin, entity, row, values, region="UA")
+    ivan, petro = await browsers("ivan"), await browsers("petro")
+    form = (await ivan.get(f"{path}/filters")).text
+    find = f"/fields/{made['partner'].id}/find"
+    assert f'hx-get="{find}"' in form
+    assert f'data-id="{firm.id}"' in (await ivan.get(f"{find}?q=lisove")).text
+    assert f'data-id="{firm.id}"' not in (await petro.get(f"{find}?q=lisove")).text
+    assert '<option value="olena"' in form
+    assert '<option value="0">no' in form
+    for query in (f"field.partner={firm.id}", "field.adviser=olena", "field.vip=1"):
+        page = (await ivan.get(f"{path}?{query}")).text
+        assert names(page) == ["Linked"], query
+        other = query.replace("vip=1", "vip=0") if "vip" in query else f"{query}&field.vip=0"
+        assert names((await ivan.get(f"{path}?{other}")).text) == [], other
+        said = {
+            "field.partner": "Partner: Лісове &lt;b&gt;",
+            "field.adviser": "Adviser: Olena",
+            "field.vip": "Vip: yes",
+        }
+        assert said[query.partition("=")[0]] in page
+    asked = (await ivan.get(f"{path}/filters?field.partner={firm.id}")).text
+    assert 'value="Лісове &lt;b&gt;"' in asked
+    foreign = (await petro.get(f"{path}?field.partner={firm.id}")).text
+    assert "Лісове" not in foreign
+    assert "Partner: not visible to you" in foreign

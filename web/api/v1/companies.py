@@ -7,12 +7,13 @@ from pydantic import Field
 from pbxcrm.access import Permission
 from pbxcrm.contacts import actions
 from pbxcrm.contacts.filters import CompanyFilter
+from pbxcrm.contacts.list_queries import sorted_companies
 from pbxcrm.contacts.models import Company
 from pbxcrm.contacts.queries import access_company, list_companies
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.people.queries import logins_of
 from web.api import checked_cursors
-from web.api.custom_values import FilteredQuery, Values, ValuesOut, values_out
+from web.api.custom_values import SortedQuery, Values, ValuesOut, values_out
 from web.api.fields import ApiAnswer, ApiRequest, Login, Moment, Version, When, Word, needed_text, optional_text
 from web.api.people import user_id_of
 from web.api.resource import Ask, Page, Resource
@@ -36,7 +37,7 @@ class CompanyOut(ApiAnswer):
     version: int
 
 
-class CompanyQuery(FilteredQuery):
+class CompanyQuery(SortedQuery):
     """Which companies; all conditions must hold."""
 
     q: Word | None = Field(None, description="A part of the name.")
@@ -66,14 +67,22 @@ class CompanyChange(ApiRequest):
     fields: Values = Field(default_factory=dict)
 
 
-@companies.get("/companies", needs=Permission.CONTACTS_READ, summary="Companies, newest first")
+@companies.get("/companies", needs=Permission.CONTACTS_READ, summary="Companies")
 async def read_companies(ask: Ask, query: CompanyQuery) -> Page[CompanyOut]:
     asked = CompanyFilter(responsible=query.responsible or "", since=query.since, until=query.until, text=query.q or "")
+    filters = [*asked.conditions(), *await query.custom_conditions(ask, FieldEntity.COMPANY, Company)]
+    if (order := await query.order(ask, FieldEntity.COMPANY)) is not None:
+        term, descending = order
+        after = checked_cursors.read_sorted(query.cursor, term)
+        in_order = await sorted_companies(
+            ask.session, ask.viewer, filters, term, descending=descending, after=after, limit=query.limit + 1
+        )
+        rows = await _companies(ask, [row for row, _place in in_order.rows])
+        return Page[CompanyOut].in_places(rows, query.limit, [place for _row, place in in_order.rows], in_order.resume)
     found = await list_companies(
         ask.session,
         ask.viewer,
-        *asked.conditions(),
-        *await query.custom_conditions(ask, FieldEntity.COMPANY, Company),
+        *filters,
         before=checked_cursors.read_id(query.cursor),
         limit=query.limit + 1,
     )

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
+from sqlalchemy import ColumnElement
+from sqlmodel import col
 
 from pbxcrm.access import Permission
 from pbxcrm.callbacks.special_numbers import put_on_list, take_off_list
@@ -13,6 +15,7 @@ from pbxcrm.contacts.consent_queries import consent_now
 from pbxcrm.contacts.filters import ContactFilter
 from pbxcrm.contacts.kind_rules import ChosenKinds, WayChoice
 from pbxcrm.contacts.known_numbers import check_unknown
+from pbxcrm.contacts.list_queries import sorted_contacts
 from pbxcrm.contacts.models import Company, Contact, NumberKind, SpecialNumber
 from pbxcrm.contacts.models import Email as EmailRow
 from pbxcrm.contacts.queries import (
@@ -24,6 +27,7 @@ from pbxcrm.contacts.queries import (
     with_numbers,
 )
 from pbxcrm.contacts.rules import check_whole_number
+from pbxcrm.fields.conditions import Term
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.people.queries import logins_of
 from pbxcrm.shared.errors import NotFound
@@ -31,7 +35,7 @@ from pbxcrm.shared.lengths import longest
 from pbxcrm.shared.listed import Listed
 from pbxcrm.shared.numbers import normalise
 from web.api import checked_cursors
-from web.api.custom_values import FilteredQuery, Values, ValuesOut, values_out
+from web.api.custom_values import SortedQuery, Values, ValuesOut, values_out
 from web.api.fields import (
     NO_NUL,
     ApiAnswer,
@@ -107,7 +111,7 @@ class ContactOut(ApiAnswer):
     version: int = Field(description="Grows with each change.")
 
 
-class ContactQuery(FilteredQuery):
+class ContactQuery(SortedQuery):
     """Which clients; all conditions must hold."""
 
     q: Word | None = Field(None, description="A part of a name or of a number.")
@@ -192,7 +196,7 @@ class NewSpecialNumber(ApiRequest):
     )
 
 
-@contacts.get("/contacts", needs=Permission.CONTACTS_READ, summary="Clients, newest first")
+@contacts.get("/contacts", needs=Permission.CONTACTS_READ, summary="Clients")
 async def read_contacts(ask: Ask, query: ContactQuery) -> Page[ContactOut]:
     asked = ContactFilter(
         responsible=query.responsible or "",
@@ -201,11 +205,13 @@ async def read_contacts(ask: Ask, query: ContactQuery) -> Page[ContactOut]:
         until=query.until,
         birthday=(ask.now.date(), query.birthday_within) if query.birthday_within is not None else None,
     )
+    filters = [*asked.conditions(), *await query.custom_conditions(ask, FieldEntity.CONTACT, Contact)]
+    if (order := await query.order(ask, FieldEntity.CONTACT)) is not None:
+        return await _sorted(ask, query, filters, *order)
     found = await list_contacts(
         ask.session,
         ask.viewer,
-        *asked.conditions(),
-        *await query.custom_conditions(ask, FieldEntity.CONTACT, Contact),
+        *filters,
         text=query.q or "",
         company_id=query.company_id,
         before=checked_cursors.read_id(query.cursor),
@@ -214,6 +220,25 @@ async def read_contacts(ask: Ask, query: ContactQuery) -> Page[ContactOut]:
     return Page[ContactOut].of(
         await _contacts(ask, found.rows), query.limit, lambda row: checked_cursors.next_of_id(row.id), resume(found)
     )
+
+
+async def _sorted(
+    ask: Ask, query: ContactQuery, filters: list[ColumnElement[bool]], term: Term, descending: bool
+) -> Page[ContactOut]:
+    if query.company_id is not None:
+        filters.append(col(Contact.company_id) == query.company_id)
+    found = await sorted_contacts(
+        ask.session,
+        ask.viewer,
+        filters,
+        term,
+        text=query.q or "",
+        descending=descending,
+        after=checked_cursors.read_sorted(query.cursor, term),
+        limit=query.limit + 1,
+    )
+    rows = await _contacts(ask, [row for row, _place in found.rows])
+    return Page[ContactOut].in_places(rows, query.limit, [place for _row, place in found.rows], found.resume)
 
 
 @contacts.get("/contacts/{contact_id}", needs=Permission.CONTACTS_READ, summary="One client")

@@ -1,0 +1,1 @@
+"""Saved views of the board and of the lists of deals, clients and companies."""
