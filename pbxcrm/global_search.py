@@ -4,7 +4,7 @@ Every kind is found through an index of its own, best first, and the viewer's ac
 nothing is gathered or sorted that grows with the years.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -15,15 +15,18 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.contacts.access import sees_little, visible_companies, visible_contacts
 from pbxcrm.contacts.known_numbers import KnownNumber, whose_numbers
-from pbxcrm.contacts.models import Company, Contact, Phone
+from pbxcrm.contacts.models import Company, CompanyMerge, Contact, Merge, Phone
 from pbxcrm.contacts.queries import ContactRow, with_numbers
 from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.deals.queries import DealRow, as_rows
-from pbxcrm.fields.models import FieldDefinition, FieldEntity
+from pbxcrm.fields.models import FieldDefinition, FieldEntity, LinkTarget, ValueKind
+from pbxcrm.fields.queries import load_fields
 from pbxcrm.fields.rules import Stored, stored_in
-from pbxcrm.fields.search_queries import rows_by_field
+from pbxcrm.fields.search_queries import points_to, rows_by_field
+from pbxcrm.fields.terms import has_words
 from pbxcrm.notes.access import visible_notes
+from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.core_sql import load_by_id, one_of
 from pbxcrm.shared.listed import newest_that_pass
 from pbxcrm.shared.numbers import normalise
@@ -125,7 +128,15 @@ async def search(
         deals=await as_rows(session, deals),
         notes=await _notes(session, viewer, text, limit),
         tasks=await _tasks(session, viewer, text, limit),
-        by_field=await _by_field(session, viewer, text, region, limit, little=little),
+        by_field=await _by_field(
+            session,
+            viewer,
+            text,
+            region,
+            limit,
+            await _pointed_to(session, text, contacts, companies, deals),
+            little=little,
+        ),
         private=await _private(session, viewer, text, region),
         alike=alike,
     )
@@ -203,11 +214,18 @@ async def _tasks(session: AsyncSession, viewer: Viewer, text: str, limit: int) -
 
 
 async def _by_field(
-    session: AsyncSession, viewer: Viewer, text: str, region: str | None, limit: int, *, little: bool
+    session: AsyncSession,
+    viewer: Viewer,
+    text: str,
+    region: str | None,
+    limit: int,
+    pointed_to: Mapping[str, Sequence[int]],
+    *,
+    little: bool,
 ) -> list[FoundByField]:
     """The newest visible rows of each entity that have the text in a custom field, each once."""
     found: list[FoundByField] = []
-    for entity, rows in (await rows_by_field(session, text, region)).items():
+    for entity, rows in (await rows_by_field(session, text, region, pointed_to)).items():
         by_id = dict(reversed(rows))
         shown: Sequence[Contact | Company | Deal]
         if entity is FieldEntity.CONTACT:
@@ -224,6 +242,34 @@ async def _by_field(
             title = row.title if isinstance(row, Deal) else row.name
             found.append(FoundByField(entity, row.id or 0, title, definition, stored_in(row.custom, definition)))
     return found[:limit]
+
+
+async def _pointed_to(
+    session: AsyncSession, text: str, contacts: list[Contact], companies: list[Company], deals: list[Deal]
+) -> dict[str, list[int]]:
+    """What fields may point to that is named so: the rows that the search has found, which the viewer sees, and people."""
+    asked = {points_to(each) for each in (await load_fields(session)).definitions if each.filterable} - {""}
+    people = await load_directory(session) if ValueKind.PERSON.value in asked else None
+    found: dict[str, list[int]] = {
+        LinkTarget.CONTACT.value: [row.id or 0 for row in contacts],
+        LinkTarget.COMPANY.value: [row.id or 0 for row in companies],
+        LinkTarget.DEAL.value: [row.id or 0 for row in deals if has_words(row.title, text)],
+        ValueKind.PERSON.value: [
+            user_id for user_id, user in (people.users if people else {}).items() if has_words(user.name, text)
+        ],
+    }
+    found = {target: ids for target, ids in found.items() if target in asked and ids}
+    merges: dict[str, type[Merge | CompanyMerge]] = {
+        LinkTarget.CONTACT.value: Merge,
+        LinkTarget.COMPANY.value: CompanyMerge,
+    }
+    for target, table in merges.items():  # a field may point to what was merged into a row
+        ids = found.get(target, [])
+        while ids:
+            merged = select(table.from_id).where(col(table.into_id).in_(ids), col(table.undone_at).is_(None))
+            ids = [row_id for row_id in (await session.exec(merged)).all() if row_id not in found[target]]
+            found[target] += ids
+    return found
 
 
 async def _private(session: AsyncSession, viewer: Viewer, text: str, region: str | None) -> list[KnownNumber]:

@@ -15,6 +15,8 @@ from pbxcrm.calls.models import Call, HeardCaller
 from pbxcrm.calls.queries import CallFilter, list_calls
 from pbxcrm.calls.search import Place
 from pbxcrm.contacts.actions import create_company, create_contact
+from pbxcrm.contacts.company_merge_actions import merge_companies
+from pbxcrm.contacts.merge_actions import merge_contacts
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import list_contacts
 from pbxcrm.deals.creation_actions import create_deal
@@ -241,3 +243,47 @@ async def test_what_stands_in_a_custom_field_is_found_by_those_who_see_the_row(
             found = await search(session, await office.viewer(session, login), asked, region="UA")
             told = [(one.entity, one.row_id, one.definition.key) for one in found.by_field]
             assert told == ([(entity, *made[0])] if sees else []), login
+
+
+@pytest.mark.parametrize("target", ["contact", "company", "deal", "person"])
+async def test_a_link_is_found_by_the_name_of_what_it_points_to(
+    database: Database, office: Office, target: str
+) -> None:
+    """By whoever sees both; also by the survivor of what it points to."""
+    async with database.write() as session:
+        admin, ivan = [await office.viewer(session, login) for login in ("admin", "ivan")]
+        for key, filterable in (("found", True), ("left", False)):
+            draft = FieldDraft(name=key.title(), filterable=filterable)
+            await create_field(
+                session, admin, entity=FieldEntity.DEAL, kind="person" if target == "person" else "link", draft=draft,
+                currency="UAH", now=NOON, key=key, target="" if target == "person" else target,
+            )  # fmt: skip
+    mine: dict[str, Any] = {"now": NOON, "region": "UA"}
+    async with database.write() as session:
+        there, survivor = None, None
+        if target == "contact":
+            there = (await create_contact(session, ivan, name="Марко Гнатюк", **mine)).id
+            survivor = (await create_contact(session, ivan, name="Zenon", **mine)).id
+        elif target == "company":
+            there = (await create_company(session, ivan, name="Марко Гнатюк", **mine)).id
+            survivor = (await create_company(session, ivan, name="Zenon", **mine)).id
+        elif target == "deal":
+            there = (await create_deal(session, ivan, title="Марко Гнатюк", currency="UAH", second=True, **mine)).id
+        custom = {key: "olena" if target == "person" else str(there) for key in ("found", "left")}
+        deal = await create_deal(session, ivan, title="It", currency="UAH", second=True, custom=custom, **mine)
+        row_id = deal.id
+    async with database.read() as session:
+        for login, sees in (("ivan", True), ("maria", True), ("petro", False)):
+            viewer = await office.viewer(session, login)
+            for asked in ("hryhorenko", "григоренко") if target == "person" else ("hnatiuk", "марко"):
+                told = [(one.row_id, one.definition.key) for one in (await search(session, viewer, asked)).by_field]
+                assert told == ([(row_id, "found")] if sees else []), (login, asked)
+            assert (await search(session, viewer, "nobody")).by_field == []
+    if survivor is None:
+        return
+    merge = merge_contacts if target == "contact" else merge_companies
+    async with database.write() as session:
+        await merge(session, ivan, there or 0, survivor, now=NOON)
+    async with database.read() as session:
+        ivan = await office.viewer(session, "ivan")
+        assert [one.row_id for one in (await search(session, ivan, "zenon")).by_field] == [row_id]

@@ -5,9 +5,8 @@ from starlette.responses import RedirectResponse, Response
 
 from pbxcrm.access import Permission, can
 from pbxcrm.callbacks.queries import open_count
-from pbxcrm.fields.queries import Named
+from pbxcrm.fields.queries import Named, load_named
 from pbxcrm.global_search import SHORTEST, Found, search
-from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.upkeep.first_run import load_first_run
 from web.custom_values import show_value
 from web.disconnects import while_asked_for
@@ -41,7 +40,7 @@ async def find(request: Request) -> Response:
     answer = await while_asked_for(request, _found(request, text))
     if answer is None:
         return Response(status_code=204)  # nobody reads it
-    found, people = answer
+    found, named = answer
     return show(
         request,
         "search/page.html",
@@ -49,11 +48,13 @@ async def find(request: Request) -> Response:
         found=found,
         text=text,
         long_enough=len(text) >= SHORTEST,
-        field_value=lambda one: show_value(one.definition, one.value, Named(people, {})).text,
+        field_value=lambda one: show_value(one.definition, one.value, named).text,
     )
 
 
-async def _found(request: Request, text: str) -> tuple[Found, Directory]:
+async def _found(request: Request, text: str) -> tuple[Found, Named]:
     async with parts(request).db.read() as session:
         found = await search(session, viewer(request), text, region=parts(request).settings.region)
-        return found, await load_directory(session)
+        definitions = {one.definition.id: one.definition for one in found.by_field}
+        customs = [{str(one.definition.id): one.value} for one in found.by_field]
+        return found, await load_named(session, viewer(request), definitions.values(), customs)
