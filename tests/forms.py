@@ -43,10 +43,16 @@ async def make_form(database: Database, by: Viewer, now: datetime, **values: Any
 
 
 async def send(
-    database: Database, form: WebForm, now: datetime, number: str = ROBERTS_NUMBER, **custom: Any
+    database: Database,
+    form: WebForm,
+    now: datetime,
+    number: str = ROBERTS_NUMBER,
+    *,
+    content: str = "any content",
+    **custom: Any,
 ) -> FormRequest:
     """A request of somebody new, as it comes in once it has been read and checked; ``custom`` are custom fields by key."""
     answers = Answers(name="Роберт Ткач", numbers=[Written(number)], custom=custom)
     async with database.write() as session:
         kept = await session.get_one(WebForm, form.id)
-        return await receive(session, kept, Arrival(answers, "any content"), Surroundings("UA", "UAH", 1), now)
+        return await receive(session, kept, Arrival(answers, content), Surroundings("UA", "UAH", 1), now)

@@ -1,4 +1,5 @@
-"""Random work on deals through every path, by people of two teams: moves, edits, calls, callbacks, bulk acts, merges and their undos.
+"""Random work on deals through every path, by people of two teams: moves, edits, calls, requests of forms, callbacks, bulk acts, rules of
+distribution, merges and their undos.
 
 After each step the rules hold that everything else relies on: a complete history, one stage, gates, sums, versions, access.
 """
@@ -44,7 +45,11 @@ from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.deals.queries import list_pipelines
 from pbxcrm.deals.rules import is_closing
 from pbxcrm.deals.unmerge_actions import undo_deal_merge
+from pbxcrm.distribution.actions import hand_out
+from pbxcrm.distribution.models import DistributionRule
+from pbxcrm.distribution.rules import Kind, Member
 from pbxcrm.fields.conditions import EVERYTHING, AskedAt
+from pbxcrm.forms.models import WebForm
 from pbxcrm.people.directory import load_directory
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.screenpop import outcome_actions
@@ -55,6 +60,7 @@ from pbxcrm.shared.settings import Settings
 from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch
 from tests.filled import fold
+from tests.forms import make_form, send
 from tests.office import Office, open_office
 
 Result = TypeVar("Result")
@@ -79,6 +85,7 @@ class WorkOnDeals(RuleBasedStateMachine):
     office: Office
     stages: list[int]
     asks_amount: int
+    forms: list[WebForm]
     runs = 0
 
     def __init__(self) -> None:
@@ -339,6 +346,28 @@ class WorkOnDeals(RuleBasedStateMachine):
             ),
         )
 
+    @rule(number=st.sampled_from(NUMBERS), form=which, repeated=st.booleans())
+    def request(self, number: str, form: int, *, repeated: bool) -> None:
+        """Through a web form; the same content again within five minutes is one request."""
+        self.now += timedelta(minutes=1)
+        asked = self.forms[form % len(self.forms)]
+        first = self.run(send(self.database, asked, self.now, number=number, content=f"{number} at {self.now}"))
+        if repeated:
+            again = self.run(send(self.database, asked, self.now, number=number, content=f"{number} at {self.now}"))
+            assert again.id == first.id
+
+    @rule(login=who, deal=which)
+    def distribute(self, login: str, deal: int) -> None:
+        deal_id = self.deal(deal)
+        self.act(login, lambda session, viewer, now: hand_out(session, viewer, deal_id, None, now))
+
+    @rule(on=st.booleans())
+    def switch_distribution(self, *, on: bool) -> None:
+        async def switched(session: AsyncSession, _viewer: Viewer, _now: datetime) -> None:
+            (await session.exec(select(DistributionRule))).one().is_on = on
+
+        self.act("admin", switched)
+
     @rule(stage=which, to=which)
     def remove_stage(self, stage: int, to: int) -> None:
         this, other = self.stages[stage % len(self.stages)], self.stages[to % len(self.stages)]
@@ -458,7 +487,11 @@ async def _begin(file: Path) -> None:
         (lost,) = [stage for stage in stages if stage.kind == StageKind.LOST]
         asks_amount.requires = Requirements(fields=("amount",)).stored()
         lost.requires = Requirements(lost_reason=True).stored()
+        turns = [Member(Kind.USER, WorkOnDeals.office.id(login)).stored() for login in ("olena", "petro")]
+        session.add(DistributionRule(name="Turns", method="turns", members=turns, otherwise="nobody"))
+        admin = await WorkOnDeals.office.viewer(session, "admin")
         WorkOnDeals.asks_amount, WorkOnDeals.stages = asks_amount.id or 0, [stage.id or 0 for stage in stages]
+    WorkOnDeals.forms = [await make_form(database, admin, NOON, name=name) for name in ("Site", "Fair")]
     await database.close()
     fold(file)
 
@@ -472,7 +505,7 @@ def test_any_order_of_work_on_deals_keeps_the_rules(tmp_path: Path, sqlite_templ
         WorkOnDeals,
         settings=settings(
             max_examples=5,
-            stateful_step_count=30,
+            stateful_step_count=28,
             deadline=None,
             phases=[Phase.generate],  # a failure says its steps; making them fewer would take minutes
             suppress_health_check=list(HealthCheck),
