@@ -22,6 +22,7 @@ from pbxcrm.global_search import company_matches
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.relinking import SeenVersions
+from pbxcrm.shared.search_keys import folded
 from web.answers import redirect, with_toast
 from web.cursors import next_of_pair, read_pair
 from web.forms import Form, filled, read_form
@@ -52,15 +53,27 @@ async def duplicates(request: Request) -> Response:
 
 
 async def alike(request: Request) -> Response:
-    """``GET /companies/alike?name=&without=``: the companies that may be the one whose name is being typed."""
-    name, without = asked_text(request, "name"), asked_number(request, "without")
+    """``GET /companies/alike?name=&without=``, or ``?company_name=`` of the form of a client: the companies that may be the one whose name
+    is being typed. On that form the very name needs no word: the client gets this company.
+    """
+    of_client = "company_name" in request.query_params
+    name = asked_text(request, "company_name" if of_client else "name")
+    without = asked_number(request, "without")
     async with parts(request).db.read() as session:
         found = await companies_alike(session, viewer(request), name=name, limit=SUGGESTED + 1)
         people = await load_directory(session)
     shown = [each for each in found if each[0].id != without][:SUGGESTED]
+    if of_client and any(folded(company.name) == folded(name) for company, _same in found):
+        shown = []
     may_merge = can(viewer(request), Permission.CONTACTS_EDIT)
     return show(
-        request, "contacts/_company_alike.html", found=shown, without=without, may_merge=may_merge, people=people
+        request,
+        "contacts/_company_alike.html",
+        found=shown,
+        without=without,
+        may_merge=may_merge,
+        people=people,
+        of_client=of_client,
     )
 
 

@@ -98,6 +98,10 @@ async def test_two_companies_become_one_and_are_two_again(browsers: Browsers, de
     typed = (await maria.get("/companies/alike", params={"name": "цегла"})).text
     assert all(f'href="{path}"' in typed for path in paths)
     assert "merge" not in typed
+    typed = (await maria.get("/companies/alike", params={"company_name": "цегла"})).text  # on the form of a client
+    assert 'data-value="Tsehla"' in typed
+    assert "data-value" not in (await maria.get("/companies/alike", params={"company_name": "tsehla"})).text
+    assert "/companies/alike" in (await maria.get("/contacts/new")).text
     typed = (await maria.get("/companies/alike", params={"name": "цегла", "without": str(this)})).text
     assert f'href="/companies/{this}/merge?company_id={into}"' in typed
     assert f'href="{paths[0]}"' not in typed

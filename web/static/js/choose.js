@@ -99,6 +99,16 @@ document.addEventListener("click", ({ target }) => {
   use.closest("[data-known-numbers]").replaceChildren();
 });
 
+// A value that stands beside a field, such as the name of a company that is there already.
+document.addEventListener("click", ({ target }) => {
+  const fill = target.closest?.("[data-fill]");
+  if (!fill) return;
+  const field = document.getElementById(fill.dataset.fill);
+  field.value = fill.dataset.value;
+  field.dispatchEvent(new Event("input", { bubbles: true })); // the hint goes, drafts and guards hear of it
+  field.focus();
+});
+
 function hint(box) {
   const said = box.querySelector("[data-chosen-hint]");
   const known = box.querySelector("[data-chosen-id]").value;
