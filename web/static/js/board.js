@@ -344,12 +344,6 @@ document.addEventListener("live:hint", ({ detail }) => {
 document.addEventListener("live:refresh-all", reload);
 document.querySelector("[data-submit]")?.addEventListener("change", (event) => event.target.form.requestSubmit());
 
-// A filter that is left empty does not stand in the address.
-document.addEventListener("formdata", ({ target, formData }) => {
-  if (!target.matches("[data-filters], .find, .whose")) return;
-  for (const [name, value] of [...formData]) if (!value) formData.delete(name);
-});
-
 // The keys of the board, for the list that "?" opens.
 const keys = document.querySelector("[data-board-keys]");
 if (keys) document.querySelector("[data-keylist]")?.append(...keys.children);

@@ -1,4 +1,4 @@
-// Small helpers: the dialog for a new deal on every page; Ctrl+Enter sends a note.
+// Small helpers: the dialog for a new deal on every page; Ctrl+Enter sends a note; filters without empty values.
 import "./choose.js";
 import { openDialog } from "./modal.js";
 
@@ -65,3 +65,9 @@ document.addEventListener("htmx:after:request", (event) => {
 // The path of stages may be wider than the window: scroll to the current stage.
 const here = document.querySelector(".path [aria-current]");
 if (here) here.parentElement.scrollLeft = here.offsetLeft - (here.parentElement.clientWidth - here.offsetWidth) / 2;
+
+// A filter that is left empty does not stand in the address.
+document.addEventListener("formdata", ({ target, formData }) => {
+  if (!target.matches("[data-filters], .find:not([data-find]), .whose:not([action=\"/tasks\"])")) return;
+  for (const [name, value] of [...formData]) if (!value) formData.delete(name);
+});
