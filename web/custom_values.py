@@ -13,11 +13,13 @@ from pbxcrm.access import Viewer
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldSection, ValueKind
 from pbxcrm.fields.queries import FieldSet, Named, load_fields, load_named, target_of
 from pbxcrm.fields.rules import LONGEST, MILLION, Entered, Stored, filled_percent, is_web, place_of, stored_in
+from pbxcrm.shared.errors import Invalid
 from pbxcrm.timeline.entries import Timeline
 from web import formats
 from web.forms import Form, local_text
 from web.i18n import gettext as _
 
+_LONGEST_SAID = 1_000  # letters of what was entered into a field that is gone
 LINKED = {"deal": "/deals/{id}", "contact": "/contacts/{id}", "company": "/companies/{id}", "file": "/files/{id}"}
 
 
@@ -145,6 +147,24 @@ def _linked(definition: FieldDefinition, row_id: int, named: Named) -> tuple[str
         return _("not visible to you"), ""
     path = LINKED.get(target_of(definition), "")
     return name or "—", path.format(id=row_id)
+
+
+def entered_of(form: Form, fields: FieldSet, entity: FieldEntity) -> dict[str, Entered]:
+    """The values of all fields of an entity in a form. Raises Invalid, once, for what was entered into a field that was put into the
+    archive while the form was open: the form that is shown then has it no longer.
+    """
+    there = {each.id for each in fields.of(entity)}
+    for definition in fields.of(entity, archived=True):
+        if definition.id not in there and (typed := [each for each in form.all(place_of(definition.key)) if each]):
+            said = ", ".join(dict(offered(definition, form)).get(each, each) for each in typed)
+            raise Invalid(
+                "",
+                "fields.put_away",
+                "The field “{name}” was put into the archive meanwhile. You had entered: {value}. Save again to go on without it.",
+                name=definition.name,
+                value=said[:_LONGEST_SAID],
+            )
+    return entered(form, fields.of(entity))
 
 
 def entered(form: Form, fields: Iterable[FieldDefinition]) -> dict[str, Entered]:

@@ -22,7 +22,7 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import Invalid
 from web.answers import redirect
-from web.custom_values import entered, shown_fields
+from web.custom_values import entered_of, shown_fields
 from web.forms import Form, filled, read_form
 from web.pages.common import LISTED, choices, colleagues, show, version_of
 from web.parts import now, parts, viewer
@@ -66,7 +66,7 @@ async def create_company(request: Request) -> Response:
                 note=form["note"],
                 now=now(request),
                 same_name=form.ticked("same_name"),
-                custom=entered(form, (await load_fields(session)).of(FieldEntity.COMPANY)),
+                custom=entered_of(form, await load_fields(session), FieldEntity.COMPANY),
                 region=parts(request).settings.region,
             )
     except Invalid as error:

@@ -40,7 +40,7 @@ from pbxcrm.timeline.queries import timeline
 from web import formats
 from web.answers import redirect, toast
 from web.cursors import read_entry
-from web.custom_values import entered, shown_fields
+from web.custom_values import entered_of, shown_fields
 from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
 from web.known_numbers import MEANT, check_unknown, known_of
@@ -166,7 +166,7 @@ async def create(request: Request) -> Response:
                 note=form["note"],
                 region=parts(request).settings.region,
                 now=now(request),
-                custom=entered(form, (await load_fields(session)).of(FieldEntity.CONTACT)),
+                custom=entered_of(form, await load_fields(session), FieldEntity.CONTACT),
                 birthday=form["birthday"],
             )
     except Invalid as error:

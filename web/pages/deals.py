@@ -67,7 +67,7 @@ from pbxcrm.timeline.queries import timeline
 from web import gate_dialog, words
 from web.answers import redirect, toast, with_toast
 from web.cursors import read_entry
-from web.custom_values import entered, shown_fields
+from web.custom_values import entered_of, shown_fields
 from web.deal_panels import lines_context, people_context, watchers_context
 from web.due_dates import QUICK
 from web.forms import Form, filled, local_text, read_form
@@ -385,7 +385,7 @@ async def create(request: Request) -> Response:
                 currency=settings.currency,
                 region=settings.region,
                 now=now(request),
-                custom=entered(form, (await load_fields(session)).of(FieldEntity.DEAL)),
+                custom=entered_of(form, await load_fields(session), FieldEntity.DEAL),
                 completed=await gate_dialog.of_new(session, request, form),
                 second=form.ticked("second"),
             )

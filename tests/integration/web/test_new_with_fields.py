@@ -10,7 +10,7 @@ from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.fields.actions import FieldDraft, create_field
-from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.models import FieldDefinition, FieldEntity
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.tasks.models import Task
@@ -178,3 +178,29 @@ async def test_a_new_company_has_fields_at_once(browsers: Browsers, desk: Browse
         assert found == []
     else:
         assert [company.custom[str(keys["founded"].id)] for company in found] == [typed]
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "base"),
+    [
+        ("/deals/new", "colour", {"title": "A hall"}),
+        ("/contacts/new", "born", {"name": "Ada"}),
+        ("/companies/new", "founded", {"name": "Brick"}),
+    ],
+)
+async def test_what_was_typed_into_a_field_that_is_put_away_meanwhile_is_said(
+    browsers: Browsers, desk: BrowserDesk, path: str, key: str, base: dict[str, str]
+) -> None:
+    await add_fields(desk)
+    ivan = await browsers("ivan")
+    assert f'name="fields.{key}"' in (await ivan.get(path)).text
+    async with desk.database.write() as session:
+        definition = (await session.exec(select(FieldDefinition).where(FieldDefinition.key == key))).one()
+        definition.archived_at = NOON
+    refused = await ivan.post(path, data={**base, f"fields.{key}": "1999-05-04"}, headers=HTMX)
+    assert refused.status_code == 422
+    assert "was put into the archive meanwhile. You had entered: 1999-05-04." in refused.text
+    assert f'value="{next(iter(base.values()))}"' in refused.text
+    assert f'name="fields.{key}"' not in refused.text
+    again = await ivan.post(path, data=base, headers=HTMX)
+    assert again.status_code in {200, 303}, again.text
