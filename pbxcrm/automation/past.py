@@ -7,7 +7,8 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
-from sqlmodel import col, select
+from sqlalchemy import select as select_columns
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.audit.models import AuditEntry
@@ -35,11 +36,17 @@ class PastAct:
 async def load_acts(session: AsyncSession, deal_ids: Sequence[int], since: datetime) -> dict[int, list[PastAct]]:
     """The entries about these deals since then, the newest first."""
     query = (
-        select(AuditEntry.entity_id, AuditEntry.at, AuditEntry.action, AuditEntry.actor_id, AuditEntry.data)
+        select_columns(
+            col(AuditEntry.entity_id),
+            col(AuditEntry.at),
+            col(AuditEntry.action),
+            col(AuditEntry.actor_id),
+            col(AuditEntry.data),
+        )
         .where(
-            AuditEntry.entity == "deal",
+            col(AuditEntry.entity) == "deal",
             one_of(session, col(AuditEntry.entity_id), [str(deal_id) for deal_id in deal_ids]),
-            AuditEntry.at >= since,
+            col(AuditEntry.at) >= since,
         )
         .order_by(col(AuditEntry.id).desc())
     )

@@ -133,7 +133,7 @@ def _means(ready: ActiveRule, facts: RuleFacts, act: PastAct) -> bool:
     if kind == "daily":
         is_there = deal.created_at <= act.at and deal.closed_at is None
         return is_there and stage_id in {None, deal.stage_id}
-    return kind != "not_reached" or act.data["failed"] == when["attempt"]
+    return kind != "not_reached" or bool(act.data["failed"] == when["attempt"])
 
 
 def _of_clock(ready: ActiveRule, deal: Deal, window: Window, around: Around) -> list[PastAct]:

@@ -138,14 +138,16 @@ async def _deals(session: AsyncSession, viewer: Viewer, asked: Asked) -> list[_C
     )
     shown: dict[int, tuple[list[_Field], list[str]]] = {}  # by stage
     found = []
-    for *base, custom, contact, amount, source, pipeline_id, stage_id in await counted_rows(session, query):
+    for row_id, title, user_id, at, custom, contact, amount, source, pipeline_id, stage_id in await counted_rows(
+        session, query
+    ):
         if stage_id not in shown:
             required = Requirements.load(funnel.stages[stage_id].requires).fields
             definitions = known.shown_at(pipeline_id, stage_id, required)
             shown[stage_id] = _Fields(known).of(FieldEntity.DEAL, definitions), [str(each.id) for each in definitions]
         fields, names = shown[stage_id]
         filled = [bool(contact), bool(amount), bool(source), *(custom.get(name) is not None for name in names)]
-        found.append(_Card(FieldEntity.DEAL, *base, fields, filled))
+        found.append(_Card(FieldEntity.DEAL, row_id, title, user_id, at, fields, filled))
     return found
 
 

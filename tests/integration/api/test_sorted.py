@@ -17,7 +17,8 @@ async def test_each_page_goes_on_where_the_last_one_ended(programs: Programs, re
             assert row.status_code == 201, row.text
 
         async def names(sort: str, **query: str) -> list[str]:
-            found, cursor = [], {}
+            found: list[str] = []
+            cursor: dict[str, str] = {}
             while True:
                 answer = await admin.get(f"/api/v1/{resource}", params={"sort": sort, "limit": "1", **query, **cursor})
                 assert answer.status_code == 200, answer.text
