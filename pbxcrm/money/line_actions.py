@@ -56,7 +56,7 @@ from pbxcrm.money.rules import (
     given_percent,
 )
 from pbxcrm.people.directory import load_directory
-from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.shared.lengths import check_line, check_optional_text
 from pbxcrm.shared.runtime_options import load_options
 from pbxcrm.shared.texts import one_line
@@ -297,7 +297,7 @@ async def _open(session: AsyncSession, viewer: Viewer, deal_id: int, version: in
 def _line_in(change: _Change, line_id: int) -> DealLine:
     found = next((line for line in change.live if line.id == line_id), None)
     if found is None:
-        raise Conflict("money.no_line", "This line is not on the deal any more.")
+        raise NotFound("money.no_line", "This line is not on the deal any more.")
     return found
 
 

@@ -71,6 +71,7 @@ ASKED_FOR = {
     "person": "user_id",
     "deputy": "deputy",
     "for": "user_id",
+    "template_id": "line_template_id",
 }
 #: Names that all teams share; of these there is no foreign one, only a missing one.
 SHARED = {

@@ -351,10 +351,13 @@ async def _settle(
             rule_id=automation.id or 0, rule_version=1, event_id=deal.id or 0, act="deal.moved", subject=f"deal:{deal.id}", deal_id=deal.id,
             contact_id=contact.id, root_id=1, status="done", at=NOON, reason=reason("automation.done").stored(),
         )  # fmt: skip
-        sold = DealLine(deal_id=deal.id or 0, name=f"Sold {name}", quantity=Decimal(1), price=Decimal(10))
-        goods = Product(name=f"Goods {name}", price=Decimal(10), currency="UAH")
+        sold = DealLine(
+            deal_id=deal.id or 0, name=f"Sold {name}", quantity=Decimal(1), price=Decimal(10), asked_percent=Decimal(20),
+            asked_why="An old client", asked_by_id=office.id(seller),
+        )  # fmt: skip
+        goods = Product(name=f"Goods {deal.id}", price=Decimal(10), currency="UAH")
         template_line = {"product_id": None, "name": "Work", "unit": "", "price": "1", "vat_rate": None, "formula": "1"}
-        template = LineTemplate(name=f"Template {name}", lines=[template_line])
+        template = LineTemplate(name=f"Template {deal.id}", lines=[template_line])
         session.add_all([run, flag, request, consent, attempt, command, token, lamp, job, view, sold, goods, template])
     return {
         "company_id": company.id, "other_company_id": other_company.id, "company_merge_id": company_merge.id, "contact_id": contact.id, "merge_id": merge.id, "deal_merge_id": deal_merge.id, "other_deal_id": other_deal.id, "other_id": other.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id, "person_id": on_deal.id, "deal_line_id": sold.id,
