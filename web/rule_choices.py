@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pbxcrm.automation.catalogue import GROUPS, THEN, WHEN, AskedTerm, Kind, TermControl
+from pbxcrm.automation.catalogue import GROUPS, THEN, WHEN, AskedTerm, RuleKind, TermControl
+from pbxcrm.automation.param_checks import date_fields
 from pbxcrm.automation.params import Param, ParamKind
 from pbxcrm.deals.fields import BY_KEY, FieldKind
 from pbxcrm.deals.rules import is_closing
@@ -14,7 +15,7 @@ from pbxcrm.people.whom import USER
 from web.i18n import gettext as _
 from web.norms import unit_choices
 from web.rule_form import HOWS, RELATIVE, AskedRow, KindRow
-from web.rule_sentences import CUSTOM, TIMES, RuleNames, op_said
+from web.rule_sentences import CUSTOM, TIMES, NamesInRules, op_said
 
 Options = list[tuple[str, str]]
 Grouped = list[tuple[str, Options]]
@@ -36,7 +37,7 @@ class ValueControl:
 class RuleChoices:
     """The options of every control of the form of a rule."""
 
-    names: RuleNames
+    names: NamesInRules
     subject: str
 
     @property
@@ -62,11 +63,11 @@ class RuleChoices:
         """The kinds of steps that fit what the rule works on."""
         return [(kind.code, _(kind.title)) for kind in THEN.values() if self.subject in kind.subjects]
 
-    def when(self, row: KindRow) -> Kind | None:
+    def when(self, row: KindRow) -> RuleKind | None:
         """The kind that is chosen."""
         return WHEN.get(row.kind)
 
-    def then(self, row: KindRow) -> Kind | None:
+    def then(self, row: KindRow) -> RuleKind | None:
         """The kind of a step that is chosen."""
         return THEN.get(row.kind)
 
@@ -153,10 +154,8 @@ class RuleChoices:
 
     def dates(self) -> Options:
         """The fields of a deal that hold a date or a moment."""
-        own = [(key, _(each.name)) for key, each in BY_KEY.items() if each.kind is FieldKind.MOMENT]
-        kinds = {ValueKind.DATE, ValueKind.MOMENT}
-        custom = [each for each in self.names.fields.of(FieldEntity.DEAL) if each.kind in kinds]
-        return [*own, *((name_of_term(each), each.name) for each in custom)]
+        found = date_fields(self.names.fields).items()
+        return [(name, title if name.startswith(CUSTOM) else _(title)) for name, title in found]
 
     def whom(self, param: Param, chosen: str) -> Options:
         """Whom a step asks: words, and people by login."""
@@ -199,7 +198,7 @@ class RuleChoices:
                 return self.forms()
             case ParamKind.FIELD:
                 return self.settable()
-            case "date_field":
+            case ParamKind.DATE_FIELD:
                 return self.dates()
             case ParamKind.WHOM:
                 return self.whom(param, row.get(param.name))

@@ -8,11 +8,11 @@ from pbxcrm.automation.rule_templates import TEMPLATES, RuleTemplate, draft_of_t
 from pbxcrm.shared.errors import NotFound
 from web.i18n import gettext as _
 from web.parts import viewer
-from web.rule_sentences import RuleNames
+from web.rule_sentences import NamesInRules
 
 
 def template_draft(
-    request: Request, template: RuleTemplate, names: RuleNames, state: str = RuleState.WATCH.value
+    request: Request, template: RuleTemplate, names: NamesInRules, state: str = RuleState.WATCH.value
 ) -> RuleDraft | None:
     """The rule that the template would make now; None where the stages that it needs are missing."""
     return draft_of_template(template, names.funnel, owner_id=viewer(request).user_id, state=state, say=_)

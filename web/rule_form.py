@@ -18,7 +18,7 @@ from pbxcrm.tasks import checklist_rules
 from web.forms import Form
 from web.i18n import N_
 from web.norms import as_typed, minutes_typed
-from web.rule_sentences import TIMES, RuleNames, subject_of
+from web.rule_sentences import TIMES, NamesInRules, subject_of
 from web.untrusted import whole_number
 
 IF, GOAL, WHEN_PLACE, THEN_PLACE = "if", "goal", "when", "then"
@@ -212,7 +212,7 @@ def reshape(typed: TypedRule, act: str) -> str:
 
 
 def draft_typed(
-    form: Form, typed: TypedRule, names: RuleNames, *, owner_id: int, state: str, kept: AutomationRule | None
+    form: Form, typed: TypedRule, names: NamesInRules, *, owner_id: int, state: str, kept: AutomationRule | None
 ) -> RuleDraft:
     """The rule that was typed. Raises Invalid at the wrong field."""
     terms = names.terms[typed.subject]
@@ -317,7 +317,7 @@ def typed_of(
     condition: Mapping[str, Any],
     steps: Iterable[Mapping[str, Any]],
     goal: Mapping[str, Any],
-    names: RuleNames,
+    names: NamesInRules,
 ) -> TypedRule:
     """The rows of a rule that there is."""
     terms = names.terms[subject_of(when)]

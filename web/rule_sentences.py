@@ -60,7 +60,7 @@ LONGEST_SAID = 60  # letters of a text that a sentence repeats
 
 
 @dataclass(frozen=True, slots=True)
-class RuleNames:
+class NamesInRules:
     """The names of everything that rules name. ``terms``: what conditions ask, by the subject of the rule."""
 
     people: Directory
@@ -190,7 +190,7 @@ class RuleNames:
         if said is not None:
             return said(self, value)
         match param.kind:
-            case "date_field":
+            case ParamKind.DATE_FIELD:
                 return self.field_said(str(value))
             case ParamKind.VALUE:
                 return self._set_value_said(str(settings.get("field", "")), value)
@@ -222,7 +222,7 @@ class RuleNames:
 
 #: What a sentence leaves out: the form shows it.
 _UNSAID = frozenset({ParamKind.CHECKLIST})
-_SAID: Mapping[ParamKind, Callable[[RuleNames, Any], str]] = {
+_SAID: Mapping[ParamKind, Callable[[NamesInRules, Any], str]] = {
     ParamKind.STAGE: lambda names, value: names.stage_said(value) or "—",
     ParamKind.OPEN_STAGE: lambda names, value: names.stage_said(value) or "—",
     ParamKind.FORM: lambda names, value: names.forms.get(value, "—"),
@@ -268,14 +268,14 @@ def time_said(text: str) -> str:
     return f"{word} {'+' if rest[0] == '+' else '−'} {amount} {_(UNITS[unit])}"
 
 
-async def load_rule_names(session: AsyncSession) -> RuleNames:
+async def load_rule_names(session: AsyncSession) -> NamesInRules:
     """What the pages of automation show names of."""
     people, fields = await load_directory(session), await load_fields(session)
     terms = {subject: {each.name: each for each in terms_of(fields, people, subject)} for subject in (DEAL, CLIENT)}
-    return RuleNames(people, await load_funnel(session), fields, await names_of_forms(session), terms)
+    return NamesInRules(people, await load_funnel(session), fields, await names_of_forms(session), terms)
 
 
-def broken_said(rule: AutomationRule, names: RuleNames) -> str:
+def broken_said(rule: AutomationRule, names: NamesInRules) -> str:
     """What the rule asks for and is gone; empty if all is there."""
     error = ready_rule(rule, names.fields, names.people).broken
     return _(error.message).format(**error.params) if error is not None else ""
@@ -303,7 +303,7 @@ class VersionChange:
     after: str
 
 
-def version_changes(version: RuleVersion, before: RuleVersion | None, names: RuleNames) -> list[VersionChange]:
+def version_changes(version: RuleVersion, before: RuleVersion | None, names: NamesInRules) -> list[VersionChange]:
     """What the version changed; of the first one nothing: it says the whole rule."""
     if before is None:
         return []
@@ -314,7 +314,7 @@ def version_changes(version: RuleVersion, before: RuleVersion | None, names: Rul
     ]
 
 
-def _part_said(saved: Mapping[str, Any], part: str, names: RuleNames) -> str:
+def _part_said(saved: Mapping[str, Any], part: str, names: NamesInRules) -> str:
     value = saved.get(part)
     match part:
         case "when":

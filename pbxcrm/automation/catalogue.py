@@ -21,7 +21,7 @@ SUBJECTS = frozenset({DEAL, CLIENT})
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class RuleKind:
     """A kind of ``when`` or of step. ``subjects``: what the rules that may have it work on. ``group``: a heading, of triggers."""
 
     code: str
@@ -31,17 +31,17 @@ class Kind:
     group: str = ""
 
 
-WHEN: Mapping[str, Kind] = {
-    each.kind: Kind(each.kind, each.title, each.params, frozenset({each.subject}), each.group)
+WHEN: Mapping[str, RuleKind] = {
+    each.kind: RuleKind(each.kind, each.title, each.params, frozenset({each.subject}), each.group)
     for each in TRIGGERS.values()
 }
-THEN: Mapping[str, Kind] = {
+THEN: Mapping[str, RuleKind] = {
     **{
-        each.kind: Kind(each.kind, each.title, each.params, frozenset({DEAL}) if each.needs_deal else SUBJECTS)
+        each.kind: RuleKind(each.kind, each.title, each.params, frozenset({DEAL}) if each.needs_deal else SUBJECTS)
         for each in STEPS.values()
     },
-    WAIT: Kind(WAIT, N_("Wait, then go on if it still holds"), WAITS, SUBJECTS),
-    STOP: Kind(STOP, N_("Stop here"), (), SUBJECTS),
+    WAIT: RuleKind(WAIT, N_("Wait, then go on if it still holds"), WAITS, SUBJECTS),
+    STOP: RuleKind(STOP, N_("Stop here"), (), SUBJECTS),
 }
 
 

@@ -29,19 +29,19 @@ _SOME_DAY = datetime(2026, 11, 27, 10, tzinfo=UTC)  # a deadline is tried at a t
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownThings:
     """What parameters may name. ``forms``: the names of web forms by id."""
 
     around: Around
     forms: Mapping[int, str]
 
 
-async def load_known(session: AsyncSession, region: str) -> Known:
+async def load_known(session: AsyncSession, region: str) -> KnownThings:
     """What parameters may name now."""
-    return Known(await load_around(session, region), await names_of_forms(session))
+    return KnownThings(await load_around(session, region), await names_of_forms(session))
 
 
-def check_params(params: tuple[Param, ...], entered: Mapping[str, Any], at: str, known: Known) -> dict[str, Any]:
+def check_params(params: tuple[Param, ...], entered: Mapping[str, Any], at: str, known: KnownThings) -> dict[str, Any]:
     """The parameters as they are stored. Raises Invalid at their place below ``at``, also for one that is not declared."""
     names = {each.name for each in params}
     unknown = next((str(name) for name in entered if name != "kind" and name not in names), None)
@@ -64,26 +64,26 @@ def check_params(params: tuple[Param, ...], entered: Mapping[str, Any], at: str,
 _TYPED = {ParamKind.LINE, ParamKind.TEXT, ParamKind.VALUE}
 
 
-def _stage(param: Param, value: Any, at: str, known: Known) -> int:
+def _stage(param: Param, value: Any, at: str, known: KnownThings) -> int:
     stage = stage_in(known.around.funnel, value)
     if stage is None or (param.kind is ParamKind.OPEN_STAGE and is_closing(stage)):
         raise Invalid(at, "deals.no_stage", "There is no such stage any more.")
     return stage.id or 0
 
 
-def _pipeline(_param: Param, value: Any, at: str, known: Known) -> int:
+def _pipeline(_param: Param, value: Any, at: str, known: KnownThings) -> int:
     if not _is_whole(value) or value not in known.around.funnel.pipelines:
         raise Invalid(at, "automation.no_pipeline", "There is no such pipeline any more.")
     return int(value)
 
 
-def _form(_param: Param, value: Any, at: str, known: Known) -> int:
+def _form(_param: Param, value: Any, at: str, known: KnownThings) -> int:
     if not _is_whole(value) or value not in known.forms:
         raise Invalid(at, "automation.no_form", "There is no such form any more.")
     return int(value)
 
 
-def _fields(param: Param, value: Any, at: str, known: Known) -> list[str]:
+def _fields(param: Param, value: Any, at: str, known: KnownThings) -> list[str]:
     names = {*param.choices, *BY_KEY, *(name_of_term(each) for each in known.around.fields.of(FieldEntity.DEAL))}
     if not isinstance(value, list) or (param.required and not value):
         raise Invalid(at, "automation.fields", "Name fields of deals.")
@@ -94,7 +94,7 @@ def _fields(param: Param, value: Any, at: str, known: Known) -> list[str]:
     return list(dict.fromkeys(value))
 
 
-def _number(param: Param, value: Any, at: str, _known: Known) -> int:
+def _number(param: Param, value: Any, at: str, _known: KnownThings) -> int:
     if not _is_whole(value) or not param.least <= value <= param.most:
         raise Invalid(
             at,
@@ -106,20 +106,20 @@ def _number(param: Param, value: Any, at: str, _known: Known) -> int:
     return int(value)
 
 
-def _text(param: Param, value: Any, at: str, _known: Known) -> str:
+def _text(param: Param, value: Any, at: str, _known: KnownThings) -> str:
     text = value.strip() if isinstance(value, str) else "" if value is None else None
     if text is None or (param.required and not text) or len(text) > param.most or "\0" in text:
         raise Invalid(at, "automation.text", "Write a text of up to {most} characters.", most=param.most)
     return text
 
 
-def _choice(param: Param, value: Any, at: str, _known: Known) -> str:
+def _choice(param: Param, value: Any, at: str, _known: KnownThings) -> str:
     if not isinstance(value, str) or value not in param.choices:
         raise Invalid(at, "conditions.word", "Choose one of: {words}", words=", ".join(param.choices))
     return value
 
 
-def _whom(param: Param, value: Any, at: str, known: Known) -> str:
+def _whom(param: Param, value: Any, at: str, known: KnownThings) -> str:
     if isinstance(value, str):
         user = named(value, known.around.people)
         if value in param.choices or (user is not None and user.is_active):
@@ -127,14 +127,14 @@ def _whom(param: Param, value: Any, at: str, known: Known) -> str:
     raise Invalid(at, "automation.whom", "Choose the responsible person, their manager, or somebody.")
 
 
-def _due(_param: Param, value: Any, at: str, known: Known) -> str:
+def _due(_param: Param, value: Any, at: str, known: KnownThings) -> str:
     text = value.strip() if isinstance(value, str) else ""
     if len(text) > LONGEST_DUE or read_deadline(text, _SOME_DAY, known.around.calendars.default) is None:
         raise Invalid(at, "automation.due", "Write until when: 2h, tomorrow 10:00, 3 working days.")
     return text
 
 
-def _tags(_param: Param, value: Any, at: str, _known: Known) -> list[str]:
+def _tags(_param: Param, value: Any, at: str, _known: KnownThings) -> list[str]:
     if not isinstance(value, list) or len(value) > MOST_TAGS or not all(isinstance(each, str) for each in value):
         raise Invalid(at, "automation.tags", "Write the names of tags as a list.")
     try:
@@ -143,7 +143,7 @@ def _tags(_param: Param, value: Any, at: str, _known: Known) -> list[str]:
         raise Invalid(at, error.code, error.message, **error.params) from error
 
 
-def _checklist(_param: Param, value: Any, at: str, _known: Known) -> list[dict[str, Any]]:
+def _checklist(_param: Param, value: Any, at: str, _known: KnownThings) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(each, dict | str) for each in value):
         raise Invalid(at, "automation.checklist", "Write the items of the checklist as a list.")
     said = [{"text": each} if isinstance(each, str) else each for each in value]
@@ -151,14 +151,14 @@ def _checklist(_param: Param, value: Any, at: str, _known: Known) -> list[dict[s
     return [dict(each) for each in check_items(items, at)]
 
 
-def _time(_param: Param, value: Any, at: str, _known: Known) -> str:
+def _time(_param: Param, value: Any, at: str, _known: KnownThings) -> str:
     try:
         return f"{time.fromisoformat(str(value).strip()):%H:%M}"
     except ValueError as error:
         raise Invalid(at, "automation.time", "Write a time of the day: 09:30.") from error
 
 
-def _date_field(_param: Param, value: Any, at: str, known: Known) -> str:
+def _date_field(_param: Param, value: Any, at: str, known: KnownThings) -> str:
     if not isinstance(value, str) or value not in date_fields(known.around.fields):
         raise Invalid(at, "automation.date_field", "Choose a field that holds a date.")
     return value
@@ -171,7 +171,7 @@ def date_fields(fields: FieldSet) -> dict[str, str]:
     return own | {name_of_term(each): each.name for each in fields.of(FieldEntity.DEAL) if each.kind in kinds}
 
 
-def _amount(_param: Param, value: Any, at: str, _known: Known) -> str:
+def _amount(_param: Param, value: Any, at: str, _known: KnownThings) -> str:
     try:
         found = check_amount(str(value) if isinstance(value, str | int | float | Decimal) else "?", at)
     except Invalid as error:
@@ -181,13 +181,13 @@ def _amount(_param: Param, value: Any, at: str, _known: Known) -> str:
     return str(found)
 
 
-def _value(_param: Param, value: Any, at: str, _known: Known) -> Any:
+def _value(_param: Param, value: Any, at: str, _known: KnownThings) -> Any:
     if value is not None and not isinstance(value, str | int | bool | list):
         raise Invalid(at, "automation.value", "Write the value as it is typed into the field.")
     return value
 
 
-def _name(_param: Param, value: Any, at: str, _known: Known) -> str:
+def _name(_param: Param, value: Any, at: str, _known: KnownThings) -> str:
     if not isinstance(value, str):
         raise Invalid(at, "automation.field", "There is no such field, or rules cannot set it.")
     return value  # the step knows which it can set
@@ -197,7 +197,7 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-_CHECKS: Mapping[ParamKind, Callable[[Param, Any, str, Known], Any]] = {
+_CHECKS: Mapping[ParamKind, Callable[[Param, Any, str, KnownThings], Any]] = {
     ParamKind.STAGE: _stage,
     ParamKind.OPEN_STAGE: _stage,
     ParamKind.PIPELINE: _pipeline,

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.automation.facts import rule_terms
 from pbxcrm.automation.models import AutomationRule, Mode, RuleState
-from pbxcrm.automation.param_checks import Known, check_params, load_known
+from pbxcrm.automation.param_checks import KnownThings, check_params, load_known
 from pbxcrm.automation.steps.kinds import LATER, STEPS, STOP, WAIT, WAITS
 from pbxcrm.automation.triggers import DEAL, TRIGGERS, Trigger
 from pbxcrm.fields.conditions import Condition, Test, parse
@@ -134,7 +134,7 @@ def _asks(condition: Condition) -> bool:
     return any(map(_asks, condition.parts))
 
 
-def check_when(known: Known, when: Mapping[str, Any]) -> tuple[Trigger, dict[str, Any]]:
+def check_when(known: KnownThings, when: Mapping[str, Any]) -> tuple[Trigger, dict[str, Any]]:
     """The trigger, and its settings as they are stored. Raises Invalid at the wrong one (``when.stage_id``)."""
     kind = when.get("kind")
     if not isinstance(kind, str) or kind not in TRIGGERS:
@@ -149,7 +149,7 @@ def _steps(entered: list[Any]) -> list[tuple[int, Any]]:
     return list(enumerate(entered))
 
 
-def check_step(known: Known, step: Any, at: str, subject: str) -> dict[str, Any]:
+def check_step(known: KnownThings, step: Any, at: str, subject: str) -> dict[str, Any]:
     """A step as it is stored. Raises Invalid at the wrong place below ``at`` (``then.1.due``)."""
     kind = step.get("kind") if isinstance(step, Mapping) else None
     if not isinstance(kind, str):

@@ -6,6 +6,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
+from pbxcrm.automation.arming import start_arming
 from pbxcrm.automation.models import AutomationRule, RuleState
 from pbxcrm.automation.queries import access_rule
 from pbxcrm.automation.rule_checks import check_draft, draft_of
@@ -14,36 +15,35 @@ from pbxcrm.shared.errors import Conflict, Invalid
 
 async def switch_rule(
     session: AsyncSession, viewer: Viewer, rule_id: int, state: str, *, region: str, now: datetime
-) -> tuple[AutomationRule, str]:
-    """Switch a rule; with the state that it had. Off is always possible; otherwise everything that it names must be there.
+) -> AutomationRule:
+    """Switch a rule. Off is always possible; otherwise everything that it names must be there, and its timers are set.
 
     Raises Invalid at the wrong place, Conflict for an archived one, NotFound, NotAllowed.
     """
     if state not in set(RuleState):
         raise Invalid("state", "automation.state", "Choose how the rule works.")
     rule = await _open_rule(session, viewer, rule_id)
-    before = rule.state
-    if before == state:
-        return rule, before
+    if rule.state == state:
+        return rule
     if state != RuleState.OFF:
         await check_draft(session, draft_of(rule), region)
     rule.state = state
     await _told(session, viewer, rule, "state", now)
-    return rule, before
+    await start_arming(session, rule, now)
+    return rule
 
 
 async def pause_rule(
     session: AsyncSession, viewer: Viewer, rule_id: int, until: datetime | None, now: datetime
-) -> tuple[AutomationRule, datetime | None]:
-    """Let a rule hear nothing until then; None: it hears again. With the pause that it had. Raises as ``switch_rule``."""
+) -> AutomationRule:
+    """Let a rule hear nothing until then; None: it hears again. Raises as ``switch_rule``."""
     if until is not None and until <= now:
         raise Invalid("paused_until", "automation.past", "Choose a time that is still to come.")
     rule = await _open_rule(session, viewer, rule_id)
-    before = rule.paused_until
-    if before != until:
+    if rule.paused_until != until:
         rule.paused_until = until
         await _told(session, viewer, rule, "paused_until", now)
-    return rule, before
+    return rule
 
 
 async def _open_rule(session: AsyncSession, viewer: Viewer, rule_id: int) -> AutomationRule:

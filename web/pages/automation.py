@@ -148,7 +148,7 @@ async def switch(request: Request) -> Response:
     region = parts(request).settings.region
     try:
         async with parts(request).db.write() as session:
-            rule, _before = await switch_rule(
+            rule = await switch_rule(
                 session, viewer(request), _rule_id(request), form["to"], region=region, now=now(request)
             )
     except Invalid as error:
@@ -192,7 +192,7 @@ async def pause(request: Request) -> Response:
             until: datetime | None = None
             if form["due_at"]:
                 until = await deadline_of(session, request, form["due_at"], viewer(request).user_id)
-            rule, _before = await pause_rule(session, viewer(request), _rule_id(request), until, now(request))
+            rule = await pause_rule(session, viewer(request), _rule_id(request), until, now(request))
     except Invalid as error:
         form.errors["due_at"] = _(error.message).format(**error.params)
         answer = await _pause_form(request, form, HTTPStatus.UNPROCESSABLE_ENTITY)

@@ -32,7 +32,7 @@ from web.rule_form import (
     reshape,
     typed_of,
 )
-from web.rule_sentences import PATH, RuleNames, load_rule_names, subject_of, version_changes
+from web.rule_sentences import PATH, NamesInRules, load_rule_names, subject_of, version_changes
 
 MODES: dict[str, str] = {
     Mode.ONCE.value: N_("what happens then is skipped"),
@@ -171,7 +171,7 @@ async def versions(request: Request) -> Response:
     return show(request, "automation/versions.html", rule=rule, rows=rows, people=names.people)
 
 
-def _said(typed: TypedRule, names: RuleNames) -> str:
+def _said(typed: TypedRule, names: NamesInRules) -> str:
     """The typed rule as a sentence, as far as it can be said."""
 
     def of(row: KindRow, kinds: dict[str, object], at: str) -> dict[str, object]:

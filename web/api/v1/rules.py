@@ -7,7 +7,7 @@ from pydantic import Field
 
 from pbxcrm.access import Permission
 from pbxcrm.automation import catalogue
-from pbxcrm.automation.catalogue import AskedTerm, Kind, TermControl
+from pbxcrm.automation.catalogue import AskedTerm, RuleKind, TermControl
 from pbxcrm.automation.models import AutomationRule, Mode, RuleState
 from pbxcrm.automation.params import ParamKind
 from pbxcrm.automation.queries import access_rule, list_rules, list_versions, ready_rule, waiting_runs
@@ -33,7 +33,7 @@ IF = (
 )
 
 
-def _said(kinds: Mapping[str, Kind]) -> str:
+def _said(kinds: Mapping[str, RuleKind]) -> str:
     """The declared kinds with their parameters, for descriptions."""
     return "; ".join(
         f"`{kind.code}`" + (f" ({', '.join(f'`{each.name}`' for each in kind.params)})" if kind.params else "")
@@ -309,7 +309,7 @@ async def post_dry_run(ask: Ask, automation_id: int, body: DryRun) -> JobOut:
     return job_out(await try_rule(ask.session, ask.viewer, draft, days=days, region=region, now=ask.now))
 
 
-def _kind(kind: Kind) -> KindOut:
+def _kind(kind: RuleKind) -> KindOut:
     params = [
         ParamOut(
             name=each.name,
