@@ -3,7 +3,7 @@
 from starlette.routing import Route
 
 from pbxcrm.access import Permission
-from web.pages import automation, automation_form, automation_log, automation_templates
+from web.pages import automation, automation_form, automation_log, automation_templates, automation_trials
 from web.routing import POST, page
 
 
@@ -17,6 +17,8 @@ def automation_routes() -> list[Route]:
         page("/automation/templates", automation_templates.listed, needs=edit, name="rule_templates"),
         page("/automation/templates", automation_templates.use, needs=edit, methods=POST, name="use_rule_template"),
         page("/automation/shape", automation_form.shape, needs=edit, methods=POST, name="shape_automation"),
+        page("/automation/try", automation_trials.begin, needs=edit, methods=POST, name="try_automation"),
+        page("/automation/trials/{job_id:int}", automation_trials.progress, needs=edit, name="automation_trial"),
         page(one, automation_form.one, needs=edit, name="one_automation"),
         page(one, automation_form.save, needs=edit, methods=POST, name="save_automation"),
         page(f"{one}/versions", automation_form.versions, needs=edit, name="automation_versions"),

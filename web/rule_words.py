@@ -27,8 +27,13 @@ def status(run: RuleRun) -> str:
 
 def heard(run: RuleRun, by: User | None) -> str:
     """What the rule heard, and whose act it was."""
-    act = _(OWN_ACTS.get(run.act) or ACTIONS.get(run.act, run.act))
-    return f"{act} · {by.name}" if by is not None else act
+    return act_said(run.act, by)
+
+
+def act_said(act: str, by: User | None) -> str:
+    """An act in words, and whose it was."""
+    said = _(OWN_ACTS.get(act) or ACTIONS.get(act, act))
+    return f"{said} · {by.name}" if by is not None else said
 
 
 def seen(run: RuleRun) -> Sequence[SeenTest]:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pbxcrm.automation.catalogue import WHEN
 from pbxcrm.automation.rule_checks import RuleDraft
 from pbxcrm.deals.models import StageKind
 from pbxcrm.deals.queries import Funnel
@@ -95,8 +94,6 @@ def _sum_reached(place: Place) -> RuleDraft | None:
     if not stages:
         return None
     when: dict[str, Any] = {"kind": "sum_reached", "amount": BIG, "pipeline_id": pipeline_id}
-    if "sum_reached" not in WHEN:
-        return None
     return _rule(when, {"kind": "move", "stage_id": stages[-1].id})
 
 
@@ -162,8 +159,6 @@ def _of_date(field: str, title: str, days: int, due: str = "2h") -> Callable[[Pl
     """A reminder so many days before a date of the deal."""
 
     def make(place: Place) -> RuleDraft | None:
-        if "date" not in WHEN:
-            return None
         when = {"kind": "date", "field": field, "days": -days, "time": "09:00"}
         return _rule(
             when,
@@ -175,8 +170,6 @@ def _of_date(field: str, title: str, days: int, due: str = "2h") -> Callable[[Pl
 
 
 def _silence(place: Place) -> RuleDraft | None:
-    if "silence" not in WHEN:
-        return None
     return _rule(
         {"kind": "silence", "days": 14}, _task(place[2], N_("Nothing has happened for two weeks: call them"), "1d")
     )

@@ -1,6 +1,6 @@
 """Reading firings: those of deals and clients that the viewer sees, with their steps."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -99,6 +99,12 @@ async def subjects_of(
     """The deals and the clients that firings were about, by id. The caller has checked access to the firings."""
     deal_ids = {run.deal_id for run in runs if run.deal_id is not None}
     contact_ids = {run.contact_id for run in runs if run.deal_id is None and run.contact_id is not None}
-    deals = (await session.exec(select(Deal).where(col(Deal.id).in_(deal_ids)))).all() if deal_ids else ()
     found = (await session.exec(select(Contact).where(col(Contact.id).in_(contact_ids)))).all() if contact_ids else ()
-    return {deal.id: deal for deal in deals}, {contact.id: contact for contact in found}
+    return await deals_named(session, deal_ids), {contact.id: contact for contact in found}
+
+
+async def deals_named(session: AsyncSession, deal_ids: Collection[int]) -> Mapping[int | None, Deal]:
+    """Deals by id, to be named. The caller has checked access to what names them."""
+    if not deal_ids:
+        return {}
+    return {deal.id: deal for deal in (await session.exec(select(Deal).where(col(Deal.id).in_(deal_ids)))).all()}

@@ -129,7 +129,12 @@ LEAVES_OUT = {
     ("GET /companies/alike", "without"),
 }
 #: They change nothing and say in words what is wrong with what is typed.
-PREVIEWS = {"POST /settings/lines/preview", "POST /settings/distribution/preview", "POST /automation/shape"}
+PREVIEWS = {
+    "POST /settings/lines/preview",
+    "POST /settings/distribution/preview",
+    "POST /automation/shape",
+    "POST /automation/try",
+}
 #: What is no id: tried on every field, for these are what breaks a handler that reads it by itself …
 NO_ID = [str(2**63), "9" * 30, "x"]
 #: … and of these one after the other. All of them are tried on ``Form.id`` in tests/unit/web/test_forms.py.

@@ -135,6 +135,7 @@ NOT_SEEN_AT_ONCE = {
     "GET /jobs/{job_id:int}": {200, 404},
     "GET /board/bulk/{job_id:int}": {404},  # that work is of another kind
     "GET /settings/trials/{job_id:int}": {404},  # that work is of another kind
+    "GET /automation/trials/{job_id:int}": {404},
     "GET /reports/{report}/rows": {422},  # of which row is asked for
     "GET /api/v1/reports/{report}/rows": {422},
     "GET /dock/{call_id:int}/link": {200, 404},  # only where one's own phone rang

@@ -13,6 +13,7 @@ from pbxcrm.deals.models import Stage
 from pbxcrm.deals.seed import seed
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import viewer_of
+from pbxcrm.shared.background_jobs import work_on
 from pbxcrm.shared.db import Database
 from tests.integration.web.conftest import Browsers, SetClock
 
@@ -208,7 +209,7 @@ async def test_the_log_says_why_and_an_edited_rule_asks_about_waiting_runs(
     listed = (await admin.get(PATH)).text
     assert re.search(r"state=waiting[^>]*>.{0,120}1</a>", listed, re.DOTALL)
     log = (await admin.get(f"{PATH}/{rule.id}/log")).text
-    assert "Amount 900.00, asked: >= 1000.00" in text(log)
+    assert "Amount is 900.00, asked: >= 1000.00" in text(log)
     assert "Task: Call them" in text(log)
     assert "Small roof" in text((await admin.get(f"{PATH}/{rule.id}/log?state=skipped&period=day")).text)
     assert "Small roof" not in text((await admin.get(f"{PATH}/{rule.id}/log?state=waiting")).text)
@@ -226,6 +227,52 @@ async def test_the_log_says_why_and_an_edited_rule_asks_about_waiting_runs(
     undone = await admin.post(f"/runs/{run.id}/undo", headers=FORM)
     assert "taken back" in text(undone.text)
     assert "Undone" in text((await admin.get(f"{PATH}/{rule.id}/log")).text)
+
+
+async def test_a_typed_rule_is_tried_on_the_last_days_and_changes_nothing(
+    browser: Browsers, database: Database, clock: SetClock
+) -> None:
+    known, admin = await stages(database), await browser("admin")
+    async with database.write() as session:
+        viewer = await viewer_of(session, await session.get_one(User, 5))
+        for title, amount in (("Small roof", "900"), ("Big roof", "5000")):
+            await create_deal(
+                session, viewer, title=title, currency="UAH", region="UA", now=clock.now, values={"amount": amount}, second=True
+            )  # fmt: skip
+    clock.forward(hours=1)
+    form = typed(known["Unsorted"], days="7", **{"when.kind": "deal_created"})
+    del form["when.stage_id"]
+    begun = await admin.post(f"{PATH}/try", data=form, headers=FORM)
+    address = re.search(r'hx-get="(/automation/trials/\d+)"', begun.text)
+    assert address is not None, text(begun.text)
+    await work_on(database, clock.now)
+    told = text((await admin.get(address[1])).text)
+    assert "It would have fired 1 time on 1 deal; skipped 1 time." in told
+    assert "Big roof" in told
+    assert "Task: Call them" in told
+    assert "Small roof" not in told
+    assert await rules(database) == []
+    wrong = await admin.post(f"{PATH}/try", data={**form, "if.0.value": "a lot"}, headers=FORM)
+    assert wrong.status_code == 422
+    assert 'role="alert"' in wrong.text
+    iryna = await browser("iryna")
+    assert (await iryna.get(address[1])).status_code == 403
+
+
+async def test_a_template_is_used_or_changed_first(browser: Browsers, database: Database) -> None:
+    await stages(database)
+    admin = await browser("admin")
+    assert "Call again in two hours" in (await admin.get(f"{PATH}/templates")).text
+    used = await admin.post(f"{PATH}/templates", data={"template": "not_reached", "to": "on"})
+    assert used.status_code == 303
+    (rule,) = await rules(database)
+    assert (rule.name, rule.state, rule.owner_id) == ("Call again in two hours", "on", 5)
+    assert "in use" in text((await admin.get(f"{PATH}/templates")).text)
+    first = await admin.get(f"{PATH}/new?template=win_back")
+    assert 'value="Win a refusal back"' in first.text
+    assert 'value="60"' in first.text
+    assert (await admin.post(f"{PATH}/templates", data={"template": "none"})).status_code == 404
+    assert (await admin.get(f"{PATH}/new?template=none")).status_code == 404
 
 
 async def test_only_administrators_and_nothing_that_is_gone_is_switched_on(
