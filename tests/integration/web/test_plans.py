@@ -56,7 +56,7 @@ FILTERS = (
 )  # fmt: skip
 SEARCHES = (
     "/calls", "/calls?outcome=missed", "/calls?q=client+77", "/calls?q=0670000077", "/contacts", "/contacts?q=client+77", "/contacts?q=0670000077",
-    "/contacts?sort=-birthday", "/contacts?sort=created_at", "/companies?sort=created_at", "/companies", "/companies?q=client", "/search?q=client+77", "/search?q=clinet", "/search?q=067+000+00+77", "/search?q=nobody",
+    "/contacts?sort=created_at", "/companies?sort=created_at", "/companies", "/companies?q=client", "/search?q=client+77", "/search?q=clinet", "/search?q=067+000+00+77", "/search?q=nobody",
 )  # fmt: skip
 
 
