@@ -22,6 +22,8 @@ BENCHES = {
     "recompute": "Lamps after a changed norm",
     "fields": "Filters and sorting by custom fields",
     "board": "The board and the list: first paint, filters, a move; time and bytes",
+    "card": "The card of a deal with 2,000 entries in its timeline",
+    "steady": "Memory of the web process after 10,000 pages",
     "distribution": "Choosing who gets a deal by rules",
     "forms": "A web form posted 10,000 times",
     "rules": "What rules cost a move, and how fast they run",

@@ -60,7 +60,7 @@ async def look_ups(port: int, a_second: int, seconds: int) -> tuple[list[float],
 
 
 async def measure(house: FullHouse) -> list[Figure]:
-    async with running(house.settings) as port:
+    async with running(house.settings) as (port, _):
         await look_ups(port, 50, 2)
         found, given_up = await look_ups(port, PACE, SECONDS)
     p50, p99 = percentile(found, 50), percentile(found, 99)

@@ -7,6 +7,7 @@ import asyncio
 import os
 import tempfile
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -70,8 +71,8 @@ async def measure(settings: Settings, redis_url: str, on: str, deals: int, serve
         await db.close()
 
 
-async def fill(db: Database, deals: int) -> tuple[Office, int, datetime]:
-    """Sixty sellers in six teams with ``deals`` of five years. Returns the office, a stage of theirs and the end of the years."""
+async def fill(db: Database, deals: int, open_every: int = 10) -> tuple[Office, int, datetime]:
+    """Sixty sellers in six teams with ``deals`` of five years, one of ``open_every`` still open. Returns the office, a stage of theirs and the end of the years."""
     office, now = await open_office(db), datetime.now(UTC).replace(microsecond=0)
     owners = [office.id(login) for login in ("ivan", "olena", "petro")]
     hashed = await hash_password(PASSWORD)
@@ -101,6 +102,7 @@ async def fill(db: Database, deals: int) -> tuple[Office, int, datetime]:
             checkpoint_id=watched.id or 0,
             manager_id=office.id("maria"),
             until=now,
+            open_every=open_every,
         ),
     )
     return office, watched.stage_id or 0, now
@@ -124,10 +126,17 @@ async def _pages(house: FullHouse, on: str, stage_id: int) -> list[Figure]:
         for report in reports:
             opens = next(column.key for column in report.columns if column.opens)
             paths = (f"/reports/{report.name}", f"/reports/{report.name}/rows?row={ALL}&column={opens}")
-            figures += [
-                (await times(house, path, ROUNDS)).figure(f"{on}: {path} as {login}", REPORT_GOAL) for path in paths
-            ]
+            for path in [await _that_is_counted(house, path) for path in paths]:
+                measured = await times(house, path, ROUNDS)
+                figures.append(measured.figure(f"{on}: {path} as {login}", REPORT_GOAL))
     return figures
+
+
+async def _that_is_counted(house: FullHouse, path: str) -> str:
+    """The report, for one team where the whole company has more rows than a report counts."""
+    if (await house.client.get(path)).status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
+        return f"{path}{'&' if '?' in path else '?'}team=1"
+    return path
 
 
 async def _enter(house: FullHouse, login: str) -> None:

@@ -125,6 +125,7 @@ class Years:
     until: datetime
     years: float = 5
     pipeline_id: int = 1
+    open_every: int = 10  # of so many deals one is still open
 
     def began(self, nth: str = "i", of: int = 0) -> str:
         """The SQL for the seconds when the ``nth`` of ``of`` things (the deals) happened."""
@@ -157,12 +158,12 @@ async def _clients(filler: Filler, office: Years) -> None:
 
 
 async def _deals(filler: Filler, office: Years) -> None:
-    """Nine of ten deals are closed within a week. Each moved once from the first stage."""
+    """All deals but one of ``open_every`` are closed within a week. Each moved once from the first stage."""
     made, now = office.began(), f"{office.until.timestamp():.0f}"
     over = f"({made} + (i % 7 + 1) * 20000)"
-    is_open = f"(i % 10 = 0 OR {over} > {now})"
+    is_open = f"(i % {office.open_every} = 0 OR {over} > {now})"
     last = f"(CASE WHEN {is_open} THEN {made} + 0.9 * ({now} - {made}) * (i % 3) / 3 ELSE {over} END)"
-    stage = f"CASE WHEN {is_open} THEN {one_of(office.open_stages, 'i / 10')} ELSE {one_of(office.closed_stages, 'i / 10')} END"
+    stage = f"CASE WHEN {is_open} THEN {one_of(office.open_stages, f'i / {office.open_every}')} ELSE {one_of(office.closed_stages, f'i / {office.open_every}')} END"
     await filler.insert("deals", office.deals, {
         "id": "i", "title": "'Deal ' || i", "title_folded": "'deal ' || i", "pipeline_id": str(office.pipeline_id), "stage_id": stage,
         "responsible_id": one_of(office.owners, "i"), "contact_id": f"1 + i % {office.clients}", "client_number": _number(f"1 + i % {office.clients}"),
@@ -182,14 +183,14 @@ async def _deals(filler: Filler, office: Years) -> None:
 async def _lamps(filler: Filler, office: Years) -> None:
     """Every second deal had a lamp, every tenth of them went on to the manager; those of open deals of two days burn. Every open deal
     has an armed one, due within a month."""
-    half, tenth = office.deals // 2, office.deals // 10
+    half, every = office.deals // 2, office.open_every
     now = office.until.timestamp()
     lamp = {"checkpoint_id": str(office.checkpoint_id), "subject": "'deal'", "minutes": "480"}
 
     def lit(deal: str, step: int) -> dict[str, str]:
         made = office.began(deal)
         burns, at = (
-            f"({deal} % 10 = 0 AND {made} > {now - 2 * 86400:.0f})",
+            f"({deal} % {every} = 0 AND {made} > {now - 2 * 86400:.0f})",
             filler.moment(f"{made} + {7200 * (step + 1)}"),
         )
         return {
@@ -206,9 +207,9 @@ async def _lamps(filler: Filler, office: Years) -> None:
         **lit("20 * i", 1), "id": f"{half} + i", "entry": "'m' || (20 * i) || ':/1'", "addressee_id": str(office.manager_id),
         "is_escalation": "true",
     })  # fmt: skip
-    await filler.insert("lamps", tenth, {
-        **lamp, "id": f"{office.deals} + i", "step": "0", "deal_id": "10 * i", "entry": "'a' || (10 * i) || ':'",
-        "owner_id": one_of(office.owners, "10 * i"), "state": "'armed'", "entered_at": filler.moment(f"{now:.0f}"),
+    await filler.insert("lamps", office.deals // every, {
+        **lamp, "id": f"{office.deals} + i", "step": "0", "deal_id": f"{every} * i", "entry": f"'a' || ({every} * i) || ':'",
+        "owner_id": one_of(office.owners, f"{every} * i"), "state": "'armed'", "entered_at": filler.moment(f"{now:.0f}"),
         "due_at": filler.moment(f"{now:.0f} + 600 + i * 1000 % 2592000"),
     })  # fmt: skip
 

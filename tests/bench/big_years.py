@@ -5,7 +5,7 @@ Indexes are dropped before and made again afterwards: it is faster by far, and t
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import text
@@ -192,6 +192,10 @@ class YearsSize:
     def companies(self) -> int:
         """Every fifth client has a company with three others."""
         return max(1, self.contacts // 20)
+
+    def scaled(self, by: float) -> "YearsSize":
+        """The same office, smaller or larger."""
+        return YearsSize(*(max(100, round(count * by)) for count in astuple(self)))
 
 
 BIG = YearsSize(contacts=1_000_000, deals=3_000_000, calls=10_000_000, tasks=1_000_000, notes=500_000)

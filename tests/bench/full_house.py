@@ -215,8 +215,8 @@ async def _add_work(
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[int]:
-    """Run the product in its own process on the same database; yields its port."""
+async def running(settings: Settings) -> AsyncIterator[tuple[int, int]]:
+    """Run the product in its own process on the same database; yields its port and its process id."""
     with socket.socket() as asked:
         asked.bind(("127.0.0.1", 0))
         port: int = asked.getsockname()[1]
@@ -234,7 +234,7 @@ async def running(settings: Settings) -> AsyncIterator[int]:
                     break
                 except httpx2.TransportError:
                     await asyncio.sleep(0.1)  # there is no event to await in another process
-        yield port
+        yield port, web.pid
     finally:
         web.terminate()
         await web.wait()
