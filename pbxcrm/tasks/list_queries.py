@@ -1,18 +1,21 @@
 """The lists and counts of tasks that pages show."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, case, func, literal_column, true
+from sqlalchemy import select as columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
+from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.text_match import part_of
 from pbxcrm.shared.trigrams import holds_words
 from pbxcrm.tasks.access import visible_tasks
 from pbxcrm.tasks.models import Task, TaskKind, TaskStatus, is_assignment, is_next_step, is_open
-from pbxcrm.tasks.queries import TaskRow, answered_for, as_rows, counted_once
+from pbxcrm.tasks.queries import TaskRow, answered_for, as_rows, counted_once, due_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,49 @@ class TaskChoice:
         if self.nobodys:
             return counted_once(lambda whole: col(whole.assignee_id).is_(None), still_open=still_open)
         return counted_once(in_list, still_open=still_open)
+
+
+MOST_COUNTED = 1_000  # open tasks of a list that does not fit a page
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCounts:
+    """How many open tasks a list has by when they are due, of at most ``MOST_COUNTED``, the earliest. ``more``: the key of the part of
+    which there are more than it says, and more after it; empty if all are counted.
+    """
+
+    by_day: Mapping[str, int]  # overdue, today, tomorrow, later
+    more: str
+
+    @property
+    def all(self) -> int:
+        """All that are counted."""
+        return sum(self.by_day.values())
+
+
+async def count_open(
+    session: AsyncSession,
+    viewer: Viewer,
+    *filters: ColumnElement[bool],
+    after: tuple[datetime, int] | None,
+    bounds: tuple[datetime, datetime, datetime],
+) -> OpenCounts:
+    """The counts of the list that ``list_tasks`` gives from the same place on. ``bounds``: now, the end of today, and of tomorrow."""
+    some = due_order(select(col(Task.due_at)), after).where(visible_tasks(viewer), *filters).limit(MOST_COUNTED + 1)
+    due, (now, today, tomorrow) = some.subquery().c.due_at, bounds
+    parts = {
+        "overdue": due <= now,
+        "today": (due > now) & (due < today),
+        "tomorrow": (due >= today) & (due < tomorrow),
+        "later": due >= tomorrow,
+    }
+    counted = columns(*(func.count(case((part, 1))) for part in parts.values()))
+    found = dict(zip(parts, (await fetch(session, counted))[0], strict=True))
+    more = ""
+    if sum(found.values()) > MOST_COUNTED:
+        more = next(key for key in reversed(found) if found[key])
+        found[more] -= 1
+    return OpenCounts(found, more)
 
 
 async def overdue_by_person(session: AsyncSession, viewer: Viewer, now: datetime) -> dict[int | None, int]:

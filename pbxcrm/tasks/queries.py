@@ -102,11 +102,17 @@ async def list_tasks(
     limit: int = 50,
 ) -> list[TaskRow]:
     """Tasks that the viewer may see, the earliest due first; ``after`` is (due_at, id) of the last one shown."""
-    query = select(Task).where(visible_tasks(viewer), *filters).order_by(col(Task.due_at), col(Task.id)).limit(limit)
-    if after is not None:
-        due_at, task_id = after
-        query = query.where((col(Task.due_at) > due_at) | ((col(Task.due_at) == due_at) & (col(Task.id) > task_id)))
+    query = due_order(select(Task), after).where(visible_tasks(viewer), *filters).limit(limit)
     return await as_rows(session, list((await session.exec(query)).all()))
+
+
+def due_order(query: Any, after: tuple[datetime, int] | None) -> Any:
+    """A query for tasks in the order in which they are due; ``after``: (due_at, id) of the last one shown."""
+    ordered = query.order_by(col(Task.due_at), col(Task.id))
+    if after is None:
+        return ordered
+    due_at, task_id = after
+    return ordered.where((col(Task.due_at) > due_at) | ((col(Task.due_at) == due_at) & (col(Task.id) > task_id)))
 
 
 async def overdue_count(session: AsyncSession, user_id: int, now: datetime) -> int:
@@ -124,6 +130,10 @@ async def overdue_count(session: AsyncSession, user_id: int, now: datetime) -> i
     return found.one()
 
 
+#: Made once: the columns of an alias are copied when it is first used, which takes longer than the question it stands in.
+_Whole = aliased(Task, name="tasks_0")
+
+
 def counted_once(
     in_list: Callable[[type[Task]], ColumnElement[bool]], *, still_open: bool = True
 ) -> ColumnElement[bool]:
@@ -133,7 +143,7 @@ def counted_once(
     The tasks for the lamp and the escalation of a missed call have the callback's task as their parent. A deal that several
     checkpoints watch is one thing to do, however many of their lamps burn.
     """
-    whole = aliased(Task)
+    whole = _Whole
     status = col(whole.status)
     stands = status == TaskStatus.OPEN.value if still_open else status != TaskStatus.OPEN.value
     shown: Any = select(literal_column("1")).where(whole.id == Task.part_of_id, stands, in_list(whole))

@@ -1,7 +1,7 @@
 """Tasks: the own list by day, the list of the team, and creating, changing and finishing a task."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -15,7 +15,9 @@ from pbxcrm.screenpop.deal_access import about_call
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks import actions, checklist_rules, finish_actions
 from pbxcrm.tasks.list_queries import (
+    OpenCounts,
     TaskChoice,
+    count_open,
     list_closed,
     overdue_by_person,
     reached_count,
@@ -46,7 +48,7 @@ from web.parts import now, parts, viewer, wants_fragment
 from web.task_page import form_page, task_page
 
 GROUPS = (("overdue", N_("Overdue")), ("today", N_("Today")), ("tomorrow", N_("Tomorrow")), ("later", N_("Later")))
-LISTED_OPEN = 200
+LISTED_OPEN = 100  # more are told by their number: each row costs a millisecond
 MOST_CHIPS = 7  # more colleagues are chosen from a list
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -67,6 +69,7 @@ async def tasks(request: Request) -> Response:
         due_before=due_before,
     )
     done, judging = (request.query_params.get("state") == word for word in ("done", "check"))
+    counts: OpenCounts | None = None
     async with parts(request).db.read() as session:
         if done:
             rows = await list_closed(session, viewing, chosen, before=asked_cursor(request), limit=LISTED + 1)
@@ -74,6 +77,8 @@ async def tasks(request: Request) -> Response:
             after = asked_cursor(request)
             wanted = to_check(viewing) if judging else chosen.open(viewing)
             rows = await list_tasks(session, viewing, *wanted, after=after, limit=LISTED_OPEN + 1)
+            if len(rows) > LISTED_OPEN and not judging:
+                counts = await count_open(session, viewing, *wanted, after=after, bounds=_days())
         editable = await editable_among(session, viewing, (row.task for row in rows))
         people = await colleagues(session, viewing) if may_see_team else []
         late = await overdue_by_person(session, viewing, now(request)) if may_see_team else {}
@@ -89,6 +94,8 @@ async def tasks(request: Request) -> Response:
         request,
         "tasks/list.html",
         groups=_groups(rows[:size], done=done, judging=judging),
+        counts=counts,
+        left=counts.all - size if counts is not None else 0,
         more=next_of_time(last.done_at if done and last.done_at else last.due_at, last.id) if last is not None else "",
         editable=editable,
         chosen=chosen,
@@ -114,6 +121,13 @@ def _bounds(request: Request) -> tuple[datetime | None, datetime | None]:
     if state == "today":
         return now(request), day_ends - moment
     return (day_ends - moment, week_ends - moment) if state == "week" else (None, None)
+
+
+def _days() -> tuple[datetime, datetime, datetime]:
+    """The reader's now, and the ends of their today and tomorrow."""
+    zone, moment = here().timezone, here().now
+    ends = [datetime.combine(moment.astimezone(zone).date() + timedelta(days=n), time(), zone) for n in (1, 2)]
+    return moment, ends[0], ends[1]
 
 
 def _groups(rows: Iterable[TaskRow], *, done: bool, judging: bool) -> list[tuple[str, str, list[TaskRow]]]:

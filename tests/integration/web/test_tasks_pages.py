@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 
+import pytest
 from sqlmodel import col, select
 
 from pbxcrm.callbacks.models import Episode
@@ -11,15 +12,20 @@ from pbxcrm.people.actions import add_user
 from pbxcrm.people.directory import load_directory
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.reasons import reason
+from pbxcrm.tasks import list_queries
 from pbxcrm.tasks.actions import TaskDraft, do_close_task, do_create_task
 from pbxcrm.tasks.models import Task, TaskKind
 from pbxcrm.tasks.rules import ABOUT_LAMP, ENDED_BY
 from tests.calls import FactStory, batch
 from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
 from tests.lamps import sweep_all
+from web.pages import tasks
 from web.pages.tasks import MOST_CHIPS
 
 __all__ = ["browsers", "desk"]
+
+COUNTS = re.compile(r'id="group-(\w+)">[^<]*<span class="count [^"]*">([^<]*)</span>')
+ROWS = re.compile(r'<tr id="task-(\d+)"')
 
 
 async def stored(desk: BrowserDesk, title: str) -> Task:
@@ -218,3 +224,37 @@ async def test_the_lamp_of_a_deal_is_worked_from_the_list(browsers: Browsers, de
     row = (await (await browsers("ivan")).get("/tasks")).text.partition(f'id="task-{made.id}"')[2].partition("</tr>")[0]
     assert 'hx-post="/phone/call"' in row
     assert f'href="/deals/{deal.id}#plan"' in row
+
+
+async def test_a_long_list_says_how_many_are_left(
+    browsers: Browsers, desk: BrowserDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The heads of the days count what does not fit the page, and the link says how many it leads to."""
+    async with desk.database.write() as session:
+        session.add_all(
+            Task(
+                kind=TaskKind.TODO,
+                title=f"Late {number}",
+                due_at=desk.now - timedelta(days=9),
+                assignee_id=desk.office.id("olena"),
+                created_at=desk.now,
+            )
+            for number in range(6)
+        )
+    olena = await browsers("olena")
+    whole = (await olena.get("/tasks")).text
+    shown = {key: int(count) for key, count in COUNTS.findall(whole)}
+    assert shown["overdue"] >= 6
+    monkeypatch.setattr(tasks, "LISTED_OPEN", 4)
+    page = (await olena.get("/tasks")).text
+    assert page.count('<tr id="task-') == 4
+    assert COUNTS.findall(page) == [("overdue", str(shown["overdue"]))]
+    assert f"and {sum(shown.values()) - 4} more" in page
+    monkeypatch.setattr(list_queries, "MOST_COUNTED", 5)
+    page = (await olena.get("/tasks")).text
+    assert COUNTS.findall(page) == [("overdue", "5+")]
+    assert "and more than 1 more" in page
+    following = re.search(r'href="(/tasks\?cursor=[^"]+)"', page)
+    assert following
+    rest = (await olena.get(following[1])).text
+    assert not set(ROWS.findall(page)) & set(ROWS.findall(rest))
