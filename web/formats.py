@@ -8,9 +8,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from zlib import crc32
-from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date
 from babel.numbers import format_decimal, get_currency_symbol
 
 from pbxcrm.contacts.birthday_rules import age_on
@@ -24,6 +23,16 @@ SYMBOLS_OF = "ru"  # the locale whose currency signs are short (₴, €, $)
 def local(moment: datetime) -> datetime:
     """In the reader's time zone."""
     return moment.astimezone(here().timezone)
+
+
+def date_text(day: date, pattern: str) -> str:
+    """A day by a pattern of the locale data (``EEE d MMM``), with the apostrophe of our own texts."""
+    return _date_text(day.date() if isinstance(day, datetime) else day, pattern, here().language)
+
+
+@lru_cache(maxsize=20_000)  # Babel takes 50 µs for each, and a page says hundreds of a few days
+def _date_text(day: date, pattern: str, language: Language) -> str:
+    return with_apostrophes(format_date(day, pattern, locale=language.locale))
 
 
 def day_time(moment: datetime) -> str:
@@ -40,12 +49,10 @@ def day_time(moment: datetime) -> str:
         word = {-1: _("yesterday"), 0: _("today"), 1: _("tomorrow")}[days]
         return f"{word}{NBSP}{clock}"
     if abs(days) < 7:
-        return with_apostrophes(f"{format_date(then, 'EEE d MMM', locale=place.locale)}{NBSP}{clock}").replace(
-            " ", NBSP
-        )
+        return f"{date_text(then, 'EEE d MMM')}{NBSP}{clock}".replace(" ", NBSP)
     if then.year == today.year:
-        return f"{format_date(then, 'd MMM', locale=place.locale)}{NBSP}{clock}".replace(" ", NBSP)
-    said = format_date(then, "d MMM yyyy", locale=place.locale)
+        return f"{date_text(then, 'd MMM')}{NBSP}{clock}".replace(" ", NBSP)
+    said = date_text(then, "d MMM yyyy")
     return (f"{said} {clock}" if days > 0 else said).replace(" ", NBSP)
 
 
@@ -56,9 +63,7 @@ def with_apostrophes(name: str) -> str:
 
 def day_date(day: date) -> str:
     """``Thu, 3 Nov``, with the year where it is not this one."""
-    place = here()
-    pattern = "EEE, d MMM" if day.year == local(place.now).year else "EEE, d MMM yyyy"
-    return with_apostrophes(format_date(day, pattern, locale=place.locale)).replace(" ", NBSP)
+    return date_text(day, "EEE, d MMM" if day.year == today().year else "EEE, d MMM yyyy").replace(" ", NBSP)
 
 
 def today() -> date:
@@ -70,8 +75,8 @@ def birthday(year: int | None, day: int | None) -> str:
     """``31 December 1990, 35 years old``; without a year only the day. Empty for no birthday."""
     if day is None:
         return ""
-    place, day_of = here(), date(year or 2000, day // 100, day % 100)
-    said = with_apostrophes(format_date(day_of, "d MMMM y" if year is not None else "d MMMM", locale=place.locale))
+    day_of = date(year or 2000, day // 100, day % 100)
+    said = date_text(day_of, "d MMMM y" if year is not None else "d MMMM")
     years = age_on(today(), year, day)
     said = said.replace(" ", NBSP)
     if years is None:
@@ -89,14 +94,8 @@ def birthday_typed(year: int | None, day: int | None) -> str:
 
 def full_time(moment: datetime) -> str:
     """The whole date and time with seconds, for the tooltip."""
-    return _full_time(moment, here().timezone, here().language)
-
-
-@lru_cache(maxsize=20_000)  # a live list shows the same times again and again
-def _full_time(moment: datetime, zone: ZoneInfo, language: Language) -> str:
-    return with_apostrophes(
-        format_datetime(moment.astimezone(zone), "EEEE, d MMMM yyyy, HH:mm:ss", locale=language.locale)
-    )
+    then = local(moment)
+    return f"{date_text(then, 'EEEE, d MMMM yyyy')}, {then:%H:%M:%S}"
 
 
 def clock_seconds(seconds: float | timedelta) -> str:
@@ -156,7 +155,12 @@ def _money(value: Decimal, currency: str, language: Language) -> str:
 
 def number(value: float) -> str:
     """A number with the separators of the reader's language."""
-    return format_decimal(value, locale=here().locale)
+    return _number(value, here().language)
+
+
+@lru_cache(maxsize=20_000)
+def _number(value: float, language: Language) -> str:
+    return format_decimal(value, locale=language.locale)
 
 
 def exact_number(value: Decimal) -> str:

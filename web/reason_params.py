@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
-from babel.dates import format_date
-
 from pbxcrm.calls.rules import NO_NUMBER
 from pbxcrm.checkpoints.counting import GAP, stretches_of
-from web.formats import NBSP, local, with_apostrophes
+from web.formats import NBSP, date_text, local
 from web.i18n import gettext as _
 from web.i18n import here
 
@@ -96,4 +94,4 @@ def _local_time(moment: datetime) -> str:
 
 def _day(then: datetime) -> str:
     pattern = "EEE d MMM" if then.year == local(here().now).year else "EEE d MMM yyyy"
-    return with_apostrophes(format_date(then, pattern, locale=here().locale)).replace(" ", NBSP)
+    return date_text(then, pattern).replace(" ", NBSP)

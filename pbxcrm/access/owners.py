@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped
 from sqlmodel import SQLModel
 
+from pbxcrm.access.kept import kept
 from pbxcrm.access.permissions import Role, Viewer
 
 SEES_EVERYTHING = (Role.ADMIN, Role.QC)
@@ -62,6 +63,7 @@ class Audience:
         return Audience(self.users | other.users, tuple(dict.fromkeys((*self.roles, *other.roles))))
 
 
+@kept
 def teammates(viewer: Viewer) -> Select[tuple[int]]:
     """Ids of the people in the viewer's own team and in the teams they lead, including the viewer."""
     team = _USERS.c.team_id

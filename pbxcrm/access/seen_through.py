@@ -4,7 +4,8 @@ The lower context asks its ``WaysToSee``; ``pbxcrm.composition`` registers the w
 a rule with missing ways would hide rows in one process and show them in another.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,10 @@ from sqlalchemy import ColumnElement, Select, func, select, union_all
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.permissions import Viewer
+from pbxcrm.shared.db import DATABASE
 
 LITTLE = 2000  # rows; up to this many count as few
+REMEMBERED = 60.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,20 @@ class WaysToSee:
         return self._ways
 
 
-async def are_few(session: AsyncSession, *queries: Select[Any]) -> bool:
-    """Whether each query gives at most ``LITTLE`` rows, so that it is faster to collect the ids first.
+async def are_few(
+    session: AsyncSession, rows: str, viewer: Viewer, queries: Callable[[], Iterable[Select[Any]]]
+) -> bool:
+    """Whether each of the ``queries`` (for ``rows``, such as calls) gives at most ``LITTLE`` ids, so that it is faster to collect them first.
 
     Otherwise a list is read from its newest row until fifty visible rows are found: fast for a viewer who sees every third
-    row, a scan of the whole table for somebody new.
+    row, a scan of the whole table for somebody new. The answer decides only how a list is read, never what is in it, so that it is
+    asked once in ``REMEMBERED`` seconds: counting takes longer than many a list.
     """
-    counts = union_all(*(select(func.count()).select_from(query.limit(LITTLE + 1).subquery()) for query in queries))
-    return all(count <= LITTLE for (count,) in (await session.exec(counts)).all())  # type: ignore[call-overload]
+    kept, at = session.info[DATABASE].kept, asyncio.get_running_loop().time()
+    key = "few", LITTLE, rows, viewer.user_id, viewer.role, viewer.team_id, viewer.managed_team_ids
+    known = kept.get(key)
+    if known is None or at - known[0] > REMEMBERED:
+        counts = union_all(*(select(func.count()).select_from(each.limit(LITTLE + 1).subquery()) for each in queries()))
+        found = (await session.exec(counts)).all()  # type: ignore[call-overload]
+        known = kept[key] = at, all(count <= LITTLE for (count,) in found)
+    return bool(known[1])

@@ -9,6 +9,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, can, check
+from pbxcrm.access.kept import kept
 from pbxcrm.automation.models import AutomationRule, RuleRun, RunStep
 from pbxcrm.contacts.access import visible_contacts
 from pbxcrm.contacts.models import Contact
@@ -39,6 +40,7 @@ class RunRow:
     causes: Mapping[int, AutomationRule]
 
 
+@kept
 def visible_runs(viewer: Viewer) -> ColumnElement[bool]:
     """Firings on what the viewer sees: a deal, or a client for a rule that works on clients."""
     deals = select(Deal.id).where(visible_deals(viewer))

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, exists, or_, true
 from sqlalchemy import select as columns
 from sqlmodel import col, select
 
+from pbxcrm.access.kept import kept
 from pbxcrm.access.owners import SEES_EVERYTHING, editing, owned, teammates, there_is
 from pbxcrm.access.permissions import Role, Viewer
 from pbxcrm.callbacks.models import Episode, EpisodeStatus
@@ -17,6 +18,7 @@ from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.contacts.number_owners import OwnedRow, WorkOnNumber
 
 
+@kept
 def visible_episodes(viewer: Viewer) -> ColumnElement[bool]:
     """Callbacks of the viewer's team (sellers too), callbacks without an owner, and those that the viewer has claimed.
 
@@ -33,6 +35,7 @@ def visible_episodes(viewer: Viewer) -> ColumnElement[bool]:
     return or_(shared, there_is(Episode, col(Lamp.callback_id) == col(Episode.id), is_burning(), asked))
 
 
+@kept
 def editable_episodes(viewer: Viewer) -> ColumnElement[bool]:
     """Callbacks that the viewer may close without a call: of people they answer for, and those without an owner."""
     return editing(viewer, or_(col(Episode.owner_id).is_(None), owned(viewer, col(Episode.owner_id))))

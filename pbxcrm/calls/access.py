@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, CompoundSelect, Select, or_, true, union
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.access.kept import kept
 from pbxcrm.access.owners import (
     SEES_EVERYTHING,
     gathered,
@@ -22,6 +23,7 @@ from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal
 
 
+@kept
 def visible_calls(viewer: Viewer, *, little: bool = False) -> ColumnElement[bool]:
     """SQL condition for calls the viewer sees. ``little`` (from ``sees_little``): collect their ids first, which is faster."""
     if viewer.role in SEES_EVERYTHING:
@@ -85,7 +87,7 @@ async def sees_little(session: AsyncSession, viewer: Viewer) -> bool:
     """Whether the viewer sees so few calls that it is faster to collect their ids first."""
     if viewer.role in SEES_EVERYTHING:
         return False
-    return await are_few(session, *_few(viewer))
+    return await are_few(session, "calls", viewer, lambda: _few(viewer))
 
 
 def _few(viewer: Viewer) -> tuple[Select[Any], ...]:

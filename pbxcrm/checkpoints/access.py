@@ -8,10 +8,12 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from pbxcrm.access import SEES_EVERYTHING, Role, Viewer, teammates
+from pbxcrm.access.kept import kept
 from pbxcrm.access.permissions import Permission, can
 from pbxcrm.checkpoints.models import Lamp
 
 
+@kept
 def visible_lamps(viewer: Viewer, lamp: type[Lamp] = Lamp) -> ColumnElement[bool]:
     """Lamps whose owner or addressee is the viewer; a manager also sees lamps of teammates and lamps without an owner."""
     if viewer.role in SEES_EVERYTHING:
@@ -22,6 +24,7 @@ def visible_lamps(viewer: Viewer, lamp: type[Lamp] = Lamp) -> ColumnElement[bool
     return or_(owner.is_(None), owner.in_(teammates(viewer)), addressee == viewer.user_id)
 
 
+@kept
 def waiting_for(viewer: Viewer) -> ColumnElement[bool]:
     """The same as ``visible_lamps`` for armed ones: they have asked nobody yet, so their owner alone decides, and an index finds them."""
     if viewer.role in SEES_EVERYTHING:
@@ -32,6 +35,7 @@ def waiting_for(viewer: Viewer) -> ColumnElement[bool]:
     return or_(owner.is_(None), owner.in_(teammates(viewer)))
 
 
+@kept
 def visible_escalations(viewer: Viewer, lamp: type[Lamp] = Lamp) -> ColumnElement[bool]:
     """Lamps that reached a manager, for roles that may read escalations; none for others."""
     if not can(viewer, Permission.ESCALATIONS_READ):
@@ -39,6 +43,7 @@ def visible_escalations(viewer: Viewer, lamp: type[Lamp] = Lamp) -> ColumnElemen
     return col(lamp.is_escalation) & visible_lamps(viewer, lamp)
 
 
+@kept
 def editable_escalations(viewer: Viewer) -> ColumnElement[bool]:
     """Escalations that the viewer may accept or reassign; none for roles that only read them."""
     return visible_escalations(viewer) if can(viewer, Permission.ESCALATIONS_WORK) else false()
@@ -54,9 +59,12 @@ def subject_key() -> ColumnElement[int]:
     return case((col(Lamp.subject) == literal_column("'deal'"), col(Lamp.deal_id)), else_=-col(Lamp.callback_id))
 
 
+_Other = aliased(Lamp, name="lamps_0")  # made once: copying its columns takes milliseconds
+
+
 def is_first(listed: Callable[[type[Lamp]], ColumnElement[bool]]) -> ColumnElement[bool]:
     """The first burning lamp of each deal or callback among those that are ``listed``: however many burn for it, it is one thing to do."""
-    other = aliased(Lamp)
+    other = _Other
     of_deal = and_(col(other.deal_id) == col(Lamp.deal_id), col(other.subject) == literal_column("'deal'"))
     earlier = and_(col(other.id) < col(Lamp.id), is_burning(other), listed(other))
 

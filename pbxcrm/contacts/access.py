@@ -5,10 +5,14 @@ and those nobody is responsible for whose open deal one has. To have answered th
 have made a deal with a colleague's client.
 """
 
-from sqlalchemy import ColumnElement, and_, or_
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.access.kept import kept
 from pbxcrm.access.owners import SEES_EVERYTHING, editing, gathered, owned, there_is
 from pbxcrm.access.permissions import Viewer
 from pbxcrm.access.seen_through import WaysToSee, are_few
@@ -22,6 +26,7 @@ def is_live() -> ColumnElement[bool]:
     return and_(col(Contact.merged_into_id).is_(None), col(Contact.erased_at).is_(None))
 
 
+@kept
 def visible_contacts(viewer: Viewer, *, little: bool = False) -> ColumnElement[bool]:
     """SQL condition for clients the viewer sees. ``little`` (from ``sees_little``): collect their ids first, which is faster."""
     if viewer.role in SEES_EVERYTHING:
@@ -33,6 +38,7 @@ def visible_contacts(viewer: Viewer, *, little: bool = False) -> ColumnElement[b
     return and_(is_live(), or_(own, *(way.one(viewer) for way in ways_to_see_contacts.all)))
 
 
+@kept
 def editable_contacts(viewer: Viewer) -> ColumnElement[bool]:
     """Clients the viewer may change: their own, and those they reach by a way that lets one edit."""
     ways = (way.edits(viewer) for way in ways_to_see_contacts.all if way.edits is not None)
@@ -43,10 +49,16 @@ async def sees_little(session: AsyncSession, viewer: Viewer) -> bool:
     """Whether the viewer sees so few clients that it is faster to collect their ids first."""
     if viewer.role in SEES_EVERYTHING:
         return False
-    others = (query for way in ways_to_see_contacts.all for query in way.few(viewer))
-    return await are_few(session, select(Contact.id).where(owned(viewer, col(Contact.responsible_id))), *others)
+
+    def queries() -> Iterator[Select[Any]]:
+        yield select(Contact.id).where(owned(viewer, col(Contact.responsible_id)))
+        for way in ways_to_see_contacts.all:
+            yield from way.few(viewer)
+
+    return await are_few(session, "contacts", viewer, queries)
 
 
+@kept
 def visible_companies(viewer: Viewer, *, little: bool = False) -> ColumnElement[bool]:
     """SQL condition for companies the viewer is responsible for, and those of clients they see; none that was merged into another.
 
@@ -63,6 +75,7 @@ def visible_companies(viewer: Viewer, *, little: bool = False) -> ColumnElement[
     return and_(live, or_(own, there_is(Company, col(Contact.company_id) == col(Company.id), visible_contacts(viewer))))
 
 
+@kept
 def editable_companies(viewer: Viewer) -> ColumnElement[bool]:
     """Companies the viewer may change: their own, and those nobody is responsible for of a client they may change."""
     by_contact = there_is(Company, col(Contact.company_id) == col(Company.id), editable_contacts(viewer))

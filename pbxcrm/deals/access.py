@@ -9,6 +9,7 @@ from sqlalchemy import select as columns
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
+from pbxcrm.access.kept import kept
 from pbxcrm.access.owners import People, answers_for, editing, owned, there_is
 from pbxcrm.access.permissions import Permission, Viewer, can
 from pbxcrm.access.seen_through import SeenThrough
@@ -17,11 +18,13 @@ from pbxcrm.contacts.number_owners import OwnedRow, WorkOnNumber
 from pbxcrm.deals.models import Deal, DealPerson
 
 
+@kept
 def visible_deals(viewer: Viewer) -> ColumnElement[bool]:
     """Deals that the viewer may open: those of the people for whom the viewer answers, without merged ones."""
     return and_(col(Deal.merged_into_id).is_(None), owned(viewer, col(Deal.responsible_id)))
 
 
+@kept
 def editable_deals(viewer: Viewer) -> ColumnElement[bool]:
     """Deals that the viewer may change: the visible ones, except for quality control, which may change none."""
     return editing(viewer, visible_deals(viewer))

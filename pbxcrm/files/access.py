@@ -5,6 +5,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
+from pbxcrm.access.kept import kept
 from pbxcrm.access.owners import there_is
 from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal
@@ -14,6 +15,7 @@ from pbxcrm.tasks.access import visible_tasks
 from pbxcrm.tasks.models import Task
 
 
+@kept
 def visible_files(viewer: Viewer) -> ColumnElement[bool]:
     """A condition that is tested for each file: its deal or its task is visible."""
     return or_(

@@ -5,6 +5,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
+from pbxcrm.access.kept import kept
 from pbxcrm.access.owners import there_is
 from pbxcrm.calls.access import visible_calls
 from pbxcrm.calls.models import Call
@@ -14,6 +15,7 @@ from pbxcrm.flags.models import Flag
 from pbxcrm.shared.errors import NotFound
 
 
+@kept
 def visible_flags(viewer: Viewer) -> ColumnElement[bool]:
     """Flags on visible deals and calls. The subqueries run per flag, because there are few flags and many calls."""
     return or_(

@@ -5,6 +5,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.access.kept import kept
 from pbxcrm.access.owners import there_is
 from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal
@@ -12,6 +13,7 @@ from pbxcrm.forms.models import FormRequest
 from pbxcrm.shared.errors import NotFound
 
 
+@kept
 def visible_requests(viewer: Viewer) -> ColumnElement[bool]:
     """A condition that is tested for each request: its deal is visible, or it has none and the viewer manages people."""
     of_deal = there_is(FormRequest, col(Deal.id) == col(FormRequest.deal_id), visible_deals(viewer))

@@ -5,6 +5,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
+from pbxcrm.access.kept import kept
 from pbxcrm.access.owners import editing, there_is
 from pbxcrm.calls.access import visible_calls
 from pbxcrm.calls.models import Call
@@ -15,6 +16,7 @@ from pbxcrm.deals.models import Deal, Note
 from pbxcrm.shared.errors import NotFound
 
 
+@kept
 def visible_notes(viewer: Viewer) -> ColumnElement[bool]:
     """Notes that the viewer wrote, and notes on a visible deal. A note without a deal follows its client, else its call."""
     deal, contact, call = col(Note.deal_id), col(Note.contact_id), col(Note.call_id)
@@ -29,6 +31,7 @@ def visible_notes(viewer: Viewer) -> ColumnElement[bool]:
     )
 
 
+@kept
 def editable_notes(viewer: Viewer) -> ColumnElement[bool]:
     """Notes that the viewer may change: their own, on the card of a call."""
     return editing(viewer, col(Note.author_id) == viewer.user_id)

@@ -60,8 +60,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """The stored time as an aware time in UTC."""
-        if value is None:
-            return None
+        if value is None or value.tzinfo is UTC:
+            return value
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
@@ -77,7 +77,7 @@ class Money(TypeDecorator[Decimal]):
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
         """The amount as a Decimal with two places."""
-        return None if value is None else (Decimal(int(value)) / 100).quantize(Decimal("0.01"))
+        return None if value is None else Decimal(int(value)).scaleb(-2)
 
 
 class Database:

@@ -5,6 +5,7 @@ those that are nobody else's to answer for: an assignment and a control are for 
 from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import col, select
 
+from pbxcrm.access.kept import kept
 from pbxcrm.access.owners import SEES_EVERYTHING, editing, owned, there_is
 from pbxcrm.access.permissions import Viewer
 from pbxcrm.access.seen_through import SeenThrough
@@ -15,6 +16,7 @@ from pbxcrm.tasks.models import Task
 from pbxcrm.tasks.rules import GIVEN_TO_ONE
 
 
+@kept
 def visible_tasks(viewer: Viewer) -> ColumnElement[bool]:
     """Tasks assigned to, created by or given by people for whom the viewer answers, and tasks on visible deals."""
     mine = owned(viewer, col(Task.assignee_id), col(Task.created_by_id), col(Task.given_by_id))
@@ -23,6 +25,7 @@ def visible_tasks(viewer: Viewer) -> ColumnElement[bool]:
     return or_(mine, there_is(Task, col(Deal.id) == col(Task.deal_id), visible_deals(viewer)))
 
 
+@kept
 def editable_tasks(viewer: Viewer) -> ColumnElement[bool]:
     """The condition for tasks that the viewer may change or finish: seeing one on a deal is not enough (``rules.GIVEN_TO_ONE``)."""
     if viewer.role in SEES_EVERYTHING:
@@ -35,6 +38,7 @@ def editable_tasks(viewer: Viewer) -> ColumnElement[bool]:
     return editing(viewer, or_(mine, on_deal))
 
 
+@kept
 def lets_in(viewer: Viewer) -> ColumnElement[bool]:
     """Tasks that give access to their client: those created by somebody else, so that nobody can give themselves access."""
     return and_(owned(viewer, col(Task.assignee_id)), _GIVEN)

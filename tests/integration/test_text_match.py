@@ -337,7 +337,10 @@ async def test_who_sees_little_sees_the_same_as_one_who_sees_much(
             assert gathered, login
 
 
-async def test_who_sees_much_is_known_by_any_kind_of_row(database: Database, office: Office, busy: Busy) -> None:
+async def test_who_sees_much_is_known_by_any_kind_of_row(
+    database: Database, office: Office, busy: Busy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seen_through, "REMEMBERED", -1.0)
     async with database.write() as session:
         petro = await office.viewer(session, "petro")
         assert await sees_little(session, petro)
