@@ -47,11 +47,12 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
             lambda key, name, group: _whole(key, name, group, asked.pipeline_id),
             lambda _: totals,
         )
-    return Table(_by_stage(ways, funnel, stages, calendars, asked.pipeline_id), totals)
+    timed = calendars if asked.wants("median_minutes") or asked.wants("p90_minutes") else None
+    return Table(_by_stage(ways, funnel, stages, timed, asked.pipeline_id), totals)
 
 
 def _by_stage(
-    ways: Sequence[Way], funnel: Funnel, stages: ReportedStages, calendars: Calendars, pipeline_id: int | None
+    ways: Sequence[Way], funnel: Funnel, stages: ReportedStages, calendars: Calendars | None, pipeline_id: int | None
 ) -> list[ReportLine]:
     passed: dict[int, list[list[StageStay]]] = {}  # stage id -> the stays there, per deal
     skipped: dict[int, list[ReportedDeal]] = {}
@@ -88,18 +89,17 @@ def _of_stage(
     under: str,
     passed: Sequence[list[StageStay]],
     skipped: Sequence[ReportedDeal],
-    calendars: Calendars,
+    calendars: Calendars | None,
 ) -> ReportLine:
-    """The line of a stage. A deal that came several times counts once, and its last stay says how it went on."""
+    """The line of a stage. A deal that came several times counts once, and its last stay says how it went on. ``calendars`` None: times
+    are not asked for.
+    """
     last = [stays[-1] for stays in passed]
-    timed = [
-        (stay, calendars.of_user(stays[-1].deal.responsible_id).minutes_between(stay.entered_at, stay.left_at))
-        for stays in passed
-        for stay in stays
-        if stay.left_at is not None
-    ]
+    timed = _timed(passed, calendars) if calendars is not None else []
     times = [minutes for _, minutes in timed]
-    rows: dict[str, Sequence[Any]] = {exit_.value: [stay for stay in last if stay.exit is exit_] for exit_ in Exit}
+    rows: dict[str, list[Any]] = {exit_.value: [] for exit_ in Exit}
+    for stay in last:
+        rows[stay.exit].append(stay)
     rows["entered"] = last
     behind: dict[str, Sequence[Behind]] = {column: RowsBehind(found, behind_stay) for column, found in rows.items()}
     behind["skipped"] = RowsBehind(skipped, behind_deal)
@@ -116,6 +116,19 @@ def _of_stage(
         timed, lambda each: each[1], lambda each: behind_stay(each[0])
     )
     return ReportLine(key, name, values, behind, under)
+
+
+def _timed(passed: Sequence[list[StageStay]], calendars: Calendars) -> list[tuple[StageStay, float]]:
+    """The stays that have ended, with their working minutes by the calendar of whose deal it is."""
+    hours = {
+        deal.responsible_id: calendars.of_user(deal.responsible_id) for deal in (stays[-1].deal for stays in passed)
+    }
+    return [
+        (stay, hours[stay.deal.responsible_id].minutes_between(stay.entered_at, stay.left_at))
+        for stays in passed
+        for stay in stays
+        if stay.left_at is not None
+    ]
 
 
 def _whole(key: str, name: str, ways: Sequence[Way], pipeline_id: int | None) -> ReportLine:

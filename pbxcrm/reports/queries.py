@@ -101,7 +101,8 @@ async def load_before(session: AsyncSession, viewer: Viewer, report: Report, ask
     if not report.compared:
         return None
     since = period_before(asked.since, asked.until, asked.timezone)
-    table = await report.load(session, viewer, replace(asked, since=since, until=asked.since))
+    before = replace(asked, since=since, until=asked.since, only=report.compared)
+    table = await report.load(session, viewer, before)
     lines = {line.key: line.values for line in table.lines}
     return PeriodBefore(since, asked.since, {**lines, ALL: table.totals})
 

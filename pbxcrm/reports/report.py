@@ -48,6 +48,11 @@ class Asked:
     team_id: int | None = None
     user_id: int | None = None
     pipeline_id: int | None = None
+    only: tuple[str, ...] = ()  # the columns that are wanted, where a report need not count the others; empty: all
+
+    def wants(self, column: str) -> bool:
+        """Whether this column is to be counted."""
+        return not self.only or column in self.only
 
     def of_people(self, column: int | None) -> list[ColumnElement[bool]]:
         """Conditions that ``column`` (a user id) is the user or a member of the team asked for; empty without such a filter."""
