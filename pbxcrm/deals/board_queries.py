@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, false, func, literal, or_, true, union_all
+from sqlalchemy import select as columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -19,7 +20,7 @@ from pbxcrm.deals.lamp_queries import LEVELS, lamp_rank
 from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.deals.queries import MOST_COUNTED, DealRow, as_rows
 from pbxcrm.deals.rules import is_closing
-from pbxcrm.shared.core_sql import fetch, one_of
+from pbxcrm.shared.core_sql import fetch, load_by_id, one_of
 from pbxcrm.shared.text_match import is_searchable, up_to
 
 LONGEST_NORM = timedelta(days=366)
@@ -60,25 +61,34 @@ def board_card(row: DealRow) -> BoardCard:
     return BoardCard(row, LEVELS.index(row.lamp))
 
 
+class FoundDeal(NamedTuple):
+    """A deal that a text was found in: what its column shows of it, so that cards and figures need not look for it again."""
+
+    id: int
+    stage_id: int
+    since: datetime
+    amount: Decimal | None
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """The filter of a board, prepared for its queries: ``open`` for open stages, ``closed`` for closed ones.
 
     ``recent``: of a closed stage only the ``RECENT`` last deals are tested, because no index knows the filter. ``found``: they are tested
-    already, and ``open`` and ``closed`` name what passed.
+    already, and ``open`` and ``closed`` name what passed: these deals, the last to enter its stage first.
     """
 
     open: DealFilter
     closed: DealFilter
     recent: bool = False
-    found: bool = False
+    found: Sequence[FoundDeal] | None = None
 
     def conditions(self, viewer: Viewer, stage: Stage) -> list[ColumnElement[bool]]:
         """The conditions for the deals of a stage that the viewer may see."""
         found = [visible_deals(viewer), col(Deal.stage_id) == stage.id]
         if not is_closing(stage):
             return [*found, *self.open.conditions()]
-        if self.recent and not self.found:
+        if self.recent and self.found is None:
             found.append(_is_recent(found, stage))
         return [*found, *self.closed.conditions()]
 
@@ -108,7 +118,9 @@ async def selected(
     if left := [test for test, some in zip(tests_of_match(text), found, strict=True) if some is None]:
         ids.update(await _passing(session, viewer, pipeline_id, stages, without, or_(*left)))
     only = asked.without_words(one_of(session, col(Deal.id), sorted(ids)))
-    return Selection(only, only, recent=bool(left), found=True)
+    query = columns(col(Deal.id), col(Deal.stage_id), col(Deal.stage_since), col(Deal.amount))
+    rows = await fetch(session, query.where(visible_deals(viewer), in_stages, *only.conditions()).order_by(*_BY_DATE))
+    return Selection(only, only, recent=bool(left), found=[FoundDeal._make(row) for row in rows])
 
 
 async def _passing(
@@ -148,6 +160,8 @@ async def first_cards(
     """The first ``cards`` deals of each stage by stage id."""
     if not stages:
         return {}
+    if asked.found is not None and sort is Sort.DATE:
+        return await _cards_of(session, stages, asked.found, cards)
     tops = [
         select(col(Deal.id), _rank(stage, sort).label("rank"))
         .where(*asked.conditions(viewer, stage), _of_pipeline(stage))
@@ -163,10 +177,22 @@ async def first_cards(
         .order_by(top.c.rank.desc(), col(Deal.stage_since).desc(), col(Deal.id).desc())
     )
     ranked = [(deal, int(rank)) for deal, rank in found.all()]
-    columns: dict[int, list[BoardCard]] = {stage.id or 0: [] for stage in stages}
+    by_stage: dict[int, list[BoardCard]] = {stage.id or 0: [] for stage in stages}
     for row, (deal, rank) in zip(await as_rows(session, [deal for deal, _ in ranked]), ranked, strict=True):
-        columns[deal.stage_id].append(BoardCard(row, rank))
-    return columns
+        by_stage[deal.stage_id].append(BoardCard(row, rank))
+    return by_stage
+
+
+async def _cards_of(
+    session: AsyncSession, stages: Sequence[Stage], found: Sequence[FoundDeal], cards: int
+) -> dict[int, list[BoardCard]]:
+    places: dict[int, list[int]] = {stage.id or 0: [] for stage in stages}
+    for each in found:
+        if len(places[each.stage_id]) < cards:
+            places[each.stage_id].append(each.id)
+    deals = await load_by_id(session, Deal, [deal_id for ids in places.values() for deal_id in ids])
+    rows = {row.deal.id: row for row in await as_rows(session, list(deals.values()))}
+    return {stage_id: [BoardCard(rows[id_], 0) for id_ in ids if id_ in rows] for stage_id, ids in places.items()}
 
 
 async def column_cards(
@@ -254,7 +280,9 @@ async def figures(
     """The figures of each stage, by stage id, in one query. ``limits`` come from ``norm_limits``."""
     if not stages:
         return {}
-    columns = []
+    if asked.found is not None:
+        return _figures_of(stages, asked.found, limits)
+    parts = []
     for stage in stages:
         deals = (
             select(col(Deal.stage_since), col(Deal.amount))
@@ -264,14 +292,30 @@ async def figures(
         )
         limit = limits.get(stage.id or 0)
         late = func.count().filter(deals.c.stage_since < limit) if limit is not None else literal(0)
-        columns.append(select(literal(stage.id), func.count(), func.sum(deals.c.amount), late).select_from(deals))
+        parts.append(select(literal(stage.id), func.count(), func.sum(deals.c.amount), late).select_from(deals))
     found: dict[int, ColumnFigures] = {}
-    for stage_id, count, amount, over in await fetch(session, union_all(*columns)):
+    for stage_id, count, amount, over in await fetch(session, union_all(*parts)):
         more = count > MOST_COUNTED
         found[stage_id] = ColumnFigures(
             min(count, MOST_COUNTED), Decimal(0) if more else amount or Decimal(0), 0 if more else over, more
         )
     return found
+
+
+def _figures_of(
+    stages: Sequence[Stage], found: Sequence[FoundDeal], limits: dict[int, datetime]
+) -> dict[int, ColumnFigures]:
+    by_stage: dict[int, list[FoundDeal]] = {stage.id or 0: [] for stage in stages}
+    for each in found:
+        by_stage[each.stage_id].append(each)
+    return {
+        stage_id: ColumnFigures(
+            len(deals),
+            sum((each.amount for each in deals if each.amount is not None), Decimal(0)),
+            sum(each.since < limits[stage_id] for each in deals) if stage_id in limits else 0,
+        )
+        for stage_id, deals in by_stage.items()
+    }
 
 
 def norm_limits(stages: Sequence[Stage], working: WorkingTime, now: datetime) -> dict[int, datetime]:

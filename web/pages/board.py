@@ -41,7 +41,7 @@ from web.pages.common import address, asked_number, colleagues, show
 from web.parts import now, parts, viewer
 from web.untrusted import ascii_address
 
-FIRST = 12  # cards loaded per column at first: about a screen
+FIRST = 8  # cards loaded per column at first: about a screen
 CARDS = 30  # cards loaded at once while scrolling
 
 
