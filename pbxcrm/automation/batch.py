@@ -22,7 +22,7 @@ _COUNTED = (RunStatus.DONE.value, RunStatus.FAILED.value, RunStatus.WAITING.valu
 
 
 @dataclass(slots=True)
-class Batch:
+class EventBatch:
     """Events of different subjects in one transaction. The caller has locked the subjects.
 
     ``careful``: each step has a savepoint of its own, so that one that fails is undone alone. Without, it raises and the caller handles

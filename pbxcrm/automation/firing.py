@@ -9,7 +9,7 @@ from typing import Any
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.automation.batch import Batch
+from pbxcrm.automation.batch import EventBatch
 from pbxcrm.automation.explanations import Names, SeenTest, words_of
 from pbxcrm.automation.facts import RuleFacts, load_facts
 from pbxcrm.automation.models import AutomationRule, RuleRun, RunStatus, RunStep
@@ -29,7 +29,7 @@ from pbxcrm.tasks.models import TaskKind
 class Firing:
     """What a rule works with: the event, its subject (locked), and what stands around them."""
 
-    batch: Batch
+    batch: EventBatch
     event_id: int
     act: str
     data: dict[str, Any]
@@ -156,7 +156,7 @@ class Firing:
 
 
 @dataclass(slots=True)
-class Run:
+class RunInHand:
     """A firing in hand: its row, new or read, and the steps that it takes now."""
 
     row: RuleRun
@@ -170,9 +170,9 @@ def skip(firing: Firing, rule: AutomationRule, why: Reason, seen: Sequence[SeenT
     firing.batch.skip(firing.row(rule) | ended | {"seen": [each.stored() for each in seen]})
 
 
-def begin(firing: Firing, rule: AutomationRule, seen: Sequence[SeenTest] = ()) -> Run:
+def begin(firing: Firing, rule: AutomationRule, seen: Sequence[SeenTest] = ()) -> RunInHand:
     """A new run, which is written with the others of the batch."""
-    run = Run(RuleRun(**firing.row(rule)), is_new=True, steps=[])
+    run = RunInHand(RuleRun(**firing.row(rule)), is_new=True, steps=[])
     run.row.seen = [each.stored() for each in seen]
     firing.batch.keep(run.row, run.steps)
     return run

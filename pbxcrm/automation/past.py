@@ -56,7 +56,7 @@ async def load_acts(session: AsyncSession, deal_ids: Sequence[int], since: datet
     return found
 
 
-class Past:
+class PastDeal:
     """A deal that is taken back in time, act by act; ``facts`` are those of today."""
 
     def __init__(self, facts: RuleFacts, acts: Sequence[PastAct], around: Around) -> None:

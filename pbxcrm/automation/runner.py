@@ -18,7 +18,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.automation.arming import arm
-from pbxcrm.automation.batch import Batch
+from pbxcrm.automation.batch import EventBatch
 from pbxcrm.automation.facts import load_facts_of
 from pbxcrm.automation.firing import Firing, fail, give_up, goals_reached
 from pbxcrm.automation.models import AutomationEvent, AutomationRule, RuleRun, RunStatus
@@ -136,7 +136,7 @@ async def _handle(
     return len(handled)
 
 
-async def _hear(firing: Firing, batch: Batch, hearing: Hearing) -> None:
+async def _hear(firing: Firing, batch: EventBatch, hearing: Hearing) -> None:
     """Let every rule that listens hear the event."""
     rules = batch.rules
     waiting = {run.rule_id for run in firing.waiting} & rules.by_id.keys()
@@ -153,13 +153,13 @@ async def _hear(firing: Firing, batch: Batch, hearing: Hearing) -> None:
 
 async def _batch(
     session: AsyncSession, rows: Sequence[AutomationEvent | RuleRun], now: datetime, region: str, *, careful: bool
-) -> Batch:
+) -> EventBatch:
     """What events and runs share; their subjects are locked from here on."""
     deals = sorted({row.deal_id for row in rows if row.deal_id is not None})
     rules = await load_active(session)
     held = await _lock(session, deals, rules.by_id.values())
     subjects = [row.subject for row in rows]
-    return Batch(
+    return EventBatch(
         session=session,
         around=await load_around(session, region),
         rules=rules,
@@ -172,7 +172,7 @@ async def _batch(
     )
 
 
-def _firing(batch: Batch, event: AutomationEvent) -> Firing:
+def _firing(batch: EventBatch, event: AutomationEvent) -> Firing:
     return Firing(
         batch,
         event.id or 0,
@@ -241,7 +241,7 @@ async def _go_on(db: Database, run_id: int, now: datetime, region: str) -> None:
         await resume(_firing_of(batch, run), ready, run)
 
 
-def _firing_of(batch: Batch, run: RuleRun) -> Firing:
+def _firing_of(batch: EventBatch, run: RuleRun) -> Firing:
     """What the run began with, and what stands around it now."""
     return Firing(
         batch,

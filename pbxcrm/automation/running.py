@@ -11,7 +11,7 @@ import structlog
 
 from pbxcrm.audit.actions import write_down
 from pbxcrm.automation.facts import RuleFacts
-from pbxcrm.automation.firing import Firing, Run, ask, begin, end, fail, skip, tell_owner
+from pbxcrm.automation.firing import Firing, RunInHand, ask, begin, end, fail, skip, tell_owner
 from pbxcrm.automation.guards import guarded, must_queue
 from pbxcrm.automation.hearing import CAUSE
 from pbxcrm.automation.models import AutomationRule, RuleRun, RuleState, RunStatus, RunStep, StepStatus
@@ -83,7 +83,7 @@ async def resume(firing: Firing, ready: ActiveRule | None, row: RuleRun) -> None
     if ended is not None:
         end(firing, row, *ended)
         return
-    await _go_on(firing, ready.rule, Run(row, is_new=False, steps=[]))
+    await _go_on(firing, ready.rule, RunInHand(row, is_new=False, steps=[]))
 
 
 def _still_so(firing: Firing, ready: ActiveRule, facts: RuleFacts) -> tuple[RunStatus, Reason] | None:
@@ -96,14 +96,14 @@ def _still_so(firing: Firing, ready: ActiveRule, facts: RuleFacts) -> tuple[RunS
     return None if held else (RunStatus.SKIPPED, reason("automation.no_longer", *why_not.because))
 
 
-async def _watch(firing: Firing, rule: AutomationRule, run: Run, deal: Deal | None) -> None:
+async def _watch(firing: Firing, rule: AutomationRule, run: RunInHand, deal: Deal | None) -> None:
     """Write what the steps would do."""
     for position, told in enumerate(await would(_context(firing, rule, deal))):
         _keep_step(firing, run, position, rule.steps[position], StepTaken(told, StepStatus.WOULD))
     end(firing, run.row, RunStatus.WATCH, reason("automation.watched"))
 
 
-async def _go_on(firing: Firing, rule: AutomationRule, run: Run) -> None:
+async def _go_on(firing: Firing, rule: AutomationRule, run: RunInHand) -> None:
     """Take the steps from where the run stands, until its end or a wait. What they do names this rule as its cause."""
     session, row = firing.session, run.row
     session.info[CAUSE] = Cause(row.root_id, (*(tuple(link) for link in row.chain), (rule.id, row.subject)))
@@ -112,7 +112,7 @@ async def _go_on(firing: Firing, rule: AutomationRule, run: Run) -> None:
     session.info.pop(CAUSE)
 
 
-async def _take_steps(firing: Firing, rule: AutomationRule, run: Run) -> None:
+async def _take_steps(firing: Firing, rule: AutomationRule, run: RunInHand) -> None:
     row = run.row
     while row.position < len(rule.steps):
         step = rule.steps[row.position]
@@ -152,7 +152,9 @@ async def _take(firing: Firing, rule: AutomationRule, step: dict[str, Any]) -> S
     return taken
 
 
-async def _step_failed(firing: Firing, rule: AutomationRule, run: Run, step: dict[str, Any], error: Exception) -> None:
+async def _step_failed(
+    firing: Firing, rule: AutomationRule, run: RunInHand, step: dict[str, Any], error: Exception
+) -> None:
     """A business error will not go away by itself; any other one may."""
     row = run.row
     is_final = isinstance(error, PbxcrmError)
@@ -172,7 +174,7 @@ async def _step_failed(firing: Firing, rule: AutomationRule, run: Run, step: dic
     await fail(firing, rule, row, told)
 
 
-async def _wait(firing: Firing, run: Run, step: dict[str, Any]) -> None:
+async def _wait(firing: Firing, run: RunInHand, step: dict[str, Any]) -> None:
     deal, row = await firing.deal(), run.row
     working = firing.around.calendars.of_user(deal.responsible_id if deal is not None else None)
     minutes = step["minutes"]
@@ -200,7 +202,7 @@ def _context(firing: Firing, rule: AutomationRule, deal: Deal | None) -> StepCon
     return StepContext(firing.session, firing.around, rule, deal, contact_id, firing.now, why)
 
 
-def _keep_step(firing: Firing, run: Run, position: int, step: dict[str, Any], taken: StepTaken) -> None:
+def _keep_step(firing: Firing, run: RunInHand, position: int, step: dict[str, Any], taken: StepTaken) -> None:
     row = RunStep(
         run_id=run.row.id or 0,
         position=position,

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.automation.due_times import date_due, next_daily
 from pbxcrm.automation.facts import RuleFacts, load_facts_of
-from pbxcrm.automation.past import Past, PastAct, load_acts
+from pbxcrm.automation.past import PastAct, PastDeal, load_acts
 from pbxcrm.automation.queries import ActiveRule
 from pbxcrm.automation.rules import RATE_WINDOW, Hearing
 from pbxcrm.automation.steps.step import Around
@@ -44,7 +44,7 @@ class Fired:
 
 
 @dataclass(slots=True)
-class Tried:
+class TrialCount:
     """What came of some deals. ``limited``: how many times the rule would have been stopped because it ran too often."""
 
     fired: list[Fired]
@@ -54,9 +54,9 @@ class Tried:
 
 async def try_on(
     session: AsyncSession, ready: ActiveRule, deal_ids: Sequence[int], window: Window, around: Around
-) -> Tried:
+) -> TrialCount:
     """Ask the rule about what happened to these deals."""
-    tried = Tried([])
+    tried = TrialCount([])
     acts = await load_acts(session, deal_ids, window.since)
     others = await _other_acts(session, ready, deal_ids, window)
     heard = {
@@ -71,7 +71,7 @@ async def try_on(
         assert facts.deal is not None
         deal = facts.deal.deal
         mine = heard[deal.id or 0] + _of_clock(ready, deal, window, around)
-        past = Past(facts, acts.get(deal.id or 0, ()), around)
+        past = PastDeal(facts, acts.get(deal.id or 0, ()), around)
         _ask(
             ready,
             deal,
@@ -91,11 +91,11 @@ def _hears(ready: ActiveRule, act: PastAct, window: Window) -> bool:
 def _ask(
     ready: ActiveRule,
     deal: Deal,
-    past: Past,
+    past: PastDeal,
     heard: Sequence[PastAct],
     acts: Sequence[PastAct],
     around: Around,
-    tried: Tried,
+    tried: TrialCount,
 ) -> None:
     """``heard``: the newest first."""
     held: list[Fired] = []

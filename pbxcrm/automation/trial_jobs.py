@@ -16,10 +16,10 @@ from pbxcrm.automation.models import AutomationRule
 from pbxcrm.automation.queries import check_rules, load_around, ready_rule
 from pbxcrm.automation.rule_checks import RuleDraft, check_draft
 from pbxcrm.automation.steps.step import Around, StepContext
-from pbxcrm.automation.trial import NOT_TRIED, Fired, Tried, Window, try_on
+from pbxcrm.automation.trial import NOT_TRIED, Fired, TrialCount, Window, try_on
 from pbxcrm.automation.watching import REFUSALS, would
 from pbxcrm.deals.models import Deal
-from pbxcrm.shared.background_jobs import BackgroundJob, Progress, Reader, start
+from pbxcrm.shared.background_jobs import BackgroundJob, JobProgress, Reader, start
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.reasons import reason
 
@@ -54,7 +54,7 @@ async def try_rule(
     return await start(session, TRIAL, payload, now, total=last, owner_id=viewer.user_id)
 
 
-async def trial_batch(session: AsyncSession, job: BackgroundJob, _now: datetime) -> Progress:
+async def trial_batch(session: AsyncSession, job: BackgroundJob, _now: datetime) -> JobProgress:
     """Ask about some deals, by their ids. ``done`` and ``total`` of the job are ids, which is near enough for a progress."""
     payload: Mapping[str, Any] = job.payload
     window = Window(datetime.fromisoformat(payload["since"]), datetime.fromisoformat(payload["until"]))
@@ -84,11 +84,16 @@ async def trial_batch(session: AsyncSession, job: BackgroundJob, _now: datetime)
             break
     if is_over:
         result["rows"].sort(key=lambda row: row["at"], reverse=True)
-    return Progress({"after": after}, job.total if is_over else after, job.total, result, is_over)
+    return JobProgress({"after": after}, job.total if is_over else after, job.total, result, is_over)
 
 
 async def _count(
-    session: AsyncSession, rule: AutomationRule, tried: Tried, around: Around, window: Window, result: dict[str, Any]
+    session: AsyncSession,
+    rule: AutomationRule,
+    tried: TrialCount,
+    around: Around,
+    window: Window,
+    result: dict[str, Any],
 ) -> None:
     result["fired"] += len(tried.fired)
     result["skipped"] += tried.skipped

@@ -449,9 +449,7 @@ def holds(condition: Condition, row: Any, clock: AskedAt) -> bool:
 
 def joined(how: str, answers: Iterable[bool]) -> bool:
     """The answer of a junction from those of its parts."""
-    if how == "all":
-        return all(answers)
-    return any(answers) if how == "any" else not any(answers)
+    return all(answers) if how == "all" else any(answers) is (how == "any")
 
 
 def _test_holds(test: Test, row: Any, clock: AskedAt) -> bool:

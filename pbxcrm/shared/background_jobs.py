@@ -78,7 +78,7 @@ Before = Callable[[Database, Mapping[str, Any]], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class JobProgress:
     """How far a job that only reads has come: its new cursor, how many are done and found in all, what was found, whether it is over."""
 
     cursor: dict[str, Any]
@@ -89,7 +89,7 @@ class Progress:
 
 
 #: Runs one batch of a job that only reads, in a session that cannot write. The worker keeps what it returns in a short transaction.
-Reader = Callable[[AsyncSession, BackgroundJob, datetime], Awaitable[Progress]]
+Reader = Callable[[AsyncSession, BackgroundJob, datetime], Awaitable[JobProgress]]
 _before: dict[str, Before] = {}
 _readers: dict[str, Reader] = {}
 _work: dict[str, Batch] = {}
@@ -191,7 +191,7 @@ async def _one(session: AsyncSession, job: BackgroundJob, now: datetime) -> None
     job.tries = 0
 
 
-async def _keep(db: Database, read: BackgroundJob, progress: Progress, now: datetime) -> None:
+async def _keep(db: Database, read: BackgroundJob, progress: JobProgress, now: datetime) -> None:
     """Keep what a batch has read, unless another worker was faster."""
     async with db.write() as session:
         job = await session.get(BackgroundJob, read.id, with_for_update=True)

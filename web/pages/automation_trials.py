@@ -28,7 +28,7 @@ from web.rule_sentences import load_rule_names
 
 
 @dataclass(frozen=True, slots=True)
-class TrialRow:
+class TriedFiring:
     """A firing that would have been: on which deal, what was heard, what the steps would have done, what people did within a day."""
 
     at: datetime
@@ -84,11 +84,11 @@ async def _shown(request: Request, job: BackgroundJob) -> HTMLResponse:
     return show(request, "automation/_trial.html", job=job, faults=(), rows=rows, most_days=MOST_DAYS)
 
 
-async def _rows(session: AsyncSession, job: BackgroundJob) -> list[TrialRow]:
+async def _rows(session: AsyncSession, job: BackgroundJob) -> list[TriedFiring]:
     found: list[dict[str, Any]] = job.result.get("rows", [])
     people, deals = await load_directory(session), await deals_named(session, {row["deal_id"] for row in found})
     return [
-        TrialRow(
+        TriedFiring(
             datetime.fromisoformat(row["at"]),
             deals.get(row["deal_id"]),
             rule_words.act_said(row["act"], people.users.get(row["by_id"])),
