@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pbxcrm.automation.runner import run_due
+from pbxcrm.shared.background_jobs import work_on
 from tests.calls import NOON
 from tests.integration.api.conftest import Programs
 from tests.integration.api.test_writing import assert_problem
@@ -44,6 +45,14 @@ async def test_a_rule_is_made_fires_and_is_taken_back(programs: Programs) -> Non
         assert run["seen"][0]["saw"] == "2000.00"
         asked = {"rule_id": str(rule["id"]), "status": "skipped"}
         assert [each["id"] for each in (await admin.get(RUNS, params=asked)).json()["items"]] == [found[1]["id"]]
+        job = await admin.post(f"{RULES}/{rule['id']}/dry-run", json={"days": 3})
+        assert (job.status_code, job.headers["location"]) == (201, f"/api/v1/jobs/{job.json()['id']}")
+        await work_on(programs.db, NOON)
+        tried = (await admin.get(job.headers["location"])).json()
+        assert (tried["state"], tried["result"]["fired"], tried["result"]["skipped"]) == ("done", 1, 1)
+        assert [(row["deal_id"], row["would"]) for row in tried["result"]["rows"]] == [
+            (deal["id"], ["Task: Offer a discount"])
+        ]
         undone = await ivan.post(f"{RUNS}/{run['id']}/undo")
         assert undone.status_code == 200, undone.text
         assert (undone.json()["stays"], undone.json()["run"]["steps"][0]["status"]) == ([], "undone")

@@ -287,7 +287,10 @@ async def patch_rule_of_automation(ask: Ask, automation_id: int, body: Automatio
 
 
 @rules.post(
-    "/rules/{automation_id}/dry-run", needs=Permission.RULES_EDIT, summary="What it would have done lately", status=202
+    "/rules/{automation_id}/dry-run",
+    needs=Permission.RULES_EDIT,
+    summary="What it would have done lately",
+    location=lambda job: f"/jobs/{job.id}",
 )
 async def post_dry_run(ask: Ask, automation_id: int, body: DryRun) -> JobOut:
     """A job (`GET /jobs/{id}`) whose `result` has `fired skipped limited deals refused` and `rows`: the first firings, each with `at
