@@ -54,6 +54,7 @@ from pbxcrm.contacts import reasons as contacts
 from pbxcrm.contacts.access import ways_to_see_contacts
 from pbxcrm.contacts.actions import number_linked, number_marked, number_unlinked, number_unmarked
 from pbxcrm.contacts.erase_actions import erase_contacts, say_clients_erased
+from pbxcrm.contacts.formula_values import COMPANY_VALUES, CONTACT_VALUES
 from pbxcrm.contacts.hints import say_contacts_relinked
 from pbxcrm.contacts.hooks import contact_erasing, contacts_merging, contacts_unmerging, rows_relinked
 from pbxcrm.contacts.number_owners import register_work_on_numbers
@@ -68,6 +69,7 @@ from pbxcrm.deals.bulk_jobs import WORK as BULK_WORK
 from pbxcrm.deals.bulk_jobs import register_distribution
 from pbxcrm.deals.erase_actions import erase_from_deals
 from pbxcrm.deals.fields import BY_KEY as DEAL_FIELDS
+from pbxcrm.deals.formula_values import DEAL_VALUES
 from pbxcrm.deals.gate_queries import has_files, next_task_missing
 from pbxcrm.deals.hooks import (
     amount_by_lines_chosen,
@@ -98,8 +100,9 @@ from pbxcrm.distribution import bulk_actions
 from pbxcrm.distribution import reasons as distribution_reasons
 from pbxcrm.distribution.erase_actions import erase_from_choices
 from pbxcrm.distribution.hooks import register_forms
-from pbxcrm.fields.hooks import register_reserved, register_targets
-from pbxcrm.fields.models import LinkTarget, ValueKind
+from pbxcrm.fields.formula_jobs import reckon_by_hours
+from pbxcrm.fields.hooks import register_own_values, register_reserved, register_targets
+from pbxcrm.fields.models import FieldEntity, LinkTarget, ValueKind
 from pbxcrm.fields.timers import BEFORE as BEFORE_FIELD_WORK
 from pbxcrm.fields.timers import WORK as FIELD_WORK
 from pbxcrm.files import queries as files
@@ -169,7 +172,7 @@ def compose() -> None:
     ways_to_see_contacts.register(CLIENT_OF_DEAL, PERSON_OF_DEAL, CLIENT_OF_TASK, CLIENT_OF_CALL)
     recorded.register(hear)
     calls_over.register(hear_calls)
-    calendar_changed.register(recompute_all)
+    calendar_changed.register(recompute_all, reckon_by_hours)
     absences_changed.register(handlers.absences_changed)
     person_changed.register(handlers.person_changed)
     access_ended.register(end_feed_with_password)
@@ -274,6 +277,13 @@ def compose() -> None:
     register_work(FIELD_WORK)
     register_before(BEFORE_FIELD_WORK)
     register_reserved(DEAL_FIELDS)
+    register_own_values(
+        {
+            FieldEntity.DEAL: DEAL_VALUES,
+            FieldEntity.CONTACT: CONTACT_VALUES,
+            FieldEntity.COMPANY: COMPANY_VALUES,
+        }
+    )
     register_targets(
         {
             LinkTarget.DEAL: titles_of_deals,

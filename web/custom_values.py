@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
+from pbxcrm.fields.formula_queries import problems_of
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldSection, ValueKind
 from pbxcrm.fields.queries import FieldSet, Named, load_fields, load_named, target_of
 from pbxcrm.fields.rules import LONGEST, MILLION, Entered, Stored, filled_percent, is_web, place_of, stored_in
+from pbxcrm.formulas.problems import FormulaProblem
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.timeline.entries import Timeline
 from web import formats
@@ -31,6 +33,7 @@ class ShownValue:
     value: Stored
     parts: tuple[tuple[str, str], ...]
     required: bool = False
+    problem: FormulaProblem | None = None  # why its formula gives nothing
 
     @property
     def text(self) -> str:
@@ -67,15 +70,25 @@ async def shown_fields(
     *,
     place: tuple[int, int] | None = None,
     required: Iterable[str] = (),
+    row: Any = None,
 ) -> ShownFields:
-    """The fields of one row with their values. ``place``: pipeline and stage of a deal; ``required``: keys that the stage requires."""
+    """The fields of one row with their values. ``place``: pipeline and stage of a deal; ``required``: keys that the stage requires;
+    ``row``: to tell why formulas of it give nothing.
+    """
     fields, asked = await load_fields(session), set(required)
     definitions = fields.of(entity) if place is None else fields.shown_at(*place, asked)
     # A field that is not shown at this stage is shown all the same where it has a value: nothing is hidden.
     here = {definition.id for definition in definitions}
     definitions = [each for each in fields.of(entity) if each.id in here or stored_in(custom, each) is not None]
     named = await load_named(session, viewer, definitions, [custom])
-    shown = [show_value(each, stored_in(custom, each), named, required=each.key in asked) for each in definitions]
+    problems = await problems_of(session, entity, row) if row is not None else {}
+    shown = [
+        replace(
+            show_value(each, stored_in(custom, each), named, required=each.key in asked),
+            problem=problems.get(each.id or 0),
+        )
+        for each in definitions
+    ]
     first = [each for each in shown if each.required or (place and place[1] in each.definition.shown_stage_ids)]
     rest = [each for each in shown if each not in first]
     sections = _by_section(fields, entity, rest)

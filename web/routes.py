@@ -335,6 +335,7 @@ def _settings() -> list[Route]:
         page("/settings/fields/new", fields.new, needs=edit, name="new_field"),
         page("/settings/fields/new", fields.create, needs=edit, methods=POST, name="add_field"),
         page("/settings/fields/sections", fields.sections, needs=edit, methods=POST, name="field_sections"),
+        page("/settings/fields/check", fields.check, needs=edit, name="check_formula"),
         page("/settings/fields/{field_id:int}", fields.one, needs=edit, name="field"),
         page("/settings/fields/{field_id:int}", fields.save, needs=edit, methods=POST, name="save_field"),
         page("/settings/fields/{field_id:int}/place", fields.move, needs=edit, methods=POST, name="move_field"),

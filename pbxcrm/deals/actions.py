@@ -33,7 +33,7 @@ from pbxcrm.deals.second_deal_actions import do_say_second
 from pbxcrm.deals.second_deal_queries import Meant, check_first_deal
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.rules import Entered, Stored
-from pbxcrm.fields.value_actions import do_set_values
+from pbxcrm.fields.value_actions import do_reckon_values, do_set_values
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.queries import access_worker
 from pbxcrm.shared.errors import Conflict, Invalid
@@ -138,6 +138,8 @@ async def do_assign_deal(
     if deal.responsible_id == user_id:
         return
     before = _give(session, deal, user_id, at, actor, why)
+    if reckoned := await do_reckon_values(session, FieldEntity.DEAL, deal):  # other working hours
+        record(session, at, "deal.edited", "deal", deal.id, actor=actor, changed=reckoned)
     deal.version += 1
     say_deal_changed(session, deal, at, people, also=[before])
     await deal_changed(session, deal, at)
@@ -223,8 +225,8 @@ async def do_fill_in(
 ) -> bool:
     """Set required fields of a deal that the viewer may change. ``answers``: as in ``move_deal``. Returns whether anything changed."""
     custom = {key: value for key, value in answers.items() if key not in BY_KEY and key != "contact_id"}
-    changed = await do_set_values(session, viewer, FieldEntity.DEAL, deal, custom, region=region)
-    changed |= apply_values(deal, {key: value for key, value in answers.items() if key in BY_KEY})
+    changed = apply_values(deal, {key: value for key, value in answers.items() if key in BY_KEY})
+    changed |= await do_set_values(session, viewer, FieldEntity.DEAL, deal, custom, region=region)
     await _check_amount(session, deal, changed)
     if answers.get("contact_id"):
         contact = await access_contact(session, viewer, int(answers["contact_id"]))
@@ -320,6 +322,7 @@ async def edit_deal(
     if given and responsible_id is not None:
         owner = await access_worker(session, viewer, responsible_id, field="responsible_id")
         _give(session, deal, owner.id, now, viewer, reason("owner.by_hand", by=viewer.name, who=owner.name))
+        changed |= await do_reckon_values(session, FieldEntity.DEAL, deal)
     if changed:
         record(session, now, "deal.edited", "deal", deal_id, actor=viewer, changed=changed)
     if changed or given:

@@ -16,14 +16,14 @@ REQUIRABLE = (*(each.key for each in FIELDS if not each.required), "contact_id")
 
 async def requirable(session: AsyncSession) -> tuple[str, ...]:
     """The keys of all fields that a stage may require. Archived ones may stay where they stand."""
-    return (*REQUIRABLE, *(await load_fields(session)).by_key(FieldEntity.DEAL, archived=True))
+    return (*REQUIRABLE, *(await load_fields(session)).by_key(FieldEntity.DEAL, archived=True, typed=True))
 
 
 async def empty_fields(session: AsyncSession, deal: Deal, keys: Sequence[str]) -> tuple[frozenset[str], dict[str, str]]:
     """Those of the required fields that are empty, and the names of the custom ones. One that was archived is not asked for."""
     if not keys:
         return frozenset(), {}
-    custom = (await load_fields(session)).by_key(FieldEntity.DEAL)
+    custom = (await load_fields(session)).by_key(FieldEntity.DEAL, typed=True)
     empty = {
         key
         for key in keys

@@ -13,11 +13,15 @@ from pbxcrm.access import Permission, Role, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.fields import definition_rules as rules
 from pbxcrm.fields.definition_rules import OptionDraft
+from pbxcrm.fields.formula_jobs import do_reckon_all
+from pbxcrm.fields.formula_queries import names_for_formulas
+from pbxcrm.fields.formula_rules import check_reckoned, readers_of
 from pbxcrm.fields.hooks import reserved_keys
 from pbxcrm.fields.index_actions import do_set_indexes
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldSection, ValueKind
-from pbxcrm.fields.queries import access_definition
+from pbxcrm.fields.queries import access_definition, load_fields
 from pbxcrm.fields.unique_queries import values_used_twice
+from pbxcrm.formulas.problems import FormulaError, FormulaProblem
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.shared.events import emit
@@ -37,6 +41,7 @@ class FieldDraft:
     shown_stage_ids: Sequence[int] | None = None
     is_unique: bool | None = None
     filterable: bool | None = None
+    formula: str | None = None  # a field that people fill in never gets one, and one with a formula always keeps one
 
 
 async def create_field(
@@ -70,10 +75,14 @@ async def create_field(
         currency=currency if known_kind is ValueKind.MONEY else "",
         position=max((each.position for each in known), default=0) + 1,
     )
+    if draft.formula:
+        await _set_formula(session, definition, draft.formula)
     await _apply(session, definition, draft)
     session.add(definition)
     await session.flush()
     await do_set_indexes(session, definition, now, owner_id=viewer.user_id)
+    if definition.formula:
+        await do_reckon_all(session, definition.entity, now, owner_id=viewer.user_id)
     record(session, now, "field.created", "field", definition.id, actor=viewer, name=name, kind=known_kind.value)
     say_fields_changed(session, now)
     return definition
@@ -85,6 +94,11 @@ async def change_field(
     """Change a field. Raises Conflict for an old ``version``, or for *unique* where two rows have the same value; Invalid, NotFound."""
     definition = await _access_for_change(session, viewer, field_id, version)
     before = _said(definition)
+    if draft.formula is not None and draft.formula.strip() != definition.formula:
+        if not definition.formula:
+            raise Invalid("formula", "fields.typed", "People fill this field in. Add another one that is reckoned.")
+        await lock(session, f"fields:{definition.entity}")
+        await _set_formula(session, definition, draft.formula)
     await _apply(session, definition, draft)
     after = _said(definition)
     changed = {key for key, value in after.items() if value != before[key]}
@@ -92,6 +106,8 @@ async def change_field(
         return definition
     await do_set_indexes(session, definition, now, owner_id=viewer.user_id)
     definition.version += 1
+    if "formula" in changed or ("options" in changed and await _readers(session, definition)):
+        await do_reckon_all(session, definition.entity, now, owner_id=viewer.user_id)
     record(
         session,
         now,
@@ -112,6 +128,12 @@ async def archive_field(
     """The field is shown and asked for no more; its values stay. For an archived one nothing changes."""
     definition = await _access_for_change(session, viewer, field_id, version)
     if definition.archived_at is None:
+        if readers := await _readers(session, definition):
+            raise Conflict(
+                "fields.read",
+                "The formula of “{name}” reads this field. Change that first.",
+                name=readers[0].name,
+            )
         definition.archived_at = now
         definition.version += 1
         await do_set_indexes(session, definition, now, owner_id=viewer.user_id)
@@ -126,6 +148,9 @@ async def restore_field(session: AsyncSession, viewer: Viewer, field_id: int, *,
     if definition.archived_at is not None:
         definition.archived_at = None
         await _check_unique(session, definition)
+        if definition.formula:
+            await _set_formula(session, definition, definition.formula)
+            await do_reckon_all(session, definition.entity, now, owner_id=viewer.user_id)
         definition.version += 1
         await do_set_indexes(session, definition, now, owner_id=viewer.user_id)
         record(session, now, "field.restored", "field", field_id, actor=viewer, name=definition.name)
@@ -211,6 +236,33 @@ async def _access_for_change(
     return definition
 
 
+async def _set_formula(session: AsyncSession, definition: FieldDefinition, formula: str) -> None:
+    """Raises Invalid at ``formula`` with what is wrong with it."""
+    problem = await formula_problem(session, FieldEntity(definition.entity), definition.kind, formula, definition.key)
+    if problem is not None:
+        raise FormulaError(problem).at_field("formula")
+    definition.formula = formula.strip()
+
+
+async def formula_problem(
+    session: AsyncSession, entity: FieldEntity, kind: str, formula: str, key: str
+) -> FormulaProblem | None:
+    """What is wrong with a formula of a field of this kind, also while it is typed; None when nothing is. ``key``: of the field; empty for one that
+    is not there yet.
+    """
+    others = {each.key: each.formula for each in await _definitions(session, entity) if each.formula}
+    names = await names_for_formulas(session, entity, besides=key)
+    return check_reckoned(formula, rules.check_kind(kind), key, names, others)
+
+
+async def _readers(session: AsyncSession, definition: FieldDefinition) -> list[FieldDefinition]:
+    return readers_of(definition.key, await _definitions(session, FieldEntity(definition.entity)))
+
+
+async def _definitions(session: AsyncSession, entity: FieldEntity) -> list[FieldDefinition]:
+    return (await load_fields(session)).of(entity)
+
+
 async def _apply(session: AsyncSession, definition: FieldDefinition, draft: FieldDraft) -> None:
     kind = ValueKind(definition.kind)
     if draft.name is not None:
@@ -237,6 +289,8 @@ async def _apply(session: AsyncSession, definition: FieldDefinition, draft: Fiel
         if draft.filterable and not definition.filterable:
             await _check_few(session, definition)
         definition.filterable = draft.filterable
+    if draft.is_unique and definition.formula:
+        raise Invalid("is_unique", "fields.unique_reckoned", "What is reckoned cannot be unique.")
     if draft.is_unique is not None and draft.is_unique != definition.is_unique:
         definition.is_unique = rules.check_unique(kind, asked=draft.is_unique)
         await _check_unique(session, definition)

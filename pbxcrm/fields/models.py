@@ -8,6 +8,7 @@ from sqlalchemy import JSON, Column, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from pbxcrm.formulas.reading import LONGEST as LONGEST_FORMULA
 from pbxcrm.shared.columns import ID, NEVER_REUSED, json_list, maybe_link, maybe_utc_column, row_id
 from pbxcrm.shared.config_cache import cached_config
 
@@ -71,7 +72,7 @@ class FieldDefinition(SQLModel, table=True):
 
     ``options``: ``[{"id", "name", "retired"}]``; ids count up in ``options_made`` and are never used again. ``pipeline_ids``
     and ``shown_stage_ids`` limit where a field of deals is shown; empty lists do not limit. Which stages require it stands in
-    ``Stage.requires``, the one rule of the gates.
+    ``Stage.requires``, the one rule of the gates. With a ``formula`` nobody fills the field in: its value is reckoned from others of the row.
     """
 
     __tablename__ = "field_definitions"
@@ -95,6 +96,7 @@ class FieldDefinition(SQLModel, table=True):
     filterable: bool = False
     indexed_at: datetime | None = maybe_utc_column()  # when the index for filter and sort was ready
     archived_at: datetime | None = maybe_utc_column()
+    formula: str = Field(default="", max_length=LONGEST_FORMULA)  # empty: people fill the field in
     version: int = 1
 
 

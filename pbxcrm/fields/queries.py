@@ -10,6 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
+from pbxcrm.fields.formula_rules import ordered
 from pbxcrm.fields.hooks import names_of
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldSection, ValueKind
 from pbxcrm.fields.rules import Checking, Entered, check_value, is_web, stored_in, with_value
@@ -30,13 +31,25 @@ class FieldSet:
         """Every definition, also archived ones."""
         return {definition.id or 0: definition for definition in self.definitions}
 
-    def of(self, entity: FieldEntity, *, archived: bool = False) -> list[FieldDefinition]:
-        """The fields of an entity; with ``archived`` also those."""
-        return [each for each in self.definitions if each.entity == entity and (archived or each.archived_at is None)]
+    def of(self, entity: FieldEntity, *, archived: bool = False, typed: bool = False) -> list[FieldDefinition]:
+        """The fields of an entity; with ``archived`` also those; with ``typed`` only those that people fill in."""
+        return [
+            each
+            for each in self.definitions
+            if each.entity == entity and (archived or each.archived_at is None) and not (typed and each.formula)
+        ]
 
-    def by_key(self, entity: FieldEntity, *, archived: bool = False) -> dict[str, FieldDefinition]:
+    def by_key(self, entity: FieldEntity, *, archived: bool = False, typed: bool = False) -> dict[str, FieldDefinition]:
         """The same by key."""
-        return {each.key: each for each in self.of(entity, archived=archived)}
+        return {each.key: each for each in self.of(entity, archived=archived, typed=typed)}
+
+    @cached_property
+    def _reckoned(self) -> Mapping[str, tuple[FieldDefinition, ...]]:
+        return {entity.value: ordered(self.of(entity)) for entity in FieldEntity}
+
+    def reckoned(self, entity: FieldEntity) -> tuple[FieldDefinition, ...]:
+        """The fields of an entity that are reckoned, each after those it reads."""
+        return self._reckoned[entity.value]
 
     def sections_of(self, entity: FieldEntity) -> list[FieldSection]:
         """The headings of an entity."""
@@ -83,7 +96,7 @@ async def as_stored(
     session: AsyncSession, entity: FieldEntity, entered: Mapping[str, Entered], region: str
 ) -> dict[str, Any]:
     """Entered values by key as a row would hold them (``custom``), before there is a row. What cannot be stored is left out."""
-    known, custom = (await load_fields(session)).by_key(entity), dict[str, Any]()
+    known, custom = (await load_fields(session)).by_key(entity, typed=True), dict[str, Any]()
     checking = Checking(region, await load_directory(session))
     for key, each in entered.items():
         with suppress(KeyError, Invalid):

@@ -76,7 +76,7 @@ def filled_percent(
 
     100 means that none is missing: a card with one empty field of two hundred has 99.
     """
-    values = [stored_in(custom, definition) is not None for definition in definitions]
+    values = [stored_in(custom, each) is not None for each in definitions if not each.formula]  # nobody fills those in
     values += [value not in {None, ""} for value in own]
     return 100 * sum(values) // len(values) if values else None
 

@@ -11,6 +11,8 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
+from pbxcrm.fields.formula_queries import hours_for_formulas, values_for_formulas
+from pbxcrm.fields.formula_rules import reckon, value_of
 from pbxcrm.fields.hooks import names_of
 from pbxcrm.fields.models import FieldDefinition, FieldEntity
 from pbxcrm.fields.queries import load_fields, target_of
@@ -27,6 +29,7 @@ from pbxcrm.fields.rules import (
 )
 from pbxcrm.fields.terms import words_kind
 from pbxcrm.fields.unique_queries import row_with_value
+from pbxcrm.formulas.problems import FormulaError
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.core_sql import one_of
 from pbxcrm.shared.db import lock
@@ -85,9 +88,9 @@ async def do_set_values(
     Returns ``{"fields.KEY": {"before", "after"}}`` of the changes, for the audit log. Raises Invalid at the field, also for a field
     that is not there or was archived meanwhile, and ValueTaken. ``viewer`` None: the product itself, which points to no rows.
     """
-    if not entered:
-        return {}
     fields = await load_fields(session)
+    if not entered and not fields.reckoned(entity):
+        return {}
     known = fields.by_key(entity, archived=True)
     checking = Checking(region, await load_directory(session))
     changed: dict[str, Any] = {}
@@ -97,6 +100,13 @@ async def do_set_values(
         value = check_value(definition, each, was, checking)
         if value == was:
             continue
+        if definition.formula and definition.archived_at is None:
+            raise Invalid(
+                place_of(key),
+                "fields.reckoned",
+                "“{name}” is reckoned by a formula. Change what it is reckoned from.",
+                name=definition.name,
+            )
         if seen is not None and key in seen and seen[key] != was:
             raise ChangedMeanwhile(definition)
         if definition.archived_at is not None:
@@ -111,6 +121,31 @@ async def do_set_values(
             await _check_free(session, definition, row, value)
         await _put(session, definition, row, value)
         changed[place_of(key)] = {"before": was, "after": value}
+    return changed | await do_reckon_values(session, entity, row)
+
+
+async def do_reckon_values(session: AsyncSession, entity: FieldEntity, row: HasValues) -> dict[str, Any]:
+    """Reckon the fields with formulas anew, in their order, from the values that the row has now. One that cannot be reckoned is empty.
+
+    Returns the changes as ``do_set_values`` does.
+    """
+    reckoned = (await load_fields(session)).reckoned(entity)
+    if not reckoned:
+        return {}
+    known = await values_for_formulas(session, entity, row, reckoned=False)
+    hours = await hours_for_formulas(session, entity, row)
+    checking = Checking("", await load_directory(session))
+    changed: dict[str, Any] = {}
+    for definition in reckoned:
+        try:
+            value = reckon(definition, known, hours, checking)
+        except FormulaError:
+            value = None
+        known[definition.key] = value_of(definition, value)
+        was = stored_in(row.custom, definition)
+        if value != was:
+            await _put(session, definition, row, value)
+            changed[place_of(definition.key)] = {"before": was, "after": value}
     return changed
 
 
@@ -122,11 +157,12 @@ async def do_adopt_values(
     Returns the adopted values by field id, for ``do_return_values``.
     """
     adopted: dict[str, Stored] = {}
-    for definition in (await load_fields(session)).of(entity, archived=True):
+    for definition in (await load_fields(session)).of(entity, archived=True, typed=True):
         value = stored_in(other, definition)
         if value is not None and stored_in(row.custom, definition) is None:
             adopted[str(definition.id)] = value
             await _put(session, definition, row, value)
+    await do_reckon_values(session, entity, row)
     return adopted
 
 
@@ -138,6 +174,7 @@ async def do_return_values(
         value = adopted.get(str(definition.id))
         if value is not None and stored_in(row.custom, definition) == value:
             await _put(session, definition, row, None)
+    await do_reckon_values(session, entity, row)
 
 
 async def do_forget_values(session: AsyncSession, entity: FieldEntity, rows: Sequence[HasValues]) -> None:

@@ -136,7 +136,7 @@ async def _checked(
                 "mailbox", "forms.mailbox_taken", "“{name}” gets the e-mails of this mailbox.", name=other.name
             )
         return found | {"mailbox": draft.mailbox}
-    definitions = (await load_fields(session)).by_key(FieldEntity.DEAL)
+    definitions = (await load_fields(session)).by_key(FieldEntity.DEAL, typed=True)
     return found | {
         "fields": [each.stored() for each in check_fields(draft.fields, definitions)],
         "title": check_optional_text(draft.title, WebForm.title, "title"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,12 +12,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Role, Viewer
 from pbxcrm.calendars.queries import load_calendars
-from pbxcrm.deals.fields import MOMENTS
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import load_funnel
-from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
+from pbxcrm.fields.formula_queries import names_for_formulas, values_for_formulas
+from pbxcrm.fields.formula_rules import reading_any
+from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
-from pbxcrm.fields.rules import MILLION, stored_in
 from pbxcrm.formulas.functions import FormulaTime, Value
 from pbxcrm.money.models import DealDiscount, DealLine, LineTemplate, Product
 from pbxcrm.money.rules import WHOLE, DealPrice, Discount, PricedLine, price_of
@@ -205,37 +205,21 @@ async def own_limit(session: AsyncSession, viewer: Viewer) -> Decimal:
 
 
 async def formula_fields(session: AsyncSession, deal: Deal) -> dict[str, Value]:
-    """What formulas of a deal's lines may read of it: its custom fields by key, and its own texts and dates. Not the amount, which may
-    depend on the lines.
-    """
-    found: dict[str, Value] = {"title": deal.title, "source": deal.source or None}
-    found |= {key: getattr(deal, key) for key in MOMENTS}
-    for definition in (await load_fields(session)).of(FieldEntity.DEAL):
-        found[definition.key] = _value(definition, stored_in(deal.custom, definition))
-    return found
+    """What formulas of a deal's lines may read of it. Not the amount and what is reckoned from it: the amount may depend on the lines."""
+    values = await values_for_formulas(session, FieldEntity.DEAL, deal)
+    gone = await _by_amount(session)
+    return {key: value for key, value in values.items() if key not in gone}
 
 
 async def formula_names(session: AsyncSession) -> list[str]:
     """The names of these fields."""
-    return ["title", "source", *MOMENTS, *(each.key for each in (await load_fields(session)).of(FieldEntity.DEAL))]
+    gone = await _by_amount(session)
+    return [key for key in await names_for_formulas(session, FieldEntity.DEAL) if key not in gone]
 
 
-def _value(definition: FieldDefinition, stored: Any) -> Value:
-    if stored is None:
-        return None
-    if definition.kind == ValueKind.NUMBER:
-        return Decimal(stored) / MILLION
-    if definition.kind == ValueKind.MONEY:
-        return Decimal(stored) / 100
-    if definition.kind == ValueKind.DATE:
-        return date.fromisoformat(stored)
-    if definition.kind == ValueKind.MOMENT:
-        return datetime.fromisoformat(stored)
-    if definition.kind == ValueKind.YES_NO:
-        return bool(stored)
-    if definition.kind == ValueKind.CHOICE:
-        return next((str(option["name"]) for option in definition.options if option["id"] == stored), None)
-    return stored if isinstance(stored, str) else None
+async def _by_amount(session: AsyncSession) -> frozenset[str]:
+    reckoned = (await load_fields(session)).reckoned(FieldEntity.DEAL)
+    return reading_any({"amount"}, reckoned) | {"amount"}
 
 
 async def formula_time(session: AsyncSession, deal: Deal, now: datetime) -> FormulaTime:

@@ -143,7 +143,7 @@ async def _deals(session: AsyncSession, viewer: Viewer, asked: Asked) -> list[_C
     ):
         if stage_id not in shown:
             required = Requirements.load(funnel.stages[stage_id].requires).fields
-            definitions = known.shown_at(pipeline_id, stage_id, required)
+            definitions = [each for each in known.shown_at(pipeline_id, stage_id, required) if not each.formula]
             shown[stage_id] = _Fields(known).of(FieldEntity.DEAL, definitions), [str(each.id) for each in definitions]
         fields, names = shown[stage_id]
         filled = [bool(contact), bool(amount), bool(source), *(custom.get(name) is not None for name in names)]
@@ -159,7 +159,7 @@ async def _cards_of(
     visible: ColumnElement[bool],
 ) -> list[_Card]:
     known = await load_fields(session)
-    definitions = known.of(entity)
+    definitions = known.of(entity, typed=True)
     fields, names = _Fields(known).of(entity, definitions), [str(each.id) for each in definitions]
     query = _made(entity, model, model.name, asked).where(visible)
     found = []

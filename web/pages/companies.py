@@ -83,7 +83,7 @@ async def _new_company_page(
     request: Request, form: Form, *, status: int = 200, known: Company | None = None
 ) -> HTMLResponse:
     async with parts(request).db.read() as session:
-        fields = (await load_fields(session)).of(FieldEntity.COMPANY)
+        fields = (await load_fields(session)).of(FieldEntity.COMPANY, typed=True)
         people = await colleagues(session, viewer(request)) if fields else []
     return show(
         request,
@@ -130,7 +130,7 @@ async def _company_page(request: Request, form: Form, status: int = 200) -> HTML
         calls = await _calls(session, who, company_id)
         people = await load_directory(session)
         working = choices(await colleagues(session, who)) if edits else []
-        custom_fields = await shown_fields(session, who, FieldEntity.COMPANY, found.custom)
+        custom_fields = await shown_fields(session, who, FieldEntity.COMPANY, found.custom, row=found)
         likely = await companies_alike(session, who, name=found.name, company_id=company_id, limit=SUGGESTED)
         merges = await open_merges_of_company(session, company_id)
         merged = await load_by_id(session, Company, (merge.from_id for merge in merges))

@@ -112,7 +112,7 @@ async def contact(request: Request) -> Response:
         deals = await list_deals(session, who, col(Deal.contact_id) == contact_id, limit=LISTED)
         on_deals = await deals_of_person(session, who, contact_id)
         people = await load_directory(session)
-        custom_fields = await shown_fields(session, who, FieldEntity.CONTACT, found.custom)
+        custom_fields = await shown_fields(session, who, FieldEntity.CONTACT, found.custom, row=found)
         consents = await consent_rows(session, await consents_of(session, contact_id))
     return show(
         request,
@@ -297,7 +297,7 @@ async def _form_page(request: Request, form: Form, contact_id: int | None = None
     async with parts(request).db.read() as session:
         people = await colleagues(session, viewer(request))
         companies = (await list_companies(session, viewer(request), limit=200)).rows
-        fields = (await load_fields(session)).of(FieldEntity.CONTACT) if contact_id is None else []
+        fields = (await load_fields(session)).of(FieldEntity.CONTACT, typed=True) if contact_id is None else []
         known = None
         if contact_id is not None:
             known = (await with_numbers(session, [await access_contact(session, viewer(request), contact_id)]))[0]

@@ -273,7 +273,7 @@ async def _form(
     status: int = HTTPStatus.OK,
 ) -> HTMLResponse:
     who = viewer(request)
-    if not await owner.edits(session, who, row):
+    if definition.formula or not await owner.edits(session, who, row):
         return await _shown(session, request, owner, row, definition)
     named = await load_named(session, who, [definition], [row.custom])
     stored = stored_in(row.custom, definition)

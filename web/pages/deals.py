@@ -161,6 +161,7 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
                 found.custom,
                 place=(found.pipeline_id, found.stage_id),
                 required=Requirements.load(row.stage.requires).fields,
+                row=found,
             ),
             pinned=await pinned_notes(session, found.id or 0),
             names_to_mention=await names_to_mention(session, who, found),
@@ -427,7 +428,7 @@ async def _new_page(request: Request, form: Form, status: int = 200) -> HTMLResp
     first = next((stage for _, some in pipelines for stage in some if stage.kind == StageKind.OPEN), None)
     place = (first.pipeline_id, first.id or 0) if first is not None else (0, 0)
     required = Requirements.load(first.requires).fields if first is not None else ()
-    custom = [each for each in fields.shown_at(*place, required) if each.kind != ValueKind.FILE]
+    custom = [each for each in fields.shown_at(*place, required) if each.kind != ValueKind.FILE and not each.formula]
     return show(
         request,
         "deals/new.html",

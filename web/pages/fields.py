@@ -12,11 +12,15 @@ from pbxcrm.deals.queries import list_pipelines
 from pbxcrm.fields import actions
 from pbxcrm.fields.actions import FieldDraft
 from pbxcrm.fields.definition_rules import MAY_BE_UNIQUE, WITH_OPTIONS, OptionDraft
+from pbxcrm.fields.formula_queries import names_for_formulas, tried_on_latest
+from pbxcrm.fields.formula_rules import RECKONED
 from pbxcrm.fields.index_actions import progress_of
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldSection, LinkTarget, ValueKind
-from pbxcrm.fields.queries import access_definition, load_fields
+from pbxcrm.fields.queries import access_definition, load_fields, load_named
+from pbxcrm.formulas.reading import LONGEST as LONGEST_FORMULA
 from pbxcrm.shared.errors import Conflict, Invalid
 from web.answers import redirect, with_toast
+from web.custom_values import show_value
 from web.forms import Form, filled, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
@@ -88,6 +92,33 @@ async def create(request: Request) -> Response:
     return redirect(request, f"{PATH}?of={of.value}", done="added")
 
 
+async def check(request: Request) -> Response:
+    """``GET /settings/fields/check``: what is wrong with the ``formula`` of the form that is being typed, else what it gives for the newest
+    row.
+    """
+    form = Form()
+    form.values.update(request.query_params)
+    of, kind, formula = _entity(form["entity"]), form["field_kind"], form["formula"]
+    if not formula:
+        return show(request, "fields/_formula_said.html", problem=None, tried=None)
+    async with parts(request).db.read() as session:
+        problem = await actions.formula_problem(session, of, kind, formula, form["own_key"])
+        tried, value = None, None
+        if problem is None:
+            definition = FieldDefinition(
+                entity=of.value,
+                key=form["own_key"],
+                kind=kind,
+                name="",
+                formula=formula,
+                currency=parts(request).settings.currency if kind == ValueKind.MONEY else "",
+            )
+            tried = None if kind == ValueKind.CHOICE else await tried_on_latest(session, definition)
+            named = await load_named(session, viewer(request), [], [])
+            value = show_value(definition, tried[1], named) if tried is not None else None
+    return show(request, "fields/_formula_said.html", problem=problem, tried=tried, value=value)
+
+
 async def one(request: Request) -> Response:
     """``GET /settings/fields/12``: its form."""
     async with parts(request).db.read() as session:
@@ -107,6 +138,7 @@ async def one(request: Request) -> Response:
             "field_kind": definition.kind,
             "target": definition.target,
             "key": definition.key,
+            "formula": definition.formula,
         }
     )
     return await _form_page(request, form, FieldEntity(definition.entity), definition)
@@ -205,6 +237,7 @@ async def _draft(session: AsyncSession, form: Form) -> FieldDraft:
         shown_stage_ids=stages,
         is_unique=form.ticked("is_unique"),
         filterable=form.ticked("filterable"),
+        formula=form["formula"],
     )
 
 
@@ -255,6 +288,7 @@ async def _form_page(
     async with parts(request).db.read() as session:
         pipelines = await list_pipelines(session)
         known = (await load_fields(session)).sections_of(of)
+        names = await names_for_formulas(session, of, besides=definition.key if definition else "")
     if "option_id" in form.lists:
         retired = set(form.all("retired"))
         options = [
@@ -286,4 +320,7 @@ async def _form_page(
         options=[*options, *[("", "", False)] * SPARE_OPTIONS],
         with_options={kind.value for kind in WITH_OPTIONS},
         may_be_unique={kind.value for kind in MAY_BE_UNIQUE},
+        reckoned={kind.value for kind in RECKONED},
+        names=names,
+        longest_formula=LONGEST_FORMULA,
     )

@@ -160,7 +160,7 @@ async def preview(request: Request) -> Response:
     """``POST /settings/forms/preview``: the form as it is typed now; with ``act`` ``up:name`` or ``down:name`` also its fields, reordered."""
     typed = await read_form(request)
     async with parts(request).db.read() as session:
-        definitions = (await load_fields(session)).by_key(FieldEntity.DEAL)
+        definitions = (await load_fields(session)).by_key(FieldEntity.DEAL, typed=True)
     rows = _rows(typed, definitions)
     act, _colon, target = typed["act"].partition(":")
     place = next((at for at, row in enumerate(rows) if row.target == target), None)
@@ -268,7 +268,7 @@ async def _form_page(request: Request, typed: Form, form: WebForm | None, status
     async with at.db.read() as session:
         pipelines = await list_pipelines(session)
         people = await colleagues(session, viewer(request))
-        definitions = (await load_fields(session)).by_key(FieldEntity.DEAL)
+        definitions = (await load_fields(session)).by_key(FieldEntity.DEAL, typed=True)
         consents = await consents_of(session, form.id or 0) if form is not None else []
         mailbox = (await load_mailboxes(session)).get(form.mailbox) if form is not None else None
     rows = _rows(typed, definitions)

@@ -372,7 +372,7 @@ async def _shown(session: AsyncSession, pipeline_id: int, request: Request | Non
     people = await load_directory(session)
     asked = whole_number(request.query_params.get("job", ""), LARGEST_ID) if request is not None else None
     job = await get_job(session, viewer(request), asked) if request is not None and asked else None
-    custom = {key: each.name for key, each in (await load_fields(session)).by_key(FieldEntity.DEAL).items()}
+    custom = {key: each.name for key, each in (await load_fields(session)).by_key(FieldEntity.DEAL, typed=True).items()}
     removed = await archived_stages_of(session, pipeline_id)
     deals, faults = await deals_in_stages(session, pipeline_id), await faults_of_steps(session, people, rows)
     forgotten = (await load_watching(session)).unwatched(found[1])

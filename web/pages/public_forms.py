@@ -280,7 +280,7 @@ async def _form(request: Request) -> WebForm:
 
 
 async def _definitions(session: AsyncSession) -> Mapping[str, FieldDefinition]:
-    return (await load_fields(session)).by_key(FieldEntity.DEAL)
+    return (await load_fields(session)).by_key(FieldEntity.DEAL, typed=True)
 
 
 def _place(request: Request, form: WebForm) -> Here:

@@ -60,7 +60,7 @@ class _DealStep(Step):
         )
         kept = {
             str(each.id): deal.custom[str(each.id)]
-            for each in context.around.fields.of(FieldEntity.DEAL)
+            for each in context.around.fields.of(FieldEntity.DEAL, typed=True)
             if name_of_term(each) in carry and not each.is_unique and str(each.id) in deal.custom
         }
 

@@ -99,7 +99,7 @@ def _field(fields: FieldSet, name: Any) -> tuple[DealField | None, FieldDefiniti
         return None, None
     if name in BY_KEY:
         return BY_KEY[name], None
-    known = {name_of_term(each): each for each in fields.of(FieldEntity.DEAL) if each.kind not in NOT_SET}
+    known = {name_of_term(each): each for each in fields.of(FieldEntity.DEAL, typed=True) if each.kind not in NOT_SET}
     return None, known.get(name)
 
 

@@ -18,6 +18,7 @@ fields = Resource("fields", "Custom fields of deals, contacts and companies.")
 
 FieldName = Annotated[str, needed_text(FieldDefinition.name)]
 Hint = Annotated[str, optional_text(FieldDefinition.hint)]
+FormulaText = Annotated[str, optional_text(FieldDefinition.formula)]
 MOST_STAGES = 500  # stages or pipelines of one field
 Ids = Annotated[list[Id], Field(max_length=MOST_STAGES)]
 FREE = "Only texts, numbers, phones and links."
@@ -55,6 +56,7 @@ class FieldOut(ApiAnswer):
     pipelines: list[int] = Field(description="Ids of the pipelines where it is shown; empty: in all.")
     stages_shown: list[int] = Field(description="Ids of the stages where it is shown; empty: at all.")
     stages_required: list[int] = Field(description="Ids of the stages that a deal enters only with it.")
+    formula: str = Field(description="By which the value is reckoned from other fields; empty: people fill it in.")
     unique: bool
     filterable: bool
     filter_ready: bool = Field(description="The index of a filterable field is made.")
@@ -80,6 +82,10 @@ class NewField(ApiRequest):
     pipelines: Ids = Field(default_factory=list)
     stages_shown: Ids = Field(default_factory=list)
     stages_required: Ids = Field(default_factory=list)
+    formula: FormulaText = Field(
+        "",
+        description="The value is reckoned, never filled in. Of texts, numbers, money, dates, choices and yes or no.",
+    )
     unique: bool = Field(False, description=FREE)
     filterable: bool = False
 
@@ -96,6 +102,7 @@ class FieldChange(ApiRequest):
     pipelines: Ids | None = None
     stages_shown: Ids | None = None
     stages_required: Ids | None = None
+    formula: FormulaText | None = Field(None, description="Only of a field that has one.")
     unique: bool | None = Field(None, description=FREE)
     filterable: bool | None = None
     archived: bool | None = Field(None, description="An archived field keeps its values.")
@@ -144,6 +151,7 @@ async def add_field(ask: Ask, body: NewField) -> FieldOut:
             shown_stage_ids=body.stages_shown,
             is_unique=body.unique,
             filterable=body.filterable,
+            formula=body.formula,
         ),
         currency=ask.settings.currency,
         now=ask.now,
@@ -164,6 +172,7 @@ async def edit_field(ask: Ask, field_id: int, body: FieldChange) -> FieldOut:
         shown_stage_ids=body.stages_shown,
         is_unique=body.unique,
         filterable=body.filterable,
+        formula=body.formula,
     )
     found = await change_field(ask.session, ask.viewer, field_id, draft, version=body.version, now=ask.now)
     if body.stages_required is not None:
@@ -196,6 +205,7 @@ async def _out(ask: Ask, definition: FieldDefinition) -> FieldOut:
         pipelines=definition.pipeline_ids,
         stages_shown=definition.shown_stage_ids,
         stages_required=await stages_requiring(ask.session, definition.key) if deals else [],
+        formula=definition.formula,
         unique=definition.is_unique,
         filterable=definition.filterable,
         filter_ready=definition.indexed_at is not None,
