@@ -8,9 +8,11 @@ from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.fields.rules import read_decimal
+from pbxcrm.formulas.problems import FormulaError
 from pbxcrm.money import line_actions as actions
 from pbxcrm.money.line_drafts import LineDraft, WholeDraft
-from pbxcrm.money.queries import ProductFilter, access_template, list_products
+from pbxcrm.money.line_rules import quantity_by
+from pbxcrm.money.queries import ProductFilter, access_template, formula_fields, formula_time, list_products
 from pbxcrm.money.rules import read_discount
 from pbxcrm.money.template_actions import apply_template
 from pbxcrm.shared.errors import Invalid
@@ -36,6 +38,22 @@ async def find(request: Request) -> Response:
         deal = await access_deal(session, viewer(request), request.path_params["deal_id"])
         rows = await list_products(session, ProductFilter(text), limit=SUGGESTED) if text else []
     return show(request, "deals/_found_products.html", rows=rows, deal=deal)
+
+
+async def reckon(request: Request) -> Response:
+    """``GET /deals/{deal_id}/lines/reckon?quantity==…&input.NAME=``: what a formula gives, while it is typed; nothing for a plain number."""
+    form = Form()
+    form.values.update(request.query_params)
+    formula, found, problem = form["quantity"].removeprefix("="), None, None
+    async with parts(request).db.read() as session:
+        deal = await access_deal(session, viewer(request), request.path_params["deal_id"])
+        if form["quantity"].startswith("=") and formula:
+            fields, around = await formula_fields(session, deal), await formula_time(session, deal, now(request))
+            try:
+                found = quantity_by(formula, _inputs(form), fields, around)
+            except FormulaError as error:
+                problem = error.problem
+    return show(request, "deals/_reckoned.html", quantity=found, problem=problem)
 
 
 async def add(request: Request) -> Response:
