@@ -24,6 +24,13 @@ def product_routes() -> list[Route]:
             methods=POST,
             name="retire_product",
         ),
+        page(
+            "/settings/products/templates/check",
+            line_templates.check,
+            needs=edit,
+            methods=POST,
+            name="check_line_template",
+        ),
         page("/settings/products/templates/new", line_templates.new, needs=edit, name="new_line_template"),
         page(
             "/settings/products/templates/new",

@@ -84,6 +84,19 @@ async def product_named(session: AsyncSession, named: str) -> Product | None:
     return None
 
 
+async def name_for_typing(session: AsyncSession, product: Product) -> str:
+    """By what one finds this product again: its SKU, its name if no other has it, else its id as ``#12``."""
+    for name in (product.sku, product.name):
+        if (
+            name
+            and "|" not in name
+            and (found := await product_named(session, name)) is not None
+            and found.id == product.id
+        ):
+            return name
+    return f"#{product.id}"
+
+
 async def list_groups(session: AsyncSession) -> list[str]:
     """The groups of products that are offered, by name."""
     return await _values(session, col(Product.group_name))

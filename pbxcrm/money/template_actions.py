@@ -11,8 +11,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
+from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.formulas.evaluating import evaluate_number
+from pbxcrm.formulas.functions import FormulaTime
 from pbxcrm.formulas.problems import FormulaError
 from pbxcrm.formulas.rules import Circle, in_order
 from pbxcrm.formulas.rules import check as check_formula
@@ -28,7 +30,7 @@ from pbxcrm.money.queries import (
     formula_names,
     formula_time,
 )
-from pbxcrm.money.rules import MILLIONTH, check_price, check_rate
+from pbxcrm.money.rules import MILLIONTH, PricedLine, check_price, check_rate, price_of
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.lengths import check_line, check_optional_text, longest
 from pbxcrm.shared.locking import lock_row
@@ -69,6 +71,16 @@ class TemplateDraft:
     lines: Sequence[TemplateLine] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class TriedLine:
+    """A line that a template would give."""
+
+    name: str
+    unit: str
+    quantity: Decimal
+    price: Decimal
+
+
 async def save_template(
     session: AsyncSession,
     viewer: Viewer,
@@ -99,16 +111,8 @@ async def save_template(
         same = (await session.exec(select(LineTemplate.id).where(LineTemplate.name == name))).first()
     if same is not None and same != template.id:
         raise Invalid("name", "line_templates.name_taken", "There is a template of this name already.")
-    inputs = _check_inputs(draft.inputs, await formula_names(session))
-    known = [*await formula_names(session), *(each["key"] for each in inputs)]
-    values = _check_values(draft.values, known)
-    known += [each["key"] for each in values]
-    lines = [await _check_template_line(session, line, known, f"lines.{n}.") for n, line in enumerate(draft.lines)]
-    if not lines:
-        raise Invalid("lines", "line_templates.empty", "Add at least one line.")
-    if len(lines) > MOST_TEMPLATE_LINES:
-        raise Invalid("lines", "money.too_many", "A deal can have at most {most} lines.", most=MOST_TEMPLATE_LINES)
-    template.name, template.inputs, template.values, template.lines = name, inputs, values, lines
+    template.name = name
+    template.inputs, template.values, template.lines = await _checked(session, draft)
     if template_id is None:
         session.add(template)
     else:
@@ -175,6 +179,48 @@ async def apply_template(
             )
         )
     return await add_lines(session, viewer, deal_id, drafts, now)
+
+
+async def try_template(
+    session: AsyncSession, draft: TemplateDraft, hours: WorkingTime, now: datetime
+) -> tuple[list[TriedLine], Decimal]:
+    """What a template that is being written gives with its usual values on a deal whose fields are empty: its lines, and their sum.
+
+    Raises Invalid as ``save_template`` does, and at ``inputs`` where the usual values do not suffice.
+    """
+    inputs, values, lines = await _checked(session, draft)
+    typed = {each["key"]: each["value"] for each in inputs} | {each["key"]: f"={each['formula']}" for each in values}
+    around = FormulaTime(now, hours)
+    found: list[TriedLine] = []
+    try:
+        known = named_values(typed, dict.fromkeys(await formula_names(session)), around)
+        for line in lines:
+            product = await access_product(session, line["product_id"]) if line["product_id"] else None
+            quantity = evaluate_number(line["formula"], known, around).quantize(MILLIONTH, rounding=ROUND_HALF_UP)
+            name, unit = (product.name, product.unit) if product else (line["name"], line["unit"])
+            price = product.price if product else _decimal(line["price"]) or Decimal(0)
+            found.append(TriedLine(name, unit, quantity, price))
+    except FormulaError as error:
+        raise error.at_field("inputs") from None
+    cost = price_of([PricedLine(line.quantity, line.price) for line in found])
+    return found, cost.total
+
+
+async def _checked(
+    session: AsyncSession, draft: TemplateDraft
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Inputs, values and lines as they are stored."""
+    names = await formula_names(session)
+    inputs = _check_inputs(draft.inputs, names)
+    known = [*names, *(each["key"] for each in inputs)]
+    values = _check_values(draft.values, known)
+    known += [each["key"] for each in values]
+    if not draft.lines:
+        raise Invalid("lines", "line_templates.empty", "Add at least one line.")
+    if len(draft.lines) > MOST_TEMPLATE_LINES:
+        raise Invalid("lines", "money.too_many", "A deal can have at most {most} lines.", most=MOST_TEMPLATE_LINES)
+    lines = [await _check_template_line(session, line, known, f"lines.{n}.") for n, line in enumerate(draft.lines)]
+    return inputs, values, lines
 
 
 def _blamed(template: LineTemplate) -> str:

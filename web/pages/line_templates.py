@@ -7,10 +7,20 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.fields.rules import read_decimal
 from pbxcrm.money.models import LineTemplate, Product
-from pbxcrm.money.queries import access_template, formula_names, product_named
-from pbxcrm.money.template_actions import AskedValue, TemplateDraft, TemplateLine, archive_template, save_template
+from pbxcrm.money.queries import access_template, formula_names, name_for_typing, product_named
+from pbxcrm.money.template_actions import (
+    AskedValue,
+    TemplateDraft,
+    TemplateLine,
+    archive_template,
+    save_template,
+    try_template,
+)
+from pbxcrm.people.directory import load_directory
+from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import Invalid
 from web.answers import redirect
@@ -18,6 +28,7 @@ from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
 from web.pages.common import show
 from web.parts import now, parts, viewer
+from web.untrusted import whole_number
 
 PATH = "/settings/products"
 SEPARATOR = "|"
@@ -45,24 +56,30 @@ async def save(request: Request) -> Response:
             template = await access_template(session, template_id)
     try:
         async with parts(request).db.write() as session:
-            draft = TemplateDraft(
-                form["name"],
-                [_input(row) for row in _rows(form["inputs"])],
-                [_value(number, row) for number, row in enumerate(_rows(form["values"]))],
-                [await _line(session, number, row) for number, row in enumerate(_rows(form["lines"]))],
-            )
+            draft = await _draft(session, form)
             await save_template(
                 session, viewer(request), template_id, draft, now(request), version=form.number("version")
             )
     except Invalid as error:
-        field, _dot, rest = error.field.partition(".")
-        error.field = field
-        form.refuse(error)
-        number = rest.partition(".")[0]
-        if number.isdecimal():
-            form.errors[field] = _("Line {n}: {problem}").format(n=int(number) + 1, problem=form.errors[field])
+        _refuse(form, error)
         return await _page(request, form, template, HTTPStatus.UNPROCESSABLE_ENTITY)
     return redirect(request, PATH, done="saved" if template_id is not None else "added")
+
+
+async def check(request: Request) -> Response:
+    """``POST /settings/products/templates/check``: what the template that is being written gives with its usual values, or what is wrong."""
+    form = await read_form(request)
+    lines, total = [], Decimal(0)
+    try:
+        async with parts(request).db.read() as session:
+            calendars = await load_calendars(session, await load_directory(session))
+            lines, total = await try_template(
+                session, await _draft(session, form), calendars.of_user(viewer(request).user_id), now(request)
+            )
+    except Invalid as error:
+        _refuse(form, error)
+    currency = parts(request).settings.currency
+    return show(request, "products/_template_said.html", form=form, lines=lines, total=total, currency=currency)
 
 
 async def archive(request: Request) -> Response:
@@ -77,6 +94,25 @@ async def archive(request: Request) -> Response:
             is_archived=not form.ticked("again"),
         )
     return redirect(request, PATH, done="saved")
+
+
+async def _draft(session: AsyncSession, form: Form) -> TemplateDraft:
+    return TemplateDraft(
+        form["name"],
+        [_input(row) for row in _rows(form["inputs"])],
+        [_value(number, row) for number, row in enumerate(_rows(form["values"]))],
+        [await _line(session, number, row) for number, row in enumerate(_rows(form["lines"]))],
+    )
+
+
+def _refuse(form: Form, error: Invalid) -> None:
+    """An error of a list says which of its lines is meant."""
+    field, _dot, rest = error.field.partition(".")
+    error.field = field
+    form.refuse(error)
+    number = rest.partition(".")[0]
+    if number.isdecimal():
+        form.errors[field] = _("Line {n}: {problem}").format(n=int(number) + 1, problem=form.errors[field])
 
 
 def _rows(text: str) -> list[str]:
@@ -113,6 +149,8 @@ async def _line(session: AsyncSession, number: int, row: str) -> TemplateLine:
 
 async def _product(session: AsyncSession, number: int, named: str) -> int | None:
     found = await product_named(session, named)
+    if found is None and named.startswith("#"):
+        found = await session.get(Product, whole_number(named[1:], LARGEST_ID) or 0)
     if found is not None:
         return found.id
     raise Invalid(
@@ -136,9 +174,15 @@ async def _typed(session: AsyncSession, template: LineTemplate) -> dict[str, obj
     for line in template.lines:
         product = products.get(line["product_id"])
         if product is not None:
-            lines.append(f"{product.sku or product.name} | {line['formula']}")
+            lines.append(f"{await name_for_typing(session, product)} | {line['formula']}")
         else:
-            known = [line["name"], line["formula"], line["price"], line["unit"], line["vat_rate"] or ""]
+            known = [
+                line["name"].replace(SEPARATOR, "/"),
+                line["formula"],
+                line["price"],
+                line["unit"],
+                line["vat_rate"] or "",
+            ]
             lines.append(" | ".join(known).rstrip(" |"))
     inputs = [
         " | ".join((each["key"], each["name"], each["unit"], each["value"])).rstrip(" |") for each in template.inputs
