@@ -1,7 +1,9 @@
 """Settings: the catalogue of products, and the rules of lines."""
 
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from http import HTTPStatus
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -17,6 +19,7 @@ from pbxcrm.shared.runtime_options import load_options
 from web import money_words
 from web.answers import redirect
 from web.cursors import next_of_id, read_id
+from web.exports import csv_stream, xlsx_stream
 from web.forms import Form, filled, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
@@ -30,12 +33,51 @@ SAME = {
     SameProduct.ADD.value: N_("add a second line"),
     SameProduct.SKIP.value: N_("leave the deal as it is"),
 }
+COLUMNS = (
+    N_("SKU"), N_("Name"), N_("Group"), N_("Kind"), N_("Unit"), N_("Price"), N_("Currency"), N_("VAT, %"),
+    N_("Offered no more"),
+)  # fmt: skip
+BATCH = 500  # rows of a file that are read at once
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 async def listed(request: Request) -> Response:
-    """``GET /settings/products?q=&group=&retired=&cursor=``."""
+    """``GET /settings/products?q=&group=&retired=&cursor=``; with ``format`` csv or xlsx a file of what is found."""
+    kind = request.query_params.get("format")
+    if kind in {"csv", "xlsx"}:
+        make = csv_stream if kind == "csv" else xlsx_stream
+        return await make(_("Products"), [_(title) for title in COLUMNS], _batches(request))
     return await _list_page(request)
+
+
+async def _batches(request: Request) -> AsyncIterator[list[list[Any]]]:
+    last: Product | None = None
+    while True:
+        async with parts(request).db.read() as session:
+            rows = await list_products(session, _asked(request), after=last, limit=BATCH)
+        yield [
+            [
+                row.sku or "",
+                row.name,
+                row.group_name,
+                _(KINDS[ProductKind(row.kind)]),
+                row.unit,
+                row.price,
+                row.currency,
+                row.vat_rate,
+                _("yes") if row.retired_at is not None else _("no"),
+            ]
+            for row in rows
+        ]
+        if len(rows) < BATCH:
+            return
+        last = rows[-1]
+
+
+def _asked(request: Request) -> ProductFilter:
+    return ProductFilter(
+        asked_text(request), asked_text(request, "group") or None, retired="retired" in request.query_params
+    )
 
 
 async def options(request: Request) -> Response:
@@ -145,9 +187,8 @@ def _whole(form: Form, name: str) -> int:
 
 
 async def _list_page(request: Request, form: Form | None = None, status: int = HTTPStatus.OK) -> HTMLResponse:
-    text, group, retired = asked_text(request), asked_text(request, "group"), "retired" in request.query_params
+    asked = _asked(request)
     async with parts(request).db.read() as session:
-        asked = ProductFilter(text, group or None, retired)
         after_id = read_id(request.query_params.get("cursor", ""))
         after = await session.get(Product, after_id) if after_id is not None else None
         rows = await list_products(session, asked, after=after, limit=LISTED + 1)
@@ -160,9 +201,10 @@ async def _list_page(request: Request, form: Form | None = None, status: int = H
             status=status,
             rows=rows[:LISTED],
             more_href=more,
-            text=text,
-            group=group,
-            retired=retired,
+            text=asked.text,
+            group=asked.group or "",
+            retired=asked.retired,
+            files={kind: address(request, format=kind, cursor="") for kind in ("csv", "xlsx")},
             groups=await list_groups(session),
             templates=await list_templates(session),
             archived=await list_templates(session, archived=True),
