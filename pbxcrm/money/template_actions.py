@@ -21,7 +21,7 @@ from pbxcrm.formulas.rules import check as check_formula
 from pbxcrm.money.line_actions import LONGEST_INPUT, MOST_INPUTS, add_lines
 from pbxcrm.money.line_drafts import LineDraft
 from pbxcrm.money.line_rules import named_values
-from pbxcrm.money.models import DealLine, LineTemplate
+from pbxcrm.money.models import DealLine, LineTemplate, Product
 from pbxcrm.money.queries import (
     DealLines,
     access_product,
@@ -31,6 +31,7 @@ from pbxcrm.money.queries import (
     formula_time,
 )
 from pbxcrm.money.rules import MILLIONTH, PricedLine, check_price, check_rate, price_of
+from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.lengths import check_line, check_optional_text, longest
 from pbxcrm.shared.locking import lock_row
@@ -163,10 +164,19 @@ async def apply_template(
         quantities = [evaluate_number(line["formula"], known, around) for line in template.lines]
     except FormulaError as error:
         raise error.at_field(_blamed(template)) from None
+    products = await load_by_id(session, Product, [line["product_id"] for line in template.lines])
     drafts: list[LineDraft] = []
     for line, quantity in zip(template.lines, quantities, strict=True):
         if not quantity.quantize(MILLIONTH, rounding=ROUND_HALF_UP):
             continue
+        product = products.get(line["product_id"])
+        if product is not None and product.retired_at is not None:
+            raise Invalid(
+                "template_id",
+                "line_templates.retired",
+                "“{name}” is offered no more. An administrator changes the template.",
+                name=product.name,
+            )
         drafts.append(
             LineDraft(
                 product_id=line["product_id"],

@@ -100,7 +100,7 @@ PLAIN: dict[str, str] = {
     "into_version": "2", "take_name": "into", "take_company": "into", "take_responsible": "into", "take_note": "into", "take_title": "into", "take_amount": "into", "take_source": "into", "take_proposal_until": "", "take_invoice_until": "", "take_event_at": "", "take_survey_at": "",
     "email": "", "digest_at": "", "quiet_desktop": "", "quiet_digest": "",
     "bulk_act": "move", "for_team": "", "column": "tags", "as_first": "", "stay": "", "all": "1", "chosen": "1:1", "query": "", "tag": "x",
-    "entity": "deal", "field_kind": "text", "key": "", "hint": "", "option_id": "", "option_name": "", "retired": "", "is_unique": "", "filterable": "1", "fields.walked": "Another value",
+    "entity": "deal", "field_kind": "text", "formula": "", "own_key": "", "key": "", "hint": "", "option_id": "", "option_name": "", "retired": "", "is_unique": "", "filterable": "1", "fields.walked": "Another value",
     "act": "", "begin": "now", "trigger": "silence", "work": "talked", "talked_seconds": "30", "longest_plan_days": "90", "filled_field": "", "date_field": "next_task_at", "offset": "1", "proposal_until": "", "invoice_until": "", "event_at": "", "survey_at": "",
     "members": "user:1", "since_of": "user:1", "since": "", "method": "turns", "otherwise": "nobody", "most_open": "", "most_per_day": "", "on_shift": "1", "is_on": "1", "more": "",
     "amount.min": "", "amount.max": "", "number.begins": "", "field.walked.contains": "", "client.field.walked.contains": "", "form": "",
@@ -111,7 +111,7 @@ PLAIN: dict[str, str] = {
 }  # fmt: skip
 #: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
 FILTERS = {
-    "q", "birthday", "anonymous", "company_name", "sort", "view", "week", "column", "row", "by", "until", "from", "text", "kind", "state", "mine", "who", "line", "rows", "show", "cursor", "after", "edit", "what", "version", "period",
+    "q", "birthday", "anonymous", "entity", "field_kind", "formula", "own_key", "quantity", "company_name", "sort", "view", "week", "column", "row", "by", "until", "from", "text", "kind", "state", "mine", "who", "line", "rows", "show", "cursor", "after", "edit", "what", "version", "period",
     "due_at", "next_due_at", "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format", "team", "phones", "emails", "mobiles", "meant", "job", "hour", "day", "of", "shown", "form", "group", "retired", "product",
 }  # fmt: skip
 #: Refused before they look at what else was sent: without a handset that talks, and for a call that has a number.
@@ -134,6 +134,8 @@ PREVIEWS = {
     "POST /settings/distribution/preview",
     "POST /automation/shape",
     "POST /automation/try",
+    "POST /settings/products/templates/check",
+    "POST /automation/shape",
 }
 #: What is no id: tried on every field, for these are what breaks a handler that reads it by itself …
 NO_ID = [str(2**63), "9" * 30, "x"]

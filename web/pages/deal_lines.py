@@ -172,7 +172,7 @@ async def template(request: Request) -> Response:
                 session, viewer(request), request.path_params["deal_id"], template_id, _inputs(form), now(request)
             )
     except Invalid as error:
-        error.field = error.field.replace("inputs.", "input.")
+        error.field = "template_id" if error.field.startswith("lines.") else error.field.replace("inputs.", "input.")
         form.refuse(error)
         return await _panel(request, template_id=template_id, template_form=form, status=error.status)
     return await _answer(request, _("The lines have been added."))

@@ -1,6 +1,9 @@
 """Products and lines on their pages: added while typing, changed in their place, asked for and approved, by a template, undone."""
 
 from decimal import Decimal
+from io import BytesIO
+
+from openpyxl import load_workbook
 
 from pbxcrm.money.product_actions import ProductDraft, add_product
 from pbxcrm.money.queries import lines_of
@@ -124,3 +127,46 @@ async def test_the_catalogue_and_a_template(browser: Browsers, database: Databas
     assert "Wallpaper" not in (await admin.get(settings)).text
     assert (await admin.post(f"{settings}/templates/1/archive")).status_code == 303
     assert "template_id" not in (await olena.get(path)).text
+
+
+async def test_formulas_are_checked_while_they_are_typed(
+    browser: Browsers, database: Database, clock: SetClock
+) -> None:
+    _client, deal_id = await make_deal(database, clock)
+    admin, olena = await browser("admin"), await browser("olena")
+    path = f"/deals/{deal_id}/lines/reckon"
+    asked = {"quantity": "= 2 * (5 + width) * 3", "input.width": "6"}
+    assert "= 66" in (await olena.get(path, params=asked, headers=PART)).text
+    assert "character 16" in (await olena.get(path, params={"quantity": "= 2 * (5 + 6) / "}, headers=PART)).text
+    assert "division by zero" in (await olena.get(path, params={"quantity": "=1/0"}, headers=PART)).text
+    assert (await olena.get(path, params={"quantity": "12"}, headers=PART)).text.strip() == ""
+    long = await olena.get(path, params={"quantity": "=" + "1+" * 3000 + "1"}, headers=PART)
+    assert "at most 1000 characters" in long.text
+
+    settings = "/settings/products"
+    for name, price in (("=1+1", "5"), ("<b>Paint</b>", "10"), ("A | B", "7")):
+        new = {"name": name, "group": "", "kind": "goods", "unit": "l", "price": price}
+        assert (await admin.post(f"{settings}/new", data=new)).status_code == 303
+    template = {
+        "name": "Room",
+        "inputs": "area_m | Area | m² | 20",
+        "values": "coats = 2",
+        "lines": "<b>Paint</b> | area_m * coats / 8\n#3 | 1",
+    }
+    said = (await admin.post(f"{settings}/templates/check", data=template, headers=PART)).text
+    assert "&lt;b&gt;Paint&lt;/b&gt;" in said
+    assert "57" in said  # 5 × 10 + 1 × 7
+    assert "<b>Paint" not in said
+    wrong = template | {"values": "coats = more + 1\nmore = coats"}
+    assert "coats → more → coats" in (await admin.post(f"{settings}/templates/check", data=wrong, headers=PART)).text
+    assert (await admin.post(f"{settings}/templates/new", data=template)).status_code == 303
+    assert "#3 | 1" in (await admin.get(f"{settings}/templates/1")).text  # a name that the form could not read again
+
+    listed = (await admin.get(settings, params={"q": "paint"}, headers=PART)).text
+    assert "&lt;b&gt;Paint" in listed
+    assert "Nothing found" in (await admin.get(settings, params={"q": "nothing"}, headers=PART)).text
+    csv = (await admin.get(settings, params={"format": "csv"})).text
+    assert ",'=1+1," in csv  # a spreadsheet reads it as a text
+    book = await admin.get(settings, params={"format": "xlsx"})
+    cells = [cell for row in load_workbook(BytesIO(book.content)).active.iter_rows() for cell in row]
+    assert {cell.data_type for cell in cells if cell.value == "=1+1"} == {"s"}

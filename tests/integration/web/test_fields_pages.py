@@ -151,3 +151,40 @@ async def test_hostile_text_is_shown_as_text(browser: Browsers, database: Databa
     assert "<b>Bold" not in page
     assert "&lt;script&gt;alert(1)" in page
     assert "שלום 🙂" in page
+
+
+async def test_a_field_by_a_formula_is_checked_while_it_is_typed_and_nobody_fills_it_in(
+    browser: Browsers, database: Database
+) -> None:
+    admin, iryna = await browser("admin"), await browser("iryna")
+    new = {"entity": "deal", "field_kind": "number"}
+    await admin.post("/settings/fields/new", data=new | {"name": "Area", "key": "area"})
+    path = (await iryna.post("/deals/new", data={"title": "Kitchen", "fields.area": "30"})).headers["location"]
+    check = "/settings/fields/check"
+    said = (await admin.get(check, params=new | {"formula": "area * 1.1"}, headers=HTMX)).text
+    assert "Kitchen" in said
+    assert "33" in said
+    assert "character 8" in (await admin.get(check, params=new | {"formula": "area * missing"}, headers=HTMX)).text
+    assert (await iryna.get(check, params=new | {"formula": "1"})).status_code == 403
+    wrong = await admin.post("/settings/fields/new", data=new | {"name": "Stock", "formula": "area /"}, headers=HTMX)
+    assert wrong.status_code == 422
+    assert "area /" in wrong.text
+    made = await admin.post(
+        "/settings/fields/new", data=new | {"name": "Stock", "key": "stock", "formula": "60 / area"}
+    )
+    assert made.status_code == 303
+    known = await fields_of(database)
+    one = f"{path}/fields/{known['Area'].id}"
+    assert (await iryna.post(one, data={"fields.area": "20", "seen": "30000000"}, headers=HTMX)).status_code == 200
+    card = (await iryna.get(path)).text
+    assert f'id="field-{known["Stock"].id}"' in card
+    assert f'/fields/{known["Stock"].id}"' not in card  # no way to change it
+    form = (await iryna.get("/deals/new")).text
+    assert 'name="fields.area"' in form
+    assert 'name="fields.stock"' not in form
+    refused = await iryna.post(
+        f"{path}/fields/{known['Stock'].id}", data={"fields.stock": "9", "seen": "3000000"}, headers=HTMX
+    )
+    assert refused.status_code == 422
+    await iryna.post(one, data={"fields.area": "0", "seen": "20000000"}, headers=HTMX)
+    assert "division by zero" in (await iryna.get(path)).text
