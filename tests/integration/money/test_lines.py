@@ -368,6 +368,16 @@ async def test_a_room_under_the_key(shop: Shop) -> None:
         await shop.do("ivan", apply_template, shop.deal_id, template.id, {}, NOON)
 
 
+async def test_a_template_with_a_retired_product_says_which(shop: Shop) -> None:
+    draft = TemplateDraft("Bags", lines=[TemplateLine("3", product_id=shop.product_id)])
+    template = await shop.do("admin", save_template, None, draft, NOON)
+    await shop.do("admin", retire_product, shop.product_id, NOON)
+    with pytest.raises(Invalid) as refused:
+        await shop.do("ivan", apply_template, shop.deal_id, template.id, {}, NOON)
+    assert (refused.value.field, refused.value.code) == ("template_id", "line_templates.retired")
+    assert "Plaster Knauf" in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
