@@ -189,6 +189,13 @@ async def test_a_new_formula_is_reckoned_for_all_rows_by_the_worker(card: Card) 
     assert (await card.values())["double"] == "9"
 
 
+async def test_a_deal_that_makes_itself_has_them_from_the_beginning(card: Card) -> None:
+    await card.make("where_from", ValueKind.TEXT, "upper(title)")
+    async with card.database.write() as session:
+        card.deal_id = (await make_deal(session, card.office, "Call of today")).id or 0
+    assert (await card.values())["where_from"] == "CALL OF TODAY"
+
+
 async def test_clients_have_them_too(database: Database, office: Office) -> None:
     async with database.write() as session:
         admin, ivan = [await office.viewer(session, login) for login in ("admin", "ivan")]
