@@ -25,7 +25,7 @@ from tests.integration.fields.making import make_deal, make_field
 from tests.office import Office
 
 
-class Card:
+class FormulaCard:
     """A deal of Ivan's whose fields the administrator makes."""
 
     def __init__(self, database: Database, office: Office) -> None:
@@ -56,14 +56,14 @@ class Card:
 
 
 @pytest.fixture
-async def card(database: Database, office: Office) -> Card:
-    found = Card(database, office)
+async def card(database: Database, office: Office) -> FormulaCard:
+    found = FormulaCard(database, office)
     async with database.write() as session:
         found.deal_id = (await make_deal(session, office, "Room")).id or 0
     return found
 
 
-async def test_the_room_of_the_article(card: Card) -> None:
+async def test_the_room_of_the_article(card: FormulaCard) -> None:
     for key in ("length_m", "width_m", "height_m"):
         await card.make(key)
     await card.make("walls", formula="2 * (length_m + width_m) * height_m")
@@ -84,7 +84,7 @@ async def test_the_room_of_the_article(card: Card) -> None:
     assert (await card.values())["cost"] is None
 
 
-async def test_a_formula_reads_the_deal_s_own_values_and_gives_every_kind(card: Card) -> None:
+async def test_a_formula_reads_the_deal_s_own_values_and_gives_every_kind(card: FormulaCard) -> None:
     async with card.database.write() as session:
         deal = await session.get_one(Deal, card.deal_id)
         deal.responsible_id = None  # then dates count by the hours of the office
@@ -125,7 +125,7 @@ async def test_a_formula_reads_the_deal_s_own_values_and_gives_every_kind(card: 
         ("area.real", None),
     ],
 )
-async def test_what_a_formula_cannot_be(card: Card, formula: str, code: str | None) -> None:
+async def test_what_a_formula_cannot_be(card: FormulaCard, formula: str, code: str | None) -> None:
     await card.make("area")
     await card.make("sum", formula="area * 2")
     await card.make("other", formula="sum + 1")
@@ -139,7 +139,7 @@ async def test_what_a_formula_cannot_be(card: Card, formula: str, code: str | No
         assert refused.value.code == f"formulas.{code}"
 
 
-async def test_nobody_fills_it_in_and_its_sources_stay(card: Card) -> None:
+async def test_nobody_fills_it_in_and_its_sources_stay(card: FormulaCard) -> None:
     area = await card.make("area")
     with pytest.raises(Invalid):
         await card.make("cells", ValueKind.FILE, "area")
@@ -160,7 +160,7 @@ async def test_nobody_fills_it_in_and_its_sources_stay(card: Card) -> None:
             await change_field(session, admin, area, FieldDraft(formula="1 + 1"), version=None, now=NOON)
 
 
-async def test_a_division_by_zero_empties_it_and_says_so(card: Card) -> None:
+async def test_a_division_by_zero_empties_it_and_says_so(card: FormulaCard) -> None:
     await card.make("people")
     await card.make("each", formula="100 / people")
     await card.set(people="4")
@@ -175,7 +175,7 @@ async def test_a_division_by_zero_empties_it_and_says_so(card: Card) -> None:
     assert "other_kind" in await card.problems()
 
 
-async def test_a_new_formula_is_reckoned_for_all_rows_by_the_worker(card: Card) -> None:
+async def test_a_new_formula_is_reckoned_for_all_rows_by_the_worker(card: FormulaCard) -> None:
     await card.make("area")
     await card.set(area="3")
     field = await card.make("double", formula="area * 2")
@@ -189,7 +189,7 @@ async def test_a_new_formula_is_reckoned_for_all_rows_by_the_worker(card: Card) 
     assert (await card.values())["double"] == "9"
 
 
-async def test_a_deal_that_makes_itself_has_them_from_the_beginning(card: Card) -> None:
+async def test_a_deal_that_makes_itself_has_them_from_the_beginning(card: FormulaCard) -> None:
     await card.make("where_from", ValueKind.TEXT, "upper(title)")
     async with card.database.write() as session:
         card.deal_id = (await make_deal(session, card.office, "Call of today")).id or 0
