@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.fields.rules import read_decimal
-from pbxcrm.formulas.problems import FormulaError
+from pbxcrm.formulas.problems import FormulaError, FormulaProblem
 from pbxcrm.money import line_actions as actions
 from pbxcrm.money.line_drafts import LineDraft, WholeDraft
 from pbxcrm.money.line_rules import quantity_by
@@ -44,7 +44,9 @@ async def reckon(request: Request) -> Response:
     """``GET /deals/{deal_id}/lines/reckon?quantity==…&input.NAME=``: what a formula gives, while it is typed; nothing for a plain number."""
     form = Form()
     form.values.update(request.query_params)
-    formula, found, problem = form["quantity"].removeprefix("="), None, None
+    formula = form["quantity"].removeprefix("=")
+    found: Decimal | None = None
+    problem: FormulaProblem | None = None
     async with parts(request).db.read() as session:
         deal = await access_deal(session, viewer(request), request.path_params["deal_id"])
         if form["quantity"].startswith("=") and formula:

@@ -17,10 +17,12 @@ from pbxcrm.fields.formula_rules import RECKONED
 from pbxcrm.fields.index_actions import progress_of
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldSection, LinkTarget, ValueKind
 from pbxcrm.fields.queries import access_definition, load_fields, load_named
+from pbxcrm.fields.rules import Stored
+from pbxcrm.formulas.problems import FormulaProblem
 from pbxcrm.formulas.reading import LONGEST as LONGEST_FORMULA
 from pbxcrm.shared.errors import Conflict, Invalid
 from web.answers import redirect, with_toast
-from web.custom_values import show_value
+from web.custom_values import ShownValue, show_value
 from web.forms import Form, filled, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
@@ -103,7 +105,8 @@ async def check(request: Request) -> Response:
         return show(request, "fields/_formula_said.html", problem=None, tried=None)
     async with parts(request).db.read() as session:
         problem = await actions.formula_problem(session, of, kind, formula, form["own_key"])
-        tried, value = None, None
+        tried: tuple[str, Stored, FormulaProblem | None] | None = None
+        value: ShownValue | None = None
         if problem is None:
             definition = FieldDefinition(
                 entity=of.value,

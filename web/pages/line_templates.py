@@ -15,6 +15,7 @@ from pbxcrm.money.template_actions import (
     AskedValue,
     TemplateDraft,
     TemplateLine,
+    TriedLine,
     archive_template,
     save_template,
     try_template,
@@ -69,7 +70,8 @@ async def save(request: Request) -> Response:
 async def check(request: Request) -> Response:
     """``POST /settings/products/templates/check``: what the template that is being written gives with its usual values, or what is wrong."""
     form = await read_form(request)
-    lines, total = [], Decimal(0)
+    lines: list[TriedLine] = []
+    total = Decimal(0)
     try:
         async with parts(request).db.read() as session:
             calendars = await load_calendars(session, await load_directory(session))

@@ -60,7 +60,7 @@ async def _batches(request: Request) -> AsyncIterator[list[list[Any]]]:
                 row.sku or "",
                 row.name,
                 row.group_name,
-                _(KINDS[ProductKind(row.kind)]),
+                _(KINDS[row.kind]),
                 row.unit,
                 row.price,
                 row.currency,
