@@ -67,6 +67,7 @@ from pbxcrm.deals.after_closing import follow_closing
 from pbxcrm.deals.bulk_jobs import UNDO as BULK_UNDO
 from pbxcrm.deals.bulk_jobs import WORK as BULK_WORK
 from pbxcrm.deals.bulk_jobs import register_distribution
+from pbxcrm.deals.clearing_actions import HANDLERS as FUNNEL_TIMERS
 from pbxcrm.deals.erase_actions import erase_from_deals
 from pbxcrm.deals.fields import BY_KEY as DEAL_FIELDS
 from pbxcrm.deals.formula_values import DEAL_VALUES
@@ -90,7 +91,6 @@ from pbxcrm.deals.hooks import (
 from pbxcrm.deals.lamp_queries import register_lamps
 from pbxcrm.deals.lost import reopen_deals
 from pbxcrm.deals.passed_decisions import settle_lost, tell_of_second, tell_owner_of_client
-from pbxcrm.deals.pipeline_actions import HANDLERS as FUNNEL_TIMERS
 from pbxcrm.deals.queries import titles_of_deals
 from pbxcrm.deals.second_deal_actions import say_second_relinked
 from pbxcrm.deals.timers import HANDLERS as DEAL_TIMERS

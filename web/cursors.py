@@ -13,7 +13,7 @@ from typing import Any
 from pbxcrm.contacts.likely_pairs import Alike, PairCursor
 from pbxcrm.fields.conditions import Shape, Term
 from pbxcrm.shared.columns import LARGEST_ID
-from pbxcrm.shared.listed import Place
+from pbxcrm.shared.listed import RowPlace
 from pbxcrm.shared.search_keys import KEY_MAX
 from pbxcrm.timeline.entries import EntryKind, TimelineCursor
 
@@ -95,16 +95,16 @@ def next_of_sorted(value: datetime | Decimal | int | str | None, row_id: int | N
     return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
 
 
-def read_sorted(cursor: str, term: Term | None) -> Place | None:
+def read_sorted(cursor: str, term: Term | None) -> RowPlace | None:
     """The value and id of the last row seen in a list sorted by ``term``; None for a text that is no such cursor."""
     parts = _parts(cursor)
     if parts is None or len(parts) != 2 or not _is_whole(parts[1], LARGEST_ID):
         return None
     told, row_id = parts
     if told is None or term is None:
-        return Place(None, row_id)
+        return RowPlace(None, row_id)
     value = _sort_value(told, term)
-    return Place(value, row_id) if value is not None else None
+    return RowPlace(value, row_id) if value is not None else None
 
 
 def _sort_value(told: object, term: Term) -> datetime | Decimal | int | str | None:

@@ -14,7 +14,7 @@ from pbxcrm.contacts.queries import ContactRow, with_numbers
 from pbxcrm.contacts.search import matching
 from pbxcrm.contacts.terms import MADE, Table
 from pbxcrm.fields.conditions import Term
-from pbxcrm.shared.listed import Listed, Order, Place, in_order
+from pbxcrm.shared.listed import Listed, RowOrder, RowPlace, in_order
 
 MOST_SORTED = 5_000  # of those that filters find: the newest are sorted
 Conditions = Sequence[ColumnElement[bool]]
@@ -28,9 +28,9 @@ async def sorted_contacts(
     *,
     text: str = "",
     descending: bool,
-    after: Place | None,
+    after: RowPlace | None,
     limit: int,
-) -> Listed[tuple[ContactRow, Place], Place]:
+) -> Listed[tuple[ContactRow, RowPlace], RowPlace]:
     """The clients the viewer sees in the order of ``term``, each with its place; ``filters`` and ``text`` as in ``list_contacts``."""
     little = await sees_little(session, viewer)
     asked = await with_text(session, filters, text)
@@ -55,9 +55,9 @@ async def sorted_companies(
     term: Term,
     *,
     descending: bool,
-    after: Place | None,
+    after: RowPlace | None,
     limit: int,
-) -> Listed[tuple[Company, Place], Place]:
+) -> Listed[tuple[Company, RowPlace], RowPlace]:
     """The same of companies."""
     little = await sees_little(session, viewer)
     return await in_order(
@@ -94,5 +94,5 @@ def _newest(table: Table, filters: Conditions) -> Conditions:
     return [col(table.id).in_(select(last.c.id))]
 
 
-def _order(term: Term, *, descending: bool) -> Order:
-    return Order(term.sql, None if term.name == MADE else term.is_blank, descending)
+def _order(term: Term, *, descending: bool) -> RowOrder:
+    return RowOrder(term.sql, None if term.name == MADE else term.is_blank, descending)

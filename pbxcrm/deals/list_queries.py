@@ -16,7 +16,7 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import MOST_COUNTED, DealRow, as_rows
 from pbxcrm.fields.conditions import Term
 from pbxcrm.shared.core_sql import fetch, one_of
-from pbxcrm.shared.listed import Listed, Order, Place, sorted_rows
+from pbxcrm.shared.listed import Listed, RowOrder, RowPlace, sorted_rows
 from pbxcrm.shared.text_match import is_searchable, up_to
 
 LOOKED_THROUGH = 5_000  # deals that one request tests where no index helps
@@ -123,8 +123,8 @@ async def _end(session: AsyncSession, conditions: Conditions) -> int | None:
 
 
 async def page_of_deals(
-    session: AsyncSession, among: ListSelection, sort: ListSort, *, after: Place | None, limit: int
-) -> Listed[tuple[DealRow, Place], Place]:
+    session: AsyncSession, among: ListSelection, sort: ListSort, *, after: RowPlace | None, limit: int
+) -> Listed[tuple[DealRow, RowPlace], RowPlace]:
     """The deals after a place in the list, each with its own place; ``resume`` where older ones were not looked at yet."""
     term = sort.term
     if term is None:
@@ -132,16 +132,16 @@ async def page_of_deals(
         stretch = await next_stretch(session, among, before=before, limit=limit)
         query = select(Deal).where(*stretch.conditions).order_by(col(Deal.id).desc()).limit(limit)
         deals = list((await session.exec(query)).all())
-        rows = [(row, Place(None, row.deal.id or 0)) for row in await as_rows(session, deals)]
+        rows = [(row, RowPlace(None, row.deal.id or 0)) for row in await as_rows(session, deals)]
         ends = len(rows) == limit or stretch.resume is None
-        return Listed(rows, None if ends else Place(None, stretch.resume or 0))
+        return Listed(rows, None if ends else RowPlace(None, stretch.resume or 0))
     stretch = await next_stretch(session, among, before=None, limit=MOST_FOUND)
     conditions = stretch.conditions
     if sort.is_capped and stretch.resume is None:
         last = select(col(Deal.id)).where(*conditions).order_by(col(Deal.id).desc()).limit(MOST_SORTED).subquery()
         conditions = [col(Deal.id).in_(select(last.c.id))]
     blank = None if term.name == MADE else term.is_blank  # every deal was made at some time
-    order = Order(term.sql, blank, sort.descending)
+    order = RowOrder(term.sql, blank, sort.descending)
     found = await sorted_rows(session, Deal, conditions, order, after=after, limit=limit)
     filled = await as_rows(session, [deal for deal, _ in found])
     return Listed([(row, place) for row, (_, place) in zip(filled, found, strict=True)])

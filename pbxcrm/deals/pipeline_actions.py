@@ -1,7 +1,7 @@
 """Changing pipelines and their stages. A stage is archived, never deleted, so that its history stays."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import func
 from sqlmodel import col, select
@@ -10,9 +10,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Role, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.deals import pipeline_rules
-from pbxcrm.deals.actions import do_move_deal
 from pbxcrm.deals.attempt_schedule import check_schedule, without_stage
-from pbxcrm.deals.automatic_moves import do_move_by_itself
+from pbxcrm.deals.clearing_actions import begin_clearing, clear_once_more
 from pbxcrm.deals.field_queries import requirable
 from pbxcrm.deals.funnel_templates import TEMPLATES
 from pbxcrm.deals.hooks import (
@@ -23,22 +22,14 @@ from pbxcrm.deals.hooks import (
     stage_changed,
     stage_split,
 )
-from pbxcrm.deals.models import STAGE_REMOVED, Deal, Pipeline, Stage, StageKind
+from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind
 from pbxcrm.deals.pipeline_drafts import PipelineChange, StageChange
 from pbxcrm.deals.pipeline_rules import CARRIED_BY_DEFAULT, Requirements
 from pbxcrm.deals.queries import stages_of
-from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.locking import lock_row
-from pbxcrm.shared.reasons import reason
-from pbxcrm.shared.timers import Handler, Timer, set_timer
-
-CLEAR = "deals.clear_stage"  # the timer that moves deals out of an archived stage
-CLEAR_AGAIN = timedelta(minutes=1)
-CLEAR_AT_ONCE = 8  # deals that are moved while the person waits: each puts lamps out and asks every rule
-CLEAR_BATCH = 40  # deals in one transaction of the worker, so that other writers do not wait long
 
 
 async def create_pipeline(
@@ -199,7 +190,7 @@ async def archive_stage(
 ) -> int:
     """Archive a stage and move its deals to the stage ``move_to``. Returns the number of deals to move.
 
-    The first ``CLEAR_AT_ONCE`` are moved at once, the rest by the worker in batches. ``move_to`` may be None if the stage is empty.
+    The first ``clearing_actions.CLEAR_AT_ONCE`` are moved at once, the rest by the worker in batches. ``move_to`` may be None if the stage is empty.
     Raises Invalid at ``move_to``, Conflict for an archived stage, GateRefused when one of the first deals may not enter ``move_to``.
     """
     check(viewer, Permission.SETTINGS_EDIT)
@@ -222,19 +213,10 @@ async def archive_stage(
     await stage_archived(session, stage, to)
     record(session, now, "stage.archived", "stage", stage_id, actor=viewer, moved_to=move_to, deals=count)
     if to is not None and count:
-        people, why = await load_directory(session), reason(STAGE_REMOVED, stage=stage.name, by=viewer.name)
-        first, more = await _deals_in(session, stage, after=0, most=CLEAR_AT_ONCE)
-        for deal in first:
-            await do_move_deal(
-                session, deal, to, now, actor=viewer, people=people, why=why, lost_reason=deal.lost_reason
-            )
-        if more:
-            payload = {"stage": stage_id, "to": to.id, "by": viewer.name, "after": first[-1].id}
-            await set_timer(session, CLEAR, f"{CLEAR}:{stage_id}", now, payload)
+        await begin_clearing(session, stage, to, actor=viewer, now=now)
     refuge = to or next((each for each in others if each.kind == StageKind.OPEN), None)
-    if refuge is not None:  # a call that enters the stage in this moment does not wait for us
-        late = {"stage": stage_id, "to": refuge.id, "by": viewer.name, "after": 0}
-        await set_timer(session, CLEAR, f"{CLEAR}:{stage_id}:late", now + CLEAR_AGAIN, late)
+    if refuge is not None:
+        await clear_once_more(session, stage, refuge, actor=viewer, now=now)
     _say_changed(session, stage.pipeline_id, now)
     return count
 
@@ -288,34 +270,6 @@ async def split_stage(session: AsyncSession, viewer: Viewer, stage_id: int, name
     part = await create_stage(session, viewer, stage.pipeline_id, change, now=now)
     await stage_split(session, stage, part, viewer, now)
     return part
-
-
-async def clear_stage(session: AsyncSession, row: Timer, now: datetime) -> None:
-    """Timer handler: move the next batch of deals out of an archived stage. If the gate refuses a deal, it stays and gets a task."""
-    stage = await session.get(Stage, int(row.payload["stage"]))
-    to = await session.get(Stage, int(row.payload["to"]))
-    if stage is None or to is None or stage.archived_at is None:
-        return
-    people = await load_directory(session)
-    why = reason(STAGE_REMOVED, stage=stage.name, by=row.payload["by"])
-    batch, more = await _deals_in(session, stage, after=int(row.payload["after"]), most=CLEAR_BATCH)
-    for deal in batch:
-        await do_move_by_itself(session, deal, to, now, people=people, why=why, lost_reason=deal.lost_reason)
-    if more:
-        await set_timer(session, CLEAR, row.key, now, {**row.payload, "after": batch[-1].id})
-
-
-async def _deals_in(session: AsyncSession, stage: Stage, *, after: int, most: int) -> tuple[list[Deal], bool]:
-    """At most ``most`` deals in ``stage`` with ids above ``after``, locked; and whether more follow."""
-    found = await session.exec(
-        select(Deal)
-        .where(Deal.stage_id == stage.id, col(Deal.id) > after, col(Deal.merged_into_id).is_(None))
-        .order_by(col(Deal.id))
-        .limit(most + 1)
-        .with_for_update(key_share=True)
-    )
-    deals = list(found.all())
-    return deals[:most], len(deals) > most
 
 
 def _fill(session: AsyncSession, pipeline_id: int, template: str) -> None:
@@ -503,6 +457,3 @@ def _record_change(
 def _say_changed(session: AsyncSession, pipeline_id: int | None, now: datetime) -> None:
     """Notify everybody, because every open board shows the stages."""
     emit(session, "pipeline", pipeline_id, now, roles=[role.value for role in Role])
-
-
-HANDLERS: dict[str, Handler] = {CLEAR: clear_stage}

@@ -32,7 +32,7 @@ class Listed(Generic[Row, Key]):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RowPlace:
     """The place of a row in a sorted list. ``value``: by which it is sorted; None stands for none, after all others."""
 
     value: Any
@@ -40,7 +40,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class RowOrder:
     """By ``value``, rows without one (``blank``; None: all have one) last, the newest of them first; equal ones by id."""
 
     value: ColumnElement[Any]
@@ -112,12 +112,12 @@ async def in_order(
     table: type[Model],
     visible: Sequence[ColumnElement[bool]],
     filters: Sequence[ColumnElement[bool]],
-    order: Order,
+    order: RowOrder,
     *,
-    after: Place | None,
+    after: RowPlace | None,
     limit: int,
     tested: bool,
-) -> Listed[tuple[Model, Place], Place]:
+) -> Listed[tuple[Model, RowPlace], RowPlace]:
     """The rows behind ``after`` in an order that an index gives, each with its place. ``tested``: ``visible`` is a slow test, which one
     request makes for a limited number of rows.
     """
@@ -125,10 +125,10 @@ async def in_order(
     if not tested:
         return Listed(await sorted_rows(session, table, (*visible, *filters), order, after=after, limit=limit))
 
-    async def candidates(last: Place | None, most: int) -> Sequence[Place]:
+    async def candidates(last: RowPlace | None, most: int) -> Sequence[RowPlace]:
         return [place for _id, place in await _sorted(session, key, key, filters, order, last, most)]
 
-    async def passing(some: Sequence[Place]) -> list[tuple[Model, Place]]:
+    async def passing(some: Sequence[RowPlace]) -> list[tuple[Model, RowPlace]]:
         query = select(table, key).where(one_of(session, key, [place.row_id for place in some]), *visible)
         known = {row_id: row for row, row_id in (await session.exec(query)).all()}
         return [(known[place.row_id], place) for place in some if place.row_id in known]
@@ -140,11 +140,11 @@ async def sorted_rows(
     session: AsyncSession,
     table: type[Model],
     conditions: Sequence[ColumnElement[bool]],
-    order: Order,
+    order: RowOrder,
     *,
-    after: Place | None,
+    after: RowPlace | None,
     limit: int,
-) -> list[tuple[Model, Place]]:
+) -> list[tuple[Model, RowPlace]]:
     """The rows behind ``after`` that match, each with its place."""
     key: Any = table.id  # type: ignore[attr-defined]  # all have one
     return await _sorted(session, table, key, conditions, order, after, limit)
@@ -155,12 +155,12 @@ async def _sorted(
     what: Any,
     key: Any,
     conditions: Sequence[ColumnElement[bool]],
-    order: Order,
-    after: Place | None,
+    order: RowOrder,
+    after: RowPlace | None,
     limit: int,
-) -> list[tuple[Any, Place]]:
+) -> list[tuple[Any, RowPlace]]:
     """``what`` of each row: the row itself, or a column of it."""
-    found: list[tuple[Any, Place]] = []
+    found: list[tuple[Any, RowPlace]] = []
     value, blank = order.value, order.blank
     if after is None or after.value is not None:
         by = (value.desc(), key.desc()) if order.descending else (value.asc(), key.asc())
@@ -171,10 +171,10 @@ async def _sorted(
             further = value < after.value if order.descending else value > after.value
             later = key < after.row_id if order.descending else key > after.row_id
             query = query.where(or_(further, and_(value == after.value, later)))
-        found = [(each, Place(by_what, row_id)) for each, row_id, by_what in (await session.exec(query)).all()]
+        found = [(each, RowPlace(by_what, row_id)) for each, row_id, by_what in (await session.exec(query)).all()]
     if blank is not None and len(found) < limit:
         without = select(what, key).where(*conditions, blank).order_by(key.desc()).limit(limit - len(found))
         if after is not None and after.value is None:
             without = without.where(key < after.row_id)
-        found += [(each, Place(None, row_id)) for each, row_id in (await session.exec(without)).all()]
+        found += [(each, RowPlace(None, row_id)) for each, row_id in (await session.exec(without)).all()]
     return found

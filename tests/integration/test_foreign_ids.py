@@ -135,7 +135,6 @@ PREVIEWS = {
     "POST /automation/shape",
     "POST /automation/try",
     "POST /settings/products/templates/check",
-    "POST /automation/shape",
 }
 #: What is no id: tried on every field, for these are what breaks a handler that reads it by itself …
 NO_ID = [str(2**63), "9" * 30, "x"]

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pbxcrm.contacts.likely_pairs import PairCursor
 from pbxcrm.fields.conditions import Term
-from pbxcrm.shared.listed import Place
+from pbxcrm.shared.listed import RowPlace
 from web import cursors
 from web.api.problems import Wrong
 from web.cursors import next_of_id, next_of_pair, next_of_sorted, next_of_time
@@ -41,7 +41,7 @@ def read_time(cursor: str | None) -> tuple[datetime, int] | None:
     return found
 
 
-def read_sorted(cursor: str | None, term: Term) -> Place | None:
+def read_sorted(cursor: str | None, term: Term) -> RowPlace | None:
     """The place of the last row seen in a list sorted by ``term``; None for the beginning. Raises Wrong."""
     if cursor is None:
         return None

@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.responses import Response
 
 from pbxcrm.access import Permission, Viewer
-from pbxcrm.shared.listed import Place
+from pbxcrm.shared.listed import RowPlace
 from pbxcrm.shared.settings import Settings
 from web.api.checked_cursors import next_of_id, next_of_sorted, read_id
 from web.api.fields import ApiAnswer, ApiRequest, ShortListQuery
@@ -60,7 +60,7 @@ class Page(ApiAnswer, Generic[Item]):
         return cls(items=rows[:limit], next=cursor(rows[limit - 1]) if more else resume)
 
     @classmethod
-    def in_places(cls, rows: list[Item], limit: int, places: Sequence[Place], resume: Place | None) -> Self:
+    def in_places(cls, rows: list[Item], limit: int, places: Sequence[RowPlace], resume: RowPlace | None) -> Self:
         """The same of a sorted list: each row has its place."""
         behind = places[limit - 1] if len(rows) > limit else resume
         return cls(items=rows[:limit], next=None if behind is None else next_of_sorted(behind.value, behind.row_id))

@@ -23,7 +23,7 @@ from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import FieldSet, Named, load_fields, load_named
 from pbxcrm.global_search import company_matches
 from pbxcrm.people.directory import Directory, load_directory
-from pbxcrm.shared.listed import Listed, Place
+from pbxcrm.shared.listed import Listed, RowPlace
 from pbxcrm.views.queries import of_viewer
 from web import formats
 from web.client_filters import NEAR_TEXTS, read_filters, terms_of_list
@@ -43,7 +43,7 @@ BATCH = 500  # rows of a file that are read at once
 NEAR_CHOICES = (0, 7, 30)  # days
 NAME = "name"
 Row = ContactRow | Company
-Rows = Listed[tuple[Row, Place], Place]
+Rows = Listed[tuple[Row, RowPlace], RowPlace]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class ClientList:
     template: str
     built_in: Mapping[str, str]
     first: tuple[str, ...]
-    load: Callable[[AsyncSession, Viewer, "ListAsked", Place | None, int], Awaitable[Rows]]
+    load: Callable[[AsyncSession, Viewer, "ListAsked", RowPlace | None, int], Awaitable[Rows]]
     value: Callable[[ListColumn, Any, Directory], str]
     row: Callable[[Any], Any]
 
@@ -71,7 +71,7 @@ class ClientList:
 
 
 async def _load_contacts(
-    session: AsyncSession, who: Viewer, asked: "ListAsked", after: Place | None, limit: int
+    session: AsyncSession, who: Viewer, asked: "ListAsked", after: RowPlace | None, limit: int
 ) -> Rows:
     if asked.sort is not None:
         found = await sorted_contacts(
@@ -91,7 +91,7 @@ async def _load_contacts(
 
 
 async def _load_companies(
-    session: AsyncSession, who: Viewer, asked: "ListAsked", after: Place | None, limit: int
+    session: AsyncSession, who: Viewer, asked: "ListAsked", after: RowPlace | None, limit: int
 ) -> Rows:
     conditions = [*asked.conditions, *company_matches(asked.text)]
     if asked.sort is not None:
@@ -107,7 +107,8 @@ async def _load_companies(
 def _by_id(rows: Sequence[tuple[Row, int | None]], resume: int | None) -> Rows:
     """The newest first: the place of a row is its id."""
     return Listed(
-        [(row, Place(None, row_id or 0)) for row, row_id in rows], Place(None, resume) if resume is not None else None
+        [(row, RowPlace(None, row_id or 0)) for row, row_id in rows],
+        RowPlace(None, resume) if resume is not None else None,
     )
 
 
@@ -326,7 +327,7 @@ async def _file(request: Request) -> Response:
 
 async def _batches(request: Request, asked: ListAsked) -> AsyncIterator[list[list[Any]]]:
     of, who = asked.of, viewer(request)
-    after: Place | None = None
+    after: RowPlace | None = None
     while True:
         async with parts(request).db.read() as session:
             found = await of.load(session, who, asked, after, BATCH)

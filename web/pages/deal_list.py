@@ -31,7 +31,7 @@ from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import Named, load_fields, load_named
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED
-from pbxcrm.shared.listed import Place
+from pbxcrm.shared.listed import RowPlace
 from pbxcrm.shared.text_match import is_searchable
 from pbxcrm.views.queries import of_viewer
 from web.column_choice import back_to_list, columns_form, keep_columns
@@ -185,7 +185,7 @@ async def _file(request: Request) -> Response:
 
 
 async def _batches(request: Request, shown: ListView, sort: ListSort) -> AsyncIterator[list[list[Any]]]:
-    after: Place | None = None
+    after: RowPlace | None = None
     while True:
         async with parts(request).db.read() as session:
             found = await page_of_deals(session, shown.among, sort, after=after, limit=BATCH)

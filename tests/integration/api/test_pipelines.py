@@ -7,8 +7,8 @@ from sqlalchemy import event
 from sqlmodel import select
 
 from pbxcrm.calls.models import Line
+from pbxcrm.deals.clearing_actions import CLEAR_AT_ONCE, CLEAR_BATCH
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.pipeline_actions import CLEAR_AT_ONCE, CLEAR_BATCH
 from pbxcrm.shared import timers
 from tests.calls import NOON
 from tests.integration.api.conftest import Programs

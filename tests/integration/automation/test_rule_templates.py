@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlmodel import col, select
@@ -101,7 +102,8 @@ async def sum_reached(desk: RuleDesk, _intake: Intake) -> None:
 
 def _before(column: str, title: str, days: int) -> Callable[[RuleDesk, Intake], Awaitable[None]]:
     async def story(desk: RuleDesk, _intake: Intake) -> None:
-        await desk.edit(await desk.deal(), **{column: desk.now + timedelta(days=10)})
+        dates: dict[str, Any] = {column: desk.now + timedelta(days=10)}
+        await desk.edit(await desk.deal(), **dates)
         await desk.tick()
         await desk.tick(timedelta(days=10 - days - 1))
         assert await made(desk) == []

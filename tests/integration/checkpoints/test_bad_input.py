@@ -16,9 +16,10 @@ from pbxcrm.checkpoints.burning_queries import paces
 from pbxcrm.checkpoints.drafts import CheckpointChange, StepChange
 from pbxcrm.checkpoints.models import LampState
 from pbxcrm.deals.actions import move_deal
+from pbxcrm.deals.clearing_actions import CLEAR_AGAIN
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Deal, Stage, StageKind
-from pbxcrm.deals.pipeline_actions import CLEAR_AGAIN, archive_stage, change_pipeline, change_stage, create_pipeline
+from pbxcrm.deals.pipeline_actions import archive_stage, change_pipeline, change_stage, create_pipeline
 from pbxcrm.deals.pipeline_drafts import PipelineChange, StageChange
 from pbxcrm.deals.queries import default_pipeline, stage_of_kind
 from pbxcrm.reactions.intake import Intake

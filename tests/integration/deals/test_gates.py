@@ -19,12 +19,13 @@ from pbxcrm.deals import after_closing, gate_rules
 from pbxcrm.deals.actions import do_move_deal, move_deal
 from pbxcrm.deals.attempt_schedule import AfterLast, AttemptSchedule
 from pbxcrm.deals.bulk_jobs import Act, BulkAct, start_bulk
+from pbxcrm.deals.clearing_actions import clear_stage
 from pbxcrm.deals.creation_actions import Completed, DealDraft, create_deal, do_create_deal
 from pbxcrm.deals.gate_rules import GateFacts, GateRefused, missing_for
 from pbxcrm.deals.hooks import StageEntry
 from pbxcrm.deals.merge_actions import merge_deals
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind, StageMove
-from pbxcrm.deals.pipeline_actions import archive_stage, clear_stage
+from pbxcrm.deals.pipeline_actions import archive_stage
 from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.deals.queries import stage_of_kind
 from pbxcrm.deals.unmerge_actions import undo_deal_merge
@@ -260,10 +261,10 @@ PATHS: dict[str, Path_] = {
     "pbxcrm.screenpop.outcome_actions:_lose": by_card,
     "pbxcrm.screenpop.outcome_actions:_take_back": by_undone_card,
     "pbxcrm.reactions.consequence_actions:_leave_didnt_reach": by_talk,
-    "pbxcrm.deals.pipeline_actions:archive_stage": by_removed_stage,
+    "pbxcrm.deals.clearing_actions:begin_clearing": by_removed_stage,
     "pbxcrm.deals.bulk_jobs:_move": by_bulk,
     "pbxcrm.deals.bulk_jobs:_move_back": by_undone_bulk,
-    "pbxcrm.deals.pipeline_actions:clear_stage": by_cleared_stage,
+    "pbxcrm.deals.clearing_actions:clear_stage": by_cleared_stage,
     "pbxcrm.deals.after_closing:_take_back": by_win_taken_back,
     "pbxcrm.callbacks.attempts:do_after_last": by_last_attempt,
     "pbxcrm.deals.unmerge_actions:undo_deal_merge": by_undone_merge,

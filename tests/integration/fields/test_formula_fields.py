@@ -99,7 +99,7 @@ async def test_a_formula_reads_the_deal_s_own_values_and_gives_every_kind(card: 
         await card.make(key, kind, formula)
     async with card.database.write() as session:
         admin = await card.office.viewer(session, "admin")
-        values = {"amount": Decimal(100000), "event_at": NOON + timedelta(days=2)}
+        values: dict[str, Any] = {"amount": Decimal(100000), "event_at": NOON + timedelta(days=2)}
         await edit_deal(session, admin, card.deal_id, version=None, now=NOON, values=values)
     found = await card.values()
     event = NOON + timedelta(days=2)
