@@ -40,7 +40,7 @@ async def test_a_template_and_a_rule_of_ones_own_by_keyboard(house: House) -> No
     await page.keyboard.press("w")
     await expect(page.locator("#rules .rules")).to_contain_text("Answer each request")
     await page.keyboard.press("o")
-    await expect(page.locator(".toast")).to_contain_text("works now")
+    await expect(page.locator(".toast", has_text="works now")).to_be_visible()
     await page.keyboard.press("n")
     await page.wait_for_url("**/automation/new")
     await page.keyboard.type("Offer sent")
@@ -91,7 +91,7 @@ async def test_a_template_and_a_rule_of_ones_own_by_keyboard(house: House) -> No
     await page.get_by_role("link", name="Rule “Offer sent”").press("Enter")
     await expect(page.locator("#run")).to_contain_text("Task: Call about the offer")
     await page.get_by_role("button", name="Undo").press("Enter")
-    await expect(page.locator(".toast")).to_contain_text("taken back")
+    await expect(page.locator(".toast", has_text="taken back")).to_be_visible()
     await page.goto(f"{house.address}/automation/{(await rules(house))[1].id}/log")
     await expect(page.locator("#log")).to_contain_text(re.compile("Undone"))
 

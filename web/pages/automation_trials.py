@@ -14,7 +14,7 @@ from pbxcrm.access.jobs import access_job
 from pbxcrm.automation.models import RuleState
 from pbxcrm.automation.rule_checks import draft_faults
 from pbxcrm.automation.run_queries import deals_named
-from pbxcrm.automation.trial_jobs import MOST_DAYS, TRIAL, try_rule
+from pbxcrm.automation.trial_jobs import TRIAL, try_rule
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.background_jobs import BackgroundJob
@@ -81,7 +81,7 @@ def _refused(request: Request, form: Form) -> HTMLResponse:
 async def _shown(request: Request, job: BackgroundJob) -> HTMLResponse:
     async with parts(request).db.read() as session:
         rows = await _rows(session, job) if job.state == "done" else []
-    return show(request, "automation/_trial.html", job=job, faults=(), rows=rows, most_days=MOST_DAYS)
+    return show(request, "automation/_trial.html", job=job, faults=(), rows=rows)
 
 
 async def _rows(session: AsyncSession, job: BackgroundJob) -> list[TriedFiring]:
