@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -43,7 +42,6 @@ from pbxcrm.deals.models import Deal, DealMerge, Stage, StageKind, StageMove
 from pbxcrm.deals.pipeline_actions import archive_stage, restore_stage
 from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.deals.queries import list_pipelines
-from pbxcrm.deals.rules import is_closing
 from pbxcrm.deals.unmerge_actions import undo_deal_merge
 from pbxcrm.distribution.actions import hand_out
 from pbxcrm.distribution.models import DistributionRule
@@ -61,6 +59,7 @@ from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch
 from tests.filled import fold
 from tests.forms import make_form, send
+from tests.integration.deals.deal_truth import check_history, check_stage
 from tests.office import Office, open_office
 
 Result = TypeVar("Result")
@@ -390,11 +389,10 @@ class WorkOnDeals(RuleBasedStateMachine):
             stages = {stage.id or 0: stage for stage in (await session.exec(select(Stage))).all()}
             moves = (await session.exec(select(StageMove).order_by(col(StageMove.id)))).all()
             told = (await session.exec(select(AuditEntry).order_by(col(AuditEntry.id)))).all()
-            merges = (await session.exec(select(DealMerge).order_by(col(DealMerge.id)))).all()
             for deal_id, deal in deals.items():
-                self._one_stage(deal, stages, [move for move in moves if move.deal_id == deal_id])
+                check_stage(deal, stages, [move for move in moves if move.deal_id == deal_id])
                 mine = [entry for entry in told if entry.entity == "deal" and entry.entity_id == str(deal_id)]
-                self._history(deal, mine, [merge for merge in merges if merge.into_id == deal_id])
+                check_history(deal, mine)
                 self._version(deal)
             tasks = (await session.exec(select(Task.about).where(col(Task.about).startswith("second-deal:")))).all()
             self._no_silent_second(deals, {int(about.partition(":")[2]) for about in tasks})
@@ -405,35 +403,6 @@ class WorkOnDeals(RuleBasedStateMachine):
             self.moves_seen = max((move.id or 0 for move in moves), default=0)
             session.expunge_all()
             self.before = deals
-
-    def _one_stage(self, deal: Deal, stages: dict[int, Stage], moves: list[StageMove]) -> None:
-        assert moves
-        assert moves[0].from_stage_id is None
-        for earlier, later in pairwise(moves):
-            assert later.from_stage_id == earlier.to_stage_id, "a move is missing"
-            assert later.at >= earlier.at
-        assert moves[-1].to_stage_id == deal.stage_id
-        stage = stages[deal.stage_id]
-        assert stage.pipeline_id == deal.pipeline_id
-        assert (deal.closed_at is not None) == (is_closing(stage) or deal.merged_into_id is not None)
-        assert bool(deal.lost_reason) == (stage.kind == StageKind.LOST)
-        assert stage.archived_at is None or deal.merged_into_id is not None, "a deal nobody sees"
-
-    def _history(self, deal: Deal, told: list[AuditEntry], merges: list[DealMerge]) -> None:
-        """Whoever replays the log gets the value that the deal has, for the fields and for whose it is."""
-        assert told[0].action == "deal.created"
-        for key in ("amount", "source"):
-            steps = [entry.data["changed"][key] for entry in told if key in entry.data.get("changed", {})]
-            for earlier, later in pairwise(steps):
-                assert later["before"] == earlier["after"], (key, steps)
-            if steps:
-                assert steps[-1]["after"] in {getattr(deal, key), str(getattr(deal, key))}, (key, steps)
-        given = [entry.data for entry in told if entry.action == "deal.assigned"]
-        for first, second in pairwise(given):
-            assert second["before"] == first["after"]
-        if given:
-            assert given[-1]["after"] == deal.responsible_id
-        assert all(entry.actor_id is not None or entry.reason for entry in told), "an automatic act without a why"
 
     def _version(self, deal: Deal) -> None:
         earlier = self.before.get(deal.id or 0)
