@@ -379,6 +379,7 @@ _FOR_THE_PRODUCT = frozenset(
         "title_code",
         "about",
         "lamp",
+        "escalation",
         "leave",
         "merge",
         "file_id",
