@@ -1,5 +1,6 @@
 """The lines of a deal on its card: products found while typing, quantities, prices, discounts, templates, undo."""
 
+from dataclasses import replace
 from decimal import Decimal
 from http import HTTPStatus
 
@@ -54,7 +55,7 @@ async def reckon(request: Request) -> Response:
             try:
                 found = quantity_by(formula, _inputs(form), fields, around)
             except FormulaError as error:
-                problem = error.problem
+                problem = replace(error.problem, at=error.problem.at + 1)  # after the sign =
     return show(request, "deals/_reckoned.html", quantity=found, problem=problem)
 
 
