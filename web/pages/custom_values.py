@@ -138,6 +138,8 @@ async def save(request: Request) -> Response:
         form.errors[error.field or ""] = _(error.message).format(**error.params)
         async with parts(request).db.read() as session:
             row, definition = await _asked(session, request, owner)
+            if definition.formula:
+                raise
             return await _form(session, request, owner, row, definition, form, int(error.status))
     if not wants_fragment(request):
         return redirect(request, f"{owner.path}/{row.id}", done="saved")

@@ -180,6 +180,7 @@ OTHERS = {
     "call": "the listener says it of a batch of facts at once: test_a_call_is_heard_by_who_sees_it",
     "people": "everybody sees everybody's name",
     "pipeline": "everybody sees the pipelines",
+    "product": "everybody sees the catalogue",
     "pbx": "everybody is told whether the telephone system is heard",
     "dock": "a person's own call cards",
     "owed": "a person's own results of calls",
