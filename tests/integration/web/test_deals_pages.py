@@ -17,6 +17,7 @@ from pbxcrm.timeline.queries import timeline
 from tests.calls import FactStory, batch, outbound
 from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
 from web.cursors import next_of_entry, read_entry
+from web.pages.board import FIRST
 
 __all__ = ["browsers", "desk"]
 DESK = "Reception desk"
@@ -110,7 +111,7 @@ async def test_columns_go_on_where_they_ended(browsers: Browsers, desk: BrowserD
     maria = await browsers("maria")
     text = column((await maria.get("/board")).text, "Proposal sent")
     seen: list[str] = re.findall(r'data-deal="(\d+)"', text)
-    assert len(seen) == 12
+    assert len(seen) == FIRST
     while "data-more" in text:
         found = re.search(r'hx-get="([^"]+)"', text.partition("data-more")[2])
         assert found
