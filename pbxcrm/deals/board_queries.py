@@ -118,6 +118,8 @@ async def selected(
     if left := [test for test, some in zip(tests_of_match(text), found, strict=True) if some is None]:
         ids.update(await _passing(session, viewer, pipeline_id, stages, without, or_(*left)))
     only = asked.without_words(one_of(session, col(Deal.id), sorted(ids)))
+    if not ids:
+        return Selection(only, only, recent=bool(left), found=[])
     query = columns(col(Deal.id), col(Deal.stage_id), col(Deal.stage_since), col(Deal.amount))
     rows = await fetch(session, query.where(visible_deals(viewer), in_stages, *only.conditions()).order_by(*_BY_DATE))
     return Selection(only, only, recent=bool(left), found=[FoundDeal._make(row) for row in rows])
