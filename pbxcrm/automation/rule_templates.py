@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pbxcrm.automation.rule_checks import RuleDraft
+from pbxcrm.deals.fields import EVENT, INVOICE, PROPOSAL, DealField
 from pbxcrm.deals.models import StageKind
 from pbxcrm.deals.queries import Funnel
 from pbxcrm.deals.rules import is_closing
@@ -155,11 +156,11 @@ def _past_client(place: Place) -> RuleDraft | None:
     )
 
 
-def _of_date(field: str, title: str, days: int, due: str = "2h") -> Callable[[Place], RuleDraft | None]:
+def _of_date(field: DealField, title: str, days: int, due: str = "2h") -> Callable[[Place], RuleDraft | None]:
     """A reminder so many days before a date of the deal."""
 
     def make(place: Place) -> RuleDraft | None:
-        when = {"kind": "date", "field": field, "days": -days, "time": "09:00"}
+        when = {"kind": "date", "field": field.key, "days": -days, "time": "09:00"}
         return _rule(
             when,
             _task(place[2], title, due),
@@ -224,19 +225,19 @@ TEMPLATES: Sequence[RuleTemplate] = (
         "event",
         N_("Remind of an event"),
         N_("A day before the event of a deal its person has a task."),
-        _of_date("event_at", N_("The event is tomorrow: call the client"), 1),
+        _of_date(EVENT, N_("The event is tomorrow: call the client"), 1),
     ),
     RuleTemplate(
         "proposal",
         N_("A proposal expires"),
         N_("Two days before the proposal of a deal expires its person has a task."),
-        _of_date("proposal_until", N_("The proposal expires in two days: ask what they think"), 2),
+        _of_date(PROPOSAL, N_("The proposal expires in two days: ask what they think"), 2),
     ),
     RuleTemplate(
         "invoice",
         N_("An invoice expires"),
         N_("A day before the invoice of a deal expires its person has a task."),
-        _of_date("invoice_until", N_("The invoice expires tomorrow: ask about the payment"), 1),
+        _of_date(INVOICE, N_("The invoice expires tomorrow: ask about the payment"), 1),
     ),
     RuleTemplate(
         "silence",

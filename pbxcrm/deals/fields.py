@@ -55,13 +55,16 @@ class DealField:
 
 
 TITLE = DealField("title", N_("Title"), FieldKind.TEXT, required=True, asked_first=True)
+PROPOSAL = DealField("proposal_until", N_("Proposal expires"), FieldKind.MOMENT)
+INVOICE = DealField("invoice_until", N_("Invoice expires"), FieldKind.MOMENT)
+EVENT = DealField("event_at", N_("Event"), FieldKind.MOMENT)
 FIELDS: tuple[DealField, ...] = (
     TITLE,
     DealField("amount", N_("Amount"), FieldKind.AMOUNT, asked_first=True),
     DealField("source", N_("Source"), FieldKind.TEXT),
-    DealField("proposal_until", N_("Proposal expires"), FieldKind.MOMENT),
-    DealField("invoice_until", N_("Invoice expires"), FieldKind.MOMENT),
-    DealField("event_at", N_("Event"), FieldKind.MOMENT),
+    PROPOSAL,
+    INVOICE,
+    EVENT,
     DealField("survey_at", N_("Survey"), FieldKind.MOMENT),
 )
 #: The texts that many deals share, which lists are narrowed by with a choice of those that occur.
