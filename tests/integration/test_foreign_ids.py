@@ -339,7 +339,7 @@ BODIES: dict[str, object] = {
     "title": "Call about the offer", "due_at": "2026-11-19T10:00:00Z", "text": "They liked it.", "name": "Somebody New", "why": "Too dear.", "reason": "Too slow.", "word": "Done.",
     "entity": "deal", "act": "move", "result": "reached", "number": "+380501239999", "kind": "spam", "since": "2027-05-01", "until": "2027-05-02",
     "timezone": "Europe/Kyiv", "week": ["09:00-18:00"] * 5 + [""] * 2, "op": "add", "from": "2027-05-01T09:00:00Z", "steps": [{"after_minutes": 60}],
-    "when": {"kind": "deal_created"}, "then": [{"kind": "stop"}],
+    "when": {"kind": "deal_created"}, "then": [{"kind": "stop"}], "approve": True,
 }  # fmt: skip
 
 

@@ -52,7 +52,7 @@ async def test_products_and_lines(programs: Programs, database: Database, office
     assert (refused.status_code, refused.json()["code"]) == (422, "money.say_why")
     asked = (await ivan.put(lines, json={"items": [kept | {"discount_why": "A friend"}]})).json()
     assert asked["items"][0]["asked"] == {"percent": "30.00", "money": None, "why": "A friend", "by": "ivan"}
-    decision = {"line_id": kept["id"], "approve": True}
+    decision = {"deal_line_id": kept["id"], "approve": True}
     assert (await ivan.post(f"{lines}/discount", json=decision)).status_code == 403
     decided = (await maria.post(f"{lines}/discount", json=decision)).json()
     assert (decided["items"][0]["discount_percent"], decided["items"][0]["asked"]) == ("30.00", None)

@@ -148,7 +148,7 @@ class AppliedTemplate(ApiRequest):
 class DiscountDecision(ApiRequest):
     """What becomes of a discount that is asked for."""
 
-    line_id: Id | None = Field(None, description="null: the discount on the whole.")
+    deal_line_id: Id | None = Field(None, description="null: the discount on the whole.")
     approve: bool
     why: OptionalWhy = Field("", description="Needed for a refusal.")
 
@@ -156,7 +156,7 @@ class DiscountDecision(ApiRequest):
 class WhichDiscount(ApiRequest):
     """Which one."""
 
-    line_id: Id | None = Field(None, description="null: the discount on the whole.")
+    deal_line_id: Id | None = Field(None, description="null: the discount on the whole.")
 
 
 @deal_lines.get("/deals/{deal_id}/lines", needs=Permission.DEALS_READ, summary="The lines of a deal")
@@ -210,7 +210,7 @@ async def undo_deal_lines(ask: Ask, deal_id: int) -> DealLinesOut:
 )
 async def decide_about_discount(ask: Ask, deal_id: int, body: DiscountDecision) -> DealLinesOut:
     found = await decide_discount(
-        ask.session, ask.viewer, deal_id, body.line_id, ask.now, is_approved=body.approve, why=body.why
+        ask.session, ask.viewer, deal_id, body.deal_line_id, ask.now, is_approved=body.approve, why=body.why
     )
     return await _changed(ask, deal_id, found)
 
@@ -224,7 +224,7 @@ async def decide_about_discount(ask: Ask, deal_id: int, body: DiscountDecision) 
 )
 async def withdraw_asked_discount(ask: Ask, deal_id: int, body: WhichDiscount) -> DealLinesOut:
     return await _changed(
-        ask, deal_id, await withdraw_discount(ask.session, ask.viewer, deal_id, body.line_id, ask.now)
+        ask, deal_id, await withdraw_discount(ask.session, ask.viewer, deal_id, body.deal_line_id, ask.now)
     )
 
 
