@@ -34,15 +34,15 @@ def test_one_line_and_one_column_add_a_field(tmp_path: Path, redis_url: str) -> 
 
 
 def test_no_other_module_names_a_field() -> None:
-    """A date that people fill in is named where it is declared and in its table; else only by a template of a rule about it."""
-    for key, templates in (("proposal_until", {"pbxcrm/automation/rule_templates.py"}), ("survey_at", set())):
+    """A date that people fill in is named where it is declared and in its table, and nowhere else."""
+    for key in ("proposal_until", "survey_at"):
         found = {
             str(path.relative_to(ROOT))
             for part in ("pbxcrm", "web")
             for path in (ROOT / part).rglob("*")
             if path.suffix in {".py", ".html", ".js"} and "migrations" not in path.parts and key in path.read_text()
         }
-        assert found == {"pbxcrm/deals/fields.py", "pbxcrm/deals/models.py", *templates}
+        assert found == {"pbxcrm/deals/fields.py", "pbxcrm/deals/models.py"}
     assert any(name == "pbxcrm.deals.fields" for name, _tree in modules())
 
 
