@@ -239,7 +239,7 @@ def _is_yes_no(term: AskedTerm) -> bool:
 def shortened(text: str) -> str:
     """A text that may be long, as a sentence repeats it."""
     line = " ".join(text.split())
-    return f"“{line if len(line) <= LONGEST_SAID else f'{line[:LONGEST_SAID]}…'}”"
+    return _("“{text}”").format(text=line if len(line) <= LONGEST_SAID else f"{line[:LONGEST_SAID]}…")
 
 
 def subject_of(when: Mapping[str, Any]) -> str:

@@ -34,7 +34,7 @@ SAME = {
     SameProduct.SKIP.value: N_("leave the deal as it is"),
 }
 COLUMNS = (
-    N_("SKU"), N_("Name"), N_("Group"), N_("Kind"), N_("Unit"), N_("Price"), N_("Currency"), N_("VAT, %"),
+    N_("SKU"), N_("Name of the product"), N_("Group"), N_("Kind"), N_("Unit"), N_("Price"), N_("Currency"), N_("VAT, %"),
     N_("Offered no more"),
 )  # fmt: skip
 BATCH = 500  # rows of a file that are read at once
