@@ -38,7 +38,8 @@ async def test_a_template_and_a_rule_of_ones_own_by_keyboard(house: House) -> No
     await expect(page.locator("#templates tr.now")).to_have_attribute("id", "template-not_reached")
     await page.keyboard.press("ArrowDown")
     await page.keyboard.press("w")
-    await expect(page.locator("#rules tr.now")).to_contain_text("Answer each request")  # the page takes keys
+    await expect(page.locator("#rules tr.now")).to_contain_text("Answer each request")
+    await live(page)  # another page: it takes keys when its scripts have begun
     await page.keyboard.press("o")
     await expect(page.locator(".toast", has_text="works now")).to_be_visible()
     await page.keyboard.press("n")
