@@ -4,7 +4,7 @@ import re
 
 import pytest
 from playwright.async_api import Page, expect
-from sqlmodel import select
+from sqlmodel import col, select
 
 from pbxcrm.automation.models import AutomationRule
 from pbxcrm.automation.runner import run_due
@@ -26,7 +26,7 @@ async def redrawn(page: Page, name: str) -> None:
 
 async def rules(house: House) -> list[AutomationRule]:
     async with house.database.read() as session:
-        return list((await session.exec(select(AutomationRule).order_by(AutomationRule.id))).all())  # type: ignore[arg-type]
+        return list((await session.exec(select(AutomationRule).order_by(col(AutomationRule.id)))).all())
 
 
 async def test_a_template_and_a_rule_of_ones_own_by_keyboard(house: House) -> None:
