@@ -100,7 +100,7 @@ from pbxcrm.distribution import bulk_actions
 from pbxcrm.distribution import reasons as distribution_reasons
 from pbxcrm.distribution.erase_actions import erase_from_choices
 from pbxcrm.distribution.hooks import register_forms
-from pbxcrm.fields.formula_jobs import reckon_by_hours
+from pbxcrm.fields.formula_jobs import compute_by_hours
 from pbxcrm.fields.hooks import register_own_values, register_reserved, register_targets
 from pbxcrm.fields.models import FieldEntity, LinkTarget, ValueKind
 from pbxcrm.fields.timers import BEFORE as BEFORE_FIELD_WORK
@@ -172,7 +172,7 @@ def compose() -> None:
     ways_to_see_contacts.register(CLIENT_OF_DEAL, PERSON_OF_DEAL, CLIENT_OF_TASK, CLIENT_OF_CALL)
     recorded.register(hear)
     calls_over.register(hear_calls)
-    calendar_changed.register(recompute_all, reckon_by_hours)
+    calendar_changed.register(recompute_all, compute_by_hours)
     absences_changed.register(handlers.absences_changed)
     person_changed.register(handlers.person_changed)
     access_ended.register(end_feed_with_password)

@@ -115,7 +115,7 @@ def _lines() -> list[Route]:
         page(all_lines, deal_lines.panel, needs=read, name="lines_of_deal"),
         page(all_lines, deal_lines.add, needs=write, methods=POST, name="add_line_of_deal"),
         page(f"{all_lines}/find", deal_lines.find, needs=write, name="find_products"),
-        page(f"{all_lines}/reckon", deal_lines.reckon, needs=write, name="reckon_quantity"),
+        page(f"{all_lines}/compute", deal_lines.compute, needs=write, name="compute_quantity"),
         page(f"{all_lines}/discount", deal_lines.discount, needs=write, methods=POST, name="discount_of_deal"),
         page(
             f"{all_lines}/decide",

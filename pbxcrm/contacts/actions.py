@@ -25,7 +25,7 @@ from pbxcrm.contacts.queries import access_company, access_contact, contacts_of_
 from pbxcrm.contacts.rules import check_emails, check_name, check_number, check_numbers
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.rules import Entered, Stored
-from pbxcrm.fields.value_actions import do_reckon_values, do_set_values
+from pbxcrm.fields.value_actions import do_compute_values, do_set_values
 from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import access_worker
@@ -127,7 +127,7 @@ async def do_create_contact(
     session.add(contact)
     await session.flush()
     assert contact.id is not None
-    await do_reckon_values(session, FieldEntity.CONTACT, contact)
+    await do_compute_values(session, FieldEntity.CONTACT, contact)
     session.add_all(Email(contact_id=contact.id, address=address) for address in addresses)
     for one in numbers:
         if owner is not None:

@@ -10,7 +10,7 @@ from pbxcrm.shared.reasons import N_
 
 
 async def _nobody(_session: AsyncSession, _row: Contact | Company, _now: datetime) -> None:
-    """Their pages show fields anew when the worker has reckoned all of them."""
+    """Their pages show fields anew when the worker has computed all of them."""
 
 
 NAMES = {"name": N_("Name")}

@@ -33,7 +33,7 @@ from pbxcrm.deals.second_deal_actions import do_say_second
 from pbxcrm.deals.second_deal_queries import Meant, check_first_deal
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.rules import Entered, Stored
-from pbxcrm.fields.value_actions import do_reckon_values, do_set_values
+from pbxcrm.fields.value_actions import do_compute_values, do_set_values
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.queries import access_worker
 from pbxcrm.shared.errors import Conflict, Invalid
@@ -138,8 +138,8 @@ async def do_assign_deal(
     if deal.responsible_id == user_id:
         return
     before = _give(session, deal, user_id, at, actor, why)
-    if reckoned := await do_reckon_values(session, FieldEntity.DEAL, deal):  # other working hours
-        record(session, at, "deal.edited", "deal", deal.id, actor=actor, changed=reckoned)
+    if computed := await do_compute_values(session, FieldEntity.DEAL, deal):  # other working hours
+        record(session, at, "deal.edited", "deal", deal.id, actor=actor, changed=computed)
     deal.version += 1
     say_deal_changed(session, deal, at, people, also=[before])
     await deal_changed(session, deal, at)
@@ -322,7 +322,7 @@ async def edit_deal(
     if given and responsible_id is not None:
         owner = await access_worker(session, viewer, responsible_id, field="responsible_id")
         _give(session, deal, owner.id, now, viewer, reason("owner.by_hand", by=viewer.name, who=owner.name))
-        changed |= await do_reckon_values(session, FieldEntity.DEAL, deal)
+        changed |= await do_compute_values(session, FieldEntity.DEAL, deal)
     if changed:
         record(session, now, "deal.edited", "deal", deal_id, actor=viewer, changed=changed)
     if changed or given:

@@ -24,7 +24,7 @@ from pbxcrm.deals.second_deal_actions import do_say_second
 from pbxcrm.deals.second_deal_queries import Meant, check_first_deal
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.rules import Entered
-from pbxcrm.fields.value_actions import do_reckon_values, do_set_values
+from pbxcrm.fields.value_actions import do_compute_values, do_set_values
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.queries import access_worker
 from pbxcrm.shared.core_sql import add_rows
@@ -171,7 +171,7 @@ def _built(new: DealDraft, at: datetime, stage: Stage) -> Deal:
 
 async def _insert(session: AsyncSession, deal: Deal, at: datetime, actor: Viewer | None, why: Reason) -> Deal:
     await add_rows(session, deal)
-    await do_reckon_values(session, FieldEntity.DEAL, deal)
+    await do_compute_values(session, FieldEntity.DEAL, deal)
     record(session, at, "deal.created", "deal", deal.id, actor=actor, reason=why)
     return deal
 

@@ -13,9 +13,9 @@ from pbxcrm.access import Permission, Role, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.fields import definition_rules as rules
 from pbxcrm.fields.definition_rules import OptionDraft
-from pbxcrm.fields.formula_jobs import do_reckon_all
+from pbxcrm.fields.formula_jobs import do_compute_all
 from pbxcrm.fields.formula_queries import names_for_formulas
-from pbxcrm.fields.formula_rules import check_reckoned, readers_of
+from pbxcrm.fields.formula_rules import check_computed, readers_of
 from pbxcrm.fields.hooks import reserved_keys
 from pbxcrm.fields.index_actions import do_set_indexes
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldSection, ValueKind
@@ -82,7 +82,7 @@ async def create_field(
     await session.flush()
     await do_set_indexes(session, definition, now, owner_id=viewer.user_id)
     if definition.formula:
-        await do_reckon_all(session, definition.entity, now, owner_id=viewer.user_id)
+        await do_compute_all(session, definition.entity, now, owner_id=viewer.user_id)
     record(session, now, "field.created", "field", definition.id, actor=viewer, name=name, kind=known_kind.value)
     say_fields_changed(session, now)
     return definition
@@ -96,7 +96,7 @@ async def change_field(
     before = _said(definition)
     if draft.formula is not None and draft.formula.strip() != definition.formula:
         if not definition.formula:
-            raise Invalid("formula", "fields.typed", "People fill this field in. Add another one that is reckoned.")
+            raise Invalid("formula", "fields.typed", "People fill this field in. Add another one that is computed.")
         await lock(session, f"fields:{definition.entity}")
         await _set_formula(session, definition, draft.formula)
     await _apply(session, definition, draft)
@@ -107,7 +107,7 @@ async def change_field(
     await do_set_indexes(session, definition, now, owner_id=viewer.user_id)
     definition.version += 1
     if "formula" in changed or ("options" in changed and await _readers(session, definition)):
-        await do_reckon_all(session, definition.entity, now, owner_id=viewer.user_id)
+        await do_compute_all(session, definition.entity, now, owner_id=viewer.user_id)
     record(
         session,
         now,
@@ -150,7 +150,7 @@ async def restore_field(session: AsyncSession, viewer: Viewer, field_id: int, *,
         await _check_unique(session, definition)
         if definition.formula:
             await _set_formula(session, definition, definition.formula)
-            await do_reckon_all(session, definition.entity, now, owner_id=viewer.user_id)
+            await do_compute_all(session, definition.entity, now, owner_id=viewer.user_id)
         definition.version += 1
         await do_set_indexes(session, definition, now, owner_id=viewer.user_id)
         record(session, now, "field.restored", "field", field_id, actor=viewer, name=definition.name)
@@ -252,7 +252,7 @@ async def formula_problem(
     """
     others = {each.key: each.formula for each in await _definitions(session, entity) if each.formula}
     names = await names_for_formulas(session, entity, besides=key)
-    return check_reckoned(formula, rules.check_kind(kind), key, names, others)
+    return check_computed(formula, rules.check_kind(kind), key, names, others)
 
 
 async def _readers(session: AsyncSession, definition: FieldDefinition) -> list[FieldDefinition]:
@@ -290,7 +290,7 @@ async def _apply(session: AsyncSession, definition: FieldDefinition, draft: Fiel
             await _check_few(session, definition)
         definition.filterable = draft.filterable
     if draft.is_unique and definition.formula:
-        raise Invalid("is_unique", "fields.unique_reckoned", "What is reckoned cannot be unique.")
+        raise Invalid("is_unique", "fields.unique_reckoned", "What is computed cannot be unique.")
     if draft.is_unique is not None and draft.is_unique != definition.is_unique:
         definition.is_unique = rules.check_unique(kind, asked=draft.is_unique)
         await _check_unique(session, definition)

@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.calendars.working_time import WorkingTime
-from pbxcrm.fields.formula_rules import reckon, values_in
+from pbxcrm.fields.formula_rules import compute, values_in
 from pbxcrm.fields.hooks import own_values
 from pbxcrm.fields.models import FieldDefinition, FieldEntity
 from pbxcrm.fields.queries import load_fields
@@ -19,10 +19,10 @@ from pbxcrm.people.directory import load_directory
 
 
 async def values_for_formulas(
-    session: AsyncSession, entity: FieldEntity, row: Any, *, reckoned: bool = True
+    session: AsyncSession, entity: FieldEntity, row: Any, *, computed: bool = True
 ) -> dict[str, Value]:
-    """The values of a row by key: its own and those of its custom fields; without ``reckoned`` only of those that people fill in."""
-    definitions = (await load_fields(session)).of(entity, typed=not reckoned)
+    """The values of a row by key: its own and those of its custom fields; without ``computed`` only of those that people fill in."""
+    definitions = (await load_fields(session)).of(entity, typed=not computed)
     return {**own_values(entity).read(row), **values_in(definitions, row.custom)}
 
 
@@ -40,8 +40,8 @@ async def hours_for_formulas(session: AsyncSession, entity: FieldEntity, row: An
 
 async def problems_of(session: AsyncSession, entity: FieldEntity, row: Any) -> Mapping[int, FormulaProblem]:
     """Why formulas of the row give nothing, by id of the field. One whose sources are still empty has no problem."""
-    reckoned = (await load_fields(session)).reckoned(entity)
-    empty = [each for each in reckoned if str(each.id) not in row.custom]
+    computed = (await load_fields(session)).computed(entity)
+    empty = [each for each in computed if str(each.id) not in row.custom]
     if not empty:
         return {}
     known = await values_for_formulas(session, entity, row)
@@ -50,7 +50,7 @@ async def problems_of(session: AsyncSession, entity: FieldEntity, row: Any) -> M
     found: dict[int, FormulaProblem] = {}
     for definition in empty:
         try:
-            reckon(definition, known, hours, checking)
+            compute(definition, known, hours, checking)
         except FormulaError as error:
             if error.problem.code not in EMPTY:
                 found[definition.id or 0] = error.problem
@@ -70,7 +70,7 @@ async def tried_on_latest(
     hours = await hours_for_formulas(session, entity, row)
     name = str(getattr(row, "title", "") or getattr(row, "name", ""))
     try:
-        return name, reckon(definition, known, hours, Checking("", await load_directory(session))), None
+        return name, compute(definition, known, hours, Checking("", await load_directory(session))), None
     except FormulaError as error:
         return name, None, error.problem
 

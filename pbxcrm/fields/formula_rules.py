@@ -1,4 +1,4 @@
-"""Pure: fields whose values are reckoned by a formula over the other fields of the same row."""
+"""Pure: fields whose values are computed by a formula over the other fields of the same row."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
@@ -18,7 +18,7 @@ from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.reasons import N_
 
 #: The kinds that a formula can give.
-RECKONED = frozenset(
+COMPUTED = frozenset(
     {
         ValueKind.TEXT,
         ValueKind.NUMBER,
@@ -29,7 +29,7 @@ RECKONED = frozenset(
         ValueKind.YES_NO,
     }
 )
-#: A value is kept until what it is reckoned from changes, so it cannot depend on the time.
+#: A value is kept until what it is computed from changes, so it cannot depend on the time.
 NOT_KEPT = frozenset({"now", "today"})
 #: Functions that count by working hours, which an administrator may change.
 BY_HOURS = frozenset({"workdateadd", "addworkdays"})
@@ -45,19 +45,19 @@ _KINDS: Mapping[ValueKind, type] = {
 }
 
 
-def check_reckoned(
+def check_computed(
     formula: str, kind: ValueKind, key: str, names: Collection[str], others: Mapping[str, str]
 ) -> FormulaProblem | None:
     """What is wrong with the formula of the field ``key``; None when nothing is. ``names``: the fields it may read; ``others``: the
     formulas of the other fields by key.
     """
-    if kind not in RECKONED:
-        return FormulaProblem(1, "kind", N_("A field of this kind cannot be reckoned."))
+    if kind not in COMPUTED:
+        return FormulaProblem(1, "kind", N_("A field of this kind cannot be computed."))
     problems = check_formula(formula, {*names, key})
     if problems:
         return problems[0]
     if timely := sorted(functions_of(formula) & NOT_KEPT):
-        said = N_("“{name}” cannot stand here: the value is kept until what it is reckoned from changes.")
+        said = N_("“{name}” cannot stand here: the value is kept until what it is computed from changes.")
         return FormulaProblem(1, "not_kept", said, {"name": timely[0]})
     try:
         in_order({**others, key: formula})
@@ -82,10 +82,10 @@ def readers_of(key: str, definitions: Iterable[FieldDefinition]) -> list[FieldDe
     return [each for each in definitions if each.formula and key in dependencies(each.formula)]
 
 
-def reading_any(keys: Collection[str], reckoned: Sequence[FieldDefinition]) -> frozenset[str]:
-    """The keys of those among ``reckoned`` (in order) that read one of ``keys``, also by way of another."""
+def reading_any(keys: Collection[str], computed: Sequence[FieldDefinition]) -> frozenset[str]:
+    """The keys of those among ``computed`` (in order) that read one of ``keys``, also by way of another."""
     found = set(keys)
-    for each in reckoned:
+    for each in computed:
         if dependencies(each.formula) & found:
             found.add(each.key)
     return frozenset(found - set(keys))
@@ -117,7 +117,7 @@ def values_in(definitions: Iterable[FieldDefinition], custom: Mapping[str, Any])
     return {each.key: value_of(each, stored_in(custom, each)) for each in definitions}
 
 
-def reckon(definition: FieldDefinition, known: Mapping[str, Value], hours: WorkingTime, checking: Checking) -> Stored:
+def compute(definition: FieldDefinition, known: Mapping[str, Value], hours: WorkingTime, checking: Checking) -> Stored:
     """The value that the formula gives, as it is stored. Raises FormulaError, also for one that the field cannot hold."""
     found = evaluate(definition.formula, known, FormulaTime(_ANY_TIME, hours))
     if found is None or found == "":
@@ -141,15 +141,3 @@ def _entered(kind: ValueKind, value: Value, hours: WorkingTime) -> Entered:
     if kind is ValueKind.MOMENT and isinstance(value, date) and not isinstance(value, datetime):
         return datetime.combine(value, time(), hours.timezone)
     return value
-
-
-__all__ = [
-    "BY_HOURS",
-    "RECKONED",
-    "check_reckoned",
-    "functions_of",
-    "ordered",
-    "reading_any",
-    "reckon",
-    "values_in",
-]

@@ -21,7 +21,7 @@ class OwnValues:
     """What formulas may read of a row besides its custom fields. ``names``: English names by key; ``read``: the values by key.
 
     ``owner``: the id of the person by whose working hours dates are counted, or None. ``changed``: to be told of a row of ``model`` whose
-    values were reckoned anew by the worker.
+    values were computed again by the worker.
     """
 
     model: type[Any]

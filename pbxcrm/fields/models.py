@@ -72,7 +72,7 @@ class FieldDefinition(SQLModel, table=True):
 
     ``options``: ``[{"id", "name", "retired"}]``; ids count up in ``options_made`` and are never used again. ``pipeline_ids``
     and ``shown_stage_ids`` limit where a field of deals is shown; empty lists do not limit. Which stages require it stands in
-    ``Stage.requires``, the one rule of the gates. With a ``formula`` nobody fills the field in: its value is reckoned from others of the row.
+    ``Stage.requires``, the one rule of the gates. With a ``formula`` nobody fills the field in: its value is computed from others of the row.
     """
 
     __tablename__ = "field_definitions"

@@ -44,12 +44,12 @@ class FieldSet:
         return {each.key: each for each in self.of(entity, archived=archived, typed=typed)}
 
     @cached_property
-    def _reckoned(self) -> Mapping[str, tuple[FieldDefinition, ...]]:
+    def _computed(self) -> Mapping[str, tuple[FieldDefinition, ...]]:
         return {entity.value: ordered(self.of(entity)) for entity in FieldEntity}
 
-    def reckoned(self, entity: FieldEntity) -> tuple[FieldDefinition, ...]:
-        """The fields of an entity that are reckoned, each after those it reads."""
-        return self._reckoned[entity.value]
+    def computed(self, entity: FieldEntity) -> tuple[FieldDefinition, ...]:
+        """The fields of an entity that are computed, each after those it reads."""
+        return self._computed[entity.value]
 
     def sections_of(self, entity: FieldEntity) -> list[FieldSection]:
         """The headings of an entity."""

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.fields.formula_queries import hours_for_formulas, values_for_formulas
-from pbxcrm.fields.formula_rules import reckon, value_of
+from pbxcrm.fields.formula_rules import compute, value_of
 from pbxcrm.fields.hooks import names_of
 from pbxcrm.fields.models import FieldDefinition, FieldEntity
 from pbxcrm.fields.queries import load_fields, target_of
@@ -89,7 +89,7 @@ async def do_set_values(
     that is not there or was archived meanwhile, and ValueTaken. ``viewer`` None: the product itself, which points to no rows.
     """
     fields = await load_fields(session)
-    if not entered and not fields.reckoned(entity):
+    if not entered and not fields.computed(entity):
         return {}
     known = fields.by_key(entity, archived=True)
     checking = Checking(region, await load_directory(session))
@@ -104,7 +104,7 @@ async def do_set_values(
             raise Invalid(
                 place_of(key),
                 "fields.reckoned",
-                "“{name}” is reckoned by a formula. Change what it is reckoned from.",
+                "“{name}” is computed by a formula. Change what it is computed from.",
                 name=definition.name,
             )
         if seen is not None and key in seen and seen[key] != was:
@@ -121,24 +121,24 @@ async def do_set_values(
             await _check_free(session, definition, row, value)
         await _put(session, definition, row, value)
         changed[place_of(key)] = {"before": was, "after": value}
-    return changed | await do_reckon_values(session, entity, row)
+    return changed | await do_compute_values(session, entity, row)
 
 
-async def do_reckon_values(session: AsyncSession, entity: FieldEntity, row: HasValues) -> dict[str, Any]:
-    """Reckon the fields with formulas anew, in their order, from the values that the row has now. One that cannot be reckoned is empty.
+async def do_compute_values(session: AsyncSession, entity: FieldEntity, row: HasValues) -> dict[str, Any]:
+    """Compute the fields with formulas again, in their order, from the values that the row has now. One that cannot be computed is empty.
 
     Returns the changes as ``do_set_values`` does.
     """
-    reckoned = (await load_fields(session)).reckoned(entity)
-    if not reckoned:
+    computed = (await load_fields(session)).computed(entity)
+    if not computed:
         return {}
-    known = await values_for_formulas(session, entity, row, reckoned=False)
+    known = await values_for_formulas(session, entity, row, computed=False)
     hours = await hours_for_formulas(session, entity, row)
     checking = Checking("", await load_directory(session))
     changed: dict[str, Any] = {}
-    for definition in reckoned:
+    for definition in computed:
         try:
-            value = reckon(definition, known, hours, checking)
+            value = compute(definition, known, hours, checking)
         except FormulaError:
             value = None
         known[definition.key] = value_of(definition, value)
@@ -162,7 +162,7 @@ async def do_adopt_values(
         if value is not None and stored_in(row.custom, definition) is None:
             adopted[str(definition.id)] = value
             await _put(session, definition, row, value)
-    await do_reckon_values(session, entity, row)
+    await do_compute_values(session, entity, row)
     return adopted
 
 
@@ -174,7 +174,7 @@ async def do_return_values(
         value = adopted.get(str(definition.id))
         if value is not None and stored_in(row.custom, definition) == value:
             await _put(session, definition, row, None)
-    await do_reckon_values(session, entity, row)
+    await do_compute_values(session, entity, row)
 
 
 async def do_forget_values(session: AsyncSession, entity: FieldEntity, rows: Sequence[HasValues]) -> None:

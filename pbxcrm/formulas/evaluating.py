@@ -13,7 +13,7 @@ from typing import Any
 from simpleeval import SimpleEval
 
 from pbxcrm.formulas.functions import FUNCTIONS, LARGEST, FormulaTime, Value, kind_of, made, number, yes_no
-from pbxcrm.formulas.problems import CannotReckon, FormulaError
+from pbxcrm.formulas.problems import CannotCompute, FormulaError
 from pbxcrm.formulas.reading import Formula, read
 from pbxcrm.shared.lengths import LONGEST_REPEATED
 from pbxcrm.shared.reasons import N_
@@ -26,7 +26,7 @@ _CONTEXT = Context(
 
 
 def evaluate(text: str, fields: Mapping[str, Value], around: FormulaTime) -> Value:
-    """The value of a formula. Raises FormulaError for one that cannot be read, a field that is not there, and for what cannot be reckoned."""
+    """The value of a formula. Raises FormulaError for one that cannot be read, a field that is not there, and for what cannot be computed."""
     return evaluate_read(read(text), fields, around)
 
 
@@ -41,7 +41,7 @@ def evaluate_number(text: str, fields: Mapping[str, Value], around: FormulaTime)
     """The value of a formula that must give a number. Raises FormulaError."""
     try:
         return number(evaluate(text, fields, around))
-    except CannotReckon as wrong:
+    except CannotCompute as wrong:
         raise wrong.at(1) from None
 
 
@@ -62,19 +62,19 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]  # simpleeval has no types
         """Every problem gets the place of the innermost operation that had it."""
         try:
             return _not_too_large(super()._eval(node))
-        except CannotReckon as wrong:
+        except CannotCompute as wrong:
             raise wrong.at(self.formula.place_of(node)) from None
         except DivisionByZero:
-            raise CannotReckon("by_zero", N_("A division by zero.")).at(self.formula.place_of(node)) from None
+            raise CannotCompute("by_zero", N_("A division by zero.")).at(self.formula.place_of(node)) from None
         except (InvalidOperation, Overflow):
-            raise CannotReckon("too_large", TOO_LARGE).at(self.formula.place_of(node)) from None
+            raise CannotCompute("too_large", TOO_LARGE).at(self.formula.place_of(node)) from None
 
     def _name(self, node: ast.Name) -> Value:
         if node.id in self.formula.constants:
             return self.formula.constants[node.id]
         name = self.formula.names[node.id]
         if name not in self.fields:
-            raise CannotReckon("no_field", N_("There is no field “{name}” here."), name=name)
+            raise CannotCompute("no_field", N_("There is no field “{name}” here."), name=name)
         return self.fields[name]
 
     def _needed(self, node: ast.expr) -> Value:
@@ -82,7 +82,7 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]  # simpleeval has no types
         found = self._eval(node)
         if found is None:
             name = self.formula.names.get(node.id, "") if isinstance(node, ast.Name) else ""
-            raise CannotReckon("empty_field", N_("“{name}” is empty."), name=name or "…").at(
+            raise CannotCompute("empty_field", N_("“{name}” is empty."), name=name or "…").at(
                 self.formula.place_of(node)
             )
         return found
@@ -130,42 +130,42 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]  # simpleeval has no types
 
 def _not_too_large(value: Value) -> Value:
     if isinstance(value, Decimal) and abs(value) > LARGEST:
-        raise CannotReckon("too_large", TOO_LARGE)
+        raise CannotCompute("too_large", TOO_LARGE)
     return value
 
 
-def no_function(name: str) -> CannotReckon:
+def no_function(name: str) -> CannotCompute:
     """The error of a function that there is not."""
-    return CannotReckon("no_function", N_("There is no function “{name}”."), name=name[:LONGEST_REPEATED])
+    return CannotCompute("no_function", N_("There is no function “{name}”."), name=name[:LONGEST_REPEATED])
 
 
 def check_count(name: str, count: int) -> None:
-    """Raise CannotReckon for a known function that is given too few or too many values."""
+    """Raise CannotCompute for a known function that is given too few or too many values."""
     function = FUNCTIONS[name]
     if not function.least <= count <= function.most:
         needed = str(function.least) if function.least == function.most else f"{function.least}–{function.most}"
-        raise CannotReckon(
+        raise CannotCompute(
             "count", N_("“{name}” takes {needed} values, not {count}."), name=name, needed=needed, count=count
         )
 
 
 def _power(base: Decimal, exponent: Decimal) -> Decimal:
     if exponent % 1 or abs(exponent) > MOST_POWER:
-        raise CannotReckon("power", N_("An exponent is a whole number up to {most}."), most=MOST_POWER)
+        raise CannotCompute("power", N_("An exponent is a whole number up to {most}."), most=MOST_POWER)
     if not base and exponent < 0:
-        raise CannotReckon("by_zero", N_("A division by zero."))
+        raise CannotCompute("by_zero", N_("A division by zero."))
     return base ** int(exponent)
 
 
 def _divide(left: Decimal, right: Decimal) -> Decimal:
     if not right:
-        raise CannotReckon("by_zero", N_("A division by zero."))
+        raise CannotCompute("by_zero", N_("A division by zero."))
     return left / right
 
 
 def _remainder(left: Decimal, right: Decimal) -> Decimal:
     if not right:
-        raise CannotReckon("by_zero", N_("A division by zero."))
+        raise CannotCompute("by_zero", N_("A division by zero."))
     return left % right
 
 
@@ -201,9 +201,9 @@ def _comparable(left: Value, right: Value, sign: ast.cmpop) -> tuple[Any, Any]:
         and isinstance(left, date)
         and isinstance(right, date)
     ):
-        raise CannotReckon("compare", N_("A date with a time cannot be compared with one without."))
+        raise CannotCompute("compare", N_("A date with a time cannot be compared with one without."))
     if kind_of(left) != kind_of(right) or left is None or (isinstance(left, bool) and not equality):
-        raise CannotReckon("compare", N_("These two cannot be compared: they are of different kinds."))
+        raise CannotCompute("compare", N_("These two cannot be compared: they are of different kinds."))
     return left, right
 
 

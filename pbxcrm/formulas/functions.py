@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
 from pbxcrm.calendars.working_time import WorkingTime
-from pbxcrm.formulas.problems import CannotReckon
+from pbxcrm.formulas.problems import CannotCompute
 from pbxcrm.shared.reasons import N_
 
 #: What a field holds and a formula gives. ``datetime`` is aware; None is an empty field.
@@ -30,34 +30,34 @@ class FormulaTime:
 
 
 def number(value: Value) -> Decimal:
-    """The value as a number. Raises CannotReckon."""
+    """The value as a number. Raises CannotCompute."""
     if value is None:
-        raise CannotReckon("empty", N_("A value is empty here."))
+        raise CannotCompute("empty", N_("A value is empty here."))
     if not isinstance(value, Decimal):
-        raise CannotReckon("not_a_number", N_("Here a number is needed."))
+        raise CannotCompute("not_a_number", N_("Here a number is needed."))
     return value
 
 
 def text(value: Value) -> str:
-    """The value as a text; an empty one is an empty text. Raises CannotReckon."""
+    """The value as a text; an empty one is an empty text. Raises CannotCompute."""
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise CannotReckon("not_a_text", N_("Here a text is needed. Write text(…) around another value."))
+        raise CannotCompute("not_a_text", N_("Here a text is needed. Write text(…) around another value."))
     return value
 
 
 def yes_no(value: Value) -> bool:
-    """The value as a condition. Raises CannotReckon."""
+    """The value as a condition. Raises CannotCompute."""
     if not isinstance(value, bool):
-        raise CannotReckon("not_a_condition", N_("Here a condition is needed, for example length > 5."))
+        raise CannotCompute("not_a_condition", N_("Here a condition is needed, for example length > 5."))
     return value
 
 
 def day(value: Value) -> datetime | date:
-    """The value as a date or a moment. Raises CannotReckon."""
+    """The value as a date or a moment. Raises CannotCompute."""
     if not isinstance(value, date):  # a datetime is one
-        raise CannotReckon("not_a_date", N_("Here a date is needed."))
+        raise CannotCompute("not_a_date", N_("Here a date is needed."))
     return value
 
 
@@ -67,16 +67,16 @@ def kind_of(value: Value) -> type:
 
 
 def made(value: str) -> str:
-    """A text that a formula has made. Raises CannotReckon when it is too long."""
+    """A text that a formula has made. Raises CannotCompute when it is too long."""
     if len(value) > LONGEST_TEXT:
-        raise CannotReckon("long_text", LONG_TEXT, most=LONGEST_TEXT)
+        raise CannotCompute("long_text", LONG_TEXT, most=LONGEST_TEXT)
     return value
 
 
 def _whole(value: Value, most: int) -> int:
     found = number(value)
     if found % 1 or abs(found) > most:
-        raise CannotReckon("not_whole", N_("Here a whole number up to {most} is needed."), most=most)
+        raise CannotCompute("not_whole", N_("Here a whole number up to {most} is needed."), most=most)
     return int(found)
 
 
@@ -96,13 +96,13 @@ def _days_and_minutes(span: Value) -> tuple[int, int]:
     while rest.strip():
         found = _SPAN.match(rest)
         if found is None:
-            raise CannotReckon("span", N_("Write a span as 2d 4h 30m: days, hours, minutes."))
+            raise CannotCompute("span", N_("Write a span as 2d 4h 30m: days, hours, minutes."))
         many, unit = int(found["many"]), found["unit"].lower()
         days += many if unit == "d" else 0
         minutes += many * 60 if unit == "h" else many if unit == "m" else 0
         rest = rest[found.end() :]
     if days + minutes / 1440 > MOST_DAYS:
-        raise CannotReckon("far", N_("A date can be moved by at most {most} days."), most=MOST_DAYS)
+        raise CannotCompute("far", N_("A date can be moved by at most {most} days."), most=MOST_DAYS)
     return sign * days, sign * minutes
 
 
@@ -116,9 +116,9 @@ def _within(compute: Callable[[], datetime | date]) -> datetime | date:
     try:
         found = compute()
     except OverflowError:
-        raise CannotReckon("far", N_("A date can be moved by at most {most} days."), most=MOST_DAYS) from None
+        raise CannotCompute("far", N_("A date can be moved by at most {most} days."), most=MOST_DAYS) from None
     if not 1900 <= found.year <= 2200:
-        raise CannotReckon("years", N_("The date lies outside of the years 1900 to 2200."))
+        raise CannotCompute("years", N_("The date lies outside of the years 1900 to 2200."))
     return found
 
 
@@ -160,7 +160,7 @@ def _read_date(_: FormulaTime, written: Value) -> Value:
     try:
         found = date.fromisoformat(text(written).strip())
     except ValueError:
-        raise CannotReckon("date", N_("Write a date as 2026-11-28.")) from None
+        raise CannotCompute("date", N_("Write a date as 2026-11-28.")) from None
     return _within(lambda: found)
 
 
@@ -177,7 +177,7 @@ def _replace(_: FormulaTime, whole: Value, old: Value, new: Value) -> Value:
     if not gone:
         return where
     if len(where) + where.count(gone) * (len(instead) - len(gone)) > LONGEST_TEXT:
-        raise CannotReckon("long_text", LONG_TEXT, most=LONGEST_TEXT)
+        raise CannotCompute("long_text", LONG_TEXT, most=LONGEST_TEXT)
     return where.replace(gone, instead)
 
 

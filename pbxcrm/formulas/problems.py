@@ -28,7 +28,7 @@ class FormulaError(Exception):
         return Invalid(name, f"formulas.{self.problem.code}", self.problem.message, **self.problem.params)
 
 
-class CannotReckon(Exception):
+class CannotCompute(Exception):
     """Raised by functions and operators, which do not know where they stand in the formula."""
 
     def __init__(self, code: str, message: str, **params: str | int) -> None:

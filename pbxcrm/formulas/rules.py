@@ -6,7 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from pbxcrm.formulas.evaluating import check_count, no_function
 from pbxcrm.formulas.functions import FUNCTIONS
-from pbxcrm.formulas.problems import CannotReckon, FormulaError, FormulaProblem
+from pbxcrm.formulas.problems import CannotCompute, FormulaError, FormulaProblem
 from pbxcrm.formulas.reading import Formula, read
 from pbxcrm.shared.lengths import LONGEST_REPEATED
 from pbxcrm.shared.reasons import N_
@@ -26,7 +26,7 @@ def check(text: str, names: Collection[str]) -> list[FormulaProblem]:
     for node in ast.walk(formula.tree):
         try:
             _check_node(formula, node, names)
-        except CannotReckon as wrong:
+        except CannotCompute as wrong:
             found.append(wrong.at(formula.place_of(node)).problem)
     return sorted(found, key=lambda problem: problem.at)
 
@@ -38,7 +38,7 @@ def _check_node(formula: Formula, node: ast.AST, names: Collection[str]) -> None
             raise no_function(name)
         check_count(name, len(node.args))
     elif isinstance(node, ast.Name) and formula.names.get(node.id, "") not in {"", *names}:
-        raise CannotReckon(
+        raise CannotCompute(
             "no_field", N_("There is no field “{name}” here."), name=formula.names[node.id][:LONGEST_REPEATED]
         )
 

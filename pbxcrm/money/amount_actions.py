@@ -10,7 +10,7 @@ from pbxcrm.deals.actions import do_edit_deal
 from pbxcrm.deals.hooks import StageEntry
 from pbxcrm.deals.models import Deal, Pipeline
 from pbxcrm.deals.queries import load_funnel
-from pbxcrm.money.line_actions import do_reckon
+from pbxcrm.money.line_actions import do_compute_quantity
 from pbxcrm.money.models import DealLine
 from pbxcrm.money.queries import lines_of, priced
 from pbxcrm.people.directory import load_directory
@@ -25,7 +25,7 @@ AT_ONCE = 50  # deals in one transaction
 async def recount(session: AsyncSession, deal: Deal, now: datetime) -> None:
     """Handler of ``deals.hooks``: the deal changed, so quantities by formula may be others, and so the amount by lines.
 
-    A formula that cannot be reckoned any more leaves its quantity; the card says why.
+    A formula that cannot be computed any more leaves its quantity; the card says why.
     """
     found = await lines_of(session, deal.id or 0)
     if not found.lines or deal.merged_into_id is not None:
@@ -34,7 +34,7 @@ async def recount(session: AsyncSession, deal: Deal, now: datetime) -> None:
         was = line.quantity
         try:
             if line.formula:
-                await do_reckon(session, deal, line, now, "formula")
+                await do_compute_quantity(session, deal, line, now, "formula")
         except Invalid:
             line.quantity = was
         if line.quantity != was:

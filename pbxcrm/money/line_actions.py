@@ -1,4 +1,4 @@
-"""Changing the lines of deals. Every change goes through ``_Change``: it locks the deal, and afterwards reckons quantities, asks for
+"""Changing the lines of deals. Every change goes through ``_Change``: it locks the deal, and afterwards computes quantities, asks for
 discounts that need approval, records what changed with what undoes it, sets the amount of the deal where its pipeline takes it from the
 lines, and says that the deal changed.
 """
@@ -370,7 +370,7 @@ async def _fill(
     line.formula = check_optional_text(draft.formula, DealLine.formula, f"{place}formula")
     line.inputs = _inputs(draft.inputs, f"{place}inputs") if draft.inputs or not line.formula else line.inputs
     if line.formula:
-        await do_reckon(session, change.deal, line, now, f"{place}formula")
+        await do_compute_quantity(session, change.deal, line, now, f"{place}formula")
     elif draft.quantity is not None:
         line.quantity = check_quantity(draft.quantity, f"{place}quantity")
     found = check_discount(draft.percent, draft.money, cents(line.quantity * line.price), f"{place}discount")
@@ -399,7 +399,7 @@ def _inputs(entered: Mapping[str, str], place: str) -> dict[str, str]:
     return found
 
 
-async def do_reckon(session: AsyncSession, deal: Deal, line: DealLine, now: datetime, place: str) -> None:
+async def do_compute_quantity(session: AsyncSession, deal: Deal, line: DealLine, now: datetime, place: str) -> None:
     """The quantity by the formula. Raises Invalid at ``place``."""
     fields, around = await formula_fields(session, deal), await formula_time(session, deal, now)
     try:

@@ -131,7 +131,7 @@ def quantity_by(formula: str, inputs: Mapping[str, str], fields: Mapping[str, Va
 
 
 def problem_of(line: DealLine, fields: Mapping[str, Value], around: FormulaTime) -> FormulaProblem | None:
-    """Why the formula of a line cannot be reckoned any more; None where it can."""
+    """Why the formula of a line cannot be computed any more; None where it can."""
     try:
         quantity_by(line.formula, line.inputs, fields, around)
     except FormulaError as error:

@@ -74,7 +74,7 @@ class Product(SQLModel, table=True):
 class DealLine(SQLModel, table=True):
     """A line of a deal: a product as it was when it was added, or free text.
 
-    ``quantity`` is what counts; with a ``formula`` it is reckoned anew when ``inputs`` (name → what was entered) or fields of the deal
+    ``quantity`` is what counts; with a ``formula`` it is computed again when ``inputs`` (name → what was entered) or fields of the deal
     change. ``list_price``: the product's price when it was added. A discount that needs approval is in the ``asked_…`` columns until a
     manager decides; the price counts only the others.
     """

@@ -218,7 +218,7 @@ async def own_limit(session: AsyncSession, viewer: Viewer) -> Decimal:
 
 
 async def formula_fields(session: AsyncSession, deal: Deal) -> dict[str, Value]:
-    """What formulas of a deal's lines may read of it. Not the amount and what is reckoned from it: the amount may depend on the lines."""
+    """What formulas of a deal's lines may read of it. Not the amount and what is computed from it: the amount may depend on the lines."""
     values = await values_for_formulas(session, FieldEntity.DEAL, deal)
     gone = await _by_amount(session)
     return {key: value for key, value in values.items() if key not in gone}
@@ -231,8 +231,8 @@ async def formula_names(session: AsyncSession) -> list[str]:
 
 
 async def _by_amount(session: AsyncSession) -> frozenset[str]:
-    reckoned = (await load_fields(session)).reckoned(FieldEntity.DEAL)
-    return reading_any({"amount"}, reckoned) | {"amount"}
+    computed = (await load_fields(session)).computed(FieldEntity.DEAL)
+    return reading_any({"amount"}, computed) | {"amount"}
 
 
 async def formula_time(session: AsyncSession, deal: Deal, now: datetime) -> FormulaTime:

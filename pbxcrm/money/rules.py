@@ -3,7 +3,7 @@
 - A line is ``quantity × price``, less its own discount, rounded once to hundredths (half up). 100 % is exactly nothing.
 - The discount on the whole is one amount. It is spread over the lines in proportion to what they cost, to the hundredth (largest remainder),
   so that the lines always add up to the total.
-- Prices include VAT. The tax of a rate is reckoned from the sum of its lines, not line by line.
+- Prices include VAT. The tax of a rate is computed from the sum of its lines, not line by line.
 """
 
 from collections.abc import Sequence

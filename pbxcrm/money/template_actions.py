@@ -144,7 +144,7 @@ async def apply_template(
 ) -> DealLines:
     """Add the lines of a template to a deal, with ``inputs`` by key. Lines whose quantity is nothing are left out.
 
-    The formulas stay on the lines with the inputs, so a changed field of the deal reckons them anew. Raises Invalid at
+    The formulas stay on the lines with the inputs, so a changed field of the deal computes them again. Raises Invalid at
     ``inputs.KEY`` or ``template_id``, NotFound, NotAllowed.
     """
     check(viewer, Permission.DEALS_EDIT)

@@ -41,8 +41,8 @@ async def find(request: Request) -> Response:
     return show(request, "deals/_found_products.html", rows=rows, deal=deal)
 
 
-async def reckon(request: Request) -> Response:
-    """``GET /deals/{deal_id}/lines/reckon?quantity==…&input.NAME=``: what a formula gives, while it is typed; nothing for a plain number."""
+async def compute(request: Request) -> Response:
+    """``GET /deals/{deal_id}/lines/compute?quantity==…&input.NAME=``: what a formula gives, while it is typed; nothing for a plain number."""
     form = Form()
     form.values.update(request.query_params)
     formula = form["quantity"].removeprefix("=")
@@ -56,7 +56,7 @@ async def reckon(request: Request) -> Response:
                 found = quantity_by(formula, _inputs(form), fields, around)
             except FormulaError as error:
                 problem = replace(error.problem, at=error.problem.at + 1)  # after the sign =
-    return show(request, "deals/_reckoned.html", quantity=found, problem=problem)
+    return show(request, "deals/_computed.html", quantity=found, problem=problem)
 
 
 async def add(request: Request) -> Response:

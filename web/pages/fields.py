@@ -13,7 +13,7 @@ from pbxcrm.fields import actions
 from pbxcrm.fields.actions import FieldDraft
 from pbxcrm.fields.definition_rules import MAY_BE_UNIQUE, WITH_OPTIONS, OptionDraft
 from pbxcrm.fields.formula_queries import names_for_formulas, tried_on_latest
-from pbxcrm.fields.formula_rules import RECKONED
+from pbxcrm.fields.formula_rules import COMPUTED
 from pbxcrm.fields.index_actions import progress_of
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldSection, LinkTarget, ValueKind
 from pbxcrm.fields.queries import access_definition, load_fields, load_named
@@ -323,7 +323,7 @@ async def _form_page(
         options=[*options, *[("", "", False)] * SPARE_OPTIONS],
         with_options={kind.value for kind in WITH_OPTIONS},
         may_be_unique={kind.value for kind in MAY_BE_UNIQUE},
-        reckoned={kind.value for kind in RECKONED},
+        computed={kind.value for kind in COMPUTED},
         names=names,
         longest_formula=LONGEST_FORMULA,
     )

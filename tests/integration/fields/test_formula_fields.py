@@ -1,4 +1,4 @@
-"""Fields that are reckoned by a formula: checked when they are made, reckoned again when their sources change, on both databases."""
+"""Fields that are computed by a formula: checked when they are made, computed again when their sources change, on both databases."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -175,7 +175,7 @@ async def test_a_division_by_zero_empties_it_and_says_so(card: FormulaCard) -> N
     assert "other_kind" in await card.problems()
 
 
-async def test_a_new_formula_is_reckoned_for_all_rows_by_the_worker(card: FormulaCard) -> None:
+async def test_a_new_formula_is_computed_for_all_rows_by_the_worker(card: FormulaCard) -> None:
     await card.make("area")
     await card.set(area="3")
     field = await card.make("double", formula="area * 2")

@@ -183,7 +183,7 @@ async def test_a_quantity_by_formula_follows_the_fields_of_the_deal(shop: Shop) 
     assert (line.quantity, line.version) == (D(63), 2)
     assert (await shop.deal()).amount == D("630.00")
     await _set(shop, {"area": ""})
-    assert (await shop.lines()).lines[0].quantity == D(63)  # the last one that could be reckoned
+    assert (await shop.lines()).lines[0].quantity == D(63)  # the last one that could be computed
 
 
 async def _set(shop: Shop, custom: Mapping[str, str]) -> None:

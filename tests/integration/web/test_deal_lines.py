@@ -134,7 +134,7 @@ async def test_formulas_are_checked_while_they_are_typed(
 ) -> None:
     _client, deal_id = await make_deal(database, clock)
     admin, olena = await browser("admin"), await browser("olena")
-    path = f"/deals/{deal_id}/lines/reckon"
+    path = f"/deals/{deal_id}/lines/compute"
     asked = {"quantity": "= 2 * (5 + width) * 3", "input.width": "6"}
     assert "= 66" in (await olena.get(path, params=asked, headers=PART)).text
     assert "character 15" in (await olena.get(path, params={"quantity": "= 2 * (5 + 6) / "}, headers=PART)).text

@@ -164,7 +164,7 @@ def test_all_unknown_names_are_said_at_once() -> None:
         ("length / 3 * 10 ^ 16", 14, "too_large"),
     ],
 )
-def test_what_cannot_be_reckoned(text: str, at: int, code: str) -> None:
+def test_what_cannot_be_computed(text: str, at: int, code: str) -> None:
     assert check(text, ROOM) == []
     with pytest.raises(FormulaError) as refused:
         value(text)
@@ -211,7 +211,7 @@ def _written(tree: Any) -> str:
     return tree if isinstance(tree, str) else f"{tree:f}"
 
 
-def _reckoned(tree: Any) -> Decimal:
+def _computed(tree: Any) -> Decimal:
     """The slow reference: the same arithmetic by hand."""
     if isinstance(tree, str):
         found = ROOM[tree]
@@ -219,7 +219,7 @@ def _reckoned(tree: Any) -> Decimal:
         return found
     if not isinstance(tree, tuple):
         return Decimal(tree)
-    left, right = _reckoned(tree[1]), _reckoned(tree[2])
+    left, right = _computed(tree[1]), _computed(tree[2])
     if tree[0] == "/":
         if not right:
             raise ZeroDivisionError
@@ -231,7 +231,7 @@ def _reckoned(tree: Any) -> Decimal:
 def test_arithmetic_is_that_of_decimals(tree: Any) -> None:
     with localcontext(Context(prec=28, rounding=ROUND_HALF_UP)):
         try:
-            expected: Decimal | None = _reckoned(tree)
+            expected: Decimal | None = _computed(tree)
         except ZeroDivisionError:
             expected = None
     try:

@@ -58,7 +58,7 @@ def test_the_discount_on_the_whole_is_spread_to_the_hundredth() -> None:
     assert price_of(lines, Discount(percent=Decimal(100))).total == 0
 
 
-def test_vat_is_reckoned_from_the_sum_of_a_rate() -> None:
+def test_vat_is_computed_from_the_sum_of_a_rate() -> None:
     found = price_of([line("1", "0.10", vat="20")] * 3 + [line("1", "107", vat="7"), line("1", "5")])
     assert [(part.rate, part.amount, part.vat) for part in found.vat] == [
         (Decimal("7.00"), Decimal("107.00"), Decimal("7.00")),

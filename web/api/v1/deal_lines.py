@@ -52,7 +52,7 @@ class DealLineOut(ApiAnswer):
     name: str
     unit: str
     quantity: str
-    formula: str = Field(description="By which the quantity is reckoned anew; empty: it was entered.")
+    formula: str = Field(description="By which the quantity is computed again; empty: it was entered.")
     inputs: dict[str, str] = Field(
         description="Named values of the formula. One that begins with = is a formula itself."
     )
@@ -71,7 +71,7 @@ class DealLineOut(ApiAnswer):
 
 
 class VatOut(ApiAnswer):
-    """The VAT of one rate, reckoned from the sum of its lines, which include it."""
+    """The VAT of one rate, computed from the sum of its lines, which include it."""
 
     rate: Amount
     amount: Amount
@@ -95,7 +95,7 @@ class DealLinesOut(ApiAnswer):
 
 
 class DealLineBody(ApiRequest):
-    """A line. With a product, name, unit, price and rate may be left out. With a formula the quantity is reckoned."""
+    """A line. With a product, name, unit, price and rate may be left out. With a formula the quantity is computed."""
 
     product_id: Id | None = None
     name: Annotated[str, optional_text(DealLine.name)] = ""

@@ -56,7 +56,7 @@ class FieldOut(ApiAnswer):
     pipelines: list[int] = Field(description="Ids of the pipelines where it is shown; empty: in all.")
     stages_shown: list[int] = Field(description="Ids of the stages where it is shown; empty: at all.")
     stages_required: list[int] = Field(description="Ids of the stages that a deal enters only with it.")
-    formula: str = Field(description="By which the value is reckoned from other fields; empty: people fill it in.")
+    formula: str = Field(description="By which the value is computed from other fields; empty: people fill it in.")
     unique: bool
     filterable: bool
     filter_ready: bool = Field(description="The index of a filterable field is made.")
@@ -84,7 +84,7 @@ class NewField(ApiRequest):
     stages_required: Ids = Field(default_factory=list)
     formula: FormulaText = Field(
         "",
-        description="The value is reckoned, never filled in. Of texts, numbers, money, dates, choices and yes or no.",
+        description="The value is computed, never filled in. Of texts, numbers, money, dates, choices and yes or no.",
     )
     unique: bool = Field(False, description=FREE)
     filterable: bool = False

@@ -1,4 +1,4 @@
-"""Custom fields whose values are reckoned by a formula."""
+"""Custom fields whose values are computed by a formula."""
 
 import sqlalchemy as sa
 from alembic import op
