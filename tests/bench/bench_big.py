@@ -9,17 +9,13 @@ PostgreSQL: 1,000,000 clients, 3,000,000 deals, 10,000,000 calls (40 minutes, 15
 import asyncio
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter, process_time
-from typing import Any
 
 import httpx2
 from redis.asyncio import Redis
-from sqlalchemy import event
 
 from pbxcrm.cli.parts import set_aside
 from pbxcrm.migrations import upgrade
@@ -30,6 +26,7 @@ from tests.bench.full_house import HERE, processor_time
 from tests.bench.table import Figure, percentile
 from tests.databases import fresh_name, postgres_programs, running_postgres, running_redis
 from tests.office import PASSWORD, open_office
+from tests.statements import statements
 from web.app import create_app
 
 ROUNDS = int(os.environ.get("PBXCRM_BENCH_ROUNDS", "15"))
@@ -96,14 +93,14 @@ async def _ask(client: httpx2.AsyncClient, db: Database, path: str, server: int 
     for n in range(ROUNDS + 2):
         if n == 2:
             before = processor_time(server)
-        with _counted(db) as statements:
+        with statements(db) as sent:
             began, own = perf_counter(), process_time()
             answer = await client.get(path)
             spent = (perf_counter() - began) * 1000
         if answer.status_code == 403:
             return None
         assert answer.status_code in {200, 503}, f"{path}: {answer.status_code}"  # 503: the database took three seconds
-        size, queries = answer.num_bytes_downloaded, len(statements)  # as sent: compressed
+        size, queries = answer.num_bytes_downloaded, len(sent)  # as sent: compressed
         if n >= 2:
             took.append(spent)
             computed.append((process_time() - own) * 1000)
@@ -111,20 +108,6 @@ async def _ask(client: httpx2.AsyncClient, db: Database, path: str, server: int 
             break  # no need to measure it more exactly
     of_server = (processor_time(server) - before) * 1000 / len(took)
     return MeasuredPage(percentile(took, 50), percentile(took, 95), size, queries, percentile(computed, 50) + of_server)
-
-
-@contextmanager
-def _counted(db: Database) -> Iterator[list[str]]:
-    sent: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        sent.append(statement)
-
-    event.listen(db.engine.sync_engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        event.remove(db.engine.sync_engine, "before_cursor_execute", note)
 
 
 async def filled_and_measured(

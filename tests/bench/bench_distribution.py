@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
-from sqlalchemy import event, insert
+from sqlalchemy import insert
 from sqlmodel import col, select
 
 from pbxcrm.deals.models import Deal, Stage
@@ -25,6 +25,7 @@ from tests.bench.table import Figure, percentile
 from tests.calls import NOON
 from tests.databases import fresh_name, postgres_programs, running_postgres
 from tests.office import open_office
+from tests.statements import statements
 
 PEOPLE, RULES, DEALS, OPEN, ROUNDS = 50, 20, 100_000, 5_000, 200
 
@@ -83,30 +84,23 @@ async def _use(db: Database, method: Method) -> bool:
 
 
 async def _choosing(db: Database, on: str) -> Figure:
-    said: list[str] = []
-
-    def note(*args: Any) -> None:
-        said.append(args[2])
-
-    taken, worked, statements = [], [], 0
+    taken, worked, asked = [], [], 0
     for number in range(ROUNDS):
         case = DealCase(1, 1, subject=f"{on}:{number}", client_number="+380671112233", source="Call")
         async with db.write() as session:
             if number == 0:  # the rules are read into the cache
                 await choose_owner(session, DealCase(1, 1), NOON)
-            event.listen(db.engine.sync_engine, "before_cursor_execute", note)
-            began, before = perf_counter(), process_time()
-            await choose_owner(session, case, NOON + timedelta(seconds=number))
-            taken.append(perf_counter() - began)
-            worked.append(process_time() - before)
-            await session.flush()
-            event.remove(db.engine.sync_engine, "before_cursor_execute", note)
-        statements = len(said)
-        said.clear()
+            with statements(db) as sent:
+                began, before = perf_counter(), process_time()
+                await choose_owner(session, case, NOON + timedelta(seconds=number))
+                taken.append(perf_counter() - began)
+                worked.append(process_time() - before)
+                await session.flush()
+        asked = len(sent)
     middle, late, own = (
         value * 1000 for value in (percentile(taken, 50), percentile(taken, 95), percentile(worked, 50))
     )
-    name = f"{on}: {PEOPLE} people, {RULES} rules, {OPEN:,} open deals; {statements} statements"
+    name = f"{on}: {PEOPLE} people, {RULES} rules, {OPEN:,} open deals; {asked} statements"
     return Figure(name, f"{middle:.1f} / {late:.1f} ms, {own:.1f} of our processor", "5 ms", middle < 5)
 
 

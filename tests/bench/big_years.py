@@ -3,7 +3,7 @@
 Indexes are dropped before and made again afterwards: it is faster by far, and they are as compact as after years of VACUUM.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from pbxcrm.people.passwords import hash_password
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.search_keys import search_key
 from pbxcrm.shared.spellings import spellings_of, words_to_spell
-from tests.bench.big_funnel import Filler
+from tests.bench.big_funnel import Filler, one_of
 from tests.office import PASSWORD
 
 SELLERS, TEAMS = 60, 6
@@ -330,7 +330,7 @@ class TenYears:
         every = max(1, size.deals // OPEN)
         is_open = f"i % {every} = 0"
         last = moment(f"({self._began(size.deals)} + CASE WHEN {is_open} THEN 0 ELSE (i % 7) * 20000 END)")
-        stage = f"CASE WHEN {is_open} THEN {_at(self._open, f'i / {every}')} ELSE {_at(self._closed, 'i')} END"
+        stage = f"CASE WHEN {is_open} THEN {one_of(self._open, f'i / {every}')} ELSE {one_of(self._closed, 'i')} END"
         await self._fill.insert("deals", size.deals, {
             "id": "i", "title": f"{self._name('t', 'name', 'i * 31')} || ' ' || i", "title_folded": f"{self._name('t', 'folded', 'i * 31')} || ' ' || i",
             "pipeline_id": "1", "stage_id": stage, "responsible_id": self._owner(contact), "contact_id": contact,
@@ -392,11 +392,6 @@ class TenYears:
                 "answered_at": f"CASE WHEN {talked} AND {k} = 0 THEN {at} ELSE NULL END",
                 "result": f"CASE WHEN {talked} AND {k} = 0 THEN 'talked' ELSE 'no_answer' END",
             })  # fmt: skip
-
-
-def _at(values: Sequence[int], by: str) -> str:
-    cases = " ".join(f"WHEN {n} THEN {value}" for n, value in enumerate(values))
-    return f"CASE ({by}) % {len(values)} {cases} END"
 
 
 _FILLED = ("companies", "contacts", "phones", "deals", "tasks", "notes", "calls", "call_legs")

@@ -4,14 +4,10 @@ fails here.
 ``MOST`` is what any page may ask. A page that asks more stands in ``MORE`` with its number, which is raised only for a reason.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import event
 from sqlmodel import col, select
 from starlette.applications import Starlette
 from starlette.routing import Match, Route
@@ -26,6 +22,7 @@ from tests.bench.big_funnel import Filler, Years, fill_years
 from tests.calls import NOON
 from tests.integration.walking import MAY_BE_UNREADY, ROUTES, STREAMS, Walker, address, ask, method_of, told
 from tests.office import PASSWORD, Office
+from tests.statements import reading, statements
 from web import database_timeout
 from web.app import create_app
 from web.auth import COOKIE
@@ -53,21 +50,6 @@ LISTS = (
 )  # fmt: skip
 
 
-@contextmanager
-def _asked(database: Database) -> Iterator[list[str]]:
-    found: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement.lstrip().startswith(("SELECT", "WITH")):
-            found.append(statement)
-
-    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
-    try:
-        yield found
-    finally:
-        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
-
-
 async def _fill(database: Database, office: Office) -> None:
     async with database.read() as session:
         stages = (await session.exec(select(Stage).where(Stage.pipeline_id == 1).order_by(col(Stage.id)))).all()
@@ -92,19 +74,20 @@ async def _too_many(app: Starlette, route: Route, path: str, headers: dict[str, 
     """What is wrong with the number of questions of a page; empty if nothing is."""
     most = MORE.get(route.path, MOST)
     for _ in range(2):  # the first time, people, stages and settings are read into memory
-        with _asked(app.state.parts.db) as found:
+        with statements(app.state.parts.db) as sent:
             answer = await ask(app, "GET", path, headers)
-        if len(found) <= most:
+        questions = len(reading(sent))
+        if questions <= most:
             return "" if answer.status < 500 else f"{path}: {answer.status}"
-    return f"{path}: {len(found)}, not {most}"
+    return f"{path}: {questions}, not {most}"
 
 
 async def test_no_page_asks_more_than_it_may(walker: Walker) -> None:
     """As an administrator, whose pages show most."""
-    reading = [each for each in ROUTES if method_of(each) == "GET" and each.path not in STREAMS]
-    assert not MORE.keys() - {each.path for each in reading}
+    pages = [each for each in ROUTES if method_of(each) == "GET" and each.path not in STREAMS]
+    assert not MORE.keys() - {each.path for each in pages}
     wrong = []
-    async for route, app in walker.apps(reading):
+    async for route, app in walker.apps(pages):
         if told(route) not in MAY_BE_UNREADY:
             path = address(route, walker.seeded.mine)
             wrong.append(await _too_many(app, route, path, walker.seeded.headers(route, "admin")))

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
@@ -22,6 +21,7 @@ from pbxcrm.tasks import actions as tasks
 from pbxcrm.tasks.models import Task
 from tests.busy import Busy, fill
 from tests.office import Office
+from tests.statements import somebody_waits
 from tests.waiting import until
 
 NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
@@ -79,18 +79,11 @@ async def test_the_second_sees_what_the_first_has_done(
             in_hand = await session.get_one(table, row)  # read before the lock: it must not stay as it was then
             await change(session, maria, in_hand.id, version)
 
-    async def somebody_waits() -> bool:
-        async with database.read() as session:
-            query = (
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            return bool((await session.exec(text(query))).scalar_one())  # type: ignore[call-overload]  # it takes text, too
-
     async with database.write() as session:
         await change(session, ivan, row, version)
         await session.flush()
         waiting = asyncio.create_task(second())
-        await until(somebody_waits)
+        await until(lambda: somebody_waits(database))
     with pytest.raises(Conflict, match="meanwhile"):
         await waiting
     async with database.read() as session:

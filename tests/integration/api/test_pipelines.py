@@ -3,7 +3,6 @@
 from typing import Any
 
 from httpx2 import AsyncClient
-from sqlalchemy import event
 from sqlmodel import select
 
 from pbxcrm.calls.models import Line
@@ -13,6 +12,7 @@ from pbxcrm.shared import timers
 from tests.calls import NOON
 from tests.integration.api.conftest import Programs
 from tests.integration.api.test_writing import TOMORROW, assert_problem
+from tests.statements import statements
 
 
 async def test_a_schedule_and_a_line_do_not_name_a_stage_that_is_gone(programs: Programs) -> None:
@@ -177,16 +177,10 @@ async def test_many_deals_leave_in_batches(programs: Programs) -> None:
             body = {"title": f"Fence {n}", "stage_id": stages["Call held"]}
             assert (await client.post("/api/v1/deals", json=body)).status_code == 201
         path = f"/api/v1/stages/{stages['Call held']}/archive"
-        statements: list[str] = []
-
-        def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-            statements.append(statement)
-
-        event.listen(programs.db.engine.sync_engine, "before_cursor_execute", note)
-        answer = await client.post(path, json={"move_to": stages["Proposal sent"]})
-        event.remove(programs.db.engine.sync_engine, "before_cursor_execute", note)
+        with statements(programs.db) as sent:
+            answer = await client.post(path, json={"move_to": stages["Proposal sent"]})
         assert (answer.status_code, answer.json()["deals"]) == (200, count), answer.text
-        people = [statement for statement in statements if "FROM mobile_numbers" in statement]
+        people = [statement for statement in sent if "FROM mobile_numbers" in statement]
         assert len(people) <= 3, "who works here is not read again for each deal"
         for _batch in range(2):
             await timers.sweep(programs.db, NOON)

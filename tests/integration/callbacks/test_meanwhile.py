@@ -27,6 +27,7 @@ from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch, outbound
 from tests.integration.callbacks.conftest import CLIENT, CallbackDesk
 from tests.office import open_office
+from tests.statements import somebody_waits
 from tests.waiting import until
 
 pytestmark = pytest.mark.postgres
@@ -40,12 +41,6 @@ async def desk(postgres_url: str, tmp_path: Path) -> AsyncIterator[CallbackDesk]
     database = Database(postgres_url)
     yield CallbackDesk(database, await open_office(database), Intake(database, Settings(data_dir=tmp_path)))
     await database.close()
-
-
-async def somebody_waits(database: Database) -> bool:
-    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    async with database.read() as session:
-        return bool((await (await session.connection()).exec_driver_sql(query)).scalar())
 
 
 async def during(desk: CallbackDesk, first: Act, second: Callable[[], Coroutine[None, None, object]]) -> None:

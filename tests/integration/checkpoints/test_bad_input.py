@@ -35,6 +35,7 @@ from tests.calls import NOON, FactStory, batch
 from tests.integration.checkpoints.conftest import DealDesk
 from tests.integration.checkpoints.test_engine import DUE
 from tests.office import open_office
+from tests.statements import somebody_waits
 from tests.waiting import until
 
 MINUTE = timedelta(minutes=1)
@@ -109,12 +110,6 @@ async def test_a_stage_goes_while_somebody_drags_into_it(
     )  # fmt: skip
     begun = asyncio.Event()
 
-    async def somebody_waits() -> bool:
-        async with database.read() as session:
-            found = await session.connection()
-            rows = await found.exec_driver_sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-            return bool(rows.scalar())
-
     async def act(viewer: Viewer, *, is_first: bool) -> None:
         if not is_first:
             await begun.wait()
@@ -126,7 +121,7 @@ async def test_a_stage_goes_while_somebody_drags_into_it(
             await session.flush()
             if is_first:
                 begun.set()
-                await until(somebody_waits)
+                await until(lambda: somebody_waits(database))
 
     found = await asyncio.gather(
         act(admin, is_first=who_is_first == "who removes"),

@@ -13,6 +13,7 @@ from pbxcrm.shared.errors import Conflict
 from pbxcrm.shared.settings import Settings
 from tests.calls import NOON, FactStory, batch
 from tests.office import open_office
+from tests.statements import somebody_waits
 from tests.waiting import until
 
 
@@ -31,13 +32,7 @@ async def test_who_waited_for_the_other_sees_what_the_other_did(postgres_url: st
             await edit_deal(session, viewer, 1, version=1, now=NOON, values={"title": "Ivan's"})
             await session.flush()
             changed.set()
-            await until(_somebody_waits)
-
-    async def _somebody_waits() -> bool:
-        async with database.read() as session:
-            found = await session.connection()
-            rows = await found.exec_driver_sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-            return bool(rows.scalar())
+            await until(lambda: somebody_waits(database))
 
     async def second(viewer: Viewer) -> None:
         await changed.wait()

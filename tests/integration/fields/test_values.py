@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlmodel import select
 
 from pbxcrm import migrations
@@ -33,6 +33,7 @@ from pbxcrm.shared.errors import Invalid
 from tests.calls import NOON
 from tests.integration.fields.making import KINDS, KYIV, REGION, checking, make_deal, make_field, set_values
 from tests.office import Office
+from tests.statements import statements
 
 NOBODY = Checking(REGION, Directory({}, {}, {}))
 HOSTILE = [
@@ -122,14 +123,13 @@ async def test_links_of_a_list_are_named_in_one_query(database: Database, office
             deal = await make_deal(session, office, f"Deal {number}")
             values = {f"link_{n}": clients[(number + n) % 20].id for n in range(3)}
             await set_values(session, ivan, deal, my_person="olena", **values)
-    asked: list[str] = []
     async with database.read() as session:
         customs = (await session.exec(select(Deal.custom))).all()
         await load_fields(session)
         await load_named(session, ivan, [], [])  # the directory is in memory
-        event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
-        named = await load_named(session, ivan, [*links, person], customs)
-        assert len(asked) == 1, asked
+        with statements(database) as sent:
+            named = await load_named(session, ivan, [*links, person], customs)
+        assert len(sent) == 1, sent
         assert named.of(links[0], clients[3].id or 0) == "Client 3"
         assert named.of(person, office.id("olena")) == "Olena Hryhorenko"
         petro = await office.viewer(session, "petro")  # of the other team

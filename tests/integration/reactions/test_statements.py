@@ -1,32 +1,14 @@
 """How many statements a batch of facts costs: on PostgreSQL each is a round trip, and all calls wait for it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
-
-from sqlalchemy import event
 
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from tests.calls import NOON, FactStory, batch
 from tests.office import Office
+from tests.statements import statements
 
 CALLS = 20
-
-
-@contextmanager
-def statements(database: Database) -> Iterator[list[str]]:
-    said: list[str] = []
-
-    def note(*args: Any) -> None:
-        said.append(args[2])
-
-    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
-    try:
-        yield said
-    finally:
-        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
 
 
 def story(number: int) -> FactStory:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from httpx2 import ASGITransport, AsyncClient
 from redis.asyncio import Redis
-from sqlalchemy import event
 
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
@@ -17,6 +16,7 @@ from tests.busy import Busy
 from tests.calls import NOON
 from tests.filled import Filled
 from tests.office import PASSWORD, Office
+from tests.statements import reading, statements
 from web.app import create_app
 
 HOME = "http://crm.example"
@@ -70,15 +70,7 @@ async def browsers(desk: BrowserDesk, redis_url: str) -> AsyncIterator[Browsers]
 async def count_queries(database: Database, client: AsyncClient, path: str) -> int:
     """How many statements a page asks the database, once people and stages are kept in memory."""
     await client.get(path)
-    asked: list[str] = []
-
-    def note(*arguments: object) -> None:
-        asked.append(str(arguments[2]))
-
-    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
-    try:
+    with statements(database) as sent:
         answer = await client.get(path)
-    finally:
-        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
     assert answer.status_code == 200, answer.text
-    return len([statement for statement in asked if statement.lstrip().upper().startswith(("SELECT", "WITH"))])
+    return len(reading(sent))

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
 from sqlmodel import col, select
 
 from pbxcrm.checkpoints.models import Checkpoint, Lamp, LampState, Subject
@@ -16,6 +15,7 @@ from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.value_actions import do_set_values
 from tests.calls import NOON
 from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
+from tests.statements import statements
 
 __all__ = ["browsers", "desk"]
 DESK, KITCHEN, CHAIRS, SHELVES = "Reception desk", "Kitchen for Marta", "School chairs, 120 pcs", "Warehouse shelves"
@@ -198,22 +198,15 @@ async def test_a_move_costs_at_most_fifteen_queries_at_any_size(browsers: Browse
     async with desk.database.read() as session:
         titles = (KITCHEN, SHELVES, DESK)  # with client, company and tasks
         deals = [await session.get_one(Deal, desk.busy.deals[title]) for title in titles]
-    asked: list[str] = []
-
-    def note(*arguments: object) -> None:
-        if arguments[2] != "BEGIN":  # SQLite's is a statement, PostgreSQL's goes with the first query
-            asked.append(str(arguments[2]))
-
-    counts = []
+    counts, asked = [], list[str]()
     for deal in deals:
-        asked.clear()
-        event.listen(desk.database.engine.sync_engine, "before_cursor_execute", note)
-        try:
-            data = {"board": "1", "stage_id": str(desk.busy.stages["Invoice issued"].id), "version": str(deal.version)}
+        data = {"board": "1", "stage_id": str(desk.busy.stages["Invoice issued"].id), "version": str(deal.version)}
+        with statements(desk.database) as sent:
             answer = await maria.post(f"/deals/{deal.id}/move", data=data, headers=HTMX)
-        finally:
-            event.remove(desk.database.engine.sync_engine, "before_cursor_execute", note)
         assert answer.status_code == 200, answer.text
+        asked = [
+            each for each in sent if each != "BEGIN"
+        ]  # SQLite's is a statement, PostgreSQL's goes with the first query
         counts.append(len(asked))
     assert counts[-1] <= 15, "\n".join(asked)
 

@@ -3,8 +3,6 @@
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import event
-
 from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.models import Deal
@@ -15,6 +13,7 @@ from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch, outbound
 from tests.integration.callbacks.conftest import CLIENT, MISSED_AT
 from tests.integration.web.callback_site import HTMX, CallbackSite, desk, press, site
+from tests.statements import statements
 
 __all__ = ["desk", "site"]
 
@@ -209,12 +208,9 @@ async def test_a_long_queue_costs_as_many_queries_as_a_short_one(site: CallbackS
     ivan = await site.open("ivan")
 
     async def queries() -> int:
-        asked: list[str] = []
-        listen = lambda *args: asked.append(args[2])  # noqa: E731  # the same function must be taken off again
-        event.listen(database.engine.sync_engine, "before_cursor_execute", listen)
-        assert (await ivan.get("/callbacks", headers=HTMX)).status_code == 200
-        event.remove(database.engine.sync_engine, "before_cursor_execute", listen)
-        return len(asked)
+        with statements(database) as sent:
+            assert (await ivan.get("/callbacks", headers=HTMX)).status_code == 200
+        return len(sent)
 
     await site.desk.miss()
     few = await queries()

@@ -5,7 +5,6 @@ from decimal import Decimal
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import event
 from sqlmodel import select
 
 from pbxcrm.calls.models import Call
@@ -17,6 +16,7 @@ from pbxcrm.shared.settings import Settings
 from tests.calls import NOON, FactStory, batch
 from tests.integration.web.conftest import SetClock
 from tests.office import Office
+from tests.statements import statements
 from web.app import create_app
 from web.live import RenderRequest
 from web.pages.dock import DRAWN_ANEW_AFTER, pusher
@@ -131,16 +131,10 @@ async def test_a_card_that_goes_away_asks_nothing_of_its_client(
 ) -> None:
     second = await docks.call_id(SECOND)
     await docks.push("")
-    asked: list[str] = []
-
-    def note(*arguments: object) -> None:
-        asked.append(str(arguments[2]))
-
     await intake.apply(
         batch(FactStory(SECOND, client="+380671110002", at=NOON + timedelta(minutes=4)).ring("101").end())
     )
-    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
-    html = await docks.push(second)
-    event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+    with statements(database) as sent:
+        html = await docks.push(second)
     assert state(html, second) == ""
-    assert len([statement for statement in asked if statement.startswith("SELECT")]) == 2
+    assert len([statement for statement in sent if statement.startswith("SELECT")]) == 2
