@@ -1,6 +1,7 @@
-"""The lists of clients and companies in another order than the newest first: by name, time, birthday or a custom field."""
+"""The lists of clients and companies in another order than the newest first: by time, birthday or a custom field."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from sqlalchemy import ColumnElement
 from sqlmodel import col, select
@@ -12,12 +13,13 @@ from pbxcrm.contacts.access import sees_little, visible_companies, visible_conta
 from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.contacts.queries import ContactRow, with_numbers
 from pbxcrm.contacts.search import matching
-from pbxcrm.contacts.terms import MADE, Table
+from pbxcrm.contacts.terms import Table
 from pbxcrm.fields.conditions import Term
-from pbxcrm.shared.listed import Listed, RowOrder, RowPlace, in_order
+from pbxcrm.fields.terms import sorted_by
+from pbxcrm.shared.listed import MOST_SORTED, Listed, RowPlace, among_newest, in_order
 
-MOST_SORTED = 5_000  # of those that filters find: the newest are sorted
 Conditions = Sequence[ColumnElement[bool]]
+Client = TypeVar("Client", bound=Contact | Company)
 
 
 async def sorted_contacts(
@@ -32,18 +34,8 @@ async def sorted_contacts(
     limit: int,
 ) -> Listed[tuple[ContactRow, RowPlace], RowPlace]:
     """The clients the viewer sees in the order of ``term``, each with its place; ``filters`` and ``text`` as in ``list_contacts``."""
-    little = await sees_little(session, viewer)
     asked = await with_text(session, filters, text)
-    found = await in_order(
-        session,
-        Contact,
-        [visible_contacts(viewer, little=little)],
-        asked if little else _newest(Contact, asked),
-        _order(term, descending=descending),
-        after=after,
-        limit=limit,
-        tested=not little and viewer.role not in SEES_EVERYTHING,
-    )
+    found = await _sorted(session, viewer, Contact, asked, term, descending=descending, after=after, limit=limit)
     rows = await with_numbers(session, [contact for contact, _ in found.rows])
     return Listed([(row, place) for row, (_, place) in zip(rows, found.rows, strict=True)], found.resume)
 
@@ -59,25 +51,15 @@ async def sorted_companies(
     limit: int,
 ) -> Listed[tuple[Company, RowPlace], RowPlace]:
     """The same of companies."""
-    little = await sees_little(session, viewer)
-    return await in_order(
-        session,
-        Company,
-        [visible_companies(viewer, little=little)],
-        filters if little else _newest(Company, filters),
-        _order(term, descending=descending),
-        after=after,
-        limit=limit,
-        tested=not little and viewer.role not in SEES_EVERYTHING,
-    )
+    return await _sorted(session, viewer, Company, filters, term, descending=descending, after=after, limit=limit)
 
 
-async def is_capped(session: AsyncSession, viewer: Viewer, table: Table, filters: Conditions) -> bool:
-    """Whether filters find more than are sorted."""
+async def most_sorted(session: AsyncSession, viewer: Viewer, table: Table, filters: Conditions) -> int:
+    """How many of the newest rows are sorted, if filters find more; 0 if all are."""
     if not filters or await sees_little(session, viewer):
-        return False
+        return 0
     newest = select(table.id).where(*filters).order_by(col(table.id).desc()).offset(MOST_SORTED).limit(1)
-    return (await session.exec(newest)).first() is not None
+    return 0 if (await session.exec(newest)).first() is None else MOST_SORTED
 
 
 async def with_text(session: AsyncSession, filters: Conditions, text: str) -> Conditions:
@@ -86,13 +68,29 @@ async def with_text(session: AsyncSession, filters: Conditions, text: str) -> Co
     return [*filters, await matching(session, text)] if text else filters
 
 
-def _newest(table: Table, filters: Conditions) -> Conditions:
-    """Without filters the index of the order is read from its beginning. With them it could be read to its end for a few rows."""
-    if not filters:
-        return filters
-    last = select(col(table.id)).where(*filters).order_by(col(table.id).desc()).limit(MOST_SORTED).subquery()
-    return [col(table.id).in_(select(last.c.id))]
-
-
-def _order(term: Term, *, descending: bool) -> RowOrder:
-    return RowOrder(term.sql, None if term.name == MADE else term.is_blank, descending)
+async def _sorted(
+    session: AsyncSession,
+    viewer: Viewer,
+    table: type[Client],
+    filters: Conditions,
+    term: Term,
+    *,
+    descending: bool,
+    after: RowPlace | None,
+    limit: int,
+) -> Listed[tuple[Client, RowPlace], RowPlace]:
+    """Without filters the index of the order is read from its beginning. With them it could be read to its end for a few rows, so that
+    only the newest of those they find are sorted; the rows of a viewer who sees little are few anyway.
+    """
+    little = await sees_little(session, viewer)
+    visible = visible_contacts if table is Contact else visible_companies
+    return await in_order(
+        session,
+        table,
+        [visible(viewer, little=little)],
+        filters if little or not filters else [among_newest(table, filters, MOST_SORTED)],
+        sorted_by(term, descending=descending),
+        after=after,
+        limit=limit,
+        tested=not little and viewer.role not in SEES_EVERYTHING,
+    )

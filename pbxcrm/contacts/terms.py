@@ -14,7 +14,7 @@ from pbxcrm.fields.conditions import Op, Shape, Shorthand, Term, row_id_of
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import FieldSet
 from pbxcrm.fields.rules import Checking, Stored, moment_text
-from pbxcrm.fields.terms import SORTABLE, custom_terms
+from pbxcrm.fields.terms import MADE, SORTABLE, custom_terms
 from pbxcrm.people.directory import Directory
 from pbxcrm.people.models import User
 from pbxcrm.shared.errors import Invalid
@@ -22,7 +22,6 @@ from pbxcrm.shared.lengths import LONGEST_REPEATED
 from pbxcrm.shared.reasons import N_
 
 NOBODY = "nobody"
-MADE = "created_at"  # the term of when a row was made
 Table = type[Contact] | type[Company]
 
 
@@ -101,7 +100,7 @@ def _own(table: Table, people: Directory) -> dict[str, Term]:
         Term("responsible", N_("Responsible"), Shape.REFERENCE, responsible, lambda row: row.responsible_id, user),
         Term("team", N_("Team"), Shape.REFERENCE, responsible, team_of, team, blank=~in_one, has=of_team),
         Term(
-            "created_at",
+            MADE,
             N_("Since"),
             Shape.MOMENT,
             made,

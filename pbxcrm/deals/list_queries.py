@@ -15,17 +15,16 @@ from pbxcrm.deals.filters import DealFilter, ways_to_match
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import MOST_COUNTED, DealRow, as_rows
 from pbxcrm.fields.conditions import Term
+from pbxcrm.fields.terms import MADE, sorted_by
 from pbxcrm.shared.core_sql import fetch, one_of
-from pbxcrm.shared.listed import Listed, RowOrder, RowPlace, sorted_rows
+from pbxcrm.shared.listed import MOST_SORTED, Listed, RowPlace, among_newest, sorted_rows
 from pbxcrm.shared.text_match import is_searchable, up_to
 
 LOOKED_THROUGH = 5_000  # deals that one request tests where no index helps
-MADE = "created_at"  # the term of when a deal was made
 #: The terms of deals by which a list finds enough at once.
 INDEXED = frozenset(
     ["responsible", "team", "contact", "company", "number", "tag", "pipeline", "stage", "stage_kind", "status"]
 ) | {MADE}
-MOST_SORTED = 5_000  # deals that are sorted by a column without an index: the newest that match
 Conditions = Sequence[ColumnElement[bool]]
 
 
@@ -138,10 +137,8 @@ async def page_of_deals(
     stretch = await next_stretch(session, among, before=None, limit=MOST_FOUND)
     conditions = stretch.conditions
     if sort.is_capped and stretch.resume is None:
-        last = select(col(Deal.id)).where(*conditions).order_by(col(Deal.id).desc()).limit(MOST_SORTED).subquery()
-        conditions = [col(Deal.id).in_(select(last.c.id))]
-    blank = None if term.name == MADE else term.is_blank  # every deal was made at some time
-    order = RowOrder(term.sql, blank, sort.descending)
+        conditions = [among_newest(Deal, conditions, MOST_SORTED)]
+    order = sorted_by(term, descending=sort.descending)
     found = await sorted_rows(session, Deal, conditions, order, after=after, limit=limit)
     filled = await as_rows(session, [deal for deal, _ in found])
     return Listed([(row, place) for row, (_, place) in zip(filled, found, strict=True)])

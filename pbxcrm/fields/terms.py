@@ -13,6 +13,7 @@ from pbxcrm.fields.conditions import Shape, Term, WordSearch
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import FieldSet
 from pbxcrm.fields.rules import Checking, check_value, is_list, is_text, stored_in, text_key
+from pbxcrm.shared.listed import RowOrder
 from pbxcrm.shared.search_keys import word_readings, words_of
 from pbxcrm.shared.search_words import rows_with
 
@@ -27,6 +28,7 @@ _SHAPES = {
     ValueKind.SEVERAL: Shape.LIST,
     ValueKind.FILE: Shape.LIST,
 }
+MADE = "created_at"  # the term of when a row was made, which every row has
 #: By what a list may be sorted.
 SORTABLE = frozenset({Shape.INTEGER, Shape.TEXT, Shape.DATE, Shape.MOMENT})
 
@@ -117,11 +119,6 @@ def has_words(value: str, asked: str) -> bool:
     return any(all(any(mine.startswith(word) for mine in words) for word in way) for way in word_readings(asked))
 
 
-def order_of_filled(definition: FieldDefinition, table: Any, *, descending: bool) -> tuple[ColumnElement[Any], ...]:
-    """The order of the rows that have a value, which the field's index gives; the id makes it unique, for cursors.
-
-    A list shows first the rows with a value (``value_of(…).is_not(None)``), then those without, by id: the databases disagree where NULL
-    stands, and an order that says it uses no index.
-    """
-    value = value_of(definition, table.custom)
-    return (value.desc(), table.id.desc()) if descending else (value.asc(), table.id.asc())
+def sorted_by(term: Term, *, descending: bool) -> RowOrder:
+    """The order of a list by a term."""
+    return RowOrder(term.sql, None if term.name == MADE else term.is_blank, descending)

@@ -21,6 +21,7 @@ Key = TypeVar("Key")
 
 FIRST, MORE, MOST = 200, 800, 3_000  # candidates that are tested at first, then at once, and in all
 MOST_ROWS = 1_800  # the same for rows that are visible through many others, so that each test takes longer
+MOST_SORTED = 5_000  # rows that are sorted where no index gives the order of those that match: the newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,25 @@ class RowPlace:
 
 @dataclass(frozen=True, slots=True)
 class RowOrder:
-    """By ``value``, rows without one (``blank``; None: all have one) last, the newest of them first; equal ones by id."""
+    """By ``value``, rows without one (``blank``; None: all have one) last, the newest of them first; equal ones by id.
+
+    Those without a value are looked for apart: the databases disagree where NULL stands, and an order that says it uses no index.
+    """
 
     value: ColumnElement[Any]
     blank: ColumnElement[bool] | None
     descending: bool = False
+
+    def of_filled(self, key: Any) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+        """The order of the rows that have a value, as an index of value and id gives it. ``key``: the column of the id."""
+        return (self.value.desc(), key.desc()) if self.descending else (self.value.asc(), key.asc())
+
+
+def among_newest(table: type[Model], conditions: Sequence[ColumnElement[bool]], most: int) -> ColumnElement[bool]:
+    """The condition that a row is one of the newest ``most`` that match."""
+    key: Any = table.id  # type: ignore[attr-defined]  # all have one
+    newest = select(key).where(*conditions).order_by(key.desc()).limit(most).subquery()
+    return col(key).in_(select(newest.c.id))
 
 
 async def newest_that_pass(
@@ -163,8 +178,7 @@ async def _sorted(
     found: list[tuple[Any, RowPlace]] = []
     value, blank = order.value, order.blank
     if after is None or after.value is not None:
-        by = (value.desc(), key.desc()) if order.descending else (value.asc(), key.asc())
-        query = select(what, key, value).where(*conditions).order_by(*by).limit(limit)
+        query = select(what, key, value).where(*conditions).order_by(*order.of_filled(key)).limit(limit)
         if blank is not None:
             query = query.where(~blank)
         if after is not None:

@@ -19,12 +19,13 @@ from pbxcrm.fields.conditions import parse, to_sql
 from pbxcrm.fields.models import FieldDefinition, FieldEntity
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.fields.rules import Checking
-from pbxcrm.fields.terms import order_of_filled, value_of
+from pbxcrm.fields.terms import value_of
 from pbxcrm.fields.value_actions import do_set_values
 from pbxcrm.migrations import upgrade
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.background_jobs import ACTIVE, BackgroundJob, work_on
 from pbxcrm.shared.db import Database
+from pbxcrm.shared.listed import RowOrder, sorted_rows
 from pbxcrm.shared.text_match import few
 from tests.bench.big_funnel import Filler
 from tests.bench.field_values import ASKED, BY_WORDS, fill_deals, make_fields, plan_of
@@ -107,9 +108,9 @@ async def _sorting(db: Database, on: str, fields: dict[str, FieldDefinition]) ->
         for number in range(ROUNDS):
             async with db.read() as session:
                 began = perf_counter()
-                order = order_of_filled(fields[key], Deal, descending=number % 2 == 0)
-                there = value_of(fields[key], col(Deal.custom)).is_not(None)
-                (await session.exec(select(Deal).where(there).order_by(*order).limit(50))).all()
+                value = value_of(fields[key], col(Deal.custom))
+                order = RowOrder(value, value.is_(None), descending=number % 2 == 0)
+                await sorted_rows(session, Deal, [], order, after=None, limit=50)
                 taken.append(perf_counter() - began)
         figures.append(Figure(f"{on}: fifty deals sorted by {key}", _times(taken), f"{GOAL} ms"))
     return figures

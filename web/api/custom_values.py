@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, PrivateAttr
 from sqlalchemy import ColumnElement
 
-from pbxcrm.contacts.terms import asked_order, company_terms, contact_terms, sort_terms
+from pbxcrm.contacts.terms import asked_order, sort_terms
 from pbxcrm.fields.conditions import LONGEST_LIST, AskedAt, Term, from_query, to_sql
 from pbxcrm.fields.definition_rules import MOST_FIELDS
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
@@ -16,8 +16,10 @@ from pbxcrm.fields.rules import LONGEST, Checking, Stored, as_entered, stored_in
 from pbxcrm.fields.terms import custom_terms
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.lengths import longest
+from pbxcrm.shared.listed import MOST_SORTED
 from web.api.fields import NO_NUL, ListQuery, Word
 from web.api.resource import Ask
+from web.client_filters import terms_of_list
 
 PREFIX = "field."
 _Text = Annotated[str, Field(max_length=max(LONGEST.values()), pattern=NO_NUL)]
@@ -65,7 +67,8 @@ class FilteredQuery(ListQuery):
         """Their condition. Raises Invalid at the parameter for one that is not there or not for filtering."""
         if not self._filters:
             return []
-        terms: Mapping[str, Term] = custom_terms(await load_fields(ask.session), entity, table, await _checking(ask))
+        checking = Checking(ask.settings.region, await load_directory(ask.session))
+        terms: Mapping[str, Term] = custom_terms(await load_fields(ask.session), entity, table, checking)
         # A program has no time zone of its own: days are those of UTC, as all times of the API.
         return [to_sql(from_query(self._filters, terms), AskedAt(ask.now, ZoneInfo("UTC")))]
 
@@ -76,20 +79,15 @@ class SortedQuery(FilteredQuery):
     sort: Word | None = Field(
         None,
         description="`created_at`, `birthday` (of clients) or `field.KEY` of a field that lists are sorted by; `-created_at`: descending. "
-        "Rows without a value come last. Of rows that filters find, the newest 5,000 are sorted. Left out: the newest first.",
+        f"Rows without a value come last. Of rows that filters find, the newest {MOST_SORTED:,} are sorted. Left out: the newest first.",
     )
 
     async def order(self, ask: Ask, entity: FieldEntity) -> tuple[Term, bool] | None:
         """By which term it is sorted, and whether descending. Raises Invalid for one that there is not."""
         if self.sort is None:
             return None
-        terms = company_terms if entity is FieldEntity.COMPANY else contact_terms
-        orders = sort_terms(entity, terms(await load_fields(ask.session), await _checking(ask)))
+        orders = sort_terms(entity, await terms_of_list(ask.session, ask.settings.region, entity))
         return asked_order(orders, self.sort), self.sort.startswith("-")
-
-
-async def _checking(ask: Ask) -> Checking:
-    return Checking(ask.settings.region, await load_directory(ask.session))
 
 
 async def values_out(ask: Ask, entity: FieldEntity, customs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

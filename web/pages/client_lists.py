@@ -12,8 +12,7 @@ from starlette.responses import Response
 
 from pbxcrm.access import Viewer, sees_others
 from pbxcrm.audit.actions import record_export
-from pbxcrm.contacts import list_queries
-from pbxcrm.contacts.list_queries import is_capped, sorted_companies, sorted_contacts, with_text
+from pbxcrm.contacts.list_queries import most_sorted, sorted_companies, sorted_contacts, with_text
 from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.contacts.queries import ContactRow, list_companies, list_contacts
 from pbxcrm.contacts.terms import asked_order, sort_terms
@@ -48,7 +47,7 @@ Rows = Listed[tuple[Row, RowPlace], RowPlace]
 
 @dataclass(frozen=True, slots=True)
 class ClientList:
-    """A list: of clients, or of companies. ``load``: the rows that match conditions and a text, older than an id."""
+    """A list: of clients, or of companies. ``load``: the rows that are asked for, behind a place, each with its own."""
 
     entity: FieldEntity
     path: str
@@ -211,7 +210,7 @@ async def listed(request: Request) -> Response:
             return show(request, f"contacts/_{of.entity.value}_rows.html", **context)
         active = await chips_of(session, request, asked.terms, of.entity, _said)
         views = await of_viewer(session, who, of.entity)
-        most_sorted = list_queries.MOST_SORTED if await _is_capped(session, who, asked) else 0
+        newest_sorted = await _most_sorted(session, who, asked)
     return show(
         request,
         of.template,
@@ -225,7 +224,7 @@ async def listed(request: Request) -> Response:
         views=views,
         view_id=asked_number(request, "view") or 0,
         address_of=address_of,
-        most_sorted=most_sorted,
+        most_sorted=newest_sorted,
     )
 
 
@@ -281,12 +280,12 @@ async def _asked(session: AsyncSession, request: Request) -> ListAsked:
     return ListAsked(of, terms, conditions, text, known, shown, near, sort, by.startswith("-"), by)
 
 
-async def _is_capped(session: AsyncSession, who: Viewer, asked: ListAsked) -> bool:
+async def _most_sorted(session: AsyncSession, who: Viewer, asked: ListAsked) -> int:
     if asked.sort is None:
-        return False
+        return 0
     if asked.of is COMPANIES:
-        return await is_capped(session, who, Company, [*asked.conditions, *company_matches(asked.text)])
-    return await is_capped(session, who, Contact, await with_text(session, asked.conditions, asked.text))
+        return await most_sorted(session, who, Company, [*asked.conditions, *company_matches(asked.text)])
+    return await most_sorted(session, who, Contact, await with_text(session, asked.conditions, asked.text))
 
 
 def _said(request: Request, people: Directory, name: str, value: str) -> str:
@@ -318,7 +317,7 @@ async def _file(request: Request) -> Response:
     of, kind = _list_of(request), request.query_params["format"]
     async with parts(request).db.write() as session:
         asked = await _asked(session, request)
-        if await _is_capped(session, viewer(request), asked):
+        if await _most_sorted(session, viewer(request), asked):
             asked = replace(asked, sort=None)  # a file holds everything, the newest first
         record_export(session, now(request), viewer(request), of.entity.value, request.url.query)
     make = csv_stream if kind == "csv" else xlsx_stream

@@ -15,8 +15,6 @@ from pbxcrm.deals.board_queries import MOST_FOUND, ColumnFigures
 from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.list_queries import (
     LOOKED_THROUGH,
-    MADE,
-    MOST_SORTED,
     ListSelection,
     ListSort,
     list_figures,
@@ -29,9 +27,10 @@ from pbxcrm.distribution.queries import any_rules
 from pbxcrm.fields.column_actions import chosen_columns
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import Named, load_fields, load_named
+from pbxcrm.fields.terms import MADE
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED
-from pbxcrm.shared.listed import RowPlace
+from pbxcrm.shared.listed import MOST_SORTED, RowPlace
 from pbxcrm.shared.text_match import is_searchable
 from pbxcrm.views.queries import of_viewer
 from web.column_choice import back_to_list, columns_form, keep_columns

@@ -13,9 +13,10 @@ from pbxcrm.fields.definition_rules import OptionDraft
 from pbxcrm.fields.index_actions import indexes_of
 from pbxcrm.fields.models import FieldDefinition, ValueKind
 from pbxcrm.fields.queries import load_fields
-from pbxcrm.fields.terms import order_of_filled, value_of
+from pbxcrm.fields.terms import value_of
 from pbxcrm.shared.background_jobs import BackgroundJob, JobState, work_on
 from pbxcrm.shared.db import Database
+from pbxcrm.shared.listed import RowOrder
 from pbxcrm.shared.text_match import MANY
 from tests.bench.big_funnel import Filler
 from tests.bench.field_values import ASKED, BY_WORDS, fill_deals, make_fields, plan_of
@@ -66,12 +67,9 @@ async def test_a_list_is_sorted_by_the_index(database: Database, office: Office)
         for key in ("text", "number", "money", "date", "moment", "phone", "address"):
             definition = fields[key]
             for descending in (False, True):
-                query = (
-                    select(Deal.id)
-                    .where(value_of(definition, col(Deal.custom)).is_not(None))
-                    .order_by(*order_of_filled(definition, Deal, descending=descending))
-                    .limit(50)
-                )
+                order = RowOrder(value_of(definition, col(Deal.custom)), None, descending)
+                there = order.value.is_not(None)
+                query = select(Deal.id).where(there).order_by(*order.of_filled(col(Deal.id))).limit(50)
                 plan = await plan_of(session, query)
                 assert f"ix_custom_{definition.id}" in plan, f"{key}: {plan}"
                 assert "Sort" not in plan, f"{key}: {plan}"
