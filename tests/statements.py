@@ -1,7 +1,8 @@
 """What a database is asked meanwhile, and whether a session of PostgreSQL waits for another one."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import event
 
@@ -12,20 +13,37 @@ from pbxcrm.shared.db import Database
 def statements(database: Database) -> Iterator[list[str]]:
     """The statements that are sent meanwhile, in their order."""
     sent: list[str] = []
-
-    def note(*given: object) -> None:
-        sent.append(str(given[2]))
-
-    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
-    try:
+    with _listening(database, lambda statement, _parameters: sent.append(statement)):
         yield sent
-    finally:
-        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def queries(database: Database) -> Iterator[list[tuple[str, Any]]]:
+    """Those that only read, each with its parameters, so that its plan can be asked for."""
+    sent: list[tuple[str, Any]] = []
+    with _listening(database, lambda *given: sent.append(given) if _reads(given[0]) else None):
+        yield sent
 
 
 def reading(sent: Iterable[str]) -> list[str]:
     """Those that only read."""
-    return [statement for statement in sent if statement.lstrip().upper().startswith(("SELECT", "WITH"))]
+    return [statement for statement in sent if _reads(statement)]
+
+
+def _reads(statement: str) -> bool:
+    return statement.lstrip().upper().startswith(("SELECT", "WITH"))
+
+
+@contextmanager
+def _listening(database: Database, heard: Callable[[str, Any], None]) -> Iterator[None]:
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        heard(statement, parameters)
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    try:
+        yield
+    finally:
+        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
 
 
 async def somebody_waits(database: Database) -> bool:

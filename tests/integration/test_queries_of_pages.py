@@ -1,7 +1,7 @@
-"""How many questions each page asks the database, over every route and over lists that are full: a page that asks one for each row
+"""How many queries each page sends to the database, over every route and over lists that are full: a page that sends one for each row
 fails here.
 
-``MOST`` is what any page may ask. A page that asks more stands in ``MORE`` with its number, which is raised only for a reason.
+``MOST`` is what any page may send. A page that sends more stands in ``MORE`` with its number, which is raised only for a reason.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ from web import database_timeout
 from web.app import create_app
 from web.auth import COOKIE
 
-MOST = 28  # of which an administrator's rail asks twelve
+MOST = 28  # of which an administrator's rail sends twelve
 #: Paths as the routes declare them.
 MORE = {
     "/companies/duplicates": 30,
@@ -71,15 +71,15 @@ async def _fill(database: Database, office: Office) -> None:
 
 
 async def _too_many(app: Starlette, route: Route, path: str, headers: dict[str, str]) -> str:
-    """What is wrong with the number of questions of a page; empty if nothing is."""
+    """What is wrong with the number of queries of a page; empty if nothing is."""
     most = MORE.get(route.path, MOST)
     for _ in range(2):  # the first time, people, stages and settings are read into memory
         with statements(app.state.parts.db) as sent:
             answer = await ask(app, "GET", path, headers)
-        questions = len(reading(sent))
-        if questions <= most:
+        count = len(reading(sent))
+        if count <= most:
             return "" if answer.status < 500 else f"{path}: {answer.status}"
-    return f"{path}: {questions}, not {most}"
+    return f"{path}: {count}, not {most}"
 
 
 async def test_no_page_asks_more_than_it_may(walker: Walker) -> None:

@@ -3,8 +3,8 @@
 from pbxcrm.shared.db import Database
 from tests.integration.web.conftest import Browsers, SetClock
 from tests.integration.web.test_plans import _fill as fill
-from tests.integration.web.test_plans import _noted as noted
 from tests.integration.web.test_plans import _plan as plan_of
+from tests.statements import queries
 
 
 async def test_lost_deals_are_found_by_when_they_were_closed(
@@ -12,10 +12,10 @@ async def test_lost_deals_are_found_by_when_they_were_closed(
 ) -> None:
     await fill(database, clock)
     client = await browser("admin")
-    with noted(database) as asked:
+    with queries(database) as asked:
         answer = await client.get("/reports/losses")
     assert answer.status_code == 200
-    of_deals = {statement: values for statement, values in asked.items() if "deals.lost_reason" in statement}
+    of_deals = {statement: values for statement, values in asked if "deals.lost_reason" in statement}
     assert of_deals
     for statement, parameters in of_deals.items():
         plan = "\n".join(await plan_of(database, statement, parameters))

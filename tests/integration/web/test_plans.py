@@ -6,12 +6,9 @@ as a whole all the same: SQLite is told that they are a hundred times as long, P
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 from sqlmodel import col, select
 
 from pbxcrm.checkpoints.models import Checkpoint
@@ -27,6 +24,7 @@ from pbxcrm.reports.report import all_reports
 from pbxcrm.shared.db import Database
 from tests.bench.big_funnel import Filler, Years, fill_years
 from tests.integration.web.conftest import Browsers, SetClock
+from tests.statements import queries
 
 GROWS = {
     "deals", "stage_moves", "tasks", "lamps", "calls", "call_legs", "episodes", "contacts", "phones", "companies", "notes", "callers",
@@ -45,7 +43,7 @@ PAGES = (
     "/escalations", "/burning", "/calls?mine=1", "/settings/pipelines/1", "/settings/stages/2/remove", "/shell/rail",
 )  # fmt: skip
 # Through trigrams. A manager's count of the tasks that show clients reads tasks until it has 2,001.
-#: A question for each term of a deal and each short name of an address; of most of them no deal is found, which is what takes longest.
+#: A filter for each term of a deal and each short name of an address; by most of them no deal is found, which takes longest.
 FILTERS = (
     "mine=1", "who=nobody", "who=1", "responsible=1", "team=1", "status=open", "status=won", "stage_kind=open", "lamp=any", "lamp=none", "no_task=1",
     "tag=none", "amount.min=99999999", "amount.max=0", "age.min=30000", "age.max=1", "stage=2", "pipeline=1", "contact=7", "company=7",
@@ -88,22 +86,6 @@ async def _fill(database: Database, clock: SetClock) -> None:
             await connection.commit()
 
 
-@contextmanager
-def _noted(database: Database) -> Iterator[dict[str, Any]]:
-    """The SELECTs that are sent meanwhile, with the parameters of the last time."""
-    found: dict[str, Any] = {}
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
-        if not many and statement.lstrip().startswith(("SELECT", "WITH")):
-            found[statement] = parameters
-
-    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
-    try:
-        yield found
-    finally:
-        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
-
-
 async def _plan(database: Database, statement: str, parameters: Any) -> list[str]:
     how = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
     async with database.engine.connect() as connection:
@@ -141,7 +123,7 @@ async def test_every_filter_of_deals_is_found_by_an_index_or_looks_through_a_lim
         asking = Checking("UA", await load_directory(session))
         names = {name for name in deal_terms(await load_fields(session), asking) if not name.startswith("field.")}
     asked_names = {pair.partition("=")[0].partition(".")[0] for each in FILTERS for pair in each.split("&")}
-    assert names - {"pipeline"} <= asked_names | {"words"}, "a term of deals without a question here"
+    assert names - {"pipeline"} <= asked_names | {"words"}, "a term of deals without a filter here"
     wrong: dict[str, object] = {}
     planned: set[str] = set()  # each statement is planned once: most of them are asked by every page
     for login in ("olena", "iryna", "admin"):
@@ -149,12 +131,14 @@ async def test_every_filter_of_deals_is_found_by_an_index_or_looks_through_a_lim
         for page in ("/board", "/deals"):
             for each in FILTERS:
                 path = f"{page}?{each}"
-                with _noted(database) as asked:
+                with queries(database) as asked:
                     answer = await client.get(path)
                 assert answer.status_code == 200, f"{path}: {answer.text[:500]}"
-                for statement in asked.keys() - planned:
+                for statement, parameters in asked:
+                    if statement in planned:
+                        continue
                     planned.add(statement)
-                    plan = await _plan(database, statement, asked[statement])
+                    plan = await _plan(database, statement, parameters)
                     if whole := _read_as_a_whole(statement, plan):
                         wrong[f"{path} as {login}: {whole}: {statement}"] = plan
     assert not wrong, "\n\n".join(f"{what}\n{plan}" for what, plan in wrong.items())
@@ -166,10 +150,12 @@ async def test_nothing_that_grows_is_read_as_a_whole(browser: Browsers, database
     wrong: dict[str, object] = {}
     planned: set[str] = set()
 
-    async def look(asked: dict[str, Any], where: str) -> None:
-        for statement in asked.keys() - planned:
+    async def look(asked: list[tuple[str, Any]], where: str) -> None:
+        for statement, parameters in asked:
+            if statement in planned:
+                continue
             planned.add(statement)
-            plan = await _plan(database, statement, asked[statement])
+            plan = await _plan(database, statement, parameters)
             if whole := _read_as_a_whole(statement, plan):
                 wrong[f"{where}: {whole}: {statement}"] = plan
 
@@ -177,13 +163,13 @@ async def test_nothing_that_grows_is_read_as_a_whole(browser: Browsers, database
         client = await browser(login)
         searches = () if login == "iryna" else SEARCHES
         for path in (*PAGES, *reports, *searches):
-            with _noted(database) as asked:
+            with queries(database) as asked:
                 answer = await client.get(path)
             assert answer.status_code in {200, 303, 403, 404}, path
             await look(asked, f"{path} as {login}")
     clock.forward(hours=2)
-    with _noted(database) as asked:
+    with queries(database) as asked:
         await sweep_lamps(database, clock())
-    assert any("lamps" in statement for statement in asked)
+    assert any("lamps" in statement for statement, _ in asked)
     await look(asked, "sweep")
     assert not wrong, "\n\n".join(f"{what}\n{plan}" for what, plan in wrong.items())
