@@ -34,7 +34,9 @@ class ViewOut(ApiAnswer):
         description="The filters and the order, as in the address of the board or list; `show=table`: it is the list of deals."
     )
     team_id: int | None = Field(description="Whose view it is; null: one's own.")
-    is_default: bool = Field(description="Whether the board opens with it.")
+    is_default: bool = Field(
+        description="Whether the board opens with it; without effect on lists of clients and companies."
+    )
 
 
 class ViewQuery(ListQuery):
