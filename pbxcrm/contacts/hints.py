@@ -27,7 +27,7 @@ async def say_company_changed(session: AsyncSession, company: Company, at: datet
 
 async def say_contacts_relinked(session: AsyncSession, relinked: Relinked) -> None:
     """Handler of ``rows_relinked``: clients have another company now, so their pages must show its name."""
-    ids = sorted(relinked.rows.get("contacts.company_id", ()))
-    found = await session.exec(select(Contact).where(one_of(session, col(Contact.id), ids)))
-    for contact in found.all() if ids else ():
-        await say_contact_changed(session, contact, relinked.at)
+    if ids := sorted(relinked.rows.get("contacts.company_id", ())):
+        found = await session.exec(select(Contact).where(one_of(session, col(Contact.id), ids)))
+        for contact in found.all():
+            await say_contact_changed(session, contact, relinked.at)

@@ -1,7 +1,6 @@
 """The report on filled fields (I3): which fields of deals, clients and companies are filled in, and whose cards are not."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -74,17 +73,12 @@ _Counted = tuple[_Card, int]  # with how many per cent of what its line asks are
 _Line = tuple[Any, str, str, str]  # by what it is sorted, its key, name and second name
 
 
-@dataclass(frozen=True)
-class _Fields:
-    """The fields of each entity in the order of the settings: own ones first."""
-
-    known: FieldSet
-
-    def of(self, entity: FieldEntity, shown: Iterable[FieldDefinition]) -> list[_Field]:
-        place = 1000 * list(ENTITIES).index(entity)
-        own = [_Field(key, name, place + at) for at, (key, (name, _sql)) in enumerate(OWN[entity].items())]
-        ranks = {each.id: rank for rank, each in enumerate(self.known.of(entity), place + len(own))}
-        return own + [_Field(f"field.{each.key}", each.name, ranks[each.id]) for each in shown]
+def _fields(known: FieldSet, entity: FieldEntity, shown: Iterable[FieldDefinition]) -> list[_Field]:
+    """The fields of an entity: what its cards have besides custom fields first, then those ``shown`` in the order of the settings."""
+    place = 1000 * list(ENTITIES).index(entity)
+    own = [_Field(key, name, place + at) for at, (key, (name, _sql)) in enumerate(OWN[entity].items())]
+    ranks = {each.id: rank for rank, each in enumerate(known.of(entity), place + len(own))}
+    return own + [_Field(f"field.{each.key}", each.name, ranks[each.id]) for each in shown]
 
 
 async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
@@ -144,7 +138,7 @@ async def _deals(session: AsyncSession, viewer: Viewer, asked: Asked) -> list[_C
         if stage_id not in shown:
             required = Requirements.load(funnel.stages[stage_id].requires).fields
             definitions = [each for each in known.shown_at(pipeline_id, stage_id, required) if not each.formula]
-            shown[stage_id] = _Fields(known).of(FieldEntity.DEAL, definitions), [str(each.id) for each in definitions]
+            shown[stage_id] = _fields(known, FieldEntity.DEAL, definitions), [str(each.id) for each in definitions]
         fields, names = shown[stage_id]
         filled = [bool(contact), bool(amount), bool(source), *(custom.get(name) is not None for name in names)]
         found.append(_Card(FieldEntity.DEAL, row_id, title, user_id, at, fields, filled))
@@ -160,7 +154,7 @@ async def _cards_of(
 ) -> list[_Card]:
     known = await load_fields(session)
     definitions = known.of(entity, typed=True)
-    fields, names = _Fields(known).of(entity, definitions), [str(each.id) for each in definitions]
+    fields, names = _fields(known, entity, definitions), [str(each.id) for each in definitions]
     query = _made(entity, model, model.name, asked).where(visible)
     found = []
     for row_id, title, user_id, at, custom, *own in await counted_rows(session, query):

@@ -19,12 +19,7 @@ from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import load_directory
 from pbxcrm.reports.grouping import counted_rows, middle, ninth_tenth, split, valued
 from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, RowsBehind, Table
-from pbxcrm.reports.stage_stays import (
-    BY_DEAL,
-    DealGroups,
-    ReportedStage,
-    ReportedStages,
-)
+from pbxcrm.reports.stage_stays import BY_DEAL, DealGroups, ReportedStage, ReportedStages
 from pbxcrm.shared.reasons import N_
 
 

@@ -99,8 +99,8 @@ async def save_stage_tasks(
         try:
             _set(row, change, people)
         except Invalid as error:
-            again = Invalid(error.field, error.code, error.message, **error.params, position=position)
-            raise again.among(error.known) from None
+            error.params["position"] = position
+            raise
         row.position = position
         row.version += 1
         session.add(row)
