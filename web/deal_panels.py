@@ -8,7 +8,7 @@ from starlette.requests import Request
 from pbxcrm.access import Permission, can
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.people_queries import list_roles, people_of, watchers_of, who_sees_deal
-from pbxcrm.money.line_rules import problem_of
+from pbxcrm.money.quantity_rules import problem_of
 from pbxcrm.money.queries import formula_fields, formula_time, lines_of, load_templates
 from pbxcrm.people.directory import load_directory
 from web.forms import Form

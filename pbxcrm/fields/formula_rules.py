@@ -62,7 +62,7 @@ def check_computed(
     try:
         in_order({**others, key: formula})
     except Circle as circle:
-        return FormulaProblem(1, "circle", N_("These formulas need each other: {names}."), {"names": str(circle)})
+        return circle.problem
     return None
 
 

@@ -55,6 +55,11 @@ class Circle(Exception):
         super().__init__(" → ".join(names))
         self.names = names
 
+    @property
+    def problem(self) -> FormulaProblem:
+        """The circle as what is wrong with one of its formulas."""
+        return FormulaProblem(1, "circle", N_("These formulas need each other: {names}."), {"names": str(self)})
+
 
 def in_order(formulas: Mapping[str, str]) -> list[str]:
     """The names of formulas that may use each other, each after those it uses. Raises Circle, and FormulaError."""

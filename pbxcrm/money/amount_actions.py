@@ -1,5 +1,6 @@
 """Amounts by lines that follow from something else than a change of lines: a field of the deal, another pipeline, a merge, an option."""
 
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 
@@ -10,9 +11,12 @@ from pbxcrm.deals.actions import do_edit_deal
 from pbxcrm.deals.hooks import StageEntry
 from pbxcrm.deals.models import Deal, Pipeline
 from pbxcrm.deals.queries import load_funnel
-from pbxcrm.money.line_actions import do_compute_quantity
+from pbxcrm.formulas.problems import FormulaError
+from pbxcrm.money.line_rules import priced
 from pbxcrm.money.models import DealLine
-from pbxcrm.money.queries import lines_of, priced
+from pbxcrm.money.quantity_rules import quantity_by
+from pbxcrm.money.queries import formula_fields, formula_time, lines_of
+from pbxcrm.money.rules import check_quantity
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.reasons import reason
@@ -30,15 +34,14 @@ async def recount(session: AsyncSession, deal: Deal, now: datetime) -> None:
     found = await lines_of(session, deal.id or 0)
     if not found.lines or deal.merged_into_id is not None:
         return
-    for line in found.lines:
-        was = line.quantity
-        try:
-            if line.formula:
-                await do_compute_quantity(session, deal, line, now, "formula")
-        except Invalid:
-            line.quantity = was
-        if line.quantity != was:
-            line.version += 1
+    if by_formula := [line for line in found.lines if line.formula]:
+        fields, around = await formula_fields(session, deal), await formula_time(session, deal, now)
+        for line in by_formula:
+            with suppress(FormulaError, Invalid):
+                quantity = check_quantity(quantity_by(line.formula, line.inputs, fields, around), "formula")
+                if quantity != line.quantity:
+                    line.quantity = quantity
+                    line.version += 1
     await _set_amount(session, deal, priced(found.lines, found.whole).price.total, now)
 
 

@@ -1,88 +1,32 @@
-"""Changing the lines of deals. Every change goes through ``_Change``: it locks the deal, and afterwards computes quantities, asks for
-discounts that need approval, records what changed with what undoes it, sets the amount of the deal where its pipeline takes it from the
-lines, and says that the deal changed.
-"""
+"""Changing the lines of a deal: adding, filling in, moving, removing, undo."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, check
-from pbxcrm.audit.actions import record
+from pbxcrm.access import Viewer
 from pbxcrm.audit.models import AuditEntry
-from pbxcrm.deals.actions import access_deal_for_change, do_count_change, do_edit_deal
 from pbxcrm.deals.models import Deal
-from pbxcrm.deals.queries import load_funnel
 from pbxcrm.formulas.problems import FormulaError
-from pbxcrm.money.discount_actions import (
-    GivenBefore,
-    TypedReason,
-    TypedReasons,
-    check_limits,
-    do_decide,
-    given_now,
-    settle_asked,
-    share_of,
-)
+from pbxcrm.money.discount_rules import TypedReason
+from pbxcrm.money.history_rules import Snapshot, put_back, snapshot
+from pbxcrm.money.line_changes import LINES_CHANGED, LineChange, close_change, open_change
 from pbxcrm.money.line_drafts import LineDraft, SameProduct, WholeDraft
-from pbxcrm.money.line_rules import Snapshot, clear_asked, put_back, quantity_by, snapshot, told_of
+from pbxcrm.money.line_rules import DealLines, clear_asked, discount_of, priced
 from pbxcrm.money.models import DealDiscount, DealLine, Product
-from pbxcrm.money.queries import (
-    DealLines,
-    access_line,
-    access_product,
-    as_priced,
-    asked_of,
-    discount_of,
-    formula_fields,
-    formula_time,
-    lines_of,
-    own_limit,
-    priced,
-)
-from pbxcrm.money.rules import (
-    WHOLE,
-    PricedLine,
-    cents,
-    check_discount,
-    check_price,
-    check_quantity,
-    check_rate,
-    given_percent,
-)
-from pbxcrm.people.directory import load_directory
-from pbxcrm.shared.errors import Conflict, Invalid, NotFound
+from pbxcrm.money.quantity_rules import check_inputs, quantity_by
+from pbxcrm.money.queries import access_line, access_product, formula_fields, formula_time
+from pbxcrm.money.rules import cents, check_discount, check_price, check_quantity, check_rate
+from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.lengths import check_line, check_optional_text
 from pbxcrm.shared.runtime_options import load_options
 from pbxcrm.shared.texts import one_line
 
 MOST_LINES = 200  # of one deal
-MOST_INPUTS = 20  # of one line
-LONGEST_INPUT = 100
 UNDO_WITHIN = timedelta(minutes=10)
-LINES_CHANGED = "deal.lines"  # the action in the audit log
-
-
-@dataclass(slots=True)
-class _Change:
-    """The deal, locked, its lines in hand, and how they were before."""
-
-    deal: Deal
-    lines: list[DealLine]
-    whole: DealDiscount
-    was: dict[int, Snapshot]  # by id of the line; 0: the whole
-    given: GivenBefore
-    typed: dict[int, TypedReason] = field(default_factory=dict)  # by identity of the row
-
-    @property
-    def live(self) -> list[DealLine]:
-        """The lines that are not removed, in order."""
-        return [line for line in self.lines if line.removed_at is None]
 
 
 async def add_line(
@@ -99,20 +43,20 @@ async def add_line(
 
     Raises Invalid at the field, NotFound, NotAllowed, Conflict for an old ``version`` of the deal.
     """
-    change = await _open(session, viewer, deal_id, version)
+    change = await open_change(session, viewer, deal_id, version)
     rule = same or SameProduct((await load_options(session)).same_product)
     await _add(session, change, draft, now, rule, place="")
-    return await _close(session, viewer, change, now)
+    return await close_change(session, viewer, change, now)
 
 
 async def add_lines(
     session: AsyncSession, viewer: Viewer, deal_id: int, drafts: Sequence[LineDraft], now: datetime
 ) -> DealLines:
     """Add several lines together, as a template does; a product that is there already gets a second line."""
-    change = await _open(session, viewer, deal_id, None)
+    change = await open_change(session, viewer, deal_id)
     for number, draft in enumerate(drafts):
         await _add(session, change, draft, now, SameProduct.ADD, place=f"lines.{number}.")
-    return await _close(session, viewer, change, now)
+    return await close_change(session, viewer, change, now)
 
 
 async def change_line(
@@ -125,43 +69,43 @@ async def change_line(
     *,
     version: int | None,
 ) -> DealLines:
-    """Give a line other values; it keeps its product. ``version``: the one of the line that was seen. Raises as ``add_line`` does."""
-    change = await _open(session, viewer, deal_id, None)
-    line = _line_in(change, line_id)
+    """Give a line other values; it keeps its product. ``version``: that of the line as it was seen. Raises as ``add_line`` does."""
+    change = await open_change(session, viewer, deal_id)
+    line = change.line(line_id)
     if version is not None and line.version != version:
         raise Conflict("money.line_stale", "Somebody has changed this line meanwhile. Look at it again.")
     await _fill(session, change, line, draft, now, place="")
-    return await _close(session, viewer, change, now)
+    return await close_change(session, viewer, change, now)
 
 
 async def move_line(
     session: AsyncSession, viewer: Viewer, deal_id: int, line_id: int, now: datetime, *, up: bool
 ) -> DealLines:
     """Exchange a line with the one above or below. Does nothing at the end of the list."""
-    change = await _open(session, viewer, deal_id, None)
+    change = await open_change(session, viewer, deal_id)
     live = change.live
-    at = live.index(_line_in(change, line_id))
+    at = live.index(change.line(line_id))
     to = at + (-1 if up else 1)
     if 0 <= to < len(live):
         live[at], live[to] = live[to], live[at]
         for position, each in enumerate(live):
             each.position = position
         change.lines.sort(key=lambda each: each.position)
-    return await _close(session, viewer, change, now)
+    return await close_change(session, viewer, change, now)
 
 
 async def remove_line(session: AsyncSession, viewer: Viewer, deal_id: int, line_id: int, now: datetime) -> DealLines:
     """Take a line off; ``undo_lines`` puts it back. Raises NotFound, NotAllowed."""
-    change = await _open(session, viewer, deal_id, None)
-    _remove(_line_in(change, line_id), now)
-    return await _close(session, viewer, change, now)
+    change = await open_change(session, viewer, deal_id)
+    _remove(change.line(line_id), now)
+    return await close_change(session, viewer, change, now)
 
 
 async def set_whole(session: AsyncSession, viewer: Viewer, deal_id: int, draft: WholeDraft, now: datetime) -> DealLines:
     """Set the discount on the whole deal. Raises Invalid at ``discount`` or ``why``."""
-    change = await _open(session, viewer, deal_id, None)
-    _fill_whole(change, draft, place="")
-    return await _close(session, viewer, change, now)
+    change = await open_change(session, viewer, deal_id)
+    _fill_whole(change, draft)
+    return await close_change(session, viewer, change, now)
 
 
 async def set_lines(
@@ -178,7 +122,7 @@ async def set_lines(
 
     ``whole`` None leaves the discount on the whole. Raises Invalid at ``lines.N.FIELD``, as ``add_line`` does else.
     """
-    change = await _open(session, viewer, deal_id, version)
+    change = await open_change(session, viewer, deal_id, version)
     kept = {draft.line_id for draft in drafts if draft.line_id is not None}
     by_id = {line.id: line for line in change.lines}
     for line in change.lines:
@@ -188,70 +132,23 @@ async def set_lines(
     for number, draft in enumerate(drafts):
         place = f"lines.{number}."
         if draft.line_id is None:
-            placed: DealLine | None = await _add(session, change, draft, now, SameProduct.ADD, place=place)
+            placed = await _add(session, change, draft, now, SameProduct.ADD, place=place)
         else:
-            found = by_id.get(draft.line_id)
-            if found is None or draft.line_id in seen:
+            if draft.line_id not in by_id or draft.line_id in seen:
                 raise Invalid(f"{place}id", "money.no_line", "This line is not on the deal any more.")
             seen.add(draft.line_id)
-            placed = found
-            await _fill(session, change, found, draft, now, place=place)
-        if placed is not None:
-            placed.position = number
+            placed = by_id[draft.line_id]
+            await _fill(session, change, placed, draft, now, place=place)
+        placed.position = number
     change.lines.sort(key=lambda each: each.position)
     if whole is not None:
-        _fill_whole(change, whole, place="")
-    return await _close(session, viewer, change, now)
-
-
-async def withdraw_discount(
-    session: AsyncSession, viewer: Viewer, deal_id: int, line_id: int | None, now: datetime
-) -> DealLines:
-    """Ask no longer for the discount of a line, or on the whole (None). Raises Conflict where nothing is asked for."""
-    change = await _open(session, viewer, deal_id, None)
-    clear_asked(_asked_in(change, line_id))
-    return await _close(session, viewer, change, now)
-
-
-async def decide_discount(
-    session: AsyncSession,
-    viewer: Viewer,
-    deal_id: int,
-    line_id: int | None,
-    now: datetime,
-    *,
-    is_approved: bool,
-    why: str = "",
-) -> DealLines:
-    """Approve or refuse the discount that is asked for on a line, or on the whole (None). Raises as ``do_decide`` does, and Conflict."""
-    check(viewer, Permission.ESCALATIONS_WORK)
-    change = await _open(session, viewer, deal_id, None)
-    row = _asked_in(change, line_id)
-    asked, share = asked_of(row), share_of(discount_of(change.whole), change.live)
-    if isinstance(row, DealLine):
-        percent = given_percent(PricedLine(row.quantity, row.price, asked), row.list_price, share)
-    else:
-        share = share_of(asked, change.live)
-        percent = max(
-            (given_percent(as_priced(line), line.list_price, share) for line in change.live), default=share * WHOLE
-        )
-    limit = await own_limit(session, viewer)
-    await do_decide(
-        session, viewer, change.deal, row, now, percent=percent, limit=limit, is_approved=is_approved, why=why
-    )
-    return await _close(session, viewer, change, now, is_undo=True)
-
-
-def _asked_in(change: _Change, line_id: int | None) -> DealLine | DealDiscount:
-    row = change.whole if line_id is None else _line_in(change, line_id)
-    if not asked_of(row):
-        raise Conflict("money.nothing_asked", "No discount waits for a decision here.")
-    return row
+        _fill_whole(change, whole)
+    return await close_change(session, viewer, change, now)
 
 
 async def undo_lines(session: AsyncSession, viewer: Viewer, deal_id: int, now: datetime) -> DealLines:
     """Take back the latest change of the lines of a deal, if it was the viewer's own and at most ``UNDO_WITHIN`` ago. Raises Conflict."""
-    change = await _open(session, viewer, deal_id, None)
+    change = await open_change(session, viewer, deal_id)
     query = select(AuditEntry).where(
         AuditEntry.entity == "deal", AuditEntry.entity_id == str(deal_id), AuditEntry.action == LINES_CHANGED
     )
@@ -272,10 +169,10 @@ async def undo_lines(session: AsyncSession, viewer: Viewer, deal_id: int, now: d
         else:
             put_back(row, step["was"])
     change.lines.sort(key=lambda each: (each.position, each.id or 0))
-    return await _close(session, viewer, change, now, is_undo=True)
+    return await close_change(session, viewer, change, now, settled=True)
 
 
-def _put_line_back(change: _Change, row: DealLine, was: Snapshot | None, now: datetime) -> None:
+def _put_line_back(change: LineChange, row: DealLine, was: Snapshot | None, now: datetime) -> None:
     if was is None or was["removed_at"]:
         _remove(row, now)
         return
@@ -286,30 +183,15 @@ def _put_line_back(change: _Change, row: DealLine, was: Snapshot | None, now: da
         change.lines.append(row)
 
 
-async def _open(session: AsyncSession, viewer: Viewer, deal_id: int, version: int | None) -> _Change:
-    check(viewer, Permission.DEALS_EDIT)
-    deal = await access_deal_for_change(session, viewer, deal_id, version)
-    before = await lines_of(session, deal_id)
-    was = {line.id or 0: snapshot(line) for line in before.lines} | {0: snapshot(before.whole)}
-    return _Change(deal, list(before.lines), before.whole, was, given_now(before))
-
-
-def _line_in(change: _Change, line_id: int) -> DealLine:
-    found = next((line for line in change.live if line.id == line_id), None)
-    if found is None:
-        raise NotFound("money.no_line", "This line is not on the deal any more.")
-    return found
-
-
 def _remove(line: DealLine, now: datetime) -> None:
     line.removed_at = now
     clear_asked(line)
 
 
 async def _add(
-    session: AsyncSession, change: _Change, draft: LineDraft, now: datetime, same: SameProduct, *, place: str
-) -> DealLine | None:
-    """Returns the line that has it now; None where the rule leaves the deal as it is."""
+    session: AsyncSession, change: LineChange, draft: LineDraft, now: datetime, same: SameProduct, *, place: str
+) -> DealLine:
+    """Returns the line that has it now: a new one, or the one that was there."""
     product = None
     if draft.product_id is not None:
         product = await access_product(session, draft.product_id, field=f"{place}product_id")
@@ -355,7 +237,7 @@ def _take_over(line: DealLine, product: Product, deal: Deal, draft: LineDraft, p
 
 
 async def _fill(
-    session: AsyncSession, change: _Change, line: DealLine, draft: LineDraft, now: datetime, *, place: str
+    session: AsyncSession, change: LineChange, line: DealLine, draft: LineDraft, now: datetime, *, place: str
 ) -> None:
     if line.product_id is None or draft.name:
         line.name = check_line(
@@ -368,9 +250,9 @@ async def _fill(
     if draft.vat_rate is not None or line.product_id is None:
         line.vat_rate = check_rate(draft.vat_rate, f"{place}vat_rate")
     line.formula = check_optional_text(draft.formula, DealLine.formula, f"{place}formula")
-    line.inputs = _inputs(draft.inputs, f"{place}inputs") if draft.inputs or not line.formula else line.inputs
+    line.inputs = check_inputs(draft.inputs, f"{place}inputs") if draft.inputs or not line.formula else line.inputs
     if line.formula:
-        await do_compute_quantity(session, change.deal, line, now, f"{place}formula")
+        line.quantity = await _computed(session, change.deal, line, now, f"{place}formula")
     elif draft.quantity is not None:
         line.quantity = check_quantity(draft.quantity, f"{place}quantity")
     found = check_discount(draft.percent, draft.money, cents(line.quantity * line.price), f"{place}discount")
@@ -381,88 +263,19 @@ async def _fill(
     clear_asked(line)
 
 
-def _fill_whole(change: _Change, draft: WholeDraft, *, place: str) -> None:
+def _fill_whole(change: LineChange, draft: WholeDraft) -> None:
     nets = sum((each.net for each in priced(change.live, DealDiscount(deal_id=0)).price.lines), Decimal(0))
-    found = check_discount(draft.percent, draft.money, nets, f"{place}discount")
+    found = check_discount(draft.percent, draft.money, nets, "discount")
     row = change.whole
     row.discount_percent, row.discount_money = found.percent, found.money
     clear_asked(row)
-    change.typed[id(row)] = TypedReason(draft.why, f"{place}why")
+    change.typed[id(row)] = TypedReason(draft.why)
 
 
-def _inputs(entered: Mapping[str, str], place: str) -> dict[str, str]:
-    if len(entered) > MOST_INPUTS:
-        raise Invalid(place, "money.inputs", "At most {most} values can be given.", most=MOST_INPUTS)
-    found = {one_line(name): one_line(str(value)) for name, value in entered.items()}
-    if any(len(each) > LONGEST_INPUT for pair in found.items() for each in pair):
-        raise Invalid(place, "form.too_long", "Write at most {most} characters.", most=LONGEST_INPUT)
-    return found
-
-
-async def do_compute_quantity(session: AsyncSession, deal: Deal, line: DealLine, now: datetime, place: str) -> None:
-    """The quantity by the formula. Raises Invalid at ``place``."""
+async def _computed(session: AsyncSession, deal: Deal, line: DealLine, now: datetime, place: str) -> Decimal:
     fields, around = await formula_fields(session, deal), await formula_time(session, deal, now)
     try:
         found = quantity_by(line.formula, line.inputs, fields, around)
     except FormulaError as error:
         raise error.at_field(place) from None
-    line.quantity = check_quantity(found, place)
-
-
-async def _close(
-    session: AsyncSession, viewer: Viewer, change: _Change, now: datetime, *, is_undo: bool = False
-) -> DealLines:
-    """Everything that follows a change. Returns the lines as they are now."""
-    live = change.live
-    limit = await own_limit(session, viewer)
-    if not is_undo:  # what was there was allowed
-        typed = TypedReasons(
-            {place: change.typed[id(line)] for place, line in enumerate(live) if id(line) in change.typed},
-            change.typed.get(id(change.whole), TypedReason()),
-        )
-        check_limits(change.given, live, change.whole, typed, limit)
-    after = priced(live, change.whole)
-    session.add_all(line for line in change.lines if line.id is None)
-    if change.whole.id is None and (discount_of(change.whole) or asked_of(change.whole)):
-        session.add(change.whole)
-    await session.flush()
-    steps, told = _count(change)
-    if not steps:
-        return after
-    deal = change.deal
-    record(
-        session,
-        now,
-        LINES_CHANGED,
-        "deal",
-        deal.id,
-        actor=viewer,
-        lines=told,
-        total=str(after.price.total),
-        undo=[] if is_undo else steps,
-    )
-    await settle_asked(session, viewer, deal, [*change.lines, change.whole], change.was, now)
-    people = await load_directory(session)
-    pipeline = (await load_funnel(session)).pipelines[deal.pipeline_id]
-    if pipeline.amount_by_lines and live and deal.amount != after.price.total:
-        await do_edit_deal(session, deal, now, actor=viewer, people=people, values={"amount": after.price.total})
-    else:
-        await do_count_change(session, deal, now, people)
-    return after
-
-
-def _count(change: _Change) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Count the versions of the rows that changed. Returns what undoes it, and what the history tells."""
-    steps: list[dict[str, Any]] = []
-    told: list[dict[str, Any]] = []
-    rows: list[DealLine | DealDiscount] = [*change.lines, change.whole]
-    for row in rows:
-        key = (row.id or 0) if isinstance(row, DealLine) else 0
-        was, after = change.was.get(key), snapshot(row)
-        if was == after or row.id is None:
-            continue
-        if was is not None:
-            row.version += 1
-        steps.append({"id": key, "version": row.version, "was": was})
-        told.append(told_of(row, was, after))
-    return steps, [each for each in told if each]
+    return check_quantity(found, place)

@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
+from pbxcrm.audit.rules import differences
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.runtime_options import Options, load_options, save_option
 
@@ -25,8 +26,7 @@ async def change_line_options(session: AsyncSession, viewer: Viewer, values: dic
                 options = await save_option(session, options, key, values[key])
             except ValidationError:
                 raise Invalid(key, "money.limit", "Write a whole number from 0 to 100.") from None
-    after = {key: getattr(options, key) for key in KEYS}
-    changed = {key: {"before": before[key], "after": after[key]} for key in KEYS if before[key] != after[key]}
+    changed = differences(before, {key: getattr(options, key) for key in KEYS})
     if changed:
         record(session, now, "options.changed", "options", "lines", actor=viewer, changed=changed)
     return options

@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Role, Viewer, check
 from pbxcrm.audit.actions import record
+from pbxcrm.audit.rules import differences
 from pbxcrm.money.models import Product, ProductKind
 from pbxcrm.money.queries import access_product
 from pbxcrm.money.rules import check_price, check_rate
@@ -53,8 +54,7 @@ async def change_product(
     product = await _lock(session, viewer, product_id, version)
     before = _said(product)
     await _fill(session, product, draft)
-    after = _said(product)
-    changed = {key: {"before": before[key], "after": after[key]} for key in after if after[key] != before[key]}
+    changed = differences(before, _said(product))
     if changed:
         product.version += 1
         record(session, now, "product.changed", "product", product.id, actor=viewer, changed=changed)

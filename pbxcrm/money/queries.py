@@ -11,23 +11,21 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Role, Viewer
-from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import load_funnel
-from pbxcrm.fields.formula_queries import names_for_formulas, values_for_formulas
+from pbxcrm.fields.formula_queries import hours_for_formulas, names_for_formulas, values_for_formulas
 from pbxcrm.fields.formula_rules import reading_any
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.formulas.functions import FormulaTime, Value
+from pbxcrm.money.line_rules import DealLines, priced
 from pbxcrm.money.models import DealDiscount, DealLine, LineTemplate, Product
-from pbxcrm.money.rules import WHOLE, DealPrice, Discount, PricedLine, price_of
-from pbxcrm.people.directory import load_directory
+from pbxcrm.money.rules import WHOLE
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.errors import NotFound, not_there
 from pbxcrm.shared.runtime_options import Options, load_options
 from pbxcrm.shared.text_match import part_of
 
-MOST_FOUND = 20  # products offered while one types
 MOST_SUGGESTED = 200  # groups and units
 
 
@@ -132,35 +130,6 @@ async def access_template(session: AsyncSession, template_id: int, *, field: str
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class DealLines:
-    """The lines of a deal in their order, the discount on the whole (its row may not be stored), and what all of it costs."""
-
-    lines: tuple[DealLine, ...]
-    whole: DealDiscount
-    price: DealPrice
-
-
-def priced(lines: Sequence[DealLine], whole: DealDiscount) -> DealLines:
-    """The lines with their price. Discounts that are only asked for do not count."""
-    return DealLines(tuple(lines), whole, price_of([as_priced(line) for line in lines], discount_of(whole)))
-
-
-def as_priced(line: DealLine) -> PricedLine:
-    """A line as the rules of prices see it."""
-    return PricedLine(line.quantity, line.price, discount_of(line), line.vat_rate)
-
-
-def discount_of(row: DealLine | DealDiscount) -> Discount:
-    """The discount that counts."""
-    return Discount(row.discount_percent, row.discount_money)
-
-
-def asked_of(row: DealLine | DealDiscount) -> Discount:
-    """The discount that waits for a manager."""
-    return Discount(row.asked_percent, row.asked_money)
-
-
 async def lines_of(session: AsyncSession, deal_id: int) -> DealLines:
     """The lines of a deal that the caller may see, in one query. The row of the discount is a new one, which is not stored, where there
     is none.
@@ -192,16 +161,13 @@ async def access_line(
     return found
 
 
-async def has_lines(session: AsyncSession, deal_id: int) -> bool:
-    """Whether the deal has a line."""
-    query = select(DealLine.id).where(DealLine.deal_id == deal_id, col(DealLine.removed_at).is_(None)).limit(1)
-    return (await session.exec(query)).first() is not None
-
-
 async def is_amount_of_lines(session: AsyncSession, deal: Deal) -> bool:
     """Whether the amount of the deal is the sum of its lines: its pipeline says so, and it has lines."""
     pipeline = (await load_funnel(session)).pipelines.get(deal.pipeline_id)
-    return pipeline is not None and pipeline.amount_by_lines and await has_lines(session, deal.id or 0)
+    if pipeline is None or not pipeline.amount_by_lines:
+        return False
+    query = select(DealLine.id).where(DealLine.deal_id == deal.id, col(DealLine.removed_at).is_(None)).limit(1)
+    return (await session.exec(query)).first() is not None
 
 
 def limit_of(role: str, options: Options) -> Decimal:
@@ -237,5 +203,4 @@ async def _by_amount(session: AsyncSession) -> frozenset[str]:
 
 async def formula_time(session: AsyncSession, deal: Deal, now: datetime) -> FormulaTime:
     """The time and working hours of whoever is responsible for the deal."""
-    calendars = await load_calendars(session, await load_directory(session))
-    return FormulaTime(now, calendars.of_user(deal.responsible_id))
+    return FormulaTime(now, await hours_for_formulas(session, FieldEntity.DEAL, deal))

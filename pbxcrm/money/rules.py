@@ -1,4 +1,4 @@
-"""The price of a deal, pure. Everything is a Decimal, and this is the only place that rounds.
+"""The price of a deal, pure. Everything is a Decimal, and this is the only place that rounds money.
 
 - A line is ``quantity × price``, less its own discount, rounded once to hundredths (half up). 100 % is exactly nothing.
 - The discount on the whole is one amount. It is spread over the lines in proportion to what they cost, to the hundredth (largest remainder),
@@ -12,7 +12,6 @@ from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.reasons import N_
 
 ZERO = Decimal(0)
 CENT = Decimal("0.01")
@@ -197,6 +196,3 @@ def read_discount(typed: str) -> tuple[Decimal | None, Decimal | None] | None:
     if not found.is_finite():
         return None
     return (found, None) if is_percent else (None, found)
-
-
-DISCOUNT_WORD = N_("Write the discount as 5 % or as an amount.")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from sqlmodel import select
@@ -13,27 +13,26 @@ from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.deals.queries import access_deal
-from pbxcrm.formulas.evaluating import evaluate_number
 from pbxcrm.formulas.functions import FormulaTime
 from pbxcrm.formulas.problems import FormulaError
 from pbxcrm.formulas.rules import Circle, in_order
 from pbxcrm.formulas.rules import check as check_formula
-from pbxcrm.money.line_actions import LONGEST_INPUT, MOST_INPUTS, add_lines
+from pbxcrm.money.line_actions import add_lines
 from pbxcrm.money.line_drafts import LineDraft
-from pbxcrm.money.line_rules import named_values
+from pbxcrm.money.line_rules import DealLines
 from pbxcrm.money.models import DealLine, LineTemplate, Product
+from pbxcrm.money.quantity_rules import LONGEST_INPUT, MOST_INPUTS, named_values, quantity_over
 from pbxcrm.money.queries import (
-    DealLines,
     access_product,
     access_template,
     formula_fields,
     formula_names,
     formula_time,
 )
-from pbxcrm.money.rules import MILLIONTH, PricedLine, check_price, check_rate, price_of
+from pbxcrm.money.rules import PricedLine, check_price, check_rate, price_of
 from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import Conflict, Invalid
-from pbxcrm.shared.lengths import check_line, check_optional_text, longest
+from pbxcrm.shared.lengths import check_line, check_optional_text
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.texts import one_line
 
@@ -161,13 +160,13 @@ async def apply_template(
     inputs_of_lines = given | {each["key"]: f"={each['formula']}" for each in template.values}
     try:
         known = named_values(inputs_of_lines, fields, around)
-        quantities = [evaluate_number(line["formula"], known, around) for line in template.lines]
+        quantities = [quantity_over(line["formula"], known, around) for line in template.lines]
     except FormulaError as error:
         raise error.at_field(_blamed(template)) from None
     products = await load_by_id(session, Product, [line["product_id"] for line in template.lines])
     drafts: list[LineDraft] = []
     for line, quantity in zip(template.lines, quantities, strict=True):
-        if not quantity.quantize(MILLIONTH, rounding=ROUND_HALF_UP):
+        if not quantity:
             continue
         product = products.get(line["product_id"])
         if product is not None and product.retired_at is not None:
@@ -206,7 +205,7 @@ async def try_template(
         known = named_values(typed, dict.fromkeys(await formula_names(session)), around)
         for line in lines:
             product = await access_product(session, line["product_id"]) if line["product_id"] else None
-            quantity = evaluate_number(line["formula"], known, around).quantize(MILLIONTH, rounding=ROUND_HALF_UP)
+            quantity = quantity_over(line["formula"], known, around)
             name, unit = (product.name, product.unit) if product else (line["name"], line["unit"])
             price = product.price if product else _decimal(line["price"]) or Decimal(0)
             found.append(TriedLine(name, unit, quantity, price))
@@ -228,7 +227,7 @@ async def _checked(
     if not draft.lines:
         raise Invalid("lines", "line_templates.empty", "Add at least one line.")
     if len(draft.lines) > MOST_TEMPLATE_LINES:
-        raise Invalid("lines", "money.too_many", "A deal can have at most {most} lines.", most=MOST_TEMPLATE_LINES)
+        raise Invalid("lines", "money.too_many", "A template can have at most {most} lines.", most=MOST_TEMPLATE_LINES)
     lines = [await _check_template_line(session, line, known, f"lines.{n}.") for n, line in enumerate(draft.lines)]
     return inputs, values, lines
 
@@ -284,7 +283,7 @@ def _check_values(values: Sequence[tuple[str, str]], known: Sequence[str]) -> li
             f"values.{places[0]}",
             "line_templates.circle",
             "These formulas need each other: {names}.",
-            names=" → ".join(circle.names),
+            names=str(circle),
         ) from None
     return found
 
@@ -307,10 +306,6 @@ async def _check_template_line(
         "vat_rate": None,
         "formula": line.formula.strip(),
     }
-    if len(found["formula"]) > longest(DealLine.formula):
-        raise Invalid(
-            f"{place}formula", "form.too_long", "Write at most {most} characters.", most=longest(DealLine.formula)
-        )
     if line.product_id is not None:
         product = await access_product(session, line.product_id, field=f"{place}product_id")
         return found | {"product_id": product.id}

@@ -11,8 +11,9 @@ from pbxcrm.deals.queries import access_deal
 from pbxcrm.fields.rules import read_decimal
 from pbxcrm.formulas.problems import FormulaError, FormulaProblem
 from pbxcrm.money import line_actions as actions
+from pbxcrm.money.discount_actions import decide_discount, withdraw_discount
 from pbxcrm.money.line_drafts import LineDraft, WholeDraft
-from pbxcrm.money.line_rules import quantity_by
+from pbxcrm.money.quantity_rules import quantity_by
 from pbxcrm.money.queries import ProductFilter, access_template, formula_fields, formula_time, list_products
 from pbxcrm.money.rules import read_discount
 from pbxcrm.money.template_actions import apply_template
@@ -140,7 +141,7 @@ async def decide(request: Request) -> Response:
     try:
         line_id = form.id("deal_line_id")
         async with parts(request).db.write() as session:
-            await actions.decide_discount(
+            await decide_discount(
                 session,
                 viewer(request),
                 request.path_params["deal_id"],
@@ -159,7 +160,7 @@ async def withdraw(request: Request) -> Response:
     """``POST /deals/{deal_id}/lines/withdraw``: ``deal_line_id`` (empty: the whole)."""
     form = await read_form(request)
     async with parts(request).db.write() as session:
-        await actions.withdraw_discount(
+        await withdraw_discount(
             session, viewer(request), request.path_params["deal_id"], form.id("deal_line_id"), now(request)
         )
     return await _answer(request, _("The request has been taken back."))

@@ -20,22 +20,22 @@ from pbxcrm.deals.queries import access_deal, stage_of_kind
 from pbxcrm.deals.unmerge_actions import undo_deal_merge
 from pbxcrm.fields.actions import FieldDraft, create_field
 from pbxcrm.fields.models import FieldEntity
+from pbxcrm.money.discount_actions import decide_discount, withdraw_discount
 from pbxcrm.money.line_actions import (
     UNDO_WITHIN,
     add_line,
     change_line,
-    decide_discount,
     move_line,
     remove_line,
     set_lines,
     set_whole,
     undo_lines,
-    withdraw_discount,
 )
 from pbxcrm.money.line_drafts import LineDraft, SameProduct, WholeDraft
+from pbxcrm.money.line_rules import DealLines
 from pbxcrm.money.models import Product
 from pbxcrm.money.product_actions import ProductDraft, add_product, retire_product
-from pbxcrm.money.queries import DealLines, lines_of
+from pbxcrm.money.queries import lines_of
 from pbxcrm.money.template_actions import (
     AskedValue,
     TemplateDraft,

@@ -9,19 +9,13 @@ from pydantic import Field
 from pbxcrm.access import Permission
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import access_deal
-from pbxcrm.money.line_actions import (
-    LONGEST_INPUT,
-    MOST_INPUTS,
-    MOST_LINES,
-    add_line,
-    decide_discount,
-    set_lines,
-    undo_lines,
-    withdraw_discount,
-)
+from pbxcrm.money.discount_actions import decide_discount, withdraw_discount
+from pbxcrm.money.line_actions import MOST_LINES, add_line, set_lines, undo_lines
 from pbxcrm.money.line_drafts import LineDraft, SameProduct, WholeDraft
+from pbxcrm.money.line_rules import DealLines
 from pbxcrm.money.models import DealDiscount, DealLine
-from pbxcrm.money.queries import DealLines, lines_of
+from pbxcrm.money.quantity_rules import LONGEST_INPUT, MOST_INPUTS
+from pbxcrm.money.queries import lines_of
 from pbxcrm.money.rules import LinePrice
 from pbxcrm.money.template_actions import apply_template
 from pbxcrm.people.directory import Directory, load_directory

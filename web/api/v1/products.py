@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pbxcrm.access import Permission
-from pbxcrm.money.line_actions import LONGEST_INPUT, MOST_INPUTS
 from pbxcrm.money.models import DealLine, LineTemplate, Product, ProductKind
 from pbxcrm.money.product_actions import ProductDraft, add_product, change_product, retire_product
+from pbxcrm.money.quantity_rules import LONGEST_INPUT, MOST_INPUTS
 from pbxcrm.money.queries import ProductFilter, access_product, access_template, list_products, list_templates
 from pbxcrm.money.template_actions import (
     MOST_TEMPLATE_LINES,
