@@ -1,6 +1,6 @@
 """Changing rules: each saved change is a version; a way back to one makes a new version."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -62,15 +62,8 @@ async def save_rule(
         await start_arming(session, rule, now)
         record(session, now, "rule.created", "rule", rule.id, actor=viewer, name=rule.name, state=rule.state)
         return rule
-    rule = await access_rule(session, viewer, rule_id, lock=True)
-    if version is not None and rule.version != version:
-        raise Conflict(
-            "automation.stale", "Somebody changed this rule meanwhile. Look at it again before you change it."
-        )
-    if rule.archived_at is not None:
-        raise Conflict("automation.archived", "The rule is archived. Bring it back first.")
-    before = {name: getattr(rule, name) for name in checked}
-    changed = {name: value for name, value in checked.items() if before[name] != value}
+    rule = await open_rule(session, viewer, rule_id, version=version)
+    changed = {name: value for name, value in checked.items() if getattr(rule, name) != value}
     if not changed:
         return rule
     for name, value in changed.items():
@@ -83,18 +76,30 @@ async def save_rule(
     await _settle_waiting(
         session, rule, waiting if changed.keys() & {"when", "conditions", "steps", "goal"} else Waiting.MOVE, now
     )
-    record(
-        session,
-        now,
-        "rule.changed",
-        "rule",
-        rule.id,
-        actor=viewer,
-        name=rule.name,
-        changed=sorted(changed),
-        state=rule.state,
-    )
+    record_change(session, viewer, rule, changed, now)
     return rule
+
+
+async def open_rule(
+    session: AsyncSession, viewer: Viewer, rule_id: int, *, version: int | None = None
+) -> AutomationRule:
+    """The rule, locked, for whoever may change it. Raises Conflict for an archived one and for another version, NotFound, NotAllowed."""
+    rule = await access_rule(session, viewer, rule_id, lock=True)
+    if version is not None and rule.version != version:
+        raise Conflict(
+            "automation.stale", "Somebody changed this rule meanwhile. Look at it again before you change it."
+        )
+    if rule.archived_at is not None:
+        raise Conflict("automation.archived", "The rule is archived. Bring it back first.")
+    return rule
+
+
+def record_change(
+    session: AsyncSession, viewer: Viewer, rule: AutomationRule, changed: Collection[str], now: datetime
+) -> None:
+    """The audit record of a change. ``changed``: names of columns."""
+    named: dict[str, Any] = {"name": rule.name, "changed": sorted(changed), "state": rule.state}
+    record(session, now, "rule.changed", "rule", rule.id, actor=viewer, **named)
 
 
 async def archive_rule(

@@ -1,7 +1,8 @@
 """Checks a rule as entered: everything it names is there, each error at its place (``when.stage_id``, ``if.all.1.value``, ``then.0.due``)."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -56,7 +57,7 @@ def draft_of(rule: AutomationRule) -> RuleDraft:
 
 
 async def check_draft(session: AsyncSession, draft: RuleDraft, region: str) -> dict[str, Any]:
-    """The columns of ``Rule`` that the draft gives. Raises Invalid at the wrong place."""
+    """The columns of ``AutomationRule`` that the draft gives. Raises Invalid at the wrong place."""
     known = await load_known(session, region)
     around = known.around
     for place, each in (("when", draft.when), ("if", draft.conditions), ("then", draft.steps), ("goal", draft.goal)):
@@ -99,27 +100,31 @@ async def draft_faults(session: AsyncSession, draft: RuleDraft, region: str) -> 
     known = await load_known(session, region)
     found: list[Invalid] = []
 
-    def keep(check: Callable[[], object]) -> object:
-        try:
-            return check()
-        except Invalid as error:
-            found.append(error)
-            return None
-
-    heard = keep(lambda: check_when(known, draft.when))
-    trigger = heard[0] if isinstance(heard, tuple) else TRIGGERS.get(str(draft.when.get("kind")))
+    with _kept_in(found):
+        check_when(known, draft.when)
+    trigger = TRIGGERS.get(str(draft.when.get("kind")))
     if trigger is not None:
         terms = rule_terms(known.around.fields, Checking("", known.around.people), trigger.subject)
-        keep(lambda: parse(draft.conditions, terms))
-        keep(lambda: parse(draft.goal, terms, "goal"))
+        with _kept_in(found):
+            parse(draft.conditions, terms)
+        with _kept_in(found):
+            parse(draft.goal, terms, "goal")
         for place, step in enumerate(draft.steps):
-            keep(lambda step=step, place=place: check_step(known, step, f"then.{place}", trigger.subject))  # type: ignore[misc]
+            with _kept_in(found):
+                check_step(known, step, f"then.{place}", trigger.subject)
     if not found:
-        try:
+        with _kept_in(found):
             await check_draft(session, draft, region)
-        except Invalid as error:
-            found.append(error)
     return found
+
+
+@contextmanager
+def _kept_in(found: list[Invalid]) -> Iterator[None]:
+    """What is wrong goes into the list, and the next check follows."""
+    try:
+        yield
+    except Invalid as error:
+        found.append(error)
 
 
 def _check_json(place: str, entered: Any) -> None:
@@ -143,10 +148,10 @@ def check_when(known: KnownThings, when: Mapping[str, Any]) -> tuple[Trigger, di
     return TRIGGERS[kind], {"kind": kind, **check_params(TRIGGERS[kind].params, when, "when", known)}
 
 
-def _steps(entered: list[Any]) -> list[tuple[int, Any]]:
+def _steps(entered: list[Any]) -> Iterable[tuple[int, Any]]:
     if not entered or len(entered) > MOST_STEPS:
         raise Invalid("then", "automation.steps", "A rule has at least one step and at most {most}.", most=MOST_STEPS)
-    return list(enumerate(entered))
+    return enumerate(entered)
 
 
 def check_step(known: KnownThings, step: Any, at: str, subject: str) -> dict[str, Any]:

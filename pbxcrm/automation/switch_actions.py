@@ -5,12 +5,11 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
-from pbxcrm.audit.actions import record
 from pbxcrm.automation.arming import start_arming
 from pbxcrm.automation.models import AutomationRule, RuleState
-from pbxcrm.automation.queries import access_rule
+from pbxcrm.automation.rule_actions import open_rule, record_change
 from pbxcrm.automation.rule_checks import check_draft, draft_of
-from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.errors import Invalid
 
 
 async def switch_rule(
@@ -22,13 +21,14 @@ async def switch_rule(
     """
     if state not in set(RuleState):
         raise Invalid("state", "automation.state", "Choose how the rule works.")
-    rule = await _open_rule(session, viewer, rule_id)
+    rule = await open_rule(session, viewer, rule_id)
     if rule.state == state:
         return rule
     if state != RuleState.OFF:
         await check_draft(session, draft_of(rule), region)
     rule.state = state
-    await _told(session, viewer, rule, "state", now)
+    await session.flush()
+    record_change(session, viewer, rule, {"state"}, now)
     await start_arming(session, rule, now)
     return rule
 
@@ -39,30 +39,9 @@ async def pause_rule(
     """Let a rule hear nothing until then; None: it hears again. Raises as ``switch_rule``."""
     if until is not None and until <= now:
         raise Invalid("paused_until", "automation.past", "Choose a time that is still to come.")
-    rule = await _open_rule(session, viewer, rule_id)
+    rule = await open_rule(session, viewer, rule_id)
     if rule.paused_until != until:
         rule.paused_until = until
-        await _told(session, viewer, rule, "paused_until", now)
+        await session.flush()
+        record_change(session, viewer, rule, {"paused_until"}, now)
     return rule
-
-
-async def _open_rule(session: AsyncSession, viewer: Viewer, rule_id: int) -> AutomationRule:
-    rule = await access_rule(session, viewer, rule_id, lock=True)
-    if rule.archived_at is not None:
-        raise Conflict("automation.archived", "The rule is archived. Bring it back first.")
-    return rule
-
-
-async def _told(session: AsyncSession, viewer: Viewer, rule: AutomationRule, changed: str, now: datetime) -> None:
-    await session.flush()
-    record(
-        session,
-        now,
-        "rule.changed",
-        "rule",
-        rule.id,
-        actor=viewer,
-        name=rule.name,
-        changed=[changed],
-        state=rule.state,
-    )
