@@ -18,7 +18,7 @@ from pbxcrm.automation.looking_after import look_after
 from pbxcrm.automation.models import AutomationEvent, AutomationRule, RuleRun, RuleState
 from pbxcrm.automation.queries import ActiveRule, load_active, load_around
 from pbxcrm.automation.steps.step import Around
-from pbxcrm.automation.triggers import DATE_CAME, DAY_CAME, DEAL, FOR_RULE, OVERDUE, SILENT, TRIGGERS
+from pbxcrm.automation.triggers import DATE_CAME, DAY_CAME, DEAL, FOR_RULE, OVERDUE, SILENT, TRIGGERS, MeantDeal
 from pbxcrm.deals.models import Deal
 from pbxcrm.fields.conditions import AskedAt, holds
 from pbxcrm.shared.background_jobs import BackgroundJob, Batch, start
@@ -60,7 +60,7 @@ async def arm(
         if task is not None:
             await _arm_task(session, task)
         return
-    due = await _due(session, around, ready.rule, deal)
+    due = await _due(session, around, ready, deal)
     key = _key(ready.rule, deal)
     if due is None or not _is_news(due, now):
         await cancel_timer(session, key)
@@ -69,23 +69,20 @@ async def arm(
 
 
 def _is_news(due: Due, now: datetime) -> bool:
-    """A date that has passed when somebody writes it down reminds nobody. One that is near and was to be told of earlier is told at once."""
-    return due.at > now or due.of > now
+    """A date that has passed when somebody writes it down reminds nobody. One that is near and was to be told of earlier is told at once,
+    and a silence always.
+    """
+    return due.of is None or due.at > now or due.of > now
 
 
-async def _due(session: AsyncSession, around: Around, rule: AutomationRule, deal: Deal) -> Due | None:
-    if rule.when["kind"] == "date":
-        return date_due(rule, deal, around.fields, around.calendars.default)
-    if deal.closed_at is not None or not _is_meant(rule, deal):
+async def _due(session: AsyncSession, around: Around, ready: ActiveRule, deal: Deal) -> Due | None:
+    when: Mapping[str, Any] = ready.rule.when
+    if when["kind"] == "date":
+        return date_due(ready.rule, deal, around.fields, around.calendars.default)
+    if deal.closed_at is not None or not ready.means(SILENT, MeantDeal(deal.pipeline_id, deal.stage_id)):
         return None
     last = (await last_works(session, [deal]))[deal.id or 0]
-    due_at = last + timedelta(days=rule.when["days"])
-    return Due(due_at, last.isoformat(), due_at + timedelta(days=36500))  # a silence is always news
-
-
-def _is_meant(rule: AutomationRule, deal: Deal) -> bool:
-    when: Mapping[str, Any] = rule.when
-    return when.get("stage_id") in {None, deal.stage_id} and when.get("pipeline_id") in {None, deal.pipeline_id}
+    return Due(last + timedelta(days=when["days"]), last.isoformat(), None)
 
 
 async def _arm_task(session: AsyncSession, task: Task) -> None:
@@ -102,7 +99,7 @@ async def deal_due(session: AsyncSession, row: Timer, now: datetime) -> None:
     if ready is None or deal is None or deal.merged_into_id is not None or not ready.trigger.arms:
         return
     around = await load_around(session, "")
-    due = await _due(session, around, ready.rule, deal)
+    due = await _due(session, around, ready, deal)
     if due is None:
         return
     key, payload = _key(ready.rule, deal), _of(ready.rule, deal)

@@ -26,11 +26,11 @@ MORNING = time(9)  # of a day without a time
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """When a rule is due, and the value that says so: of one value it is due once. ``of``: the date itself."""
+    """When a rule is due, and the value that says so: of one value it is due once. ``of``: the date itself; None: it is a silence."""
 
     at: datetime
     value: str
-    of: datetime
+    of: datetime | None
 
 
 def date_due(rule: AutomationRule, deal: Deal, fields: FieldSet, working: WorkingTime) -> Due | None:

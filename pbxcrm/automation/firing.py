@@ -1,9 +1,8 @@
 """One rule hears one event: its conditions, its guards, its steps. The caller has locked the subject and commits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlmodel import col, select
@@ -15,7 +14,7 @@ from pbxcrm.automation.facts import RuleFacts, load_facts
 from pbxcrm.automation.models import AutomationRule, RuleRun, RunStatus, RunStep
 from pbxcrm.automation.queries import ActiveRule
 from pbxcrm.automation.steps.step import Around
-from pbxcrm.automation.triggers import NOT_REACHED
+from pbxcrm.automation.triggers import Asked, MeantDeal, failed_in_a_row
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.models import Deal, StageMove
 from pbxcrm.fields.conditions import AskedAt, holds
@@ -89,21 +88,14 @@ class Firing:
         """For conditions in words."""
         return Names(self.around.people, self.around.funnel, self.around.fields)
 
-    async def means(self, rule: AutomationRule, deal: Deal | None) -> bool:
-        """Whether the trigger means this deal: its pipeline, and of a new deal the stage where it began."""
-        when: Mapping[str, Any] = rule.when
-        kind, wanted, stage_id = when["kind"], when.get("pipeline_id"), when.get("stage_id")
-        if wanted is not None and (deal is None or deal.pipeline_id != wanted):
-            return False
-        if kind == "stage_entered" and self.act == "deal.created" and stage_id is not None:
-            return bool(await self._began_in() == stage_id)
-        if kind == "sum_reached" and self.act == "deal.created":
-            return deal is not None and (deal.amount or 0) >= Decimal(when["amount"])
-        if kind == "not_reached":
-            return bool(await self._attempts() == when["attempt"])
-        if kind in {"daily", "silence"} and stage_id is not None:
-            return deal is not None and deal.stage_id == stage_id
-        return True
+    async def means(self, ready: ActiveRule, deal: Deal | None) -> bool:
+        """Whether the rule means this deal."""
+        asked = MeantDeal(deal.pipeline_id, deal.stage_id, deal.amount) if deal is not None else MeantDeal()
+        if ready.trigger.asks is Asked.FIRST_STAGE and self.act == "deal.created":
+            asked = replace(asked, first_stage_id=await self._began_in())
+        elif ready.trigger.asks is Asked.FAILED_CALLS:
+            asked = replace(asked, failed_calls=await self._failed_in_a_row())
+        return ready.means(self.act, asked)
 
     async def _began_in(self) -> int | None:
         if self._first_stage is None:
@@ -111,8 +103,7 @@ class Firing:
             self._first_stage = (await self.session.exec(moves.order_by(col(StageMove.id)).limit(1))).first()
         return self._first_stage
 
-    async def _attempts(self) -> int:
-        """How many calls of ours in a row, up to this one, did not reach the client."""
+    async def _failed_in_a_row(self) -> int:
         if self._failed_calls is None:
             known = (
                 Call.deal_id == self.deal_id,
@@ -121,10 +112,8 @@ class Firing:
             )
             query = select(Call.direction, Call.outcome).where(*known).order_by(col(Call.id).desc()).limit(100)
             self._failed_calls = 0
-            for direction, outcome in (await self.session.exec(query)).all():
-                if outcome == "answered":
-                    break
-                self._failed_calls += direction == "outbound" and outcome in NOT_REACHED
+            for direction, outcome in reversed((await self.session.exec(query)).all()):
+                self._failed_calls = failed_in_a_row(self._failed_calls, direction, outcome)
         return self._failed_calls
 
     def row(self, rule: AutomationRule) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pbxcrm.automation.facts import rule_terms
 from pbxcrm.automation.models import AutomationRule, RuleRun, RuleState, RuleVersion, RunStatus
 from pbxcrm.automation.rules import DEAF, Hearing
 from pbxcrm.automation.steps.step import Around
-from pbxcrm.automation.triggers import FOR_RULE, GOAL_ACTS, TRIGGERS, Trigger
+from pbxcrm.automation.triggers import FOR_RULE, GOAL_ACTS, TRIGGERS, MeantDeal, Trigger
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.fields.conditions import Condition, parse
@@ -44,6 +44,11 @@ class ActiveRule:
             and hearing.data.get(FOR_RULE, self.rule.id) == self.rule.id
             and self.trigger.hears(self.rule.when, hearing.act, hearing.data)
         )
+
+    def means(self, act: str, deal: MeantDeal) -> bool:
+        """Whether an act that it heard counts on this deal."""
+        when = self.rule.when
+        return when.get("pipeline_id") in {None, deal.pipeline_id} and self.trigger.means(when, act, deal)
 
     def arms(self, hearing: Hearing) -> bool:
         """Whether its timer is set anew after this act."""

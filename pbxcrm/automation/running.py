@@ -41,7 +41,7 @@ async def fire(firing: Firing, ready: ActiveRule) -> None:
     """The rule hears the event, if its trigger means this deal."""
     facts, rule = await firing.facts(), ready.rule
     deal = facts.deal.deal if facts.deal is not None else None
-    if not await firing.means(rule, deal):
+    if not await firing.means(ready, deal):
         return
     if firing.deal_id is not None and deal is None:
         skip(firing, rule, reason("automation.deal_gone"))

@@ -1,10 +1,8 @@
 """A rule asked about the past: which acts it would have heard, and for which of them its condition held."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -15,7 +13,7 @@ from pbxcrm.automation.past import PastAct, PastDeal, load_acts
 from pbxcrm.automation.queries import ActiveRule
 from pbxcrm.automation.rules import RATE_WINDOW, Hearing
 from pbxcrm.automation.steps.step import Around
-from pbxcrm.automation.triggers import CALL_OVER, DATE_CAME, DAY_CAME, NOT_REACHED, OUTCOMES, OVERDUE
+from pbxcrm.automation.triggers import CALL_OVER, DATE_CAME, DAY_CAME, OUTCOMES, OVERDUE, MeantDeal, failed_in_a_row
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.models import Deal
 from pbxcrm.fields.conditions import AskedAt, holds
@@ -120,20 +118,13 @@ def _ask(
 
 
 def _means(ready: ActiveRule, facts: RuleFacts, act: PastAct) -> bool:
-    """Whether the trigger means the deal as it was; what the runner asks of rows (``Firing.means``) is asked of the past here."""
+    """Whether the rule means the deal as it was then; a daily one asks only deals that existed and were open."""
     assert facts.deal is not None
-    when: Mapping[str, Any] = ready.rule.when
-    deal, kind, stage_id = facts.deal.deal, when["kind"], when.get("stage_id")
-    if when.get("pipeline_id") not in {None, deal.pipeline_id}:
+    deal = facts.deal.deal
+    if act.act == DAY_CAME and (deal.created_at > act.at or deal.closed_at is not None):
         return False
-    if kind == "stage_entered" and act.act == "deal.created" and stage_id is not None:
-        return bool(deal.stage_id == stage_id)
-    if kind == "sum_reached" and act.act == "deal.created":
-        return (deal.amount or 0) >= Decimal(when["amount"])
-    if kind == "daily":
-        is_there = deal.created_at <= act.at and deal.closed_at is None
-        return is_there and stage_id in {None, deal.stage_id}
-    return kind != "not_reached" or bool(act.data["failed"] == when["attempt"])
+    failed = act.data.get("failed", 0)
+    return ready.means(act.act, MeantDeal(deal.pipeline_id, deal.stage_id, deal.amount, deal.stage_id, failed))
 
 
 def _of_clock(ready: ActiveRule, deal: Deal, window: Window, around: Around) -> list[PastAct]:
@@ -182,17 +173,14 @@ async def _add_calls(
     failed: dict[int, int] = {}  # in a row, by deal
     for call in (await session.exec(query)).all():
         deal_id = call.deal_id or 0
-        if call.outcome == "answered":
-            failed[deal_id] = 0
-        elif call.direction == "outbound" and call.outcome in NOT_REACHED:
-            failed[deal_id] = failed.get(deal_id, 0) + 1
+        failed[deal_id] = failed_in_a_row(failed.get(deal_id, 0), call.direction, call.outcome)
         at = call.ended_at or call.started_at
         data = {
             "call_id": call.id,
             "direction": call.direction,
             "outcome": call.outcome,
             "talk_seconds": round(call.talk_seconds),
-            "failed": failed.get(deal_id, 0),
+            "failed": failed[deal_id],
         }
         if at >= window.since:
             found.setdefault(deal_id, []).append(PastAct(at, CALL_OVER, call.responsible_id, data))

@@ -7,6 +7,7 @@ event is stored at all.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 from pbxcrm.automation.params import PIPELINE, Param, ParamKind
@@ -55,12 +56,34 @@ Settings = Mapping[str, Any]
 Data = Mapping[str, Any]
 
 
+class Asked(StrEnum):
+    """What a trigger asks beside the columns of the deal; it is read only for triggers that ask it."""
+
+    FIRST_STAGE = "first_stage"
+    FAILED_CALLS = "failed_calls"
+
+
+@dataclass(frozen=True, slots=True)
+class MeantDeal:
+    """The deal as it is when the act is handled; all None: it is gone, or the rule works on clients.
+
+    ``first_stage_id``: where it began. ``failed_calls``: how many of our calls in a row, up to this one, did not reach the client.
+    """
+
+    pipeline_id: int | None = None
+    stage_id: int | None = None
+    amount: Decimal | None = None
+    first_stage_id: int | None = None
+    failed_calls: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Trigger:
     """A kind of ``when``. ``acts``: what it hears. ``params``: its settings. ``subject``: what a rule with it works on.
 
-    ``hears``: whether an act with this data counts. ``group``: under which heading a page offers it. ``arms``: after which acts its timer
-    is set anew, and ``arms_on``: whether one with this data says so.
+    ``hears``: whether an act with this data counts. ``means``: whether it counts on this deal, and ``asks``: what that asks beside the
+    deal. ``group``: under which heading a page offers it. ``arms``: after which acts its timer is set anew, and ``arms_on``: whether one
+    with this data says so.
     """
 
     kind: str
@@ -70,13 +93,23 @@ class Trigger:
     params: tuple[Param, ...] = ()
     subject: str = DEAL
     hears: Callable[[Settings, str, Data], bool] = lambda _settings, _act, _data: True
+    means: Callable[[Settings, str, MeantDeal], bool] = lambda _settings, _act, _deal: True
+    asks: Asked | None = None
     arms: tuple[str, ...] = ()
     arms_on: Callable[[Settings, str, Data], bool] = lambda _settings, _act, _data: True
 
 
 def _entered(settings: Settings, act: str, data: Data) -> bool:
-    """Of a new deal the stage is read when the event is handled: its gate may have put it elsewhere."""
     return act != "deal.moved" or settings.get("stage_id") in {None, data.get("to_stage")}
+
+
+def _began(settings: Settings, act: str, deal: MeantDeal) -> bool:
+    """Of a new deal the stage is read when the event is handled: its gate may have put it elsewhere."""
+    return act != "deal.created" or settings.get("stage_id") in {None, deal.first_stage_id}
+
+
+def _stands(settings: Settings, _act: str, deal: MeantDeal) -> bool:
+    return settings.get("stage_id") in {None, deal.stage_id}
 
 
 def _left(settings: Settings, _act: str, data: Data) -> bool:
@@ -117,7 +150,6 @@ def _task_done(_settings: Settings, _act: str, data: Data) -> bool:
 
 
 def _reached(settings: Settings, act: str, data: Data) -> bool:
-    """Of a new deal the amount is read when the event is handled."""
     if act == "deal.created":
         return True
     change = data.get("changed", {}).get("amount")
@@ -125,12 +157,30 @@ def _reached(settings: Settings, act: str, data: Data) -> bool:
     return change is not None and _decimal(change["before"]) < wanted <= _decimal(change["after"])
 
 
+def _is_large(settings: Settings, act: str, deal: MeantDeal) -> bool:
+    """Of a new deal the amount is read when the event is handled."""
+    return act != "deal.created" or (deal.amount or 0) >= Decimal(settings["amount"])
+
+
 def _decimal(text: str | None) -> Decimal:
     return Decimal(text or 0)
 
 
 def _failed_call(_settings: Settings, _act: str, data: Data) -> bool:
-    return data.get("direction") == "outbound" and data.get("outcome") in NOT_REACHED
+    return _is_failed(data.get("direction"), data.get("outcome"))
+
+
+def _is_failed(direction: str | None, outcome: str | None) -> bool:
+    return direction == "outbound" and outcome in NOT_REACHED
+
+
+def failed_in_a_row(before: int, direction: str, outcome: str | None) -> int:
+    """How many of our calls in a row did not reach the client, ``before`` and after this one."""
+    return 0 if outcome == "answered" else before + _is_failed(direction, outcome)
+
+
+def _nth_time(settings: Settings, _act: str, deal: MeantDeal) -> bool:
+    return deal.failed_calls == int(settings["attempt"])
 
 
 def _missed_call(_settings: Settings, _act: str, data: Data) -> bool:
@@ -169,6 +219,8 @@ TRIGGERS: Mapping[str, Trigger] = {
             ("deal.moved", "deal.created"),
             (_STAGE, PIPELINE),
             hears=_entered,
+            means=_began,
+            asks=Asked.FIRST_STAGE,
         ),
         Trigger("stage_left", N_("A deal leaves a stage"), STAGES, ("deal.moved",), (_STAGE, PIPELINE), hears=_left),
         Trigger("deal_created", N_("A deal is made"), DEALS, ("deal.created",), (PIPELINE,)),
@@ -187,6 +239,7 @@ TRIGGERS: Mapping[str, Trigger] = {
             ("deal.edited", "deal.created"),
             (Param("amount", N_("Amount"), ParamKind.AMOUNT, required=True), PIPELINE),
             hears=_reached,
+            means=_is_large,
         ),
         Trigger("call", N_("A call is over"), CALLS, (CALL_OVER,), (*_CALL_PARAMS, PIPELINE), hears=_call),
         Trigger("missed_call", N_("A call is missed"), CALLS, (CALL_OVER,), (PIPELINE,), hears=_missed_call),
@@ -197,6 +250,8 @@ TRIGGERS: Mapping[str, Trigger] = {
             (CALL_OVER,),
             (Param("attempt", N_("Which time"), ParamKind.NUMBER, required=True, least=1, most=20), PIPELINE),
             hears=_failed_call,
+            means=_nth_time,
+            asks=Asked.FAILED_CALLS,
         ),
         Trigger(
             "request",
@@ -246,6 +301,7 @@ TRIGGERS: Mapping[str, Trigger] = {
                 _STAGE,
                 PIPELINE,
             ),
+            means=_stands,
         ),
         Trigger(
             "silence",
@@ -257,6 +313,7 @@ TRIGGERS: Mapping[str, Trigger] = {
                 _STAGE,
                 PIPELINE,
             ),
+            means=_stands,
             arms=("deal.created", "deal.moved"),
         ),
         Trigger("lamp_lit", N_("A lamp lights"), DEALS, ("deal.lamp_lit",), (PIPELINE,)),
