@@ -2,20 +2,34 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pbxcrm.automation.rule_checks import RuleDraft
 from pbxcrm.deals.fields import EVENT, INVOICE, PROPOSAL, DealField
-from pbxcrm.deals.models import StageKind
+from pbxcrm.deals.models import Stage, StageKind
 from pbxcrm.deals.queries import Funnel
-from pbxcrm.deals.rules import is_closing
 from pbxcrm.people.whom import MANAGER, RESPONSIBLE
 from pbxcrm.shared.reasons import N_
 
 DAY = 9 * 60  # working minutes
 BIG = "50000"  # an amount from which a deal is a big one, to be changed by whoever knows better
 Say = Callable[[str], str]
-Place = tuple[Funnel, int | None, Say]  # the funnel, the pipeline, and the language of whoever makes the rule
+
+
+class Place(NamedTuple):
+    """Where a rule is made. ``say`` translates into the language of whoever makes it."""
+
+    funnel: Funnel
+    pipeline_id: int | None
+    say: Say
+
+    def stages_of_work(self) -> list[Stage]:
+        """The stages of the pipeline in which deals are worked on, in their order."""
+        return [stage for stage in self.funnel.stages_of(self.pipeline_id) if stage.kind == StageKind.OPEN]
+
+    def first(self, kind: StageKind) -> Stage | None:
+        """The first stage of this kind."""
+        return self.funnel.stage_of_kind(self.pipeline_id, kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +53,7 @@ def _rule(when: Mapping[str, Any], *steps: dict[str, Any], **more: Any) -> RuleD
 
 
 def _enters(place: Place, kind: StageKind) -> dict[str, Any] | None:
-    funnel, pipeline_id, _say = place
-    stage = funnel.stage_of_kind(pipeline_id, kind)
+    stage = place.first(kind)
     return {"kind": "stage_entered", "stage_id": stage.id} if stage is not None else None
 
 
@@ -50,20 +63,18 @@ def _talked(seconds: int = 30) -> dict[str, Any]:
 
 def _not_reached(place: Place) -> RuleDraft:
     when = {"kind": "call", "direction": "outbound", "outcome": "no_answer"}
-    return _rule(when, _task(place[2], N_("Call again: nobody answered"), "2h"))
+    return _rule(when, _task(place.say, N_("Call again: nobody answered"), "2h"))
 
 
 def _request(place: Place) -> RuleDraft:
-    say = place[2]
-    return _rule({"kind": "request"}, _task(say, N_("Answer the request"), "15min"))
+    return _rule({"kind": "request"}, _task(place.say, N_("Answer the request"), "15min"))
 
 
 def _known_client(place: Place) -> RuleDraft:
-    say = place[2]
     return _rule(
         {"kind": "request"},
-        _task(say, N_("Your client has written: answer them"), "15min"),
-        _task(say, N_("A known client has written through a form"), "2h", MANAGER),
+        _task(place.say, N_("Your client has written: answer them"), "15min"),
+        _task(place.say, N_("A known client has written through a form"), "2h", MANAGER),
         conditions={"all": [{"field": "responsible", "op": "filled"}]},
     )
 
@@ -71,16 +82,15 @@ def _known_client(place: Place) -> RuleDraft:
 def _new_client(place: Place) -> RuleDraft:
     fill = (N_("Where they know us from"), N_("What they do"), N_("Their birthday"))
     return _rule(
-        {"kind": "contact_created"}, _task(place[2], N_("Fill in the card of the new client"), "1d", MANAGER, *fill)
+        {"kind": "contact_created"}, _task(place.say, N_("Fill in the card of the new client"), "1d", MANAGER, *fill)
     )
 
 
 def _big_deal(place: Place) -> RuleDraft:
-    say = place[2]
     return _rule(
         {"kind": "field_changed", "fields": ["amount"]},
         {"kind": "assign", "to": MANAGER},
-        {"kind": "note", "text": say(N_("A big deal: it goes to the manager."))},
+        {"kind": "note", "text": place.say(N_("A big deal: it goes to the manager."))},
         conditions={
             "all": [{"field": "amount", "op": ">=", "value": BIG}, {"field": "status", "op": "has", "value": "open"}]
         },
@@ -88,31 +98,27 @@ def _big_deal(place: Place) -> RuleDraft:
 
 
 def _sum_reached(place: Place) -> RuleDraft | None:
-    funnel, pipeline_id, _say = place
-    stages = [
-        stage for stage in funnel.stages_of(pipeline_id) if stage.kind == StageKind.OPEN and not is_closing(stage)
-    ]
+    stages = place.stages_of_work()
     if not stages:
         return None
-    when: dict[str, Any] = {"kind": "sum_reached", "amount": BIG, "pipeline_id": pipeline_id}
+    when: dict[str, Any] = {"kind": "sum_reached", "amount": BIG, "pipeline_id": place.pipeline_id}
     return _rule(when, {"kind": "move", "stage_id": stages[-1].id})
 
 
 def _next_steps(place: Place) -> RuleDraft | None:
-    funnel, pipeline_id, say = place
-    stages = [stage for stage in funnel.stages_of(pipeline_id) if stage.kind == StageKind.OPEN]
+    stages = place.stages_of_work()
     if not stages:
         return None
     hints = (N_("Ask what they need, and by when"), N_("Ask who decides"), N_("Agree on the next step, with its date"))
     return _rule(
         {"kind": "stage_entered", "stage_id": stages[0].id},
-        _task(say, N_("What to do at this stage"), "1d", RESPONSIBLE, *hints),
+        _task(place.say, N_("What to do at this stage"), "1d", RESPONSIBLE, *hints),
     )
 
 
 def _lost_why(place: Place) -> RuleDraft | None:
     when = _enters(place, StageKind.LOST)
-    return None if when is None else _rule(when, _task(place[2], N_("Find out why we lost them"), "1d", MANAGER))
+    return None if when is None else _rule(when, _task(place.say, N_("Find out why we lost them"), "1d", MANAGER))
 
 
 def _win_back(place: Place) -> RuleDraft | None:
@@ -123,22 +129,21 @@ def _win_back(place: Place) -> RuleDraft | None:
         else _rule(
             when,
             {"kind": "wait", "minutes": 60 * DAY},
-            _task(place[2], N_("Ask again: a quarter has passed since they said no"), "1d"),
-            conditions={"none": [{"field": "lost_reason", "op": "begins", "value": place[2](N_("Bought elsewhere"))}]},
+            _task(place.say, N_("Ask again: a quarter has passed since they said no"), "1d"),
+            conditions={"none": [{"field": "lost_reason", "op": "begins", "value": place.say(N_("Bought elsewhere"))}]},
             goal={"all": [_talked()]},
         )
     )
 
 
 def _repeat_sale(place: Place) -> RuleDraft | None:
-    funnel, pipeline_id, say = place
-    when, first = _enters(place, StageKind.WON), funnel.stage_of_kind(pipeline_id, StageKind.OPEN)
+    when, first = _enters(place, StageKind.WON), place.first(StageKind.OPEN)
     if when is None or first is None:
         return None
     return _rule(
         when,
         {"kind": "wait", "minutes": 30 * DAY},
-        {"kind": "deal", "stage_id": first.id, "title": say(N_("Repeat sale")), "carry": [RESPONSIBLE]},
+        {"kind": "deal", "stage_id": first.id, "title": place.say(N_("Repeat sale")), "carry": [RESPONSIBLE]},
     )
 
 
@@ -150,29 +155,29 @@ def _past_client(place: Place) -> RuleDraft | None:
         else _rule(
             when,
             {"kind": "wait", "minutes": 125 * DAY},
-            _task(place[2], N_("A past client: ask how they are and what they need"), "1d"),
+            _task(place.say, N_("A past client: ask how they are and what they need"), "1d"),
             goal={"all": [_talked()]},
         )
     )
 
 
-def _of_date(field: DealField, title: str, days: int, due: str = "2h") -> Callable[[Place], RuleDraft | None]:
+def _of_date(field: DealField, title: str, days: int, due: str = "2h") -> Callable[[Place], RuleDraft]:
     """A reminder so many days before a date of the deal."""
 
-    def make(place: Place) -> RuleDraft | None:
+    def make(place: Place) -> RuleDraft:
         when = {"kind": "date", "field": field.key, "days": -days, "time": "09:00"}
         return _rule(
             when,
-            _task(place[2], title, due),
+            _task(place.say, title, due),
             conditions={"all": [{"field": "status", "op": "has", "value": "open"}]},
         )
 
     return make
 
 
-def _silence(place: Place) -> RuleDraft | None:
+def _silence(place: Place) -> RuleDraft:
     return _rule(
-        {"kind": "silence", "days": 14}, _task(place[2], N_("Nothing has happened for two weeks: call them"), "1d")
+        {"kind": "silence", "days": 14}, _task(place.say, N_("Nothing has happened for two weeks: call them"), "1d")
     )
 
 
@@ -278,5 +283,5 @@ def draft_of_template(
     template: RuleTemplate, funnel: Funnel, *, owner_id: int, state: str, say: Say
 ) -> RuleDraft | None:
     """The rule of a template for the default pipeline; None where the stages that it needs are missing. ``say`` translates its texts."""
-    made = template.make((funnel, funnel.default_id, say))
+    made = template.make(Place(funnel, funnel.default_id, say))
     return replace(made, name=say(template.name), owner_id=owner_id, state=state) if made is not None else None
