@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pbxcrm.automation.catalogue import GROUPS, THEN, WHEN, AskedTerm, RuleKind, TermControl
 from pbxcrm.automation.param_checks import date_fields
 from pbxcrm.automation.params import Param, ParamKind
+from pbxcrm.automation.steps.field_step import settable_fields
 from pbxcrm.deals.fields import BY_KEY, FieldKind
 from pbxcrm.deals.rules import is_closing
 from pbxcrm.fields.conditions import Op
@@ -19,7 +20,6 @@ from web.rule_sentences import CUSTOM, TIMES, NamesInRules, op_said
 
 Options = list[tuple[str, str]]
 Grouped = list[tuple[str, Options]]
-_NOT_SET = {ValueKind.LINK, ValueKind.FILE}
 #: How a value is typed: the control that a template draws.
 CHOOSE, SEVERAL, LINE, LONG, DAY, MOMENT = "choose", "several", "line", "long", "day", "moment"
 
@@ -149,8 +149,7 @@ class RuleChoices:
     def settable(self) -> Options:
         """The fields that a step can set."""
         own = [(key, _(each.name)) for key, each in BY_KEY.items()]
-        custom = [each for each in self.names.fields.of(FieldEntity.DEAL) if each.kind not in _NOT_SET]
-        return [*own, *((name_of_term(each), each.name) for each in custom)]
+        return [*own, *((name, each.name) for name, each in settable_fields(self.names.fields).items())]
 
     def dates(self) -> Options:
         """The fields of a deal that hold a date or a moment."""

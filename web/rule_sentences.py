@@ -6,15 +6,15 @@ from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.automation.catalogue import THEN, WHEN, AskedTerm, TermControl, terms_of
+from pbxcrm.automation.catalogue import THEN, WHEN, AskedTerm, RuleKind, TermControl, terms_of
 from pbxcrm.automation.models import AutomationRule, RuleVersion
 from pbxcrm.automation.params import Param, ParamKind
 from pbxcrm.automation.queries import ready_rule
-from pbxcrm.automation.triggers import CLIENT, DEAL, TRIGGERS
+from pbxcrm.automation.triggers import CLIENT, DEAL, OTHER_FIELDS, TRIGGERS
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.queries import Funnel, load_funnel
 from pbxcrm.distribution.hooks import names_of_forms
-from pbxcrm.fields.conditions import Op
+from pbxcrm.fields.conditions import Op, read_relative
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import FieldSet, load_fields
 from pbxcrm.fields.terms import name_of_term
@@ -162,9 +162,8 @@ class NamesInRules:
         own = BY_KEY.get(name)
         if own is not None:
             return _(own.name)
-        words = {"responsible": _("Responsible"), "tag": _("Tag"), "contact": _("Client")}
         found = self.definition(name)
-        return found.name if found is not None else words.get(name, name)
+        return found.name if found is not None else _(OTHER_FIELDS.get(name, name))
 
     def definition(self, name: str) -> FieldDefinition | None:
         """The custom field of a deal with this name in rules."""
@@ -172,7 +171,7 @@ class NamesInRules:
             (each for each in self.fields.of(FieldEntity.DEAL, archived=True) if name_of_term(each) == name), None
         )
 
-    def _kind_said(self, kind: Any, settings: Mapping[str, Any]) -> str:
+    def _kind_said(self, kind: RuleKind | None, settings: Mapping[str, Any]) -> str:
         if kind is None:
             return str(settings.get("kind"))
         said = [
@@ -256,16 +255,13 @@ def op_said(op: str, term: AskedTerm) -> str:
 
 def time_said(text: str) -> str:
     """``today − 7 days`` for ``today-7d``; a date as it is."""
-    base = next((each for each in ("today", "now") if text.startswith(each)), None)
-    if base is None:
+    found = read_relative(text)
+    if found is None:
         return text
-    word = _("today") if base == "today" else _("now")
-    rest = text.removeprefix(base).strip()
-    unit = next((each for each in ("min", "h", "d", "w", "m", "y") if rest.endswith(each)), None)
-    if unit is None or rest[:1] not in {"+", "-"}:
+    word = _("today") if found.base == "today" else _("now")
+    if not found.amount:
         return word
-    amount = rest[1:].removesuffix(unit).strip()
-    return f"{word} {'+' if rest[0] == '+' else '−'} {amount} {_(UNITS[unit])}"
+    return f"{word} {'+' if found.amount > 0 else '−'} {abs(found.amount)} {_(UNITS[found.unit])}"
 
 
 async def load_rule_names(session: AsyncSession) -> NamesInRules:

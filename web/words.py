@@ -150,12 +150,6 @@ def repeats() -> list[tuple[str, str]]:
     return [(value, _(word)) for value, word in REPEATS.items()]
 
 
-def weekdays() -> list[tuple[str, str]]:
-    """The days of the week, Monday first, by number from 0."""
-    names = (_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday"))
-    return [(str(number), name) for number, name in enumerate(names)]
-
-
 def deadlines() -> list[str]:
     """Examples of deadlines in the reader's language."""
     return [_(said) for said in DEADLINES]

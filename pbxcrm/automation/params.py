@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from pbxcrm.people.whom import MANAGER, RESPONSIBLE
 from pbxcrm.shared.reasons import N_
 
 
@@ -53,6 +54,6 @@ class Param:
 #: In which pipeline a deal must be, for every rule that works on deals.
 PIPELINE = Param("pipeline_id", N_("Pipeline"), ParamKind.PIPELINE, hint=N_("Only deals of this pipeline."))
 WORDS_OF_WHOM: Mapping[str, str] = {
-    "responsible": N_("The responsible person"),
-    "manager": N_("Their manager"),
+    RESPONSIBLE: N_("The responsible person"),
+    MANAGER: N_("Their manager"),
 }

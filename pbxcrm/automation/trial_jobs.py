@@ -45,7 +45,6 @@ async def try_rule(
         raise Invalid("when.kind", "automation.not_tried", "Nothing tells what a rule of this kind would have heard.")
     payload = {
         "rule": {name: checked[name] for name in _KEPT},
-        "days": days,
         "since": (now - timedelta(days=days)).isoformat(),
         "until": now.isoformat(),
         "region": region,
@@ -113,7 +112,8 @@ async def _row(
     context = StepContext(session, around, rule, fired.deal, fired.deal.contact_id, window.until, why)
     said = [each.stored() for each in await would(context)]
     for each in said:
-        each["params"].pop("title", None) if each["code"] != "automation.task" else None
+        if each["code"] != "automation.task":  # of a task the title is the rule's own
+            each["params"].pop("title", None)
     return {
         "at": fired.act.at.isoformat(),
         "deal_id": fired.deal.id,

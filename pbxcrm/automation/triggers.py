@@ -47,6 +47,8 @@ OUTCOMES: Mapping[str, str] = {
 }
 NOT_REACHED = frozenset({"no_answer", "busy", "failed"})
 DAYS: Mapping[str, str] = {"every": N_("every day"), "working": N_("working days")}
+#: What may be changed on a deal besides its fields.
+OTHER_FIELDS: Mapping[str, str] = {"responsible": N_("Responsible"), "tag": N_("Tag"), "contact": N_("Client")}
 #: Headings under which pages offer triggers.
 STAGES, DEALS, CALLS, CLIENTS, TASKS = N_("Stages"), N_("Deals"), N_("Calls"), N_("Clients"), N_("Tasks")
 TIME = N_("Time")
@@ -206,7 +208,7 @@ _FIELDS = Param(
     N_("Fields"),
     ParamKind.FIELDS,
     required=True,
-    choices={"responsible": N_("Responsible"), "tag": N_("Tag"), "contact": N_("Client")},
+    choices=OTHER_FIELDS,
 )
 
 TRIGGERS: Mapping[str, Trigger] = {

@@ -259,14 +259,21 @@ def _value(term: Term, op: Op, value: object, at: str) -> Any:
     return found[0] if isinstance(found, list) else found
 
 
+def read_relative(text: str) -> Relative | None:
+    """``today``, ``now+2h``; None for any other text."""
+    said = _RELATIVE.fullmatch(text.strip().lower())
+    if said is None:
+        return None
+    base, sign, amount, unit = said.groups()
+    if not amount:
+        return Relative(base)
+    return Relative(base, int(f"{sign}{amount}"), unit) if int(amount) <= _MOST_OF[unit] else None
+
+
 def _time(shape: Shape, value: object, at: str) -> date | datetime | Relative:
     text = value.strip().lower() if isinstance(value, str) else ""
-    if said := _RELATIVE.fullmatch(text):
-        base, sign, amount, unit = said.groups()
-        if not amount:
-            return Relative(base)
-        if int(amount) <= _MOST_OF[unit]:
-            return Relative(base, int(f"{sign}{amount}"), unit)
+    if (relative := read_relative(text)) is not None:
+        return relative
     if (day := read_date(text)) is not None:
         return day
     if shape is Shape.MOMENT and isinstance(value, str):

@@ -54,12 +54,8 @@ class RuleGroup:
     rows: Sequence[RuleRow]
 
 
-async def listed(request: Request) -> Response:
-    """``GET /automation``: ``q`` searches, ``pipeline`` and ``state`` narrow, ``archived`` shows the archive."""
-    return await _list(request)
-
-
-async def _list(request: Request) -> HTMLResponse:
+async def listed(request: Request) -> HTMLResponse:
+    """``GET /automation``: ``q`` searches, ``pipeline`` and ``state`` narrow; the state ``archived`` shows the archive."""
     at = now(request)
     asked, who = page_query(request), viewer(request)
     text = (asked.get("q") or [""])[0].replace("\x00", "").strip()[:LONGEST_SEARCH]
@@ -221,7 +217,7 @@ async def restore(request: Request) -> Response:
 async def _changed(request: Request, said: str, *, undo: str = "") -> Response:
     if not wants_fragment(request):
         return redirect(request, PATH, done="saved")
-    return with_toast(request, await _list(request), said, undo=undo)
+    return with_toast(request, await listed(request), said, undo=undo)
 
 
 async def _refused(request: Request, said: str) -> HTMLResponse:

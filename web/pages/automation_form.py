@@ -8,10 +8,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from pbxcrm.automation.catalogue import THEN, WHEN, RuleKind
 from pbxcrm.automation.models import AutomationRule, Mode, RuleState, RuleVersion
 from pbxcrm.automation.queries import access_rule, list_versions, waiting_runs
 from pbxcrm.automation.rule_actions import Waiting, save_rule
 from pbxcrm.automation.rule_checks import draft_faults
+from pbxcrm.automation.triggers import DEAL
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from web.answers import redirect
 from web.forms import Form, filled, read_form
@@ -27,12 +29,12 @@ from web.rule_form import (
     draft_typed,
     group_json,
     kind_json,
-    place_in_form,
     read_typed,
+    refuse,
     reshape,
     typed_of,
 )
-from web.rule_sentences import PATH, NamesInRules, load_rule_names, subject_of, version_changes
+from web.rule_sentences import PATH, NamesInRules, load_rule_names, version_changes
 
 MODES: dict[str, str] = {
     Mode.ONCE.value: N_("what happens then is skipped"),
@@ -116,7 +118,7 @@ async def save(request: Request) -> Response:
             state = kept.state if kept is not None else form["state"] or RuleState.OFF.value
             draft = draft_typed(form, typed, names, owner_id=form.id("owner_id") or 0, state=state, kept=kept)
             for error in await draft_faults(session, draft, region):
-                form.refuse(Invalid(place_in_form(error.field), error.code, error.message, **error.params))
+                refuse(form, error)
             if not form.errors:
                 version = version_of(form) if rule_id is not None else None
                 waiting = Waiting(form["waiting"]) if form["waiting"] in set(Waiting) else Waiting.KEEP
@@ -124,7 +126,7 @@ async def save(request: Request) -> Response:
                     session, who, rule_id, draft, version=version, waiting=waiting, region=region, now=at
                 )
     except Invalid as error:
-        form.refuse(Invalid(place_in_form(error.field), error.code, error.message, **error.params))
+        refuse(form, error)
     except Conflict as error:
         form.errors[""] = _(error.message).format(**error.params)
         status = HTTPStatus.CONFLICT
@@ -174,15 +176,14 @@ async def versions(request: Request) -> Response:
 def _said(typed: TypedRule, names: NamesInRules) -> str:
     """The typed rule as a sentence, as far as it can be said."""
 
-    def of(row: KindRow, kinds: dict[str, object], at: str) -> dict[str, object]:
+    def of(row: KindRow, kind: RuleKind | None, at: str) -> dict[str, object]:
         try:
-            return kind_json(row, kinds.get(row.kind), at)
+            return kind_json(row, kind, at)
         except Invalid:
             return {"kind": row.kind}
 
-    choices = RuleChoices(names, typed.subject)
-    when = of(typed.when, {typed.when.kind: choices.when(typed.when)}, "when")
-    steps = [of(step, {step.kind: choices.then(step)}, "then") for step in typed.steps if step.kind]
+    when = of(typed.when, WHEN.get(typed.when.kind), "when")
+    steps = [of(step, THEN.get(step.kind), "then") for step in typed.steps if step.kind]
     if not typed.when.kind or not steps:
         return ""
     try:
@@ -223,9 +224,8 @@ async def _form_page(
         people=names.people,
         owners=[(user_id, user.name) for user_id, user in people if user.is_active or str(user_id) == owner],
         o=RuleChoices(names, typed.subject),
-        has_goal=subject_of({"kind": typed.when.kind}) == "deal",
+        has_goal=typed.subject == DEAL,
         waiting=waiting.get(rule.id or 0, 0) if rule is not None else 0,
-        waits=any(step.kind == "wait" for step in typed.steps),
         modes=[(code, _(word)) for code, word in MODES.items()],
         settles=[(code, _(word)) for code, word in WAITING.items()],
         states=[(code, _(word)) for code, word in STATES.items()],

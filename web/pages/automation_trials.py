@@ -23,7 +23,7 @@ from web import rule_words, words
 from web.forms import Form, read_form
 from web.pages.common import show
 from web.parts import now, parts, viewer
-from web.rule_form import draft_typed, place_in_form, read_typed
+from web.rule_form import draft_typed, read_typed, refuse
 from web.rule_sentences import load_rule_names
 
 
@@ -50,13 +50,13 @@ async def begin(request: Request) -> Response:
                 form, typed, names, owner_id=form.id("owner_id") or 0, state=RuleState.OFF.value, kept=None
             )
             for error in await draft_faults(session, draft, region):
-                form.refuse(error)
+                refuse(form, error)
             if form.errors:
                 return _refused(request, form)
             days = form.number("days") or 0
             job = await try_rule(session, viewer(request), draft, days=days, region=region, now=now(request))
     except Invalid as error:
-        form.refuse(Invalid(place_in_form(error.field), error.code, error.message, **error.params))
+        refuse(form, error)
         return _refused(request, form)
     return await _shown(request, job)
 

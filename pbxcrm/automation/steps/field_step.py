@@ -16,7 +16,7 @@ from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.reasons import N_, Reason, reason
 
 #: They point to rows that somebody must see; a rule is nobody.
-NOT_SET = {ValueKind.LINK, ValueKind.FILE}
+_NOT_SET = {ValueKind.LINK, ValueKind.FILE}
 
 
 class _FieldStep(Step):
@@ -99,8 +99,12 @@ def _field(fields: FieldSet, name: Any) -> tuple[DealField | None, FieldDefiniti
         return None, None
     if name in BY_KEY:
         return BY_KEY[name], None
-    known = {name_of_term(each): each for each in fields.of(FieldEntity.DEAL, typed=True) if each.kind not in NOT_SET}
-    return None, known.get(name)
+    return None, settable_fields(fields).get(name)
+
+
+def settable_fields(fields: FieldSet) -> dict[str, FieldDefinition]:
+    """The custom fields of deals that the step can set, by their names in rules."""
+    return {name_of_term(each): each for each in fields.of(FieldEntity.DEAL, typed=True) if each.kind not in _NOT_SET}
 
 
 def _typed(own: DealField, value: Any) -> Value:

@@ -12,7 +12,7 @@ from pbxcrm.automation.models import AutomationRule, Mode, RuleState
 from pbxcrm.automation.params import ParamKind
 from pbxcrm.automation.queries import access_rule, list_rules, list_versions, ready_rule, waiting_runs
 from pbxcrm.automation.rule_actions import Waiting, archive_rule, save_rule
-from pbxcrm.automation.rule_checks import MOST_PER_HOUR, MOST_STEPS, RuleDraft
+from pbxcrm.automation.rule_checks import MOST_PER_HOUR, MOST_STEPS, RuleDraft, draft_of
 from pbxcrm.automation.trial_jobs import MOST_DAYS, try_rule
 from pbxcrm.automation.triggers import CLIENT, DEAL
 from pbxcrm.fields.queries import FieldSet, load_fields
@@ -293,23 +293,13 @@ async def patch_rule_of_automation(ask: Ask, automation_id: int, body: Automatio
     location=lambda job: f"/jobs/{job.id}",
 )
 async def post_dry_run(ask: Ask, automation_id: int, body: DryRun) -> JobOut:
-    """A job (`GET /jobs/{id}`) whose `result` has `fired skipped limited deals refused` and `rows`: the first firings, each with `at
-    deal_id act would refused` and `did`: what people did to the deal within a day. Nothing is changed. Deals are asked as they were then;
-    lamps, next tasks, clients and gates as they are now.
+    """A job (`GET /jobs/{id}`) whose `result` has `fired skipped limited deals` and `rows`: up to 200 of the firings, each with `at deal_id
+    act by_id would refused` and `did`: what people did to the deal within a day. `refused`: in how many of `rows` a step would have been
+    refused. Nothing is changed. Deals are asked as they were then; lamps, next tasks, clients and gates as they are now.
     """
     rule = await access_rule(ask.session, ask.viewer, automation_id)
-    draft = RuleDraft(
-        name=rule.name,
-        owner_id=rule.owner_id,
-        when=rule.when,
-        steps=rule.steps,
-        conditions=rule.conditions,
-        goal=rule.goal,
-        mode=rule.mode,
-        most_per_hour=rule.most_per_hour,
-    )
     days, region = body.days, ask.settings.region
-    return job_out(await try_rule(ask.session, ask.viewer, draft, days=days, region=region, now=ask.now))
+    return job_out(await try_rule(ask.session, ask.viewer, draft_of(rule), days=days, region=region, now=ask.now))
 
 
 def _kind(kind: RuleKind) -> KindOut:
