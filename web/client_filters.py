@@ -9,9 +9,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.contacts.filters import ContactFilter
 from pbxcrm.contacts.terms import asked_order, company_terms, contact_terms, shorthands, sort_terms
-from pbxcrm.fields.conditions import EVERYTHING, MOST_FILTERS, AskedAt, Vocabulary, from_query, to_sql
+from pbxcrm.fields.conditions import EVERYTHING, MOST_FILTERS, Vocabulary, from_query, to_sql
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
+from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.fields.rules import Checking
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid

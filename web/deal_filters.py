@@ -13,9 +13,10 @@ from pbxcrm.deals.filter_rules import NOBODY, FilterReader
 from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.list_queries import ListSelection, select_deals
 from pbxcrm.deals.queries import load_funnel
-from pbxcrm.fields.conditions import AskedAt, Shape, Vocabulary
+from pbxcrm.fields.conditions import Shape, Vocabulary
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import load_fields, load_named, target_of
+from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.fields.terms import name_of_term, shape_of
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.columns import LARGEST_ID

@@ -12,7 +12,8 @@ from pbxcrm.automation.catalogue import THEN, WHEN, AskedTerm, RuleKind
 from pbxcrm.automation.models import AutomationRule, Mode
 from pbxcrm.automation.params import Param, ParamKind
 from pbxcrm.automation.rule_checks import RuleDraft
-from pbxcrm.fields.conditions import Op, read_relative
+from pbxcrm.fields.conditions import Op
+from pbxcrm.fields.relative_times import read_relative
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks import checklist_rules
 from web.forms import Form

@@ -14,9 +14,10 @@ from pbxcrm.automation.triggers import CLIENT, DEAL, OTHER_FIELDS, TRIGGERS
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.queries import Funnel, load_funnel
 from pbxcrm.distribution.hooks import names_of_forms
-from pbxcrm.fields.conditions import Op, read_relative
+from pbxcrm.fields.conditions import Op
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import FieldSet, load_fields
+from pbxcrm.fields.relative_times import read_relative
 from pbxcrm.fields.terms import name_of_term
 from pbxcrm.people.directory import Directory, load_directory
 from web import whom_words

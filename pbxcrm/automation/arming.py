@@ -20,7 +20,8 @@ from pbxcrm.automation.queries import ActiveRule, load_active, load_around
 from pbxcrm.automation.steps.step import Around
 from pbxcrm.automation.triggers import DATE_CAME, DAY_CAME, DEAL, FOR_RULE, OVERDUE, SILENT, TRIGGERS, MeantDeal
 from pbxcrm.deals.models import Deal
-from pbxcrm.fields.conditions import AskedAt, holds
+from pbxcrm.fields.conditions import holds
+from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.shared.background_jobs import BackgroundJob, Batch, start
 from pbxcrm.shared.core_sql import execute
 from pbxcrm.shared.timers import Handler, Timer, cancel_timer, set_timer

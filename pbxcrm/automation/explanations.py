@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 from pbxcrm.deals.queries import Funnel
-from pbxcrm.fields.conditions import Op, Relative, Shape, Term
+from pbxcrm.fields.conditions import Op, Shape, Term
 from pbxcrm.fields.explained import SeenComparison
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import FieldSet
+from pbxcrm.fields.relative_times import Relative
 from pbxcrm.fields.rules import as_entered
 from pbxcrm.fields.terms import name_of_term
 from pbxcrm.people.directory import Directory

@@ -14,11 +14,12 @@ from pbxcrm.automation.facts import RuleFacts, load_facts
 from pbxcrm.automation.models import AutomationRule, RuleRun, RunStatus, RunStep
 from pbxcrm.automation.queries import ActiveRule
 from pbxcrm.automation.steps.step import Around
-from pbxcrm.automation.triggers import Asked, MeantDeal, failed_in_a_row
+from pbxcrm.automation.triggers import MeantDeal, TriggerTest, failed_in_a_row
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.models import Deal, StageMove
-from pbxcrm.fields.conditions import AskedAt, holds
+from pbxcrm.fields.conditions import holds
 from pbxcrm.fields.explained import explain, guilty
+from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import TaskDraft, do_create_task
 from pbxcrm.tasks.models import TaskKind
@@ -91,9 +92,9 @@ class Firing:
     async def means(self, ready: ActiveRule, deal: Deal | None) -> bool:
         """Whether the rule means this deal."""
         asked = MeantDeal(deal.pipeline_id, deal.stage_id, deal.amount) if deal is not None else MeantDeal()
-        if ready.trigger.asks is Asked.FIRST_STAGE and self.act == "deal.created":
+        if ready.trigger.asks is TriggerTest.FIRST_STAGE and self.act == "deal.created":
             asked = replace(asked, first_stage_id=await self._began_in())
-        elif ready.trigger.asks is Asked.FAILED_CALLS:
+        elif ready.trigger.asks is TriggerTest.FAILED_CALLS:
             asked = replace(asked, failed_calls=await self._failed_in_a_row())
         return ready.means(self.act, asked)
 

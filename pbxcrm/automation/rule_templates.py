@@ -16,7 +16,7 @@ BIG = "50000"  # an amount from which a deal is a big one, to be changed by whoe
 Say = Callable[[str], str]
 
 
-class Place(NamedTuple):
+class TemplateScope(NamedTuple):
     """Where a rule is made. ``say`` translates into the language of whoever makes it."""
 
     funnel: Funnel
@@ -39,7 +39,7 @@ class RuleTemplate:
     code: str
     name: str
     about: str
-    make: Callable[[Place], RuleDraft | None]
+    make: Callable[[TemplateScope], RuleDraft | None]
 
 
 def _task(say: Say, title: str, due: str, assignee: str = RESPONSIBLE, *checklist: str) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def _rule(when: Mapping[str, Any], *steps: dict[str, Any], **more: Any) -> RuleD
     return RuleDraft(name="", owner_id=0, when=when, steps=list(steps), **more)
 
 
-def _enters(place: Place, kind: StageKind) -> dict[str, Any] | None:
+def _enters(place: TemplateScope, kind: StageKind) -> dict[str, Any] | None:
     stage = place.first(kind)
     return {"kind": "stage_entered", "stage_id": stage.id} if stage is not None else None
 
@@ -61,16 +61,16 @@ def _talked(seconds: int = 30) -> dict[str, Any]:
     return {"field": "call.talk_seconds", "op": ">=", "value": str(seconds)}
 
 
-def _not_reached(place: Place) -> RuleDraft:
+def _not_reached(place: TemplateScope) -> RuleDraft:
     when = {"kind": "call", "direction": "outbound", "outcome": "no_answer"}
     return _rule(when, _task(place.say, N_("Call again: nobody answered"), "2h"))
 
 
-def _request(place: Place) -> RuleDraft:
+def _request(place: TemplateScope) -> RuleDraft:
     return _rule({"kind": "request"}, _task(place.say, N_("Answer the request"), "15min"))
 
 
-def _known_client(place: Place) -> RuleDraft:
+def _known_client(place: TemplateScope) -> RuleDraft:
     return _rule(
         {"kind": "request"},
         _task(place.say, N_("Your client has written: answer them"), "15min"),
@@ -79,14 +79,14 @@ def _known_client(place: Place) -> RuleDraft:
     )
 
 
-def _new_client(place: Place) -> RuleDraft:
+def _new_client(place: TemplateScope) -> RuleDraft:
     fill = (N_("Where they know us from"), N_("What they do"), N_("Their birthday"))
     return _rule(
         {"kind": "contact_created"}, _task(place.say, N_("Fill in the card of the new client"), "1d", MANAGER, *fill)
     )
 
 
-def _big_deal(place: Place) -> RuleDraft:
+def _big_deal(place: TemplateScope) -> RuleDraft:
     return _rule(
         {"kind": "field_changed", "fields": ["amount"]},
         {"kind": "assign", "to": MANAGER},
@@ -97,7 +97,7 @@ def _big_deal(place: Place) -> RuleDraft:
     )
 
 
-def _sum_reached(place: Place) -> RuleDraft | None:
+def _sum_reached(place: TemplateScope) -> RuleDraft | None:
     stages = place.stages_of_work()
     if not stages:
         return None
@@ -105,7 +105,7 @@ def _sum_reached(place: Place) -> RuleDraft | None:
     return _rule(when, {"kind": "move", "stage_id": stages[-1].id})
 
 
-def _next_steps(place: Place) -> RuleDraft | None:
+def _next_steps(place: TemplateScope) -> RuleDraft | None:
     stages = place.stages_of_work()
     if not stages:
         return None
@@ -116,12 +116,12 @@ def _next_steps(place: Place) -> RuleDraft | None:
     )
 
 
-def _lost_why(place: Place) -> RuleDraft | None:
+def _lost_why(place: TemplateScope) -> RuleDraft | None:
     when = _enters(place, StageKind.LOST)
     return None if when is None else _rule(when, _task(place.say, N_("Find out why we lost them"), "1d", MANAGER))
 
 
-def _win_back(place: Place) -> RuleDraft | None:
+def _win_back(place: TemplateScope) -> RuleDraft | None:
     when = _enters(place, StageKind.LOST)
     return (
         None
@@ -136,7 +136,7 @@ def _win_back(place: Place) -> RuleDraft | None:
     )
 
 
-def _repeat_sale(place: Place) -> RuleDraft | None:
+def _repeat_sale(place: TemplateScope) -> RuleDraft | None:
     when, first = _enters(place, StageKind.WON), place.first(StageKind.OPEN)
     if when is None or first is None:
         return None
@@ -147,7 +147,7 @@ def _repeat_sale(place: Place) -> RuleDraft | None:
     )
 
 
-def _past_client(place: Place) -> RuleDraft | None:
+def _past_client(place: TemplateScope) -> RuleDraft | None:
     when = _enters(place, StageKind.WON)
     return (
         None
@@ -161,10 +161,10 @@ def _past_client(place: Place) -> RuleDraft | None:
     )
 
 
-def _of_date(field: DealField, title: str, days: int, due: str = "2h") -> Callable[[Place], RuleDraft]:
+def _of_date(field: DealField, title: str, days: int, due: str = "2h") -> Callable[[TemplateScope], RuleDraft]:
     """A reminder so many days before a date of the deal."""
 
-    def make(place: Place) -> RuleDraft:
+    def make(place: TemplateScope) -> RuleDraft:
         when = {"kind": "date", "field": field.key, "days": -days, "time": "09:00"}
         return _rule(
             when,
@@ -175,7 +175,7 @@ def _of_date(field: DealField, title: str, days: int, due: str = "2h") -> Callab
     return make
 
 
-def _silence(place: Place) -> RuleDraft:
+def _silence(place: TemplateScope) -> RuleDraft:
     return _rule(
         {"kind": "silence", "days": 14}, _task(place.say, N_("Nothing has happened for two weeks: call them"), "1d")
     )
@@ -283,5 +283,5 @@ def draft_of_template(
     template: RuleTemplate, funnel: Funnel, *, owner_id: int, state: str, say: Say
 ) -> RuleDraft | None:
     """The rule of a template for the default pipeline; None where the stages that it needs are missing. ``say`` translates its texts."""
-    made = template.make(Place(funnel, funnel.default_id, say))
+    made = template.make(TemplateScope(funnel, funnel.default_id, say))
     return replace(made, name=say(template.name), owner_id=owner_id, state=state) if made is not None else None

@@ -16,7 +16,8 @@ from pbxcrm.automation.steps.step import Around
 from pbxcrm.automation.triggers import CALL_OVER, DATE_CAME, DAY_CAME, OUTCOMES, OVERDUE, MeantDeal, failed_in_a_row
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.models import Deal
-from pbxcrm.fields.conditions import AskedAt, holds
+from pbxcrm.fields.conditions import holds
+from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.shared.core_sql import load_by_id, one_of
 from pbxcrm.tasks.models import Task, TaskStatus
 

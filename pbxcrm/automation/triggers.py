@@ -58,7 +58,7 @@ Settings = Mapping[str, Any]
 Data = Mapping[str, Any]
 
 
-class Asked(StrEnum):
+class TriggerTest(StrEnum):
     """What a trigger asks beside the columns of the deal; it is read only for triggers that ask it."""
 
     FIRST_STAGE = "first_stage"
@@ -96,7 +96,7 @@ class Trigger:
     subject: str = DEAL
     hears: Callable[[Settings, str, Data], bool] = lambda _settings, _act, _data: True
     means: Callable[[Settings, str, MeantDeal], bool] = lambda _settings, _act, _deal: True
-    asks: Asked | None = None
+    asks: TriggerTest | None = None
     arms: tuple[str, ...] = ()
     arms_on: Callable[[Settings, str, Data], bool] = lambda _settings, _act, _data: True
 
@@ -222,7 +222,7 @@ TRIGGERS: Mapping[str, Trigger] = {
             (_STAGE, PIPELINE),
             hears=_entered,
             means=_began,
-            asks=Asked.FIRST_STAGE,
+            asks=TriggerTest.FIRST_STAGE,
         ),
         Trigger("stage_left", N_("A deal leaves a stage"), STAGES, ("deal.moved",), (_STAGE, PIPELINE), hears=_left),
         Trigger("deal_created", N_("A deal is made"), DEALS, ("deal.created",), (PIPELINE,)),
@@ -253,7 +253,7 @@ TRIGGERS: Mapping[str, Trigger] = {
             (Param("attempt", N_("Which time"), ParamKind.NUMBER, required=True, least=1, most=20), PIPELINE),
             hears=_failed_call,
             means=_nth_time,
-            asks=Asked.FAILED_CALLS,
+            asks=TriggerTest.FAILED_CALLS,
         ),
         Trigger(
             "request",

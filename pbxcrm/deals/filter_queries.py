@@ -6,8 +6,8 @@ from pbxcrm.access import Viewer
 from pbxcrm.deals.filter_rules import FilterReader
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.deals.terms import deal_terms
-from pbxcrm.fields.conditions import AskedAt
 from pbxcrm.fields.queries import load_fields
+from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.fields.rules import Checking
 from pbxcrm.people.directory import load_directory
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pbxcrm.deals.filters import WORDS, DealFilter
 from pbxcrm.deals.models import Pipeline, Stage
 from pbxcrm.deals.queries import Funnel
-from pbxcrm.fields.conditions import MOST_FILTERS, AskedAt, Junction, Op, Shorthand, Vocabulary, from_query, parse
+from pbxcrm.fields.conditions import MOST_FILTERS, Junction, Op, Shorthand, Vocabulary, from_query, parse
+from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED, LONGEST_SEARCH
 

@@ -10,7 +10,8 @@ from sqlmodel import col, select
 from pbxcrm.access.owners import there_is
 from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.deals.models import Deal
-from pbxcrm.fields.conditions import EVERYTHING, AskedAt, Condition, Op, split, taken_apart, terms_of, to_sql
+from pbxcrm.fields.conditions import EVERYTHING, Condition, Op, split, taken_apart, terms_of, to_sql
+from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.shared.search_keys import readings, search_key
 from pbxcrm.shared.text_match import digits_of, part_of
 from pbxcrm.shared.trigrams import holds_digits, holds_words

@@ -14,8 +14,9 @@ from pbxcrm.deals.queries import Funnel, load_funnel
 from pbxcrm.distribution.cases import DealCase, case_terms, read_query
 from pbxcrm.distribution.models import DistributionChoice, DistributionRule, DistributionTurn
 from pbxcrm.distribution.rules import Counts, Method
-from pbxcrm.fields.conditions import AskedAt, Condition, holds
+from pbxcrm.fields.conditions import Condition, holds
 from pbxcrm.fields.queries import load_fields
+from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.core_sql import fetch, list_param

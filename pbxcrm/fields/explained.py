@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pbxcrm.fields.conditions import AskedAt, Condition, Test, holds, joined
+from pbxcrm.fields.conditions import Condition, Test, holds, joined
+from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.fields.rules import Stored
 
 

@@ -25,7 +25,7 @@ from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.list_queries import ListSort, all_matching, list_figures, page_of_deals, select_deals
 from pbxcrm.deals.models import Deal, Note, Stage
 from pbxcrm.deals.queries import list_deals, stages_of
-from pbxcrm.fields.conditions import AskedAt
+from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.global_search import search
 from pbxcrm.shared import text_match
 from pbxcrm.shared.db import Database

@@ -8,10 +8,11 @@ from pydantic import Field, PrivateAttr
 from sqlalchemy import ColumnElement
 
 from pbxcrm.contacts.terms import asked_order, sort_terms
-from pbxcrm.fields.conditions import LONGEST_LIST, AskedAt, Term, from_query, to_sql
+from pbxcrm.fields.conditions import LONGEST_LIST, Term, from_query, to_sql
 from pbxcrm.fields.definition_rules import MOST_FIELDS
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import load_fields
+from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.fields.rules import LONGEST, Checking, Stored, as_entered, stored_in
 from pbxcrm.fields.terms import custom_terms
 from pbxcrm.people.directory import Directory, load_directory

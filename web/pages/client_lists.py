@@ -17,9 +17,10 @@ from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.contacts.queries import ContactRow, list_companies, list_contacts
 from pbxcrm.contacts.terms import asked_order, sort_terms
 from pbxcrm.fields.column_actions import chosen_columns
-from pbxcrm.fields.conditions import AskedAt, Term, Vocabulary
+from pbxcrm.fields.conditions import Term, Vocabulary
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import FieldSet, Named, load_fields, load_named
+from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.global_search import company_matches
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.listed import Listed, RowPlace

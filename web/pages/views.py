@@ -5,8 +5,8 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pbxcrm.fields.conditions import AskedAt
 from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.views import actions as view_actions
 from pbxcrm.views.access import edits_views_of
 from pbxcrm.views.queries import of_viewer

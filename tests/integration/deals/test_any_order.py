@@ -46,7 +46,8 @@ from pbxcrm.deals.unmerge_actions import undo_deal_merge
 from pbxcrm.distribution.actions import hand_out
 from pbxcrm.distribution.models import DistributionRule
 from pbxcrm.distribution.rules import Kind, Member
-from pbxcrm.fields.conditions import EVERYTHING, AskedAt
+from pbxcrm.fields.conditions import EVERYTHING
+from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.forms.models import WebForm
 from pbxcrm.people.directory import load_directory
 from pbxcrm.reactions.intake import Intake

@@ -13,9 +13,9 @@ from pbxcrm.deals.creation_actions import DealDraft, do_create_deal
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.deals.queries import default_pipeline, stages_of
 from pbxcrm.fields.actions import FieldDraft, create_field
-from pbxcrm.fields.conditions import AskedAt
 from pbxcrm.fields.definition_rules import OptionDraft
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
+from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.fields.rules import Checking
 from pbxcrm.fields.value_actions import do_set_values
 from pbxcrm.people.directory import load_directory

@@ -16,8 +16,8 @@ from pbxcrm.deals.models import Deal, StageKind, Tag
 from pbxcrm.deals.queries import DealRow, access_deal, access_deal_row, as_rows, list_deals
 from pbxcrm.deals.tag_actions import MOST_TAGS, set_tags
 from pbxcrm.distribution.actions import distribute_new
-from pbxcrm.fields.conditions import AskedAt
 from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.shared import reasons
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks.models import Task

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from pbxcrm.access import Permission
 from pbxcrm.deals.filter_queries import filter_reader
-from pbxcrm.fields.conditions import AskedAt
 from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.views import actions as view_actions
 from pbxcrm.views.models import SavedView
 from pbxcrm.views.queries import of_viewer
