@@ -1,22 +1,24 @@
 """SQL and templates are compiled once per process, not once per test.
 
-Each test has a database and thus an engine of its own, and an application with templates of its own, while a server keeps one of each
-for its whole life. Compiling the statements and templates of a page takes longer than running them, so tests share what a server would keep.
+Each test has a database and thus an engine of its own, and an application of its own, while a server keeps one of each for its whole life.
+Compiling the statements and templates of a page takes longer than running them, so tests share what a server would keep.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import pytest
-from jinja2 import BytecodeCache
-from jinja2.bccache import Bucket
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import LRUCache
 
 from pbxcrm.shared import db
-from web import templating
+from web import app
+from web.routes import all_routes
+from web.static_files import StaticTree
+from web.templating import Templates
 
 STATEMENTS = 2000  # compiled statements to keep per kind of database; all tests together have about as many
 
@@ -40,30 +42,14 @@ def compiled_once() -> Iterator[None]:
         yield
 
 
-class CodeOfTemplates(BytecodeCache):
-    """Keeps the code of templates in memory."""
-
-    def __init__(self) -> None:
-        self._code: dict[tuple[str, str], Any] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        bucket.code = self._code.get((bucket.key, bucket.checksum))
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self._code[bucket.key, bucket.checksum] = bucket.code
-
-
 @contextmanager
-def templates_compiled_once() -> Iterator[None]:
-    """Meanwhile all environments of templates share the code of what they have compiled."""
-    cache = CodeOfTemplates()
-
-    class CachingEnvironment(templating.PlainGlobals):
-        def __init__(self, **options: Any) -> None:
-            super().__init__(bytecode_cache=cache, **options)
-
+def made_once() -> Iterator[None]:
+    """Meanwhile all applications share their routes, their static files and their templates, none of which a request changes."""
+    static, templates, routes = cache(StaticTree), cache(Templates), cache(all_routes)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(templating, "PlainGlobals", CachingEnvironment)
+        patch.setattr(app, "StaticTree", static)
+        patch.setattr(app, "Templates", templates)
+        patch.setattr(app, "all_routes", routes)
         yield
 
 

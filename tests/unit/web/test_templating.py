@@ -1,11 +1,16 @@
 """What templates say and draw: in the reader's language, escaped, and the same however often it is asked for."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from jinja2 import Environment, meta, nodes
+from jinja2 import meta, nodes
+from redis.asyncio import Redis
 
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
+from web.app import create_app
 from web.i18n import Here, Language, speaking
 from web.static_files import StaticTree
 from web.templating import FOLDER, Templates
@@ -18,13 +23,13 @@ def templates() -> Templates:
     return Templates(StaticTree())
 
 
-def test_an_application_of_another_test_compiles_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_application_of_another_test_compiles_nothing_again(tmp_path: Path) -> None:
     """Each test has an application of its own; compiling takes five times as long as rendering (``tests/compiled_once.py``)."""
-    Templates(StaticTree()).env.get_template("deals/board.html")
-    compiled: list[str] = []
-    monkeypatch.setattr(Environment, "_generate", lambda _env, _source, name, *_rest, **_options: compiled.append(name))
-    Templates(StaticTree()).env.get_template("deals/board.html")
-    assert compiled == []
+    settings = Settings(data_dir=tmp_path)
+    one, other = (create_app(settings, Database(settings.database_url), Redis()) for _ in range(2))
+    assert one.state.parts is not other.state.parts
+    assert one.state.parts.templates is other.state.parts.templates
+    assert one.routes[0] is other.routes[0]
 
 
 def say(templates: Templates, template: str, language: Language = Language.EN, **facts: object) -> str:
