@@ -1,5 +1,6 @@
 """Parameters of reasons that are no plain text, in the reader's language and time zone: moments, stretches of time, amounts of working time."""
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
@@ -13,6 +14,8 @@ DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 NAMES = frozenset(
     {"stage", "pipeline", "key", "field"}
 )  # shipped names of stages and pipelines, and the names of fields: translated
+_PERHAPS_DATES = frozenset({"until", "value", "saw"})  # a date, a moment, or any other text
+_ISO = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?")
 
 
 def said(params: Mapping[str, str]) -> dict[str, str]:
@@ -25,11 +28,24 @@ def _said(name: str, value: str) -> str:
         return _(value)
     if name.endswith("_at"):
         return _local_time(datetime.fromisoformat(value))
+    if name in _PERHAPS_DATES:
+        return date_in_words(value)
     if name == "working_minutes":
         return _working(int(value))
     if name == "stretches":
         return ", ".join(_stretches(value))
     return value
+
+
+def date_in_words(value: str) -> str:
+    """A date or moment as it is stored (ISO 8601) in the reader's words; any other text as it is."""
+    if not _ISO.fullmatch(value):
+        return value
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:  # 2027-02-30
+        return value
+    return _local_time(found) if found.tzinfo is not None else _day(found)
 
 
 def _working(minutes: int) -> str:

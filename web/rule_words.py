@@ -1,6 +1,7 @@
 """Firings of rules in the reader's language: what was heard, what the conditions saw, how it ended."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from pbxcrm.automation.explanations import SeenTest
 from pbxcrm.automation.models import RuleRun, RunStatus
@@ -9,6 +10,7 @@ from pbxcrm.people.models import User
 from web.audit_words import ACTIONS
 from web.i18n import N_
 from web.i18n import gettext as _
+from web.reason_params import date_in_words
 
 STATUSES: dict[str, str] = {
     RunStatus.DONE.value: N_("done"),
@@ -38,7 +40,8 @@ def act_said(act: str, by: User | None) -> str:
 
 def seen(run: RuleRun) -> Sequence[SeenTest]:
     """The comparisons of its conditions with the values that they saw."""
-    return [SeenTest.load(each) for each in run.seen]
+    tests = [SeenTest.load(each) for each in run.seen]
+    return [replace(each, saw=date_in_words(each.saw), value=date_in_words(each.value)) for each in tests]
 
 
 def filters(counts: Mapping[str, int], chosen: str, address: Callable[..., str]) -> list[tuple[str, str, bool, int]]:

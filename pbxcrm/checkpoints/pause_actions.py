@@ -63,7 +63,7 @@ async def pause_deal(
             await _close_task(session, each, now, reason("pause.replaced", who=viewer.name), viewer)
     if waits:
         manager = people.manager_of(viewer.user_id)
-        said = reason("pause.waits", who=viewer.name, until=f"{until:%Y-%m-%d}", why=why)
+        said = reason("pause.waits", who=viewer.name, until=until.isoformat(), why=why)
         task = TaskDraft(
             TaskKind.CONTROL,
             reason("task.pause", title=deal.title),

@@ -20,6 +20,7 @@ from pbxcrm.people.queries import access_user, extensions_of, list_teams, list_u
 from pbxcrm.people.rules import check_extensions, check_login, check_mobiles, check_name, check_password
 from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.numbers import format_for_people
+from pbxcrm.upkeep.handover import MOST, handover_of
 from web.answers import redirect
 from web.forms import Form, filled, read_form
 from web.i18n import N_
@@ -185,6 +186,7 @@ async def _person_page(
     async with parts(request).db.read() as session:
         teams = await list_teams(session)
         tokens = await list_tokens(session, user.id) if user is not None and user.id is not None else []
+        held = await handover_of(session, user) if user is not None else None
     return render(
         request,
         "people/person.html",
@@ -196,6 +198,8 @@ async def _person_page(
         roles=ROLES,
         tokens=tokens,
         look=look,
+        held=held,
+        MOST_HELD=MOST,
     )
 
 

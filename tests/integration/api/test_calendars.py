@@ -77,10 +77,18 @@ async def test_reckoning(programs: Programs) -> None:
         assert await reckoned(op="next_morning", **{"from": monday}) == "2026-11-24T07:00:00Z"
         assert await reckoned(op="add_days", **{"from": "2026-11-27T10:00:00Z"}, days=1) == "2026-11-30T10:00:00Z"
         assert await reckoned(op="dateadd", **{"from": monday}, minutes=1440) == "2026-11-24T15:40:00Z"
+        assert await reckoned(op="workdateadd", **{"from": monday}, minutes=480) == "2026-11-24T15:40:00Z"
+        assert await reckoned(op="addworkdays", **{"from": "2026-11-27T10:00:00Z"}, days=1) == "2026-11-30T10:00:00Z"
         far = await client.post(f"{path}/reckon", json={"op": "add", "from": monday, "minutes": 10_540_800})
         assert_problem(far, 422, "calendars.too_far", "minutes")
         wrong = await client.post(f"{path}/reckon", json={"op": "add", "from": monday, "days": 2})
         assert (wrong.status_code, wrong.json()["code"]) == (422, "api.value")
+        far = await client.post(f"{path}/reckon", json={"op": "addworkdays", "from": monday, "minutes": 5})
+        assert "addworkdays takes days besides from" in far.json()["detail"]
+        unknown = (await client.post(f"{path}/reckon", json={"op": "workdays", "from": monday})).json()
+        assert unknown["field"] == "op"
+        known = ("dateadd", "workdateadd", "addworkdays", "add", "add_days", "between", "next_morning")
+        assert all(f"'{name}'" in unknown["detail"] for name in known)
 
 
 async def test_somebody_is_away_and_a_deputy_stands_in(programs: Programs, database: Database) -> None:

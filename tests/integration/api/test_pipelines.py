@@ -270,10 +270,29 @@ async def test_a_pipeline_has_its_schedule_of_attempts(programs: Programs) -> No
         asked = {"minutes": [10, 0], "then": "stage", "stage_id": of_kind(made, "lost")["id"]}
         assert (await client.patch(path, json={"attempts": asked})).json()["attempts"] == asked
         foreign = {**asked, "stage_id": of_kind(other, "lost")["id"]}
-        assert (await client.patch(path, json={"attempts": foreign})).status_code == 422
+        refused = await client.patch(path, json={"attempts": foreign})
+        assert_problem(refused, 422, "deals.other_pipeline", "attempts.stage_id")
+        early = {"name": "Later", "attempts": {**asked, "stage_id": None}}
+        assert_problem(await client.post("/api/v1/pipelines", json=early), 422, "attempts.stage", "attempts.stage_id")
         assert (await client.patch(path, json={"attempts": {"minutes": []}})).status_code == 422
         assert (await client.patch(path, json={"asks_why_lost": True})).json()["attempts"] == asked
         assert (await client.patch(path, json={"attempts": None})).json()["attempts"] is None
+
+
+async def test_the_deals_of_a_removed_stage_stay_in_their_pipeline(programs: Programs) -> None:
+    async with await programs.as_("admin") as client:
+        made, other = await make(client, template="six"), await make(client, template="event")
+        gone = next(stage["id"] for stage in made["stages"] if stage["kind"] == "open")
+        attempts = {"minutes": [10], "then": "stage", "stage_id": gone}
+        path, archive = f"/api/v1/pipelines/{made['id']}", f"/api/v1/stages/{gone}/archive"
+        await client.patch(path, json={"attempts": attempts})
+        foreign = {"move_to": of_kind(other, "lost")["id"]}
+        for deals in range(2):  # an empty stage, too: its schedule of attempts would name the other pipeline
+            assert_problem(await client.post(archive, json=foreign), 422, "deals.other_pipeline", "move_to")
+            await client.post("/api/v1/deals", json={"title": f"Fence {deals}", "stage_id": gone})
+        kept = (await client.get(path)).json()
+        assert kept["attempts"] == attempts
+        assert gone in [stage["id"] for stage in kept["stages"]]
 
 
 async def test_pipelines_are_read_in_parts(programs: Programs) -> None:

@@ -53,3 +53,18 @@ def test_titles_have_their_plural() -> None:
 
 def test_a_number_that_is_none_is_left_as_it_is() -> None:
     assert reasons.text({"code": "lamp.planned", "params": {}}).endswith("within  working minutes.")
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        ("2027-02-01T08:00:00+00:00", "пн 1 лют. 2027 10:00"),
+        ("2027-02-01", "пн 1 лют. 2027"),  # stored before
+        ("2027-02-30", "2027-02-30"),
+        ("Monday", "Monday"),
+    ],
+)
+def test_the_end_of_a_pause_is_said_as_the_reader_says_dates(stored: str, said: str) -> None:
+    why = reason("pause.waits", who="Olena", until=stored, why="They build in spring")
+    with speaking(place(Language.UK)):
+        assert said in words.because(why.stored())[0].replace("\xa0", " ")

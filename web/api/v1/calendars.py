@@ -184,15 +184,19 @@ async def remove_calendar(ask: Ask, calendar_id: int) -> None:
 
 
 class Reckoning(ApiRequest):
-    """`dateadd` (by the clock) and `add` (working time) need `minutes`, `add_days` needs `days`, `between` needs `to`; `next_morning` needs nothing more."""
+    """`dateadd` (by the clock) and `workdateadd` (working time) need `minutes`, `addworkdays` needs `days`, `between` needs `to`;
+    `next_morning` needs nothing more. `add` is `workdateadd`, `add_days` is `addworkdays`.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
 
-    op: Literal["dateadd", "add", "add_days", "between", "next_morning"]
+    op: Literal["dateadd", "workdateadd", "addworkdays", "add", "add_days", "between", "next_morning"] = Field(
+        description="`dateadd workdateadd addworkdays` mean what they mean in formulas."
+    )
     since: When = Field(alias="from")
     to: When | None = None
     minutes: Annotated[float, Field(ge=-MOST_MINUTES, le=MOST_MINUTES, strict=False)] | None = Field(
-        None, description="Minutes, of working time for `add`; negative: before `from`."
+        None, description="Minutes, of working time for `workdateadd`; negative: before `from`."
     )
     days: Annotated[int, Field(ge=-MOST_DAYS_SHIFTED, le=MOST_DAYS_SHIFTED)] | None = Field(
         None, description="Working days; negative: before `from`."
@@ -200,11 +204,16 @@ class Reckoning(ApiRequest):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        needed = {"dateadd": "minutes", "add": "minutes", "add_days": "days", "between": "to"}.get(self.op)
+        needed = {"dateadd": "minutes", "workdateadd": "minutes", "addworkdays": "days", "between": "to"}.get(self.does)
         for name in ("minutes", "to", "days"):
             if (getattr(self, name) is not None) != (name == needed):
                 raise ValueError(f"{self.op} takes {needed or 'nothing'} besides from")
         return self
+
+    @property
+    def does(self) -> str:
+        """The operation by its name in formulas."""
+        return {"add": "workdateadd", "add_days": "addworkdays"}.get(self.op, self.op)
 
 
 class Reckoned(ApiAnswer):
@@ -227,19 +236,19 @@ async def reckon(ask: Ask, calendar_id: int, body: Reckoning) -> Reckoned:
     people = await load_directory(ask.session)
     await access_calendar(ask.session, calendar_id, people)
     working = (await load_calendars(ask.session, people)).of_calendar(calendar_id)
-    if body.op == "between" and body.to is not None:
+    if body.does == "between" and body.to is not None:
         passed = working.minutes_between(*sorted((body.since, body.to)))
         return Reckoned(at=None, minutes=passed if body.to >= body.since else -passed)
     try:
-        if body.op == "dateadd":
+        if body.does == "dateadd":
             return Reckoned(at=body.since + timedelta(minutes=body.minutes or 0), minutes=None)
-        if body.op == "add":
+        if body.does == "workdateadd":
             found = working.add_minutes(body.since, body.minutes or 0)
             counted = working.minutes_between(*sorted((body.since, found)))
             if isclose(counted, abs(body.minutes or 0), abs_tol=0.01):
                 return Reckoned(at=found, minutes=None)
             raise _too_far(body)  # the calculation ended at its horizon
-        if body.op == "add_days":
+        if body.does == "addworkdays":
             return Reckoned(at=working.add_days(body.since, body.days or 0), minutes=None)
         return Reckoned(at=working.next_morning(body.since), minutes=None)
     except (OverflowError, ValueError):
@@ -247,7 +256,7 @@ async def reckon(ask: Ask, calendar_id: int, body: Reckoning) -> Reckoned:
 
 
 def _too_far(body: Reckoning) -> Invalid:
-    member = "days" if body.op == "add_days" else "minutes"
+    member = "days" if body.does == "addworkdays" else "minutes"
     return Invalid(member, "calendars.too_far", "This is too far away to calculate.")
 
 

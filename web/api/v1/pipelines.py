@@ -1,5 +1,7 @@
 """Pipelines with their stages. Everybody may read them; changing them needs the permission for settings."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -20,7 +22,7 @@ from pbxcrm.deals.pipeline_actions import (
 from pbxcrm.deals.pipeline_drafts import PipelineChange, StageChange
 from pbxcrm.deals.pipeline_rules import LONGEST_NORM, LONGEST_PLAN, Requirements
 from pbxcrm.deals.queries import list_pipelines, stages_of
-from pbxcrm.shared.errors import NotFound
+from pbxcrm.shared.errors import Invalid, NotFound
 from web.api.fields import ApiAnswer, ApiRequest, Id, ShortListQuery, Version, Word, needed_text, optional_text
 from web.api.resource import Ask, Page, Resource
 
@@ -184,7 +186,9 @@ class StagePatch(ApiRequest):
 class ArchiveStage(ApiRequest):
     """Where the deals of the stage go."""
 
-    move_to: Id | None = Field(None, description="The stage its deals move to; required unless the stage is empty.")
+    move_to: Id | None = Field(
+        None, description="The stage of the same pipeline that its deals move to; required unless the stage is empty."
+    )
 
 
 class Archived(ApiAnswer):
@@ -222,7 +226,8 @@ async def post_pipeline(ask: Ask, body: NewPipeline) -> PipelineOut:
     """With the stages of `template`, or with the minimum of stages."""
     given = body.model_dump(exclude={"template", "attempts"}, exclude_unset=True)
     change = PipelineChange(**given, attempts=_schedule(body.attempts))
-    made = await create_pipeline(ask.session, ask.viewer, change, template=body.template or "", now=ask.now)
+    with _attempts_named():
+        made = await create_pipeline(ask.session, ask.viewer, change, template=body.template or "", now=ask.now)
     await ask.session.flush()
     return _pipeline(made, await stages_of(ask.session, made.id or 0))
 
@@ -232,7 +237,8 @@ async def patch_pipeline(ask: Ask, pipeline_id: int, body: PipelinePatch) -> Pip
     given = body.model_dump(exclude={"version", "attempts"}, exclude_unset=True)
     unset = {name for name in body.model_fields_set if getattr(body, name) is None}
     change = PipelineChange(**given, attempts=_schedule(body.attempts), unset=frozenset(unset))
-    changed = await change_pipeline(ask.session, ask.viewer, pipeline_id, change, now=ask.now, version=body.version)
+    with _attempts_named():
+        changed = await change_pipeline(ask.session, ask.viewer, pipeline_id, change, now=ask.now, version=body.version)
     return _pipeline(changed, await stages_of(ask.session, pipeline_id))
 
 
@@ -284,6 +290,23 @@ async def post_restore_stage(ask: Ask, stage_id: int) -> StageOut:
 @pipelines.post("/stages/{stage_id}/split", needs=Permission.SETTINGS_EDIT, summary="Split a stage")
 async def post_split_stage(ask: Ask, stage_id: int, body: SplitStage) -> StageOut:
     return await _placed(ask, await split_stage(ask.session, ask.viewer, stage_id, body.name, now=ask.now))
+
+
+@contextmanager
+def _attempts_named() -> Iterator[None]:
+    """An error names the member of the body: ``attempts.stage_id``, not the field of the form."""
+    try:
+        yield
+    except Invalid as error:
+        error.field = _MEMBERS.get(error.field, error.field)
+        raise
+
+
+_MEMBERS = {
+    "attempt_minutes": "attempts.minutes",
+    "attempts_then": "attempts.then",
+    "attempts_stage_id": "attempts.stage_id",
+}
 
 
 def _schedule(asked: AttemptsBody | None) -> AttemptSchedule | None:
