@@ -1,4 +1,6 @@
-"""The lists of clients and companies in another order than the newest first: by time, birthday or a custom field."""
+"""The lists of clients and companies in another order than the newest first: by name in the order of the alphabet
+(``shared.alphabet``), by time, birthday or a custom field. Each order has an index.
+"""
 
 from collections.abc import Sequence
 from typing import TypeVar

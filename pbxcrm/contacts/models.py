@@ -9,6 +9,7 @@ from sqlmodel import Field, SQLModel
 
 from pbxcrm.contacts.name_likeness import LONGEST_ADDRESS, address_key, company_key, domain_key, keep_key, name_key
 from pbxcrm.fields.models import values_column
+from pbxcrm.shared.alphabet import order_key
 from pbxcrm.shared.columns import (
     ID,
     NEVER_REUSED,
@@ -17,6 +18,7 @@ from pbxcrm.shared.columns import (
     link,
     maybe_link,
     maybe_utc_column,
+    ordered_text,
     row_id,
     utc_column,
 )
@@ -50,12 +52,14 @@ class Company(SQLModel, table=True):
     __tablename__ = "companies"
     __table_args__ = (
         Index("ix_companies_name_folded", "name_folded"),
+        Index("ix_companies_name_order", "name_order", "id"),
         Index("ix_companies_name_key", "name_key", "id", sqlite_where=_KEYED, postgresql_where=_KEYED),
     )
 
     id: int | None = row_id()
     name: str = Field(max_length=200)
     name_folded: str = folded_text()
+    name_order: str = ordered_text()  # by which a list is sorted by name
     responsible_id: int | None = maybe_link("users.id")
     note: str = Field(default="", max_length=4000)
     # No index, as of a client's.
@@ -78,6 +82,7 @@ class Contact(SQLModel, table=True):
     __tablename__ = "contacts"
     __table_args__ = (
         Index("ix_contacts_name_folded", "name_folded"),
+        Index("ix_contacts_name_order", "name_order", "id"),
         # Covering partial index for finding duplicates.
         Index("ix_contacts_name_key", "name_key", "id", sqlite_where=_KEYED, postgresql_where=_KEYED),
         Index("ix_contacts_company_id", "company_id", sqlite_where=_OF_COMPANY, postgresql_where=_OF_COMPANY),
@@ -87,6 +92,7 @@ class Contact(SQLModel, table=True):
     id: int | None = row_id()
     name: str = Field(default="", max_length=200)
     name_folded: str = folded_text()
+    name_order: str = ordered_text()  # empty: without a name
     company_id: int | None = maybe_link("companies.id", index=False)
     responsible_id: int | None = maybe_link("users.id")
     note: str = Field(default="", max_length=4000)
@@ -278,6 +284,8 @@ keep_folded(Contact, "name")
 keep_words(Contact, "note")
 keep_spellings(Contact, "name")
 keep_spellings(Company, "name")
+keep_key(Contact, "name", "name_order", order_key)
+keep_key(Company, "name", "name_order", order_key)
 keep_key(Contact, "name", "name_key", name_key)
 keep_key(Company, "name", "name_key", company_key)
 keep_key(Email, "address", "address_key", address_key)

@@ -22,6 +22,7 @@ from pbxcrm.shared.lengths import LONGEST_REPEATED
 from pbxcrm.shared.reasons import N_
 
 NOBODY = "nobody"
+BY_NAME = "name"  # the order of the alphabet
 Table = type[Contact] | type[Company]
 
 
@@ -48,12 +49,14 @@ def company_terms(fields: FieldSet, checking: Checking) -> dict[str, Term]:
 
 
 def sort_terms(entity: FieldEntity, terms: Mapping[str, Term]) -> dict[str, Term]:
-    """By what the list of an entity is sorted: each has an index. ``terms``: those of its filters.
-
-    Not by name: the key of a name, which has an index, is phonetic, and its order is that of no alphabet.
-    """
+    """By what the list of an entity is sorted: each has an index. ``terms``: those of its filters."""
+    ordered = _column(Contact if entity is FieldEntity.CONTACT else Company, "name_order")
+    named = Term(
+        BY_NAME, N_("Name"), Shape.TEXT, ordered, lambda row: row.name, str, blank=ordered == "", order=ordered
+    )
     born = Term("birthday", N_("Birthday"), Shape.INTEGER, col(Contact.birth_day), lambda _row: (), str)  # type: ignore[arg-type]
-    return ({born.name: born} if entity is FieldEntity.CONTACT else {}) | {
+    own = (named, born) if entity is FieldEntity.CONTACT else (named,)
+    return {term.name: term for term in own} | {
         name: term
         for name, term in terms.items()
         if name == MADE or (name.startswith("field.") and term.shape in SORTABLE)

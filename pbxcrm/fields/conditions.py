@@ -87,7 +87,8 @@ class Term:
     ``read`` gives the value of a row as ``fields.rules`` stores it; ``check`` turns an entered value into such a one and raises Invalid;
     ``bind`` makes of it what ``sql`` is compared with. ``blank``: the condition for an empty value, if it is not NULL. ``has``: the
     condition that a list contains a value, or that a reference is it, where that is no comparison with ``sql``. ``only``: how it can be
-    compared, if not in every way of its shape.
+    compared, if not in every way of its shape. ``order``: the column by which a list is sorted, if not ``sql``: a text in the order of
+    the alphabet, empty where there is none.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Term:
     words: WordSearch | None = None
     has: Callable[[Any], ColumnElement[bool]] | None = None
     only: tuple[Op, ...] = ()
+    order: ColumnElement[Any] | None = None
 
     @property
     def is_blank(self) -> ColumnElement[bool]:

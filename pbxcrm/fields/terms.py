@@ -121,4 +121,7 @@ def has_words(value: str, asked: str) -> bool:
 
 def sorted_by(term: Term, *, descending: bool) -> RowOrder:
     """The order of a list by a term."""
-    return RowOrder(term.sql, None if term.name == MADE else term.is_blank, descending)
+    order = term.order
+    if order is None:
+        return RowOrder(term.sql, None if term.name == MADE else term.is_blank, descending)
+    return RowOrder(order, order.is_(None) if term.blank is None else term.blank, descending, filled=order > "")

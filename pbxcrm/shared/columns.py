@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Integer
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Integer, Text, text
 from sqlmodel import Field, SQLModel
 
 from pbxcrm.shared.db import UtcDateTime
@@ -63,6 +63,12 @@ def json_list() -> list[Any]:
 def json_object() -> dict[str, Any]:
     """A JSON column whose default is an empty object."""
     return Field(default_factory=_empty_dict, sa_type=JSON, nullable=False)  # type: ignore[no-any-return]
+
+
+def ordered_text() -> str:
+    """A column for the key by which a text is sorted (``alphabet.order_key``), in the order of its letters' codes on both databases."""
+    kind = Text().with_variant(Text(collation="C"), "postgresql")
+    return Field(default="", sa_column=Column(kind, nullable=False, server_default=text("''")))  # type: ignore[no-any-return]
 
 
 # Not ``list`` and ``dict``: pydantic inspects the signature of the factory for each new row. For built-in types it parses text

@@ -45,11 +45,13 @@ class RowOrder:
     """By ``value``, rows without one (``blank``; None: all have one) last, the newest of them first; equal ones by id.
 
     Those without a value are looked for apart: the databases disagree where NULL stands, and an order that says it uses no index.
+    ``filled``: the condition for a value in words that an index helps with, where *not blank* has none.
     """
 
     value: ColumnElement[Any]
     blank: ColumnElement[bool] | None
     descending: bool = False
+    filled: ColumnElement[bool] | None = None
 
     def of_filled(self, key: Any) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
         """The order of the rows that have a value, as an index of value and id gives it. ``key``: the column of the id."""
@@ -180,11 +182,13 @@ async def _sorted(
     if after is None or after.value is not None:
         query = select(what, key, value).where(*conditions).order_by(*order.of_filled(key)).limit(limit)
         if blank is not None:
-            query = query.where(~blank)
+            query = query.where(~blank if order.filled is None else order.filled)
         if after is not None:
             further = value < after.value if order.descending else value > after.value
             later = key < after.row_id if order.descending else key > after.row_id
-            query = query.where(or_(further, and_(value == after.value, later)))
+            # What follows from the rest: an index begins there, where it would otherwise be read from its beginning.
+            not_before = value <= after.value if order.descending else value >= after.value
+            query = query.where(not_before, or_(further, and_(value == after.value, later)))
         found = [(each, RowPlace(by_what, row_id)) for each, row_id, by_what in (await session.exec(query)).all()]
     if blank is not None and len(found) < limit:
         without = select(what, key).where(*conditions, blank).order_by(key.desc()).limit(limit - len(found))

@@ -152,7 +152,7 @@ async def fill_years(filler: Filler, office: Years) -> None:
 async def _clients(filler: Filler, office: Years) -> None:
     made = filler.moment(office.began("4 * i"))
     await filler.insert("contacts", office.clients, {
-        "id": "i", "name": "'Client ' || i", "name_folded": "'client ' || i", "responsible_id": one_of(office.owners, "i"), "created_at": made,
+        "id": "i", "name": "'Client ' || i", "name_folded": "'client ' || i", "name_order": "'client ' || i", "responsible_id": one_of(office.owners, "i"), "created_at": made,
     })  # fmt: skip
     await filler.insert("phones", office.clients, {"id": "i", "contact_id": "i", "number": NUMBER})
 

@@ -15,6 +15,7 @@ from pbxcrm.contacts.name_likeness import name_key
 from pbxcrm.deals.models import Stage, StageKind
 from pbxcrm.people.models import Extension, Team, User
 from pbxcrm.people.passwords import hash_password
+from pbxcrm.shared.alphabet import order_key
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.search_keys import search_key
 from pbxcrm.shared.spellings import spellings_of, words_to_spell
@@ -270,6 +271,7 @@ class TenYears:
                 "name": name,
                 "folded": search_key(name),
                 "key": name_key(name) if kind == "p" else "",
+                "ordered": order_key(name),
             }
             for kind, some in (("p", names), ("t", titles), ("c", firms))
             for n, name in enumerate(some)
@@ -277,10 +279,12 @@ class TenYears:
         async with self._db.engine.begin() as connection:
             await connection.execute(
                 text(
-                    "CREATE TABLE bench_names (kind text, n int, name text, folded text, key text, PRIMARY KEY (kind, n))"
+                    "CREATE TABLE bench_names (kind text, n int, name text, folded text, key text, ordered text, PRIMARY KEY (kind, n))"
                 )
             )
-            await connection.execute(text("INSERT INTO bench_names VALUES (:kind, :n, :name, :folded, :key)"), rows)
+            await connection.execute(
+                text("INSERT INTO bench_names VALUES (:kind, :n, :name, :folded, :key, :ordered)"), rows
+            )
 
     async def _searched(self) -> None:
         """What the product keeps for searches as rows are written."""
@@ -314,10 +318,11 @@ class TenYears:
         size, moment = self._size, self._fill.moment
         await self._fill.insert("companies", size.companies, {
             "id": "i", "name": f"{self._name('c', 'name', 'i * 31')} || ' ' || i", "name_folded": f"{self._name('c', 'folded', 'i * 31')} || ' ' || i",
+            "name_order": f"{self._name('c', 'ordered', 'i * 31')} || ' ' || i",
             "responsible_id": self._owner("i"), "created_at": moment(self._began(size.companies)),
         })  # fmt: skip
         await self._fill.insert("contacts", size.contacts, {
-            "id": "i", **{into: self._name("p", what, "i * 7919") for into, what in (("name", "name"), ("name_folded", "folded"), ("name_key", "key"))},
+            "id": "i", **{into: self._name("p", what, "i * 7919") for into, what in (("name", "name"), ("name_folded", "folded"), ("name_key", "key"), ("name_order", "ordered"))},
             "responsible_id": self._owner("i"), "company_id": f"CASE WHEN i % 5 = 0 THEN 1 + (i / 5) % {size.companies} ELSE NULL END",
             "created_at": moment(self._began(size.contacts)),
         })  # fmt: skip

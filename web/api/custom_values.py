@@ -79,7 +79,7 @@ class SortedQuery(FilteredQuery):
 
     sort: Word | None = Field(
         None,
-        description="`created_at`, `birthday` (of clients) or `field.KEY` of a field that lists are sorted by; `-created_at`: descending. "
+        description="`name` (the order of the alphabet), `created_at`, `birthday` (of clients) or `field.KEY` of a field that lists are sorted by; `-created_at`: descending. "
         f"Rows without a value come last. Of rows that filters find, the newest {MOST_SORTED:,} are sorted. Left out: the newest first.",
     )
 

@@ -32,6 +32,8 @@ async def test_each_page_goes_on_where_the_last_one_ended(programs: Programs, re
         assert await names("field.rank") == ["Ганна", "Борис", "Clara", "Anna"]
         assert await names("-field.rank", **{"field.rank.min": "2"}) == ["Clara", "Борис"]
         assert await names("-created_at") == ["Clara", "Ганна", "Anna", "Борис"]
-        wrong = await admin.get(f"/api/v1/{resource}?sort=name")
+        assert await names("name") == ["Anna", "Clara", "Борис", "Ганна"]
+        assert await names("-name", q="an") == ["Ганна", "Anna"]
+        wrong = await admin.get(f"/api/v1/{resource}?sort=note")
         assert_problem(wrong, 422, "contacts.no_sort", "sort")
         assert (await admin.get(f"/api/v1/{resource}?sort=created_at&cursor=x")).status_code == 422

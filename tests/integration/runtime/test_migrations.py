@@ -9,9 +9,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
-from sqlmodel import select
+from sqlmodel import col, select
 
 from pbxcrm import migrations
+from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.deals.models import Note
 from pbxcrm.people.models import User
 from pbxcrm.shared.background_jobs import BackgroundJob, start
@@ -123,6 +124,28 @@ async def test_short_words_of_what_was_written_before_are_found(database: Databa
     assert await found() == []
     assert await migrations.upgrade(database_url) == ("0016", migrations.newest())
     assert await found() == [note.id]
+
+
+async def test_names_of_before_stand_in_their_order(database: Database, database_url: str) -> None:
+    """They had no key before 0062."""
+
+    def before_0062(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(migrations.FOLDER))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0061")
+
+    async with database.write() as session:
+        session.add_all(Contact(name=name, created_at=NOON) for name in ("Черненко", "", "Дзюба", "Ґалаґан", "Clara"))
+        session.add_all(Company(name=name, created_at=NOON) for name in ("Ünal", "Hanna"))
+    async with database.engine.execution_options(**{WRITES: True}).begin() as connection:
+        await connection.run_sync(before_0062)
+    assert (await migrations.upgrade(database_url))[0] == "0061"
+    async with database.read() as session:
+        contacts = await session.exec(select(Contact.name).order_by(col(Contact.name_order)))
+        assert contacts.all() == ["", "Clara", "Ґалаґан", "Дзюба", "Черненко"]
+        companies = await session.exec(select(Company.name).order_by(col(Company.name_order)))
+        assert companies.all() == ["Hanna", "Ünal"]
 
 
 async def test_an_id_is_given_once(database: Database) -> None:

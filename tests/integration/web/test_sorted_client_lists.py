@@ -6,6 +6,7 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
+from sqlmodel import select
 
 from pbxcrm.access import seen_through
 from pbxcrm.contacts import list_queries
@@ -53,7 +54,7 @@ def shown(page: str) -> str:
     return numbers(re.findall(r"data-card>([^<]+)</a>", page))
 
 
-ORDERS = {"created_at": "01234", "-created_at": "43210", "": "43210"} | {
+ORDERS = {"created_at": "01234", "-created_at": "43210", "": "43210", "name": "01234", "-name": "43210"} | {
     "field.price": "24031",  # equal ones by id, those without a price last
     "-field.price": "30421",
 }
@@ -84,7 +85,7 @@ async def test_each_order_on_the_page_and_over_the_api(
                 more = re.findall(r'href="([^"]+cursor=[^"]+)"', page)
                 address = more[-1].replace("&amp;", "&") if more else ""
             assert found == wanted, (login, by)
-        for wrong in ("field.size", "field.nothing", "name", "-"):
+        for wrong in ("field.size", "field.nothing", "numbers", "-"):
             assert (await browser.get(f"{path}?sort={wrong}")).status_code == 422, wrong
             saved = await browser.post(f"{path}/views", data={"name": "Wrong", "query": f"sort={wrong}"})
             assert saved.status_code == 422, wrong
@@ -117,3 +118,71 @@ async def test_heads_filters_and_files(
     assert "only the 3 newest" in page
     file = (await maria.get(f"{path}?sort=created_at&q=row&format=csv")).text
     assert numbers([row[0] for row in csv.reader(StringIO(file.removeprefix("\ufeff")))]) == "43210"  # all of them
+
+
+NATIVE = [
+    "Clara",
+    "Hanna",
+    "Ünal",
+    "Veit",
+    "Ананко",
+    "Галаган",
+    "Ґалаґан",
+    "Дзюба",
+    "Ёлкин",
+    "Ельцов",
+    "Єва",
+    "Жук",
+    "Ищенко",
+    "Івасюк",
+    "Їжак",
+    "Йосип",
+    "Черненко",
+    "Юрій",
+]
+
+
+@pytest.mark.parametrize(("path", "entity"), LISTS)
+async def test_names_stand_in_the_order_of_the_alphabet(
+    browsers: Browsers, desk: BrowserDesk, monkeypatch: pytest.MonkeyPatch, path: str, entity: FieldEntity
+) -> None:
+    """On the page, page by page, and in a file; a new name moves its row, and a client without a name stands last."""
+    monkeypatch.setattr(client_lists, "LISTED", 7)
+    model: type[Contact | Company] = Contact if entity is FieldEntity.CONTACT else Company
+    async with desk.database.write() as session:
+        for n, name in enumerate(sorted(NATIVE, key=lambda each: each[::-1])):
+            session.add(model(name=name.upper() if n % 3 else name, note="ours", created_at=NOON))
+        if model is Contact:
+            session.add(Contact(name="", note="ours", created_at=NOON))
+    admin = await browsers("admin")
+
+    def ours(names: list[str]) -> list[str]:
+        native = {each.casefold(): each for each in [*NATIVE, "Абрам"]}
+        return [native[each.casefold()] for each in names if each.casefold() in native]
+
+    async def pages(by: str) -> list[str]:
+        found: list[str] = []
+        address = f"{path}?sort={by}"
+        while address:
+            page = (await admin.get(address)).text
+            found += re.findall(r"data-card>([^<]+)</a>", page)
+            more = re.findall(r'href="([^"]+cursor=[^"]+)"', page)
+            address = more[-1].replace("&amp;", "&") if more else ""
+        if model is Contact:
+            assert found[-1] == "without a name"
+        return ours(found)
+
+    assert await pages("name") == NATIVE
+    assert await pages("-name") == NATIVE[::-1]
+    file = (await admin.get(f"{path}?sort=name&format=csv")).text
+    assert ours([row[0] for row in csv.reader(StringIO(file.removeprefix("\ufeff"))) if row]) == NATIVE
+    view = await admin.post(f"{path}/views", data={"name": "By name", "query": "sort=-name"})
+    assert view.status_code == 303
+    async with desk.database.write() as session:
+        row = (await session.exec(select(model).where(model.name == "Їжак").limit(1))).first() or (
+            await session.exec(select(model).where(model.name == "ЇЖАК"))
+        ).one()
+        row.name = "Абрам"
+    moved = [each for each in NATIVE if each != "Їжак"]
+    moved.insert(moved.index("Ананко"), "Абрам")
+    assert await pages("name") == moved
