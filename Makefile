@@ -8,6 +8,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+CORES := $(shell nproc)
 CODE := pbxcrm ami web workers tests scripts/migration scripts/commit-message
 
 .PHONY: run test lint types format bench bench-big week chaos screenshots i18n lock migration clean help
@@ -21,8 +22,9 @@ run: $(VENV)/.run
 	@if [ -n "$$PBXCRM_AMI_URL" ]; then exec $(BIN)/pbxcrm run; else exec $(BIN)/pbxcrm run --demo; fi
 
 # Asterisk is installed in the background, since that takes minutes. The tests that need it wait for it and report a failure; the
-# log is .cache/asterisk.log. Tests without phones and browsers take the whole processor. The others mostly wait, so more of them than
-# there are cores run at the same time; each process has its own browser, Redis, Asterisk and ports.
+# log is .cache/asterisk.log. The types are checked beside the first tests, since mypy uses one core only; its words come after them.
+# Some tests wait for other programs, so one more of them than there are cores runs at the same time. Those with phones and browsers come
+# last and wait for three quarters of their time, so there three times as many run. Each process has its own browser, Redis, Asterisk and ports.
 # Compiled modules are kept also where the environment forbids it: each process, and each program that a test starts, would compile ours.
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.test
@@ -30,10 +32,11 @@ test: $(VENV)/.test
 	@mkdir -p .cache && $(BIN)/python -m tests.asterisk.setup >.cache/asterisk.log 2>&1 &
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
-	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal tests --ignore tests/asterisk --ignore tests/e2e
-	$(BIN)/pytest --numprocesses 3 --dist worksteal tests/asterisk tests/e2e
+	$(BIN)/mypy >.cache/mypy.log 2>&1 & types=$$!; trap 'kill $$types' INT TERM; \
+	$(BIN)/pytest --numprocesses $$(($(CORES) < 4 ? $(CORES) + 1 : 4)) --dist worksteal tests --ignore tests/asterisk --ignore tests/e2e; tests=$$?; \
+	wait $$types; types=$$?; cat .cache/mypy.log; exit $$((tests | types))
+	$(BIN)/pytest --numprocesses $$(($(CORES) < 3 ? 3 * $(CORES) : 8)) --dist worksteal tests/asterisk tests/e2e
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check $(CODE)

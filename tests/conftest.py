@@ -43,6 +43,7 @@ hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 def pytest_configure() -> None:
     """Put ``tmp_path`` in memory if possible, and compose the contexts as every entry point does."""
+    gc.disable()  # nothing of what is imported and collected is garbage
     compose()
     if folder := quick_folder():
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folder))
@@ -56,6 +57,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 10)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")
