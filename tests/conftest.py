@@ -154,7 +154,7 @@ async def postgres_url(postgres: Postgres, beginning: Filled[Any] | None) -> Asy
     """The URL of a migrated PostgreSQL database for one test."""
     name = fresh_name()
     yield await postgres.create(name, await beginning.template(postgres) if beginning else TEMPLATE)
-    await postgres.drop(name)
+    postgres.drop(name)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

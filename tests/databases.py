@@ -58,6 +58,7 @@ class Postgres:
         self._command = command
         self._log = folder / "log"
         self._server: subprocess.Popen[bytes] | None = None
+        self._to_drop: list[str] = []
 
     def start(self) -> None:
         """Start or restart the process, without waiting until it answers."""
@@ -84,19 +85,25 @@ class Postgres:
     def url(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={self.folder}"
 
-    async def execute(self, statement: str) -> None:
+    async def execute(self, *statements: str) -> None:
         connection = await asyncpg.connect(host=str(self.folder), user="postgres", database="postgres")
         try:
-            await connection.execute(statement)
+            for statement in statements:
+                await connection.execute(statement)
         finally:
             await connection.close()
 
     async def create(self, name: str, template: str = TEMPLATE) -> str:
-        await self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+        dropped, self._to_drop = self._to_drop, []
+        await self.execute(
+            *(f'DROP DATABASE IF EXISTS "{old}" WITH (FORCE)' for old in dropped),
+            f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy',
+        )
         return self.url(name)
 
-    async def drop(self, name: str) -> None:
-        await self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    def drop(self, name: str) -> None:
+        """Drop it with the next creation: a connection for it alone takes the server as long as dropping it."""
+        self._to_drop.append(name)
 
 
 @contextmanager

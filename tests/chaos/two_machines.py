@@ -46,7 +46,7 @@ class TwoMachines:
 
     async def __aenter__(self) -> Self:
         url = await self.postgres.create(self._name)
-        self._stack.push_async_callback(self.postgres.drop, self._name)
+        self._stack.callback(self.postgres.drop, self._name)
         self.database = Database(url, pool_size=2)
         self._stack.push_async_callback(self.database.close)
         await open_office(self.database)

@@ -13,6 +13,7 @@ from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
 from tests.calls import NOON, FactStory, batch
+from tests.logged_in import PLAIN
 from tests.office import Office
 from web.app import create_app
 
@@ -31,7 +32,7 @@ class Programs:
         return self.client({"Authorization": f"Bearer {token}"})
 
     def client(self, headers: dict[str, str] | None = None) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(transport=self.transport, base_url="http://crm", headers=headers)
+        return httpx2.AsyncClient(transport=self.transport, base_url="http://crm", headers={**PLAIN, **(headers or {})})
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ async def database(request: pytest.FixtureRequest, tmp_path: Path, postgres: Pos
     yield database
     await database.close()
     if not is_sqlite:
-        await postgres.drop(name)
+        postgres.drop(name)
 
 
 async def test_what_was_armed_burns_and_burned_are_lamps(database: Database) -> None:

@@ -70,7 +70,7 @@ async def test_two_machines_may_upgrade_at_once(tmp_path: Path, postgres: Postgr
     for url in (f"sqlite:///{tmp_path}/new.db", await postgres.create(name, "template1")):
         found = await asyncio.gather(*(migrations.upgrade(url) for _ in range(3)))
         assert sorted(before is None for before, _ in found) == [False, False, True]
-    await postgres.drop(name)
+    postgres.drop(name)
 
 
 async def test_an_empty_database_is_refused_with_the_command_that_helps(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Nobody else on the machine opens our files, whatever the umask of whoever started us."""
 
-import os
 import shutil
 import stat
 from pathlib import Path
@@ -10,8 +9,6 @@ import pytest
 from pbxcrm.shared.errors import BadSettings
 from pbxcrm.shared.private_files import make_private
 from tests.command_line import pbxcrm
-from tests.running import running
-from tests.waiting import until
 
 
 def open_to_others(folder: Path) -> list[str]:
@@ -52,24 +49,6 @@ def test_what_cannot_be_mended_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(Path, "chmod", not_ours)
     with pytest.raises(BadSettings, match="chown"):
         make_private(tmp_path)
-
-
-async def test_everything_that_runs_writes_private_files(tmp_path: Path) -> None:
-    """With the embedded Redis, the journal of a simulated PBX and a backup."""
-    data = tmp_path / "data"
-    before = os.umask(0)
-    try:
-        async with running("--demo", "--rate", "60", PBXCRM_DATA_DIR=str(data)) as run:
-            await until(lambda: run.address, 60)
-            await until(run.well, 60)
-            await until(lambda: list(data.glob("journal/*/*")), 60)
-            assert open_to_others(data) == []
-            backup = tmp_path / "backup.tar.gz"
-            assert (await pbxcrm("backup", backup, PBXCRM_DATA_DIR=str(data))).code == 0
-            assert stat.S_IMODE(backup.stat().st_mode) == 0o600
-    finally:
-        os.umask(before)
-    assert open_to_others(data) == []
 
 
 @pytest.mark.parametrize(

@@ -5,20 +5,35 @@ import os
 import re
 import signal
 import socket
+import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pbxcrm.shared.settings import Settings
+from tests.command_line import pbxcrm
+from tests.integration.runtime.test_private_files import open_to_others
 from tests.running import PARTS, START_SECONDS, Running, running
 from tests.waiting import is_alive, until
 
 
+@pytest.fixture
+def no_mask() -> Iterator[None]:
+    """As if the user let everybody read what their programs write."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
 @pytest.mark.timeout(240)
-async def test_each_part_comes_back_and_nothing_is_left_when_all_is_over(tmp_path: Path) -> None:
-    async with running("--demo", "--rate", "60", PBXCRM_DATA_DIR=str(tmp_path)) as run:
+@pytest.mark.usefixtures("no_mask")
+async def test_each_part_comes_back_its_files_are_private_and_nothing_is_left_when_all_is_over(tmp_path: Path) -> None:
+    """The one start with a new sample company, which takes ten seconds: with an embedded Redis, a simulated PBX and a backup."""
+    data = tmp_path / "data"
+    async with running("--demo", "--rate", "60", PBXCRM_DATA_DIR=str(data)) as run:
         await until(lambda: run.address, START_SECONDS)
         for login in ("olena", "taras", "maksym", "daria", "admin"):
             assert re.search(rf"^   {login} +\w{{4}}-\w{{4}}-\w{{4}} ", run.said, re.MULTILINE)
@@ -30,10 +45,16 @@ async def test_each_part_comes_back_and_nothing_is_left_when_all_is_over(tmp_pat
             await until(lambda name=name, pid=pid: run.parts().get(name, pid) != pid)
         await until(run.well, START_SECONDS)
         await until(run.hears, START_SECONDS)
+        await until(lambda: list(data.glob("journal/*/*")), START_SECONDS)
+        assert open_to_others(data) == []
+        backup = tmp_path / "backup.tar.gz"
+        assert (await pbxcrm("backup", backup, PBXCRM_DATA_DIR=str(data))).code == 0
+        assert stat.S_IMODE(backup.stat().st_mode) == 0o600
         pids = run.parts().values()
         run.process.terminate()
         assert await run.ended(60) == 0
         assert not any(is_alive(pid) for pid in pids)
+    assert open_to_others(data) == []
 
 
 @pytest.mark.timeout(240)

@@ -14,7 +14,7 @@ from pbxcrm.pbx.models import PbxStatus
 from pbxcrm.shared.settings import Pbx, Settings
 from tests.calls import NOON
 from tests.integration.callbacks.conftest import MISSED_AT, CallbackDesk, desk
-from tests.office import PASSWORD
+from tests.logged_in import PLAIN, logged_in
 from web.app import create_app
 
 __all__ = ["HOME", "HTMX", "CallbackSite", "desk", "press", "site"]
@@ -33,12 +33,10 @@ class CallbackSite:
         return self.now
 
     async def open(self, login: str) -> AsyncClient:
-        client = AsyncClient(
-            transport=ASGITransport(self.app), base_url=HOME, headers={"origin": HOME, "accept": "text/html"}
-        )
+        headers = {**PLAIN, "origin": HOME, "accept": "text/html"}
+        client = AsyncClient(transport=ASGITransport(self.app), base_url=HOME, headers=headers)
         await self._stack.enter_async_context(client)
-        answer = await client.post("/login", data={"login": login, "password": PASSWORD})
-        assert answer.status_code == 303, answer.text
+        client.cookies.update(await logged_in(self.desk.database, login, self.now))
         return client
 
 

@@ -14,6 +14,7 @@ from pbxcrm.people.passwords import hash_password
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
 from tests.filled import Filled
+from tests.logged_in import PLAIN, logged_in
 from web.app import create_app
 
 HOME = "http://crm.example"
@@ -89,16 +90,18 @@ Browsers = Callable[..., Awaitable[AsyncClient]]
 
 @pytest.fixture
 async def browser(app: Starlette) -> AsyncIterator[Browsers]:
-    """``await browser()`` is a browser nobody is logged in with; ``await browser("olena")`` is Olena's."""
+    """``await browser()`` is a browser nobody is logged in with; ``await browser("olena")`` is Olena's, ``by_form`` where that is the matter."""
     async with AsyncExitStack() as stack:
 
-        async def opened(login: str = "", **headers: str) -> AsyncClient:
+        async def opened(login: str = "", *, by_form: bool = False, **headers: str) -> AsyncClient:
             transport = ASGITransport(app, raise_app_exceptions=False)
             client = AsyncClient(
-                transport=transport, base_url=HOME, headers={"origin": HOME, "accept": "text/html", **headers}
+                transport=transport, base_url=HOME, headers={**PLAIN, "accept": "text/html", "origin": HOME, **headers}
             )
             await stack.enter_async_context(client)
-            if login:
+            if login and not by_form:
+                client.cookies.update(await logged_in(app.state.parts.db, login, app.state.parts.clock()))
+            elif login:
                 answer = await client.post("/login", data={"login": login, "password": PASSWORD})
                 assert answer.status_code == 303, answer.text
             return client

@@ -15,7 +15,8 @@ from pbxcrm.shared.settings import Settings
 from tests.busy import Busy
 from tests.calls import NOON
 from tests.filled import Filled
-from tests.office import PASSWORD, Office
+from tests.logged_in import PLAIN, logged_in
+from tests.office import Office
 from tests.statements import reading, statements
 from web.app import create_app
 
@@ -57,11 +58,10 @@ async def browsers(desk: BrowserDesk, redis_url: str) -> AsyncIterator[Browsers]
 
         async def opened(login: str) -> AsyncClient:
             client = AsyncClient(
-                transport=ASGITransport(app), base_url=HOME, headers={"origin": HOME, "accept": "text/html"}
+                transport=ASGITransport(app), base_url=HOME, headers={**PLAIN, "accept": "text/html", "origin": HOME}
             )
             await stack.enter_async_context(client)
-            answer = await client.post("/login", data={"login": login, "password": PASSWORD})
-            assert answer.status_code == 303, answer.text
+            client.cookies.update(await logged_in(desk.database, login, desk.now))
             return client
 
         yield opened

@@ -75,7 +75,7 @@ async def test_guessing_is_slowed_down_and_comes_back_by_itself(browser: Browser
 
 async def test_a_browser_is_known_again_after_it_was_logged_out(browser: Browsers) -> None:
     """What others guess meanwhile, also from the same address, does not keep it out."""
-    olena, guesser = await browser("olena"), await browser()
+    olena, guesser = await browser("olena", by_form=True), await browser()
     await olena.post("/logout")
     wrong = [await guesser.post("/login", data={"login": "olena", "password": "no"}) for _ in range(31)]
     assert wrong[-1].status_code == 429
@@ -84,7 +84,7 @@ async def test_a_browser_is_known_again_after_it_was_logged_out(browser: Browser
 
 
 async def test_logging_out_ends_the_session_not_only_the_cookie(browser: Browsers) -> None:
-    olena = await browser("olena")
+    olena = await browser("olena", by_form=True)
     cookies = dict(olena.cookies)
     answer = await olena.post("/logout")
     assert answer.headers["location"] == "/login"
@@ -95,13 +95,13 @@ async def test_logging_out_ends_the_session_not_only_the_cookie(browser: Browser
 
 
 async def test_a_session_expires(browser: Browsers, clock: SetClock) -> None:
-    olena = await browser("olena")
+    olena = await browser("olena", by_form=True)
     clock.forward(days=15)
     assert (await olena.get("/profile")).status_code == 303
 
 
 async def test_one_browser_is_logged_out_from_another(browser: Browsers, database: Database) -> None:
-    here, there = await browser("olena"), await browser("olena")
+    here, there = await browser("olena", by_form=True), await browser("olena", by_form=True)
     async with database.read() as session:
         rows = (await session.exec(select(LoginSession).order_by(LoginSession.id))).all()  # type: ignore[arg-type]
     assert (await here.post(f"/profile/sessions/{rows[1].id}/end")).status_code == 303
@@ -110,7 +110,7 @@ async def test_one_browser_is_logged_out_from_another(browser: Browsers, databas
 
 
 async def test_a_colleagues_session_is_not_ones_own(browser: Browsers, database: Database) -> None:
-    olena, dmytro = await browser("olena"), await browser("dmytro")
+    olena, dmytro = await browser("olena", by_form=True), await browser("dmytro", by_form=True)
     async with database.read() as session:
         row = (await session.exec(select(LoginSession).order_by(LoginSession.id))).all()[-1]  # type: ignore[arg-type]
     assert (await olena.post(f"/profile/sessions/{row.id}/end")).status_code == 404
@@ -120,19 +120,19 @@ async def test_a_colleagues_session_is_not_ones_own(browser: Browsers, database:
 async def test_where_one_logged_in_last_stands_first(browser: Browsers, clock: SetClock) -> None:
     for agent in ("Firefox/130.0", "Chrome/140.0.0.0 Safari/537.36"):
         clock.forward(hours=1)
-        await browser("olena", **{"user-agent": agent})
-    shown = (await (await browser("olena", **{"user-agent": "Edg/140.0"})).get("/profile")).text
+        await browser("olena", by_form=True, **{"user-agent": agent})
+    shown = (await (await browser("olena", by_form=True, **{"user-agent": "Edg/140.0"})).get("/profile")).text
     assert shown.index("Edge") < shown.index("Chrome") < shown.index("Firefox")
 
 
 async def test_log_out_everywhere_else(browser: Browsers) -> None:
-    first, second, third = [await browser("olena") for _ in range(3)]
+    first, second, third = [await browser("olena", by_form=True) for _ in range(3)]
     await first.post("/profile/sessions/end-others")
     assert [(await one.get("/profile")).status_code for one in (first, second, third)] == [200, 303, 303]
 
 
 async def test_a_new_password_logs_the_others_out(browser: Browsers) -> None:
-    here, there = await browser("olena"), await browser("olena")
+    here, there = await browser("olena", by_form=True), await browser("olena", by_form=True)
     data = {"old": PASSWORD, "new": "new password", "again": "new password"}
     assert (await here.post("/profile/password", data={**data, "again": "other"})).status_code == 422
     wrong = await here.post("/profile/password", data={**data, "old": "no"})
@@ -169,4 +169,4 @@ async def test_a_part_of_a_page_is_refused_and_the_page_stays(browser: Browsers)
     ],
 )
 async def test_roles_open_doors(browser: Browsers, login: str, path: str, status: int) -> None:
-    assert (await (await browser(login)).get(path)).status_code == status
+    assert (await (await browser(login, by_form=True)).get(path)).status_code == status

@@ -69,6 +69,15 @@ async def test_what_was_done_is_said_once_on_the_next_page(browser: Browsers) ->
     assert "Write a name of up to 100 characters." in wrong.text
 
 
+async def test_a_page_is_compressed_for_who_asks_for_that(browser: Browsers) -> None:
+    olena = await browser("olena")
+    plain, compressed = [await olena.get("/profile", headers={"accept-encoding": how}) for how in ("identity", "gzip")]
+    assert "content-encoding" not in plain.headers
+    assert compressed.headers["content-encoding"] == "gzip"
+    assert int(compressed.headers["content-length"]) < len(plain.content) / 2
+    assert len(compressed.text) == len(plain.text)
+
+
 async def test_nobody_can_put_words_in_our_mouth(browser: Browsers) -> None:
     olena = await browser("olena")
     olena.cookies.set("pbxcrm_done", "You won a prize")
