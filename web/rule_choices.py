@@ -12,6 +12,7 @@ from pbxcrm.deals.rules import is_closing
 from pbxcrm.fields.conditions import Op
 from pbxcrm.fields.models import FieldEntity, ValueKind
 from pbxcrm.fields.terms import name_of_term
+from pbxcrm.money.models import Product
 from pbxcrm.people.whom import USER
 from web.i18n import gettext as _
 from web.norms import unit_choices
@@ -39,6 +40,12 @@ class RuleChoices:
 
     names: NamesInRules
     subject: str
+    offered: Sequence[Product] = ()  # products that are suggested
+
+    @property
+    def products(self) -> Options:
+        """Products as they are typed, and their names."""
+        return [(each.sku or each.name, each.name) for each in self.offered]
 
     @property
     def hows(self) -> Options:
@@ -201,6 +208,8 @@ class RuleChoices:
                 return self.dates()
             case ParamKind.WHOM:
                 return self.whom(param, row.get(param.name))
+            case ParamKind.LINE_TEMPLATE:
+                return [(str(each.id), each.name) for each in self.names.line_templates.values()]
             case ParamKind.CHOICE:
                 return [(code, _(word)) for code, word in param.choices.items()]
             case _:

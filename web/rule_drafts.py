@@ -15,7 +15,14 @@ def template_draft(
     request: Request, template: RuleTemplate, names: NamesInRules, state: str = RuleState.WATCH.value
 ) -> RuleDraft | None:
     """The rule that the template would make now; None where the stages that it needs are missing."""
-    return draft_of_template(template, names.funnel, owner_id=viewer(request).user_id, state=state, say=_)
+    return draft_of_template(
+        template,
+        names.funnel,
+        owner_id=viewer(request).user_id,
+        state=state,
+        say=_,
+        line_templates=list(names.line_templates.values()),
+    )
 
 
 def template_named(code: str) -> RuleTemplate:

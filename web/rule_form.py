@@ -39,7 +39,16 @@ RELATIVE: dict[str, tuple[str, str, str, str]] = {
     "raw": ("", "", "", N_("as typed: today-2w, now+3h")),
 }
 _BLANK = frozenset({Op.EMPTY.value, Op.FILLED.value})
-_WHOLE = frozenset({ParamKind.STAGE, ParamKind.OPEN_STAGE, ParamKind.PIPELINE, ParamKind.FORM, ParamKind.NUMBER})
+_WHOLE = frozenset(
+    {
+        ParamKind.STAGE,
+        ParamKind.OPEN_STAGE,
+        ParamKind.PIPELINE,
+        ParamKind.FORM,
+        ParamKind.NUMBER,
+        ParamKind.LINE_TEMPLATE,
+    }
+)
 
 
 @dataclass
@@ -293,6 +302,8 @@ def _param_json(row: KindRow, param: Param, at: str) -> Any:
             return None if not values else values[0] if len(values) == 1 else values
         case ParamKind.TEXT:
             return row.get(param.name) or None
+        case ParamKind.INPUTS:
+            return _inputs(row.get(param.name), at) or None
         case ParamKind.FIELDS:
             return [each for each in row.all(param.name) if each] or None
     if not text:
@@ -303,6 +314,18 @@ def _param_json(row: KindRow, param: Param, at: str) -> Any:
             raise Invalid(at, "form.number", "Write a whole number.")
         return -number if text.startswith("-") else number
     return text
+
+
+def _inputs(text: str, at: str) -> dict[str, str]:
+    """``name: value``, one per line."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        name, colon, value = line.partition(":")
+        if line.strip() and not colon:
+            raise Invalid(at, "automation.inputs", "Write what the template asks as name: value.")
+        if line.strip():
+            found[name.strip()] = value.strip()
+    return found
 
 
 # --- from a stored rule
@@ -318,9 +341,9 @@ def typed_of(
     """The rows of a rule that there is."""
     terms = names.terms[subject_of(when)]
     return TypedRule(
-        _typed_kind(when, WHEN.get(str(when.get("kind")))),
+        _typed_kind(when, WHEN.get(str(when.get("kind"))), names),
         _typed_root(condition, terms),
-        [_typed_kind(step, THEN.get(str(step.get("kind")))) for step in steps],
+        [_typed_kind(step, THEN.get(str(step.get("kind"))), names) for step in steps],
         _typed_root(goal, terms),
     )
 
@@ -357,7 +380,7 @@ def _relative(text: str) -> tuple[str, str]:
     return known, "" if known == "raw" else str(abs(found.amount))
 
 
-def _typed_kind(stored: Mapping[str, Any], kind: RuleKind | None) -> KindRow:
+def _typed_kind(stored: Mapping[str, Any], kind: RuleKind | None, names: NamesInRules) -> KindRow:
     row = KindRow(str(stored.get("kind", "")))
     for param in kind.params if kind is not None else ():
         value = stored.get(param.name)
@@ -368,6 +391,10 @@ def _typed_kind(stored: Mapping[str, Any], kind: RuleKind | None) -> KindRow:
             row.values |= {param.name: [amount], f"{param.name}_unit": [unit]}
         elif param.kind is ParamKind.CHECKLIST:
             row.values[param.name] = [checklist_rules.as_lines(value)]
+        elif param.kind is ParamKind.INPUTS:
+            row.values[param.name] = ["\n".join(f"{key}: {each}" for key, each in value.items())]
+        elif param.kind is ParamKind.PRODUCT and isinstance(value, int):
+            row.values[param.name] = [names.product_typed(value)]
         elif param.kind is ParamKind.TAGS:
             row.values[param.name] = [", ".join(value)]
         elif isinstance(value, list):

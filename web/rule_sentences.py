@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.automation.catalogue import THEN, WHEN, AskedTerm, RuleKind, TermControl, terms_of
 from pbxcrm.automation.models import AutomationRule, RuleVersion
 from pbxcrm.automation.params import Param, ParamKind
-from pbxcrm.automation.queries import ready_rule
+from pbxcrm.automation.queries import products_in_rules, ready_rule
 from pbxcrm.automation.triggers import CLIENT, DEAL, OTHER_FIELDS, TRIGGERS
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.queries import Funnel, load_funnel
@@ -19,6 +19,8 @@ from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import FieldSet, load_fields
 from pbxcrm.fields.relative_times import read_relative
 from pbxcrm.fields.terms import name_of_term
+from pbxcrm.money.models import LineTemplate, Product
+from pbxcrm.money.queries import load_templates
 from pbxcrm.people.directory import Directory, load_directory
 from web import whom_words
 from web.formats import working_span
@@ -69,6 +71,8 @@ class NamesInRules:
     fields: FieldSet
     forms: Mapping[int, str]
     terms: Mapping[str, Mapping[str, AskedTerm]]
+    products: Mapping[int, Product]
+    line_templates: Mapping[int, LineTemplate]
 
     def rule_said(self, when: Mapping[str, Any], condition: Mapping[str, Any], steps: Sequence[Any]) -> str:
         """The whole rule in one sentence."""
@@ -149,6 +153,21 @@ class NamesInRules:
             case _:
                 return ""
 
+    def product_said(self, product: int | str) -> str:
+        """A product that a step names, by its id or as it is typed."""
+        found = self.products.get(product) if isinstance(product, int) else None
+        return found.name if found is not None else f"#{product}" if isinstance(product, int) else product
+
+    def template_said(self, template_id: int) -> str:
+        """A template of lines."""
+        found = self.line_templates.get(template_id)
+        return found.name if found is not None else "—"
+
+    def product_typed(self, product_id: int) -> str:
+        """A product as the form takes it."""
+        found = self.products.get(product_id)
+        return found.sku if found is not None and found.sku else f"#{product_id}"
+
     def stage_said(self, stage_id: int | None) -> str:
         """A stage, with its pipeline where there are several."""
         stage = self.funnel.stages.get(stage_id)
@@ -200,6 +219,12 @@ class NamesInRules:
                 return _(param.choices[value]) if value in param.choices else whom_words.said(str(value), self.people)
             case ParamKind.TAGS:
                 return ("− " if param.name == "remove" else "+ ") + ", ".join(map(str, value))
+            case ParamKind.FORMULA:
+                return (
+                    ""
+                    if settings.get("template_id")
+                    else f"× {shortened(str(value)) if not value.isdigit() else value}"
+                )
             case ParamKind.LINE | ParamKind.TEXT | ParamKind.DUE:
                 return shortened(str(value))
             case ParamKind.PIPELINE:
@@ -221,13 +246,16 @@ class NamesInRules:
 
 
 #: What a sentence leaves out: the form shows it.
-_UNSAID = frozenset({ParamKind.CHECKLIST})
+_UNSAID = frozenset({ParamKind.CHECKLIST, ParamKind.INPUTS})
 _SAID: Mapping[ParamKind, Callable[[NamesInRules, Any], str]] = {
     ParamKind.STAGE: lambda names, value: names.stage_said(value) or "—",
     ParamKind.OPEN_STAGE: lambda names, value: names.stage_said(value) or "—",
     ParamKind.FORM: lambda names, value: names.forms.get(value, "—"),
     ParamKind.FIELD: lambda names, value: names.field_said(str(value)),
     ParamKind.FIELDS: lambda names, value: ", ".join(names.field_said(str(each)) for each in value),
+    ParamKind.PRODUCT: lambda names, value: names.product_said(value),
+    ParamKind.LINE_TEMPLATE: lambda names, value: names.template_said(value),
+    ParamKind.DISCOUNT: lambda _names, value: str(value),
     ParamKind.MINUTES: lambda _names, value: working_span(value) if isinstance(value, int) else str(value),
 }
 
@@ -269,7 +297,15 @@ async def load_rule_names(session: AsyncSession) -> NamesInRules:
     """What the pages of automation show names of."""
     people, fields = await load_directory(session), await load_fields(session)
     terms = {subject: {each.name: each for each in terms_of(fields, people, subject)} for subject in (DEAL, CLIENT)}
-    return NamesInRules(people, await load_funnel(session), fields, await names_of_forms(session), terms)
+    return NamesInRules(
+        people,
+        await load_funnel(session),
+        fields,
+        await names_of_forms(session),
+        terms,
+        await products_in_rules(session),
+        {each.id or 0: each for each in await load_templates(session)},
+    )
 
 
 def broken_said(rule: AutomationRule, names: NamesInRules) -> str:

@@ -1,7 +1,7 @@
 """Checks entered parameters by their declarations (``params``); each error at its place (``then.0.due``)."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.automation.params import Param, ParamKind
 from pbxcrm.automation.queries import load_around
-from pbxcrm.automation.steps.step import Around, stage_in
+from pbxcrm.automation.steps.step import KnownThings, stage_in
 from pbxcrm.calendars.deadline_parser import LONGEST as LONGEST_DUE
 from pbxcrm.calendars.deadline_parser import read_deadline
 from pbxcrm.deals.fields import BY_KEY, FIELDS, FieldKind
@@ -19,26 +19,44 @@ from pbxcrm.deals.tag_actions import MOST_TAGS, check_tag
 from pbxcrm.distribution.hooks import names_of_forms
 from pbxcrm.fields.models import FieldEntity, ValueKind
 from pbxcrm.fields.queries import FieldSet
+from pbxcrm.fields.rules import read_decimal
 from pbxcrm.fields.terms import name_of_term
+from pbxcrm.formulas.problems import FormulaError
+from pbxcrm.formulas.rules import check as check_formula
+from pbxcrm.money.models import Product
+from pbxcrm.money.quantity_rules import check_inputs
+from pbxcrm.money.queries import formula_names, load_templates, product_typed
+from pbxcrm.money.rules import LARGEST_PRICE, check_discount, read_discount
 from pbxcrm.people.whom import named
+from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.lengths import LONGEST_REPEATED
+from pbxcrm.shared.lengths import LONGEST_REPEATED, longest
 from pbxcrm.tasks.checklist_rules import check_items, item
 
+LONGEST_TYPED = longest(Product.name)
 _SOME_DAY = datetime(2026, 11, 27, 10, tzinfo=UTC)  # a deadline is tried at a time when people work
 
 
-@dataclass(frozen=True, slots=True)
-class KnownThings:
-    """What parameters may name. ``forms``: the names of web forms by id."""
+async def load_known(session: AsyncSession, region: str, steps: Iterable[Any] = ()) -> KnownThings:
+    """What parameters may name now. ``steps``: those of the rule as entered; products are looked up only for them."""
+    return KnownThings(
+        await load_around(session, region),
+        await names_of_forms(session),
+        await _products(session, steps),
+        {each.id or 0: each for each in await load_templates(session)},
+        await formula_names(session),
+    )
 
-    around: Around
-    forms: Mapping[int, str]
 
-
-async def load_known(session: AsyncSession, region: str) -> KnownThings:
-    """What parameters may name now."""
-    return KnownThings(await load_around(session, region), await names_of_forms(session))
+async def _products(session: AsyncSession, steps: Iterable[Any]) -> dict[int | str, int]:
+    named = [step["product_id"] for step in steps if isinstance(step, Mapping) and "product_id" in step]
+    by_id = await load_by_id(session, Product, [each for each in named if _is_id(each)])
+    found: dict[int | str, Product] = {product.id or 0: product for product in by_id.values()}
+    for typed in {each for each in named if isinstance(each, str) and len(each) <= LONGEST_TYPED}:
+        product = await product_typed(session, typed.strip())
+        if product is not None:
+            found[typed] = product
+    return {each: product.id or 0 for each, product in found.items() if product.retired_at is None}
 
 
 def check_params(params: tuple[Param, ...], entered: Mapping[str, Any], at: str, known: KnownThings) -> dict[str, Any]:
@@ -55,7 +73,7 @@ def check_params(params: tuple[Param, ...], entered: Mapping[str, Any], at: str,
             value = None  # a control of a page that nothing was chosen in
         if value is None and param.kind is not ParamKind.VALUE and not param.required:
             if param.default is not None:
-                found[param.name] = list(param.default) if isinstance(param.default, tuple) else param.default
+                found[param.name] = list(param.default) if isinstance(param.default, tuple) else copy(param.default)
             continue
         found[param.name] = _CHECKS[param.kind](param, value, f"{at}.{param.name}", known)
     return found
@@ -193,6 +211,51 @@ def _name(_param: Param, value: Any, at: str, _known: KnownThings) -> str:
     return value  # the step knows which it can set
 
 
+def _product(_param: Param, value: Any, at: str, known: KnownThings) -> int:
+    found = known.products.get(value) if isinstance(value, str) or _is_whole(value) else None
+    if found is None:
+        raise Invalid(at, "automation.no_product", "There is no such product, or it is offered no more.")
+    return found
+
+
+def _line_template(_param: Param, value: Any, at: str, known: KnownThings) -> int:
+    if not _is_whole(value) or value not in known.templates:
+        raise Invalid(at, "automation.no_template_of_lines", "There is no such template of lines any more.")
+    return int(value)
+
+
+def _formula(param: Param, value: Any, at: str, known: KnownThings) -> str:
+    text = _text(param, str(value) if _is_whole(value) else value, at, known)
+    problems = check_formula(text, known.line_names) if read_decimal(text) is None else []
+    if problems:
+        raise FormulaError(problems[0]).at_field(at)
+    return text
+
+
+def _inputs(_param: Param, value: Any, at: str, known: KnownThings) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not all(isinstance(each, str | int) for each in value.values()):
+        raise Invalid(at, "automation.inputs", "Write what the template asks as name: value.")
+    found = check_inputs({str(name): str(each) for name, each in value.items()}, at)
+    for each in found.values():
+        problems = check_formula(each[1:], {*known.line_names, *found}) if each.startswith("=") else []
+        if problems:
+            raise FormulaError(problems[0]).at_field(at)
+    return found
+
+
+def _discount(_param: Param, value: Any, at: str, _known: KnownThings) -> str:
+    text = str(value).strip() if isinstance(value, str | int) else ""
+    read = read_discount(text)
+    if read is None or not any(read):
+        raise Invalid(at, "automation.discount", "Write a discount: 5 %, or an amount.")
+    check_discount(*read, LARGEST_PRICE, at)
+    return text
+
+
+def _is_id(value: Any) -> bool:
+    return _is_whole(value) and 0 < value < 2**63
+
+
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -217,4 +280,9 @@ _CHECKS: Mapping[ParamKind, Callable[[Param, Any, str, KnownThings], Any]] = {
     ParamKind.TIME: _time,
     ParamKind.DATE_FIELD: _date_field,
     ParamKind.AMOUNT: _amount,
+    ParamKind.PRODUCT: _product,
+    ParamKind.LINE_TEMPLATE: _line_template,
+    ParamKind.FORMULA: _formula,
+    ParamKind.INPUTS: _inputs,
+    ParamKind.DISCOUNT: _discount,
 }

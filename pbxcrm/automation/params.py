@@ -30,6 +30,11 @@ class ParamKind(StrEnum):
     TIME = "time"  # 09:30, by the clock of the office
     DATE_FIELD = "date_field"  # the name of a field of a deal that holds a date or a moment
     AMOUNT = "amount"  # money, as text
+    PRODUCT = "product"  # an id
+    LINE_TEMPLATE = "line_template"  # the id of a template of lines
+    FORMULA = "formula"  # a number, or a formula over the fields of the deal
+    INPUTS = "inputs"  # what a template of lines asks: texts by key
+    DISCOUNT = "discount"  # ``5 %`` or an amount
     CHECKLIST = "checklist"  # a list of texts, or of ``{text, required}``
 
 

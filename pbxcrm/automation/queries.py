@@ -18,8 +18,10 @@ from pbxcrm.deals.queries import load_funnel
 from pbxcrm.fields.conditions import Condition, parse
 from pbxcrm.fields.queries import FieldSet, load_fields
 from pbxcrm.fields.rules import Checking
+from pbxcrm.money.models import Product
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.config_cache import cached_until_changed
+from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import Invalid, NotFound
 
 
@@ -136,6 +138,14 @@ async def list_rules(session: AsyncSession, viewer: Viewer, *, archived: bool = 
     check_rules(viewer)
     query = select(AutomationRule).order_by(col(AutomationRule.id))
     return (await session.exec(query if archived else query.where(col(AutomationRule.archived_at).is_(None)))).all()
+
+
+async def products_in_rules(session: AsyncSession) -> Mapping[int, Product]:
+    """The products that steps of rules name, by id, also retired ones."""
+    query = select(AutomationRule.steps).where(col(AutomationRule.archived_at).is_(None))
+    steps = [step for each in (await session.exec(query)).all() for step in each]
+    found = await load_by_id(session, Product, {step["product_id"] for step in steps if step.get("product_id")})
+    return {product.id or 0: product for product in found.values()}
 
 
 async def waiting_runs(session: AsyncSession, rule_ids: Collection[int]) -> Mapping[int, int]:

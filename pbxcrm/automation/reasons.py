@@ -54,6 +54,11 @@ REASONS: dict[str, str | Counted] = {
     "automation.tagged": N_("Tags: {tags}"),
     "automation.made": N_("New deal in “{stage}”: {title}"),
     "automation.made_there": N_("The client has an open deal there already: “{title}”."),
+    "automation.lines": N_("Products: {lines}"),
+    "automation.lines_there": N_("The deal has these products already."),
+    "automation.discount": N_("Discount on the whole deal: {discount}"),
+    "automation.discount_asked": N_("A discount of {discount} is asked for: it is above the limit of the rule."),
+    "automation.discount_there": N_("A discount of {discount} would not be more than there is, or is asked for."),
     "automation.waited": N_("Waits {minutes} working minutes"),
     # why something is not taken back
     "automation.kept_changed": N_("Somebody has changed it since."),

@@ -11,8 +11,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.automation.facts import rule_terms
 from pbxcrm.automation.models import AutomationRule, Mode, RuleState
-from pbxcrm.automation.param_checks import KnownThings, check_params, load_known
+from pbxcrm.automation.param_checks import check_params, load_known
 from pbxcrm.automation.steps.kinds import LATER, STEPS, STOP, WAIT, WAITS
+from pbxcrm.automation.steps.step import KnownThings
 from pbxcrm.automation.triggers import DEAL, TRIGGERS, Trigger
 from pbxcrm.fields.conditions import Condition, Test, parse
 from pbxcrm.fields.rules import Checking
@@ -58,7 +59,7 @@ def draft_of(rule: AutomationRule) -> RuleDraft:
 
 async def check_draft(session: AsyncSession, draft: RuleDraft, region: str) -> dict[str, Any]:
     """The columns of ``AutomationRule`` that the draft gives. Raises Invalid at the wrong place."""
-    known = await load_known(session, region)
+    known = await load_known(session, region, draft.steps)
     around = known.around
     for place, each in (("when", draft.when), ("if", draft.conditions), ("then", draft.steps), ("goal", draft.goal)):
         _check_json(place, each)
@@ -97,7 +98,7 @@ async def check_draft(session: AsyncSession, draft: RuleDraft, region: str) -> d
 
 async def draft_faults(session: AsyncSession, draft: RuleDraft, region: str) -> list[Invalid]:
     """Everything that is wrong with the draft, each at its place, as far as one fault does not hide another; empty if nothing is."""
-    known = await load_known(session, region)
+    known = await load_known(session, region, draft.steps)
     found: list[Invalid] = []
 
     with _kept_in(found):
@@ -170,5 +171,5 @@ def check_step(known: KnownThings, step: Any, at: str, subject: str) -> dict[str
         raise Invalid(f"{at}.kind", "automation.step", "A step is one of: {words}", words=words)
     if STEPS[kind].needs_deal and subject != DEAL:
         raise Invalid(f"{at}.kind", "automation.no_deal", "A rule on clients has no deal: it writes tasks and notes.")
-    settings = STEPS[kind].check(check_params(STEPS[kind].params, step, at, known), at, known.around)
+    settings = STEPS[kind].check(check_params(STEPS[kind].params, step, at, known), at, known)
     return {"kind": kind, **settings}

@@ -8,6 +8,8 @@ from pbxcrm.automation.rule_checks import RuleDraft
 from pbxcrm.deals.fields import EVENT, INVOICE, PROPOSAL, DealField
 from pbxcrm.deals.models import Stage, StageKind
 from pbxcrm.deals.queries import Funnel
+from pbxcrm.money.line_drafts import SameProduct
+from pbxcrm.money.models import LineTemplate
 from pbxcrm.people.whom import MANAGER, RESPONSIBLE
 from pbxcrm.shared.reasons import N_
 
@@ -22,6 +24,7 @@ class TemplateScope(NamedTuple):
     funnel: Funnel
     pipeline_id: int | None
     say: Say
+    line_templates: Sequence[LineTemplate] = ()
 
     def stages_of_work(self) -> list[Stage]:
         """The stages of the pipeline in which deals are worked on, in their order."""
@@ -181,6 +184,25 @@ def _silence(place: TemplateScope) -> RuleDraft:
     )
 
 
+def _products(place: TemplateScope) -> RuleDraft | None:
+    """The lines of the first template whose values are all known beforehand."""
+    stages = place.stages_of_work()
+    known = [each for each in place.line_templates if all(asked["value"] for asked in each.inputs)]
+    if not stages or not known:
+        return None
+    step = {"kind": "lines", "template_id": known[0].id, "same": SameProduct.SKIP.value}
+    return _rule({"kind": "stage_entered", "stage_id": stages[0].id}, step)
+
+
+def _discount(place: TemplateScope) -> RuleDraft:
+    when: dict[str, Any] = {"kind": "sum_reached", "amount": BIG, "pipeline_id": place.pipeline_id}
+    return _rule(
+        when,
+        {"kind": "discount", "discount": "5 %"},
+        conditions={"all": [{"field": "status", "op": "has", "value": "open"}]},
+    )
+
+
 TEMPLATES: Sequence[RuleTemplate] = (
     RuleTemplate(
         "not_reached",
@@ -225,6 +247,20 @@ TEMPLATES: Sequence[RuleTemplate] = (
         N_("What to do at this stage"),
         N_("When a deal enters the first stage of work, its person gets a list of what to ask."),
         _next_steps,
+    ),
+    RuleTemplate(
+        "products",
+        N_("Products and total by formula"),
+        N_(
+            "When a deal enters the first stage of work, it gets the lines of your first template of lines, with quantities by its formulas."
+        ),
+        _products,
+    ),
+    RuleTemplate(
+        "discount",
+        N_("A discount on big deals"),
+        N_("When a deal reaches an amount, it gets a discount of 5 %, or a manager is asked for it."),
+        _discount,
     ),
     RuleTemplate(
         "event",
@@ -280,8 +316,14 @@ TEMPLATES: Sequence[RuleTemplate] = (
 
 
 def draft_of_template(
-    template: RuleTemplate, funnel: Funnel, *, owner_id: int, state: str, say: Say
+    template: RuleTemplate,
+    funnel: Funnel,
+    *,
+    owner_id: int,
+    state: str,
+    say: Say,
+    line_templates: Sequence[LineTemplate] = (),
 ) -> RuleDraft | None:
     """The rule of a template for the default pipeline; None where the stages that it needs are missing. ``say`` translates its texts."""
-    made = template.make(TemplateScope(funnel, funnel.default_id, say))
+    made = template.make(TemplateScope(funnel, funnel.default_id, say, line_templates))
     return replace(made, name=say(template.name), owner_id=owner_id, state=state) if made is not None else None

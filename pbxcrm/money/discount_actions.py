@@ -23,7 +23,7 @@ async def withdraw_discount(
     """Ask no longer for the discount of a line, or on the whole (None). Raises Conflict where nothing is asked for."""
     change = await open_change(session, viewer, deal_id)
     clear_asked(_asked_in(change, line_id))
-    return await close_change(session, viewer, change, now)
+    return await close_change(session, change, now)
 
 
 async def decide_discount(
@@ -57,7 +57,7 @@ async def decide_discount(
     await do_close_asked(session, row, now, people, said, viewer)
     if asker_id is not None and asker_id != viewer.user_id and people.active(asker_id) is not None:
         await do_tell_asker(session, change.deal, asker_id, discount, now, said, is_approved=is_approved)
-    return await close_change(session, viewer, change, now, settled=True)
+    return await close_change(session, change, now, settled=True)
 
 
 def _asked_in(change: LineChange, line_id: int | None) -> DealLine | DealDiscount:

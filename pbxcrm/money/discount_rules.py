@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pbxcrm.money.line_rules import DealLines, as_priced, asked_of, discount_of
+from pbxcrm.money.line_rules import DealLines, as_priced, asked_of, cost_of, discount_of
 from pbxcrm.money.models import DealDiscount, DealLine
-from pbxcrm.money.rules import NO_DISCOUNT, WHOLE, Discount, PricedLine, given_percent, price_of
+from pbxcrm.money.rules import NO_DISCOUNT, WHOLE, Discount, PricedLine, given_percent
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.typed_reasons import check_why
 
@@ -48,7 +48,7 @@ def given_now(lines: DealLines) -> GivenBefore:
 
 def share_of(whole: Discount, lines: Sequence[DealLine]) -> Decimal:
     """The part of what the lines cost, from 0 to 1, that a discount on the whole takes off."""
-    return whole.share(sum((each.net for each in price_of([as_priced(line) for line in lines]).lines), Decimal(0)))
+    return whole.share(cost_of(lines))
 
 
 def check_limits(
@@ -87,6 +87,15 @@ def check_limits(
         said = typed.get(id(whole), TypedReason())
         _check_said(said, limit)
         _ask(whole, before.whole if share * WHOLE <= max(limit, before.whole_percent) else NO_DISCOUNT, said.why)
+
+
+def must_ask(wanted: Discount, found: DealLines, limit: Decimal) -> bool:
+    """Whether a discount on the whole of these lines would only be asked for."""
+    tried = DealDiscount(
+        deal_id=found.whole.deal_id, discount_percent=wanted.percent, discount_money=wanted.money, asked_why=""
+    )
+    check_limits(given_now(found), found.lines, tried, {id(tried): TypedReason("?")}, limit)
+    return bool(asked_of(tried))
 
 
 def percent_with_asked(row: DealLine | DealDiscount, lines: Sequence[DealLine], whole: DealDiscount) -> Decimal:

@@ -10,6 +10,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.models import Deal
 from pbxcrm.money.history_rules import Snapshot, key_of, snapshot
+from pbxcrm.money.line_authors import LineAuthor
 from pbxcrm.money.line_rules import discount_text
 from pbxcrm.money.models import DealDiscount, DealLine
 from pbxcrm.people.directory import Directory, load_directory
@@ -23,7 +24,7 @@ TELL_MINUTES = 60  # working minutes until the client should know the answer
 
 async def settle_asked(
     session: AsyncSession,
-    viewer: Viewer,
+    author: LineAuthor,
     deal: Deal,
     rows: Sequence[DealLine | DealDiscount],
     was: Mapping[int, Snapshot],
@@ -36,11 +37,11 @@ async def settle_asked(
         if old == new:
             continue
         if any(old):
-            said = reason("discount.replaced", who=viewer.name)
-            await do_close_asked(session, row, now, people, said, viewer)
+            said = reason("discount.replaced", who=author.name)
+            await do_close_asked(session, row, now, people, said, author.actor)
         if any(new):
-            row.asked_by_id = viewer.user_id
-            await _create_task(session, viewer, deal, row, now, people)
+            row.asked_by_id = author.asker_id
+            await _create_task(session, author, deal, row, now, people)
 
 
 def _request(values: Snapshot) -> tuple[str | None, str | None, str]:
@@ -48,14 +49,21 @@ def _request(values: Snapshot) -> tuple[str | None, str | None, str]:
 
 
 async def _create_task(
-    session: AsyncSession, viewer: Viewer, deal: Deal, row: DealLine | DealDiscount, now: datetime, people: Directory
+    session: AsyncSession,
+    author: LineAuthor,
+    deal: Deal,
+    row: DealLine | DealDiscount,
+    now: datetime,
+    people: Directory,
 ) -> None:
-    manager = people.manager_of(viewer.user_id)
+    manager = people.manager_of(author.asker_id)
     discount = said_of(row, deal)
-    if isinstance(row, DealLine):
-        why = reason("discount.asked", who=viewer.name, discount=discount, what=row.name, why=row.asked_why)
+    if author.actor is None:
+        why = reason("discount.asked_by_rule", rule=author.name, discount=discount)
+    elif isinstance(row, DealLine):
+        why = reason("discount.asked", who=author.name, discount=discount, what=row.name, why=row.asked_why)
     else:
-        why = reason("discount.asked_whole", who=viewer.name, discount=discount, why=row.asked_why)
+        why = reason("discount.asked_whole", who=author.name, discount=discount, why=row.asked_why)
     task = TaskDraft(
         TaskKind.CONTROL,
         reason("task.discount", title=deal.title),
@@ -84,7 +92,7 @@ async def do_close_asked(
     now: datetime,
     people: Directory,
     said: Reason,
-    actor: Viewer,
+    actor: Viewer | None,
 ) -> None:
     """The discount is decided about, or asked for no longer: its task ends."""
     query = select(Task).where(Task.about == _about(row), Task.status == TaskStatus.OPEN.value)

@@ -82,6 +82,12 @@ def put_back(row: DealLine | DealDiscount, was: Mapping[str, Any]) -> None:
         setattr(row, name, Decimal(value) if name in _DECIMALS and value is not None else value)
 
 
+def is_as_left(row: DealLine | DealDiscount, left: Mapping[str, Any]) -> bool:
+    """Whether a row is as ``left`` says. Its place may have changed, and so may a quantity that its formula computed again."""
+    free = {"position", "quantity"} if left.get("formula") else {"position"}
+    return all(value == left[name] for name, value in snapshot(row).items() if name not in free and name in left)
+
+
 def _changed(before: Snapshot | None, after: Snapshot) -> dict[str, Any]:
     """What people read of a change of a row: the told values that differ."""
     was, told = before or {}, [name for name in TOLD if name in after]

@@ -1,8 +1,9 @@
 """Changing the lines of a deal: adding, filling in, moving, removing, undo."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -12,10 +13,11 @@ from pbxcrm.audit.models import AuditEntry
 from pbxcrm.deals.models import Deal
 from pbxcrm.formulas.problems import FormulaError
 from pbxcrm.money.discount_rules import TypedReason
-from pbxcrm.money.history_rules import Snapshot, put_back, snapshot
-from pbxcrm.money.line_changes import LINES_CHANGED, LineChange, close_change, open_change
+from pbxcrm.money.history_rules import Snapshot, is_as_left, put_back, snapshot
+from pbxcrm.money.line_authors import LineAuthor, by
+from pbxcrm.money.line_changes import LINES_CHANGED, LineChange, close_change, open_change, open_locked
 from pbxcrm.money.line_drafts import LineDraft, SameProduct, WholeDraft
-from pbxcrm.money.line_rules import DealLines, clear_asked, discount_of, priced
+from pbxcrm.money.line_rules import DealLines, clear_asked, cost_of, discount_of, gives_more
 from pbxcrm.money.models import DealDiscount, DealLine, Product
 from pbxcrm.money.quantity_rules import check_inputs, quantity_by
 from pbxcrm.money.queries import access_line, access_product, formula_fields, formula_time
@@ -46,7 +48,7 @@ async def add_line(
     change = await open_change(session, viewer, deal_id, version)
     rule = same or SameProduct((await load_options(session)).same_product)
     await _add(session, change, draft, now, rule, place="")
-    return await close_change(session, viewer, change, now)
+    return await close_change(session, change, now)
 
 
 async def add_lines(
@@ -56,7 +58,59 @@ async def add_lines(
     change = await open_change(session, viewer, deal_id)
     for number, draft in enumerate(drafts):
         await _add(session, change, draft, now, SameProduct.ADD, place=f"lines.{number}.")
-    return await close_change(session, viewer, change, now)
+    return await close_change(session, change, now)
+
+
+async def do_add_lines(
+    session: AsyncSession,
+    deal: Deal,
+    drafts: Sequence[LineDraft],
+    author: LineAuthor,
+    now: datetime,
+    *,
+    same: SameProduct,
+) -> LineChange:
+    """The same for a rule of automation, on a deal that the caller has locked. Returns what it changed, for ``do_put_back``."""
+    change = await open_locked(session, deal, author)
+    for draft in drafts:
+        await _add(session, change, draft, now, same, place="")
+    await close_change(session, change, now)
+    return change
+
+
+async def do_give_discount(
+    session: AsyncSession, deal: Deal, draft: WholeDraft, author: LineAuthor, now: datetime
+) -> LineChange:
+    """A rule gives a discount on the whole of a deal that the caller has locked, or asks for it. One that is at least as large, or asked
+    for, stays as it is: then nothing changes. Raises Invalid at ``discount``.
+    """
+    change = await open_locked(session, deal, author)
+    wanted = check_discount(draft.percent, draft.money, cost_of(change.live), "discount")
+    if gives_more(wanted, change.live, change.whole):
+        _fill_whole(change, draft)
+        await close_change(session, change, now)
+    return change
+
+
+async def do_put_back(
+    session: AsyncSession, viewer: Viewer, deal: Deal, changed: Sequence[Mapping[str, Any]], now: datetime
+) -> bool:
+    """Take back what a rule changed (``what_changed``). False, and nothing is changed, if a row is not as the rule left it any more."""
+    change = await open_locked(session, deal, by(viewer))
+    rows: list[tuple[DealLine | DealDiscount, Mapping[str, Any]]] = []
+    for each in changed:
+        line_id = each["id"]
+        row = await access_line(session, deal.id or 0, line_id, or_removed=True) if line_id else change.whole
+        if not is_as_left(row, each["is"]):
+            return False
+        rows.append((row, each))
+    for row, each in rows:
+        if isinstance(row, DealLine):
+            _put_line_back(change, row, each["was"], now)
+        else:
+            put_back(row, each["was"])
+    await close_change(session, change, now, settled=True)
+    return True
 
 
 async def change_line(
@@ -75,7 +129,7 @@ async def change_line(
     if version is not None and line.version != version:
         raise Conflict("money.line_stale", "Somebody has changed this line meanwhile. Look at it again.")
     await _fill(session, change, line, draft, now, place="")
-    return await close_change(session, viewer, change, now)
+    return await close_change(session, change, now)
 
 
 async def move_line(
@@ -91,21 +145,21 @@ async def move_line(
         for position, each in enumerate(live):
             each.position = position
         change.lines.sort(key=lambda each: each.position)
-    return await close_change(session, viewer, change, now)
+    return await close_change(session, change, now)
 
 
 async def remove_line(session: AsyncSession, viewer: Viewer, deal_id: int, line_id: int, now: datetime) -> DealLines:
     """Take a line off; ``undo_lines`` puts it back. Raises NotFound, NotAllowed."""
     change = await open_change(session, viewer, deal_id)
     _remove(change.line(line_id), now)
-    return await close_change(session, viewer, change, now)
+    return await close_change(session, change, now)
 
 
 async def set_whole(session: AsyncSession, viewer: Viewer, deal_id: int, draft: WholeDraft, now: datetime) -> DealLines:
     """Set the discount on the whole deal. Raises Invalid at ``discount`` or ``why``."""
     change = await open_change(session, viewer, deal_id)
     _fill_whole(change, draft)
-    return await close_change(session, viewer, change, now)
+    return await close_change(session, change, now)
 
 
 async def set_lines(
@@ -143,7 +197,7 @@ async def set_lines(
     change.lines.sort(key=lambda each: each.position)
     if whole is not None:
         _fill_whole(change, whole)
-    return await close_change(session, viewer, change, now)
+    return await close_change(session, change, now)
 
 
 async def undo_lines(session: AsyncSession, viewer: Viewer, deal_id: int, now: datetime) -> DealLines:
@@ -169,7 +223,7 @@ async def undo_lines(session: AsyncSession, viewer: Viewer, deal_id: int, now: d
         else:
             put_back(row, step["was"])
     change.lines.sort(key=lambda each: (each.position, each.id or 0))
-    return await close_change(session, viewer, change, now, settled=True)
+    return await close_change(session, change, now, settled=True)
 
 
 def _put_line_back(change: LineChange, row: DealLine, was: Snapshot | None, now: datetime) -> None:
@@ -264,8 +318,7 @@ async def _fill(
 
 
 def _fill_whole(change: LineChange, draft: WholeDraft) -> None:
-    nets = sum((each.net for each in priced(change.live, DealDiscount(deal_id=0)).price.lines), Decimal(0))
-    found = check_discount(draft.percent, draft.money, nets, "discount")
+    found = check_discount(draft.percent, draft.money, cost_of(change.live), "discount")
     row = change.whole
     row.discount_percent, row.discount_money = found.percent, found.money
     clear_asked(row)

@@ -18,11 +18,13 @@ from pbxcrm.deals.queries import load_funnel
 from pbxcrm.money.discount_rules import GivenBefore, TypedReason, check_limits, given_now
 from pbxcrm.money.discount_task_actions import settle_asked
 from pbxcrm.money.history_rules import Snapshot, key_of, snapshot, told_of
+from pbxcrm.money.line_authors import LineAuthor, by
 from pbxcrm.money.line_rules import DealLines, asked_of, discount_of, priced
 from pbxcrm.money.models import DealDiscount, DealLine
-from pbxcrm.money.queries import lines_of, own_limit
+from pbxcrm.money.queries import limit_of, lines_of
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import NotFound
+from pbxcrm.shared.runtime_options import load_options
 
 LINES_CHANGED = "deal.lines"  # the action in the audit log
 
@@ -36,7 +38,11 @@ class LineChange:
     whole: DealDiscount
     was: dict[int, Snapshot]  # by id of the line; 0: the whole
     given: GivenBefore
+    author: LineAuthor
     typed: dict[int, TypedReason] = field(default_factory=dict)  # by identity of the row
+    undo: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # once it is closed: each changed row by id, its version, and what it was
 
     @property
     def live(self) -> list[DealLine]:
@@ -47,6 +53,11 @@ class LineChange:
     def rows(self) -> list[DealLine | DealDiscount]:
         """The lines, also removed ones, and the discount on the whole."""
         return [*self.lines, self.whole]
+
+    def what_changed(self) -> list[dict[str, Any]]:
+        """Each row that the change has changed, by id (0: the discount on the whole): what it was, None for a new line, and what it is."""
+        now = {key_of(row): snapshot(row) for row in self.rows}
+        return [{"id": each["id"], "was": each["was"], "is": now[each["id"]]} for each in self.undo]
 
     def line(self, line_id: int) -> DealLine:
         """One that is not removed. Raises NotFound."""
@@ -59,29 +70,32 @@ class LineChange:
 async def open_change(session: AsyncSession, viewer: Viewer, deal_id: int, version: int | None = None) -> LineChange:
     """The lines of a deal that the viewer changes. Raises NotFound, NotAllowed, Conflict for an old ``version`` of the deal."""
     check(viewer, Permission.DEALS_EDIT)
-    deal = await access_deal_for_change(session, viewer, deal_id, version)
-    before = await lines_of(session, deal_id)
+    return await open_locked(session, await access_deal_for_change(session, viewer, deal_id, version), by(viewer))
+
+
+async def open_locked(session: AsyncSession, deal: Deal, author: LineAuthor) -> LineChange:
+    """The same for a deal that the caller has locked, after a check of access or for a rule."""
+    before = await lines_of(session, deal.id or 0)
     was = {line.id or 0: snapshot(line) for line in before.lines} | {0: snapshot(before.whole)}
-    return LineChange(deal, list(before.lines), before.whole, was, given_now(before))
+    return LineChange(deal, list(before.lines), before.whole, was, given_now(before), author)
 
 
-async def close_change(
-    session: AsyncSession, viewer: Viewer, change: LineChange, now: datetime, *, settled: bool = False
-) -> DealLines:
+async def close_change(session: AsyncSession, change: LineChange, now: datetime, *, settled: bool = False) -> DealLines:
     """Everything that follows a change. Returns the lines as they are now.
 
     ``settled``: an undo or a decision. What it comes to was allowed, and it is not undone itself.
     """
-    live = change.live
+    live, author = change.live, change.author
     if not settled:
-        check_limits(change.given, live, change.whole, change.typed, await own_limit(session, viewer))
+        limit = limit_of(author.role, await load_options(session))
+        check_limits(change.given, live, change.whole, change.typed, limit)
     after = priced(live, change.whole)
     session.add_all(line for line in change.lines if line.id is None)
     if change.whole.id is None and (discount_of(change.whole) or asked_of(change.whole)):
         session.add(change.whole)
     await session.flush()
-    steps, told = _count(change)
-    if not steps:
+    change.undo, told = _count(change)
+    if not change.undo:
         return after
     deal = change.deal
     record(
@@ -90,16 +104,18 @@ async def close_change(
         LINES_CHANGED,
         "deal",
         deal.id,
-        actor=viewer,
+        actor=author.actor,
+        reason=author.why,
         lines=told,
         total=str(after.price.total),
-        undo=[] if settled else steps,
+        undo=[] if settled else change.undo,
     )
-    await settle_asked(session, viewer, deal, change.rows, change.was, now)
+    await settle_asked(session, author, deal, change.rows, change.was, now)
     people = await load_directory(session)
     pipeline = (await load_funnel(session)).pipelines[deal.pipeline_id]
     if pipeline.amount_by_lines and live and deal.amount != after.price.total:
-        await do_edit_deal(session, deal, now, actor=viewer, people=people, values={"amount": after.price.total})
+        values = {"amount": after.price.total}
+        await do_edit_deal(session, deal, now, actor=author.actor, people=people, values=values, why=author.why)
     else:
         await do_count_change(session, deal, now, people)
     return after

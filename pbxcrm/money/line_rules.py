@@ -22,6 +22,17 @@ def priced(lines: Sequence[DealLine], whole: DealDiscount) -> DealLines:
     return DealLines(tuple(lines), whole, price_of([as_priced(line) for line in lines], discount_of(whole)))
 
 
+def cost_of(lines: Sequence[DealLine]) -> Decimal:
+    """What the lines cost without a discount on the whole."""
+    return sum((each.net for each in price_of([as_priced(line) for line in lines]).lines), Decimal(0))
+
+
+def gives_more(wanted: Discount, lines: Sequence[DealLine], whole: DealDiscount) -> bool:
+    """Whether a discount on the whole is larger than the one that is there, and than the one that is asked for."""
+    cost = cost_of(lines)
+    return wanted.share(cost) > max(discount_of(whole).share(cost), asked_of(whole).share(cost))
+
+
 def as_priced(line: DealLine) -> PricedLine:
     """A line as the rules of prices see it."""
     return PricedLine(line.quantity, line.price, discount_of(line), line.vat_rate)

@@ -26,6 +26,7 @@ from pbxcrm.shared.errors import NotFound, not_there
 from pbxcrm.shared.runtime_options import Options, load_options
 from pbxcrm.shared.text_match import part_of
 
+LONGEST_NUMBER = 19  # digits; any id is shorter
 MOST_SUGGESTED = 200  # groups and units
 
 
@@ -80,6 +81,15 @@ async def product_named(session: AsyncSession, named: str) -> Product | None:
         if len(found) == 1:
             return found[0]
     return None
+
+
+async def product_typed(session: AsyncSession, typed: str) -> Product | None:
+    """The product that ``name_for_typing`` gives as ``typed``."""
+    found = await product_named(session, typed)
+    number = typed.removeprefix("#")
+    if found is None and number != typed and number.isascii() and number.isdigit() and len(number) < LONGEST_NUMBER:
+        found = await session.get(Product, int(number))
+    return found
 
 
 async def name_for_typing(session: AsyncSession, product: Product) -> str:

@@ -7,6 +7,7 @@ REASONS: dict[str, str | Counted] = {
     "task.discount": N_("Decide about a discount: {title}"),
     "discount.asked": N_("{who} asks for a discount of {discount} on “{what}”: {why}"),
     "discount.asked_whole": N_("{who} asks for a discount of {discount} on the whole deal: {why}"),
+    "discount.asked_by_rule": N_("The rule “{rule}” asks for a discount of {discount} on the whole deal."),
     "discount.replaced": N_("{who} has changed it since."),
     "discount.approved": N_("{who} approved the discount."),
     "discount.refused": N_("{who} refused the discount: {why}"),

@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
 from pbxcrm.calendars.working_time import WorkingTime
+from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.formulas.functions import FormulaTime
 from pbxcrm.formulas.problems import FormulaError
@@ -149,6 +150,14 @@ async def apply_template(
     check(viewer, Permission.DEALS_EDIT)
     deal = await access_deal(session, viewer, deal_id)
     template = await access_template(session, template_id, field="template_id")
+    drafts = await drafts_of_template(session, deal, template, inputs, now)
+    return await add_lines(session, viewer, deal_id, drafts, now)
+
+
+async def drafts_of_template(
+    session: AsyncSession, deal: Deal, template: LineTemplate, inputs: Mapping[str, str], now: datetime
+) -> list[LineDraft]:
+    """The lines that a template gives to a deal, with ``inputs`` by key; those whose quantity is nothing are left out. Raises Invalid."""
     if template.archived_at is not None:
         raise Invalid("template_id", "line_templates.archived", "This template is offered no more.")
     given = {each["key"]: one_line(str(inputs.get(each["key"], each["value"]))) for each in template.inputs}
@@ -187,7 +196,7 @@ async def apply_template(
                 vat_rate=_decimal(line["vat_rate"]),
             )
         )
-    return await add_lines(session, viewer, deal_id, drafts, now)
+    return drafts
 
 
 async def try_template(

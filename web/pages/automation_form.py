@@ -13,7 +13,9 @@ from pbxcrm.automation.models import AutomationRule, Mode, RuleState, RuleVersio
 from pbxcrm.automation.queries import access_rule, list_versions, waiting_runs
 from pbxcrm.automation.rule_actions import Waiting, save_rule
 from pbxcrm.automation.rule_checks import draft_faults
+from pbxcrm.automation.steps.lines_step import LINES
 from pbxcrm.automation.triggers import DEAL
+from pbxcrm.money.queries import MOST_SUGGESTED, ProductFilter, list_products
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from web.answers import redirect
 from web.forms import Form, filled, read_form
@@ -208,6 +210,8 @@ async def _form_page(
     async with parts(request).db.read() as session:
         names = await load_rule_names(session)
         waiting = await waiting_runs(session, [rule.id or 0]) if rule is not None else {}
+        sells = any(step.kind == LINES.kind for step in typed.steps)
+        offered = await list_products(session, ProductFilter(), limit=MOST_SUGGESTED) if sells else ()
     people = sorted(names.people.users.items(), key=lambda each: each[1].name)
     owner = form["owner_id"]
     page = "automation/_form.html" if fragment else "automation/form.html"
@@ -223,7 +227,7 @@ async def _form_page(
         theirs=theirs,
         people=names.people,
         owners=[(user_id, user.name) for user_id, user in people if user.is_active or str(user_id) == owner],
-        o=RuleChoices(names, typed.subject),
+        o=RuleChoices(names, typed.subject, offered),
         has_goal=typed.subject == DEAL,
         waiting=waiting.get(rule.id or 0, 0) if rule is not None else 0,
         modes=[(code, _(word)) for code, word in MODES.items()],

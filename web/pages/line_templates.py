@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, Response
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.fields.rules import read_decimal
 from pbxcrm.money.models import LineTemplate, Product
-from pbxcrm.money.queries import access_template, formula_names, name_for_typing, product_named
+from pbxcrm.money.queries import access_template, formula_names, name_for_typing, product_typed
 from pbxcrm.money.template_actions import (
     AskedValue,
     TemplateDraft,
@@ -21,7 +21,6 @@ from pbxcrm.money.template_actions import (
     try_template,
 )
 from pbxcrm.people.directory import load_directory
-from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import Invalid
 from web.answers import redirect
@@ -29,7 +28,6 @@ from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
 from web.pages.common import show
 from web.parts import now, parts, viewer
-from web.untrusted import whole_number
 
 PATH = "/settings/products"
 SEPARATOR = "|"
@@ -150,9 +148,7 @@ async def _line(session: AsyncSession, number: int, row: str) -> TemplateLine:
 
 
 async def _product(session: AsyncSession, number: int, named: str) -> int | None:
-    found = await product_named(session, named)
-    if found is None and named.startswith("#"):
-        found = await session.get(Product, whole_number(named[1:], LARGEST_ID) or 0)
+    found = await product_typed(session, named)
     if found is not None:
         return found.id
     raise Invalid(

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from pbxcrm.automation.params import Param, ParamKind
-from pbxcrm.automation.steps.step import Around, Settings, Step, StepContext, StepTaken, TakingBack
+from pbxcrm.automation.steps.step import KnownThings, Settings, Step, StepContext, StepTaken, TakingBack
 from pbxcrm.deals.actions import do_edit_deal
 from pbxcrm.deals.fields import BY_KEY, DealField, FieldKind, Value
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
@@ -29,8 +29,8 @@ class _FieldStep(Step):
         Param("value", N_("Value"), ParamKind.VALUE, hint=N_("Empty: the field is emptied.")),
     )
 
-    def check(self, settings: dict[str, Any], at: str, around: Around) -> dict[str, Any]:
-        name, value = settings["field"], settings["value"]
+    def check(self, settings: dict[str, Any], at: str, known: KnownThings) -> dict[str, Any]:
+        name, value, around = settings["field"], settings["value"], known.around
         own, custom = _field(around.fields, name)
         if own is None and custom is None:
             raise Invalid(f"{at}.field", "automation.field", "There is no such field, or rules cannot set it.")

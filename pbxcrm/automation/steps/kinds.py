@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from pbxcrm.automation.params import Param, ParamKind
 from pbxcrm.automation.steps.assign_step import ASSIGN
 from pbxcrm.automation.steps.deal_step import DEAL
+from pbxcrm.automation.steps.discount_step import DISCOUNT
 from pbxcrm.automation.steps.field_step import FIELD
+from pbxcrm.automation.steps.lines_step import LINES
 from pbxcrm.automation.steps.move_step import MOVE
 from pbxcrm.automation.steps.note_step import NOTE
 from pbxcrm.automation.steps.step import Step
@@ -13,8 +15,8 @@ from pbxcrm.automation.steps.tag_step import TAG
 from pbxcrm.automation.steps.task_step import TASK
 from pbxcrm.shared.reasons import N_
 
-STEPS: Mapping[str, Step] = {each.kind: each for each in (TASK, MOVE, ASSIGN, FIELD, NOTE, TAG, DEAL)}
+STEPS: Mapping[str, Step] = {each.kind: each for each in (TASK, MOVE, ASSIGN, FIELD, NOTE, TAG, DEAL, LINES, DISCOUNT)}
 WAIT, STOP = "wait", "stop"
 LONGEST_WAIT = 366 * 24 * 60  # working minutes
 WAITS = (Param("minutes", N_("Working minutes"), ParamKind.MINUTES, required=True, least=1, most=LONGEST_WAIT),)
-LATER = frozenset({"message", "webhook", "lines", "discount", "document"})
+LATER = frozenset({"message", "webhook", "document"})

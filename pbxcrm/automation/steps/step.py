@@ -1,7 +1,7 @@
 """What every kind of step has: ``check do would undo``."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
@@ -15,6 +15,7 @@ from pbxcrm.calendars.queries import Calendars
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.deals.queries import Funnel
 from pbxcrm.fields.queries import FieldSet
+from pbxcrm.money.models import LineTemplate
 from pbxcrm.people.directory import Directory
 from pbxcrm.people.whom import RESPONSIBLE, USER, named
 from pbxcrm.shared.reasons import Reason
@@ -31,6 +32,19 @@ class Around:
     funnel: Funnel
     fields: FieldSet
     region: str  # of telephone numbers
+
+
+@dataclass(frozen=True, slots=True)
+class KnownThings:
+    """What parameters may name. ``forms``: the names of web forms by id; ``products``: the ids of those that are offered, by what
+    the rule names them with: an id, a SKU or a name; ``templates``: those of lines by id; ``line_names``: what formulas of quantities may read.
+    """
+
+    around: Around
+    forms: Mapping[int, str]
+    products: Mapping[int | str, int] = field(default_factory=dict)
+    templates: Mapping[int, LineTemplate] = field(default_factory=dict)
+    line_names: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +95,7 @@ class Step(ABC):
     needs_deal: ClassVar[bool] = True
     changes_facts: ClassVar[bool] = True  # what conditions ask is read again after it
 
-    def check(self, settings: dict[str, Any], at: str, around: Around) -> dict[str, Any]:
+    def check(self, settings: dict[str, Any], at: str, known: KnownThings) -> dict[str, Any]:
         """The settings as they are stored, after the check of each parameter. Raises Invalid at their place below ``at`` (``then.1``)."""
         return settings
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pbxcrm.automation.params import Param, ParamKind
-from pbxcrm.automation.steps.step import Around, Settings, Step, StepContext, StepTaken, TakingBack
+from pbxcrm.automation.steps.step import KnownThings, Settings, Step, StepContext, StepTaken, TakingBack
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.tag_actions import do_change_tags
 from pbxcrm.shared.errors import Invalid
@@ -20,7 +20,7 @@ class _TagStep(Step):
         Param("remove", N_("Take off"), ParamKind.TAGS, default=()),
     )
 
-    def check(self, settings: dict[str, Any], at: str, around: Around) -> dict[str, Any]:
+    def check(self, settings: dict[str, Any], at: str, known: KnownThings) -> dict[str, Any]:
         if not settings["add"] and not settings["remove"]:
             raise Invalid(f"{at}.add", "automation.no_tag", "Name a tag.")
         return settings

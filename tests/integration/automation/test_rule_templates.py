@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,7 +11,13 @@ from sqlmodel import col, select
 from pbxcrm.automation.rule_actions import save_rule
 from pbxcrm.automation.rule_templates import TEMPLATES, draft_of_template
 from pbxcrm.deals.models import Deal, Stage, StageKind
+from pbxcrm.deals.pipeline_actions import change_pipeline
+from pbxcrm.deals.pipeline_drafts import PipelineChange
 from pbxcrm.deals.queries import load_funnel
+from pbxcrm.money.line_actions import add_line
+from pbxcrm.money.line_drafts import LineDraft
+from pbxcrm.money.queries import lines_of, load_templates
+from pbxcrm.money.template_actions import AskedValue, TemplateDraft, TemplateLine, save_template
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared import reasons
 from tests.calls import FactStory, batch, outbound
@@ -27,7 +34,8 @@ async def use(desk: RuleDesk, code: str) -> None:
     async with desk.database.write() as session:
         viewer = await desk.office.viewer(session, "admin")
         funnel = await load_funnel(session)
-        draft = draft_of_template(template, funnel, owner_id=viewer.user_id, state="on", say=str)
+        known = await load_templates(session)
+        draft = draft_of_template(template, funnel, owner_id=viewer.user_id, state="on", say=str, line_templates=known)
         assert draft is not None
         await save_rule(session, viewer, None, draft, version=None, region=REGION, now=desk.now)
 
@@ -155,10 +163,46 @@ async def past_client(desk: RuleDesk, _intake: Intake) -> None:
     assert await made(desk) == ["A past client: ask how they are and what they need"]
 
 
+async def products(desk: RuleDesk, _intake: Intake) -> None:
+    await to(desk, deal_id := await desk.deal(), StageKind.OPEN)
+    async with desk.database.read() as session:
+        found = await lines_of(session, deal_id)
+    # The room of the article: 5 × 6 m, its ceiling at 3 m.
+    assert [(line.name, line.quantity) for line in found.lines] == [("Plaster", Decimal(66)), ("Floor", Decimal(30))]
+    assert found.price.total == 66 * 200 + 30 * 500
+    assert (await desk.row(deal_id)).amount == found.price.total
+
+
+async def discount(desk: RuleDesk, _intake: Intake) -> None:
+    small, large = await desk.deal(), await desk.deal(second=True)
+    for deal_id, price in ((small, 49_000), (large, 60_000)):
+        async with desk.database.write() as session:
+            viewer = await desk.office.viewer(session, "ivan")
+            draft = LineDraft(name="Roof", price=Decimal(price), quantity=Decimal(1))
+            await add_line(session, viewer, deal_id, draft, desk.now)
+        await desk.work()
+    assert (await desk.row(small)).amount == 49_000
+    assert (await desk.row(large)).amount == 57_000
+
+
+async def room(desk: RuleDesk) -> None:
+    """What rules about products need beforehand: a template of lines, and amounts that are the sums of lines."""
+    asked = (AskedValue("width", "Width", "m", "5"), AskedValue("length", "Length", "m", "6"))
+    lines = (
+        TemplateLine("2 * (width + length) * 3", None, "Plaster", "m²", Decimal(200)),
+        TemplateLine("width * length", None, "Floor", "m²", Decimal(500)),
+    )
+    async with desk.database.write() as session:
+        admin = await desk.office.viewer(session, "admin")
+        await save_template(session, admin, None, TemplateDraft("Room", asked, (), lines), desk.now)
+        pipeline_id = (await load_funnel(session)).default_id or 0
+        await change_pipeline(session, admin, pipeline_id, PipelineChange(amount_by_lines=True), now=desk.now)
+
+
 STORIES: dict[str, Callable[[RuleDesk, Intake], Awaitable[None]]] = {
     each.__name__: each
     for each in (
-        not_reached, request, known_client, new_client, big_deal, sum_reached, silence, next_steps, lost_why, win_back, repeat_sale, past_client,
+        not_reached, request, known_client, new_client, big_deal, sum_reached, silence, next_steps, lost_why, win_back, repeat_sale, past_client, products, discount,
     )
 }  # fmt: skip
 STORIES |= {
@@ -170,6 +214,8 @@ STORIES |= {
 
 @pytest.mark.parametrize("code", STORIES)
 async def test_a_template_does_what_it_says(desk: RuleDesk, intake: Intake, code: str) -> None:
+    if code in {"products", "discount"}:
+        await room(desk)
     await use(desk, code)
     await STORIES[code](desk, intake)
     assert {status for status, _why in await desk.told()} <= {"done", "skipped"}

@@ -1,6 +1,7 @@
 """The pages of automation (G1, G2): the list, one form per rule, versions, the log, and what each refuses."""
 
 import re
+from decimal import Decimal
 from html import unescape
 
 import pytest
@@ -11,10 +12,12 @@ from pbxcrm.automation.runner import run_due
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Stage
 from pbxcrm.deals.seed import seed
+from pbxcrm.money.product_actions import ProductDraft, add_product
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import viewer_of
 from pbxcrm.shared.background_jobs import work_on
 from pbxcrm.shared.db import Database
+from tests.calls import NOON
 from tests.integration.web.conftest import Browsers, SetClock
 
 PATH = "/automation"
@@ -88,6 +91,37 @@ async def test_a_rule_is_written_said_switched_paused_and_archived(browser: Brow
     assert "Call after the offer" in (await admin.get(f"{PATH}?state=archived")).text
     assert (await admin.post(f"{PATH}/{rule.id}/restore")).status_code == 303
     assert (await rules(database))[0].state == "off"
+
+
+async def test_a_rule_that_sells_is_typed_by_sku_and_said_by_name(browser: Browsers, database: Database) -> None:
+    known, admin = await stages(database), await browser("admin")
+    async with database.write() as session:
+        who = await viewer_of(session, await session.get_one(User, 5))
+        draft = ProductDraft("Plaster <b>", Decimal(245), "KN-30", "", "goods", "bag", None)
+        product = await add_product(session, who, draft, NOON, currency="UAH")
+    step = {
+        "then.0.kind": "lines",
+        "then.0.product_id": "KN-30",
+        "then.0.quantity": "2 * amount_of",
+        "then.0.same": "sum",
+    }
+    answer = await admin.post(f"{PATH}/new", data=typed(known["Unsorted"], **step))
+    assert answer.status_code == 422
+    assert 'id="e-then.0.quantity"' in answer.text
+    assert '<option value="KN-30">Plaster &lt;b&gt;</option>' in answer.text
+    more = {"then.0.quantity": "2 * 3", "then.1.kind": "discount", "then.1.discount": "5 %"}
+    answer = await admin.post(f"{PATH}/new", data=typed(known["Unsorted"], **step | more))
+    assert answer.status_code == 303, text(answer.text)
+    (rule,) = await rules(database)
+    assert rule.steps == [
+        {"kind": "lines", "product_id": product.id, "quantity": "2 * 3", "inputs": {}, "same": "sum"},
+        {"kind": "discount", "discount": "5 %"},
+    ]
+    assert (
+        "Add products: Plaster <b>, × “2 * 3”, gets the quantity added; Give a discount on the whole deal: 5 %"
+        in text((await admin.get(PATH)).text)
+    )
+    assert 'value="KN-30"' in (await admin.get(f"{PATH}/{rule.id}")).text
 
 
 async def test_what_is_wrong_is_said_at_its_place_and_nothing_typed_is_lost(
