@@ -6,6 +6,7 @@ Every entry point that changes data calls ``compose`` first. A second call chang
 from pbxcrm.audit.actions import recorded
 from pbxcrm.automation import arming, trial_jobs
 from pbxcrm.automation import reasons as automation
+from pbxcrm.automation.delivery_actions import follow_delivery
 from pbxcrm.automation.erase_actions import erase_runs
 from pbxcrm.automation.hearing import hear, hear_calls
 from pbxcrm.automation.timeline_queries import read_runs
@@ -112,6 +113,10 @@ from pbxcrm.forms import reasons as forms
 from pbxcrm.forms.erase_actions import erase_from_requests
 from pbxcrm.forms.queries import load_form_names
 from pbxcrm.forms.timeline_queries import read_requests
+from pbxcrm.messages import reasons as messages
+from pbxcrm.messages.erase_actions import erase_messages
+from pbxcrm.messages.hooks import delivery_ended
+from pbxcrm.messages.timeline_queries import read_messages
 from pbxcrm.money import reasons as money
 from pbxcrm.money.amount_actions import HANDLERS as MONEY_TIMERS
 from pbxcrm.money.amount_actions import count_pipeline, recount, recount_entered
@@ -172,6 +177,7 @@ def compose() -> None:
     ways_to_see_contacts.register(CLIENT_OF_DEAL, PERSON_OF_DEAL, CLIENT_OF_TASK, CLIENT_OF_CALL)
     recorded.register(hear)
     calls_over.register(hear_calls)
+    delivery_ended.register(follow_delivery)
     calendar_changed.register(recompute_all, compute_by_hours)
     absences_changed.register(handlers.absences_changed)
     person_changed.register(handlers.person_changed)
@@ -184,6 +190,7 @@ def compose() -> None:
     contact_erasing.register(
         say_clients_erased,
         erase_runs,
+        erase_messages,
         erase_from_requests,
         erase_from_orders,
         erase_from_callbacks,
@@ -224,6 +231,7 @@ def compose() -> None:
         notes.REASONS,
         privacy.REASONS,
         automation.REASONS,
+        messages.REASONS,
     )
     register_sources(
         {
@@ -237,6 +245,7 @@ def compose() -> None:
             EntryKind.MERGE: read_merges,
             EntryKind.REQUEST: read_requests,
             EntryKind.RUN: read_runs,
+            EntryKind.MESSAGE: read_messages,
         }
     )
     stage_entered.register(

@@ -15,6 +15,7 @@ from pbxcrm.fields import models as fields
 from pbxcrm.files import models as files
 from pbxcrm.flags import models as flags
 from pbxcrm.forms import models as forms
+from pbxcrm.messages import models as messages
 from pbxcrm.money import models as money
 from pbxcrm.notices import models as notices
 from pbxcrm.pbx import models as pbx
@@ -43,6 +44,7 @@ __all__ = [
     "files",
     "flags",
     "forms",
+    "messages",
     "metadata",
     "money",
     "notices",

@@ -24,6 +24,7 @@ TAKE = {
     "company_id": "take_company",
     "responsible_id": "take_responsible",
     "birth_day": "take_birthday",
+    "language": "take_language",
     "note": "take_note",
 }
 
@@ -34,6 +35,7 @@ NAMES = {
     "responsible_id": N_("Responsible"),
     "birth_day": N_("Birthday"),
     "birth_year": N_("Year of birth"),
+    "language": N_("Language"),
     "note": N_("Note"),
 }
 

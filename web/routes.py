@@ -20,6 +20,7 @@ from web.client_routes import client_routes
 from web.deal_routes import deal_routes, unsorted_routes
 from web.distribution_routes import distribution_routes
 from web.form_routes import form_routes, public_form_routes
+from web.message_routes import message_routes
 from web.middleware import HEALTHZ
 from web.pages import (
     audit,
@@ -348,6 +349,7 @@ def _settings() -> list[Route]:
         page("/settings/lines/{line_id:int}/move", lines.move, needs=edit, methods=POST, name="move_line"),
         page("/settings/lines/{line_id:int}/delete", lines.delete, needs=edit, methods=POST, name="delete_line"),
         *product_routes(),
+        *message_routes(),
         *distribution_routes(),
         page("/settings", first_run.settings, needs=edit, name="settings"),
         page("/settings/start", first_run.steps, needs=edit, name="first_run"),

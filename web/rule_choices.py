@@ -202,6 +202,8 @@ class RuleChoices:
                 return self.pipelines()
             case ParamKind.FORM:
                 return self.forms()
+            case ParamKind.TEMPLATE:
+                return [(str(template_id), name) for template_id, name in self.names.templates.items()]
             case ParamKind.FIELD:
                 return self.settable()
             case ParamKind.DATE_FIELD:

@@ -47,6 +47,7 @@ _WHOLE = frozenset(
         ParamKind.FORM,
         ParamKind.NUMBER,
         ParamKind.LINE_TEMPLATE,
+        ParamKind.TEMPLATE,
     }
 )
 

@@ -19,6 +19,7 @@ from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import FieldSet, load_fields
 from pbxcrm.fields.relative_times import read_relative
 from pbxcrm.fields.terms import name_of_term
+from pbxcrm.messages.queries import names_of_templates
 from pbxcrm.money.models import LineTemplate, Product
 from pbxcrm.money.queries import load_templates
 from pbxcrm.people.directory import Directory, load_directory
@@ -70,6 +71,7 @@ class NamesInRules:
     funnel: Funnel
     fields: FieldSet
     forms: Mapping[int, str]
+    templates: Mapping[int, str]
     terms: Mapping[str, Mapping[str, AskedTerm]]
     products: Mapping[int, Product]
     line_templates: Mapping[int, LineTemplate]
@@ -251,6 +253,7 @@ _SAID: Mapping[ParamKind, Callable[[NamesInRules, Any], str]] = {
     ParamKind.STAGE: lambda names, value: names.stage_said(value) or "—",
     ParamKind.OPEN_STAGE: lambda names, value: names.stage_said(value) or "—",
     ParamKind.FORM: lambda names, value: names.forms.get(value, "—"),
+    ParamKind.TEMPLATE: lambda names, value: shortened(names.templates.get(value, "—")),
     ParamKind.FIELD: lambda names, value: names.field_said(str(value)),
     ParamKind.FIELDS: lambda names, value: ", ".join(names.field_said(str(each)) for each in value),
     ParamKind.PRODUCT: lambda names, value: names.product_said(value),
@@ -302,6 +305,7 @@ async def load_rule_names(session: AsyncSession) -> NamesInRules:
         await load_funnel(session),
         fields,
         await names_of_forms(session),
+        await names_of_templates(session),
         terms,
         await products_in_rules(session),
         {each.id or 0: each for each in await load_templates(session)},

@@ -27,6 +27,7 @@ SETTINGS_PAGES = (
     SettingsPage("/settings/products", N_("Products")),
     SettingsPage("/settings/lines", N_("Lines")),
     SettingsPage("/settings/forms", N_("Forms")),
+    SettingsPage("/settings/messages", N_("Messages")),
     SettingsPage("/settings/callbacks", N_("Callbacks")),
     SettingsPage("/settings/distribution", N_("Distribution")),
     SettingsPage("/settings/calendars", N_("Working hours")),

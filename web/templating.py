@@ -31,7 +31,7 @@ from pbxcrm.shared.lengths import LONGEST_SEARCH, longest_of
 from pbxcrm.shared.typed_reasons import LONGEST_WHY
 from pbxcrm.tasks import rules
 from pbxcrm.tasks.models import Task
-from web import custom_values, formats, i18n, lamp_words, money_words, rule_words, words
+from web import custom_values, formats, i18n, lamp_words, message_words, money_words, rule_words, words
 from web.cursors import next_of_entry
 from web.settings_pages import SETTINGS_PAGES
 from web.static_files import StaticTree
@@ -90,6 +90,7 @@ class Templates:
             lamp_words=lamp_words,
             rule_words=rule_words,
             money_words=money_words,
+            message_words=message_words,
             settings_pages=SETTINGS_PAGES,
             SHOWN_FILES=SHOWN,
             PICTURES=PICTURES,
@@ -101,6 +102,7 @@ class Templates:
             day_time=formats.day_time,
             day_date=formats.day_date,
             birthday=lambda client: formats.birthday(client.birth_year, client.birth_day),
+            language_name=lambda code: i18n.Language(code).own_name,
             full_time=formats.full_time,
             clock_seconds=formats.clock_seconds,
             span=formats.span,

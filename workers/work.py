@@ -1,4 +1,4 @@
-"""The worker: sweeps deadlines every second, runs rules, delivers leftovers of the outbox, sends digests, reads mailboxes, deletes old rows.
+"""The worker: sweeps deadlines every second, runs rules, delivers leftovers of the outbox, sends digests and messages to clients, reads mailboxes, deletes old rows.
 
 Two things start a sweep. arq does it while Redis is up, once per second over all workers. A plain loop does it when this
 worker has not swept for more than a second: Redis is away, arq is restarting, or its queue is full. Rows are claimed in the
@@ -22,6 +22,7 @@ from pbxcrm.files.queries import needed_hashes
 from pbxcrm.files.store import Store
 from pbxcrm.forms.mail_actions import MailPoll
 from pbxcrm.forms.queries import held_hashes
+from pbxcrm.messages.sender import MessageSender
 from pbxcrm.notices.digest_actions import Post
 from pbxcrm.people.actions import prune_logins
 from pbxcrm.shared import background_jobs, events, timers
@@ -54,15 +55,17 @@ class WorkLoop:
         files: Store | None = None,
         mail: MailPoll | None = None,
         region: str = "",
+        sender: MessageSender | None = None,
     ) -> None:
         """``post`` sends digests; None: no mail server is set. ``files`` is where orphans are swept; None: nowhere. ``mail`` reads
-        mailboxes; None: the settings name none. ``region``: of telephone numbers that rules set.
+        mailboxes; None: the settings name none. ``region``: of telephone numbers that rules set. ``sender`` sends messages to clients; None: nobody does here.
         """
         self.db = db
         self.post = post
         self.files = files
         self.mail = mail
         self.region = region
+        self.sender = sender
         self.redis_url = redis_url
         self.relay = relay
         self._sweeping = asyncio.Lock()
@@ -81,6 +84,8 @@ class WorkLoop:
                 tasks.create_task(self._run_rules())
                 tasks.create_task(self._send_digests())
                 tasks.create_task(self._read_mailboxes())
+                if self.sender is not None:  # a task of its own: a slow server delays nothing else
+                    tasks.create_task(self.sender.run())
                 tasks.create_task(self._arq())
         finally:
             await self._say_goodbye()

@@ -23,6 +23,7 @@ from pbxcrm.fields.rules import read_decimal
 from pbxcrm.fields.terms import name_of_term
 from pbxcrm.formulas.problems import FormulaError
 from pbxcrm.formulas.rules import check as check_formula
+from pbxcrm.messages.queries import names_of_templates
 from pbxcrm.money.models import Product
 from pbxcrm.money.quantity_rules import check_inputs
 from pbxcrm.money.queries import formula_names, load_templates, product_typed
@@ -45,6 +46,7 @@ async def load_known(session: AsyncSession, region: str, steps: Iterable[Any] = 
         await _products(session, steps),
         {each.id or 0: each for each in await load_templates(session)},
         await formula_names(session),
+        await names_of_templates(session),
     )
 
 
@@ -98,6 +100,12 @@ def _pipeline(_param: Param, value: Any, at: str, known: KnownThings) -> int:
 def _form(_param: Param, value: Any, at: str, known: KnownThings) -> int:
     if not _is_whole(value) or value not in known.forms:
         raise Invalid(at, "automation.no_form", "There is no such form any more.")
+    return int(value)
+
+
+def _message(_param: Param, value: Any, at: str, known: KnownThings) -> int:
+    if not _is_whole(value) or value not in known.messages:
+        raise Invalid(at, "messages.no_template", "There is no such template any more.")
     return int(value)
 
 
@@ -265,6 +273,7 @@ _CHECKS: Mapping[ParamKind, Callable[[Param, Any, str, KnownThings], Any]] = {
     ParamKind.OPEN_STAGE: _stage,
     ParamKind.PIPELINE: _pipeline,
     ParamKind.FORM: _form,
+    ParamKind.TEMPLATE: _message,
     ParamKind.FIELDS: _fields,
     ParamKind.FIELD: _name,
     ParamKind.VALUE: _value,

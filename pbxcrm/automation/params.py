@@ -35,6 +35,7 @@ class ParamKind(StrEnum):
     FORMULA = "formula"  # a number, or a formula over the fields of the deal
     INPUTS = "inputs"  # what a template of lines asks: texts by key
     DISCOUNT = "discount"  # ``5 %`` or an amount
+    TEMPLATE = "template"  # the id of a template of messages
     CHECKLIST = "checklist"  # a list of texts, or of ``{text, required}``
 
 

@@ -59,9 +59,13 @@ REASONS: dict[str, str | Counted] = {
     "automation.discount": N_("Discount on the whole deal: {discount}"),
     "automation.discount_asked": N_("A discount of {discount} is asked for: it is above the limit of the rule."),
     "automation.discount_there": N_("A discount of {discount} would not be more than there is, or is asked for."),
+    "automation.messaged": N_("Message to {address}: {text}"),
+    "automation.tested": N_("Message to {address}, the recipient of tests: {text}"),
+    "automation.no_message": N_("No message."),
     "automation.waited": N_("Waits {minutes} working minutes"),
     # why something is not taken back
     "automation.kept_changed": N_("Somebody has changed it since."),
     "automation.kept_made": N_("A deal that was made stays; close it by hand."),
+    "automation.kept_sent": N_("A message that was sent stays sent."),
     "automation.undone": N_("Taken back."),
 }

@@ -98,7 +98,7 @@ def _still_so(firing: Firing, ready: ActiveRule, facts: RuleFacts) -> tuple[RunS
 
 async def _watch(firing: Firing, rule: AutomationRule, run: RunInHand, deal: Deal | None) -> None:
     """Write what the steps would do."""
-    for position, told in enumerate(await would(_context(firing, rule, deal))):
+    for position, told in enumerate(await would(_context(firing, rule, deal), _key(firing, rule))):
         _keep_step(firing, run, position, rule.steps[position], StepTaken(told, StepStatus.WOULD))
     end(firing, run.row, RunStatus.WATCH, reason("automation.watched"))
 
@@ -125,7 +125,7 @@ async def _take_steps(firing: Firing, rule: AutomationRule, run: RunInHand) -> N
         if STEPS[step["kind"]].changes_facts:
             firing.changed()
         try:
-            taken = await _take(firing, rule, step)
+            taken = await _take(firing, rule, step, row.position)
         except Exception as error:
             if is_away(error):
                 raise
@@ -142,8 +142,8 @@ async def _take_steps(firing: Firing, rule: AutomationRule, run: RunInHand) -> N
     end(firing, row, RunStatus.DONE, reason("automation.done"))
 
 
-async def _take(firing: Firing, rule: AutomationRule, step: dict[str, Any]) -> StepTaken:
-    context = _context(firing, rule, await firing.deal())
+async def _take(firing: Firing, rule: AutomationRule, step: dict[str, Any], position: int) -> StepTaken:
+    context = replace(_context(firing, rule, await firing.deal()), key=f"{_key(firing, rule)}:{position}")
     if not firing.batch.careful:
         return await STEPS[step["kind"]].do(context, step)
     async with savepoint(firing.session):
@@ -199,7 +199,12 @@ async def _read_again(firing: Firing, row: RuleRun) -> None:
 def _context(firing: Firing, rule: AutomationRule, deal: Deal | None) -> StepContext:
     contact_id = deal.contact_id if deal is not None else firing.contact_id
     why = reason("automation.rule", rule=rule.name)
-    return StepContext(firing.session, firing.around, rule, deal, contact_id, firing.now, why)
+    return StepContext(firing.session, firing.around, rule, deal, contact_id, firing.now, why, firing.event_id)
+
+
+def _key(firing: Firing, rule: AutomationRule) -> str:
+    """The same for the same firing: a rule hears an event once."""
+    return f"rule:{rule.id}:{firing.event_id}"
 
 
 def _keep_step(firing: Firing, run: RunInHand, position: int, step: dict[str, Any], taken: StepTaken) -> None:

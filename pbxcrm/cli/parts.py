@@ -21,6 +21,8 @@ from pbxcrm.files.store import Store
 from pbxcrm.forms.actions import Surroundings
 from pbxcrm.forms.imap import MailboxServer
 from pbxcrm.forms.mail_actions import MailPoll
+from pbxcrm.messages.mail import MailCarrier
+from pbxcrm.messages.sender import MessageSender
 from pbxcrm.notices.digest_actions import Post
 from pbxcrm.notices.mail import MailServer
 from pbxcrm.shared.db import Database
@@ -119,6 +121,12 @@ def _post(settings: Settings, db: Database) -> Post | None:
     return Post(db, writer(settings), MailServer.of(settings.smtp_url).deliver) if settings.smtp_url else None
 
 
+def _sender(settings: Settings, db: Database) -> MessageSender:
+    """The sender of messages to clients. Without a mail server it says so on each e-mail."""
+    server = MailServer.of(settings.smtp_url) if settings.smtp_url else None
+    return MessageSender(db, (MailCarrier(server, settings.mail_from),))
+
+
 def _mail_poll(settings: Settings, db: Database, store: Store) -> MailPoll | None:
     """The reader of mailboxes; None if the settings name none."""
     servers = {mailbox.name: MailboxServer.of(mailbox.url) for mailbox in settings.mailboxes}
@@ -142,6 +150,7 @@ def serve_worker(settings: Settings) -> None:
                 store,
                 _mail_poll(settings, on.db, store),
                 settings.region,
+                _sender(settings, on.db),
             )
             set_aside()
             await work.run()

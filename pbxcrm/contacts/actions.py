@@ -22,7 +22,7 @@ from pbxcrm.contacts.merge_rules import company_merged_meanwhile, merged_meanwhi
 from pbxcrm.contacts.models import Company, Contact, Email, NumberKind, Phone, SpecialNumber
 from pbxcrm.contacts.number_owners import had_since
 from pbxcrm.contacts.queries import access_company, access_contact, contacts_of_number, special_number
-from pbxcrm.contacts.rules import check_emails, check_name, check_number, check_numbers
+from pbxcrm.contacts.rules import check_emails, check_language, check_name, check_number, check_numbers
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.rules import Entered, Stored
 from pbxcrm.fields.value_actions import do_compute_values, do_set_values
@@ -70,6 +70,7 @@ async def create_contact(
     note: str = "",
     custom: Mapping[str, Entered] = MappingProxyType({}),
     birthday: str = "",
+    language: str = "",
     kinds: ChosenKinds = NOTHING_CHOSEN,
 ) -> Contact:
     """Add a client by hand; ``custom`` are custom fields as entered, ``birthday`` as in ``read_birthday``. Earlier calls and deals of
@@ -84,6 +85,7 @@ async def create_contact(
         name=name,
         birth_year=birth_year,
         birth_day=birth_day,
+        language=check_language(language),
         company_id=await _company(session, viewer, company_id, company_name, now),
         responsible_id=responsible_id if responsible_id is not None else viewer.user_id,
         note=check_optional_text(note, Contact.note, "note"),
@@ -162,6 +164,7 @@ async def edit_contact(
     custom: Mapping[str, Entered] = MappingProxyType({}),
     seen: Mapping[str, Stored] | None = None,
     birthday: str | None = None,
+    language: str | None = None,
     kinds: ChosenKinds = NOTHING_CHOSEN,
 ) -> Contact:
     """Change the given fields; ``custom`` are custom fields as entered, ``seen`` what the viewer saw in them (``do_set_values``). The history of a removed number stays with the client; a new number brings its own."""
@@ -176,6 +179,8 @@ async def edit_contact(
     await do_set_kinds(session, contact_id, kinds)
     if birthday is not None:
         contact.birth_year, contact.birth_day = read_birthday(birthday, now.date())
+    if language is not None:
+        contact.language = check_language(language)
     if company_id is not None or company_name is not None:
         contact.company_id = await _company(session, viewer, company_id, company_name or "", now)
     if responsible_id is not None and responsible_id != contact.responsible_id:

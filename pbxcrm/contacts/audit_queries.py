@@ -17,6 +17,7 @@ async def fields_of(session: AsyncSession, contact: Contact) -> dict[str, Any]:
     return {
         "name": contact.name,
         "birthday": iso_birthday(contact.birth_year, contact.birth_day),
+        "language": contact.language,
         "company_id": contact.company_id,
         "responsible_id": contact.responsible_id,
         "note": contact.note,

@@ -15,7 +15,7 @@ from pbxcrm.fields.value_actions import do_forget_values
 from pbxcrm.shared.core_sql import one_of
 from pbxcrm.shared.locking import lock_rows
 
-_EMPTY: dict[str, Any] = {"name": "", "note": "", "birth_year": None, "birth_day": None}
+_EMPTY: dict[str, Any] = {"name": "", "note": "", "birth_year": None, "birth_day": None, "language": ""}
 
 
 async def say_clients_erased(session: AsyncSession, erasing: Erasing) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from pbxcrm.shared.errors import Conflict, Invalid
 
 #: The fields for which the user chooses a value, in the order of the page.
-FIELDS = ("name", "company_id", "responsible_id", "birth_day", "note")
+FIELDS = ("name", "company_id", "responsible_id", "birth_day", "language", "note")
 COMPANY_FIELDS = ("name", "responsible_id", "note")
 #: What comes with a field that is chosen.
 WITH = {"birth_day": ("birth_year",)}

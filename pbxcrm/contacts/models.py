@@ -101,6 +101,7 @@ class Contact(SQLModel, table=True):
     name_key: str = Field(default="", sa_type=Text, nullable=False)  # equal for all spellings of one name
     birth_year: int | None = None  # None: only the day is known, or nothing
     birth_day: int | None = None  # month × 100 + day of the month: 1231
+    language: str = Field(default="", max_length=2, sa_column_kwargs={"server_default": text("''")})  # empty: not known
     custom: dict[str, Any] = values_column()
     created_at: datetime = utc_column(index=True)
     erased_at: datetime | None = maybe_utc_column()

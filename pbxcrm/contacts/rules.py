@@ -10,7 +10,15 @@ from pbxcrm.shared.numbers import MOST_DIGITS, Written, is_beginning, is_several
 
 LEAST_DIGITS = 3
 MOST_IN_RANGE = 100_000
+LANGUAGES = ("", "uk", "ru", "en")
 EMAIL = re.compile(r"[^\s@<>\"',;]{1,64}@[^\s@<>\"',;]{1,185}\.[^\s@<>\"',;.]{2,}")
+
+
+def check_language(code: str, field: str = "language") -> str:
+    """The language that a client reads; empty: not known. Raises Invalid."""
+    if code not in LANGUAGES:
+        raise Invalid(field, "contacts.language", "Choose a language.").among(LANGUAGES)
+    return code
 
 
 def check_name(name: str, field: str = "name") -> str:

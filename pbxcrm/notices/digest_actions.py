@@ -33,7 +33,7 @@ MOST_TRIES = 12  # over some eight hours
 GIVEN_UP = "Whoever sent it stopped meanwhile; it is not sent again, for it may have arrived."
 
 Write = Callable[[DigestFacts], EmailMessage]
-Deliver = Callable[[EmailMessage], Awaitable[None]]
+Deliver = Callable[[EmailMessage], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """Sending an e-mail to the configured mail server: ``smtp://user:password@host:587`` or ``smtps://host:465``."""
 
 import asyncio
+import email.policy
 from dataclasses import dataclass
 from email.message import EmailMessage
+from email.utils import getaddresses
 
 import aiosmtplib
 
@@ -10,10 +12,18 @@ from pbxcrm.shared.mail_urls import server_of
 
 SECONDS = 30.0  # the timeout for sending one e-mail
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+PERMANENT = 500  # answers from here on will be the same next time
 
 
 class MailRefused(Exception):
-    """The mail server refused the e-mail or could not be reached. The text is its answer or the error."""
+    """The mail server refused the e-mail or could not be reached. The text is its answer or the error.
+
+    ``is_final``: it will refuse it again. ``is_unsure``: the message was handed over, and no answer came.
+    """
+
+    def __init__(self, words: str, *, is_final: bool = False, is_unsure: bool = False) -> None:
+        super().__init__(words)
+        self.is_final, self.is_unsure = is_final, is_unsure
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +41,39 @@ class MailServer:
         """From the URL in the settings, which check it."""
         return cls(*server_of(url, tls="smtps", ports=(587, 465)))
 
-    async def deliver(self, message: EmailMessage) -> None:
-        """Send the message. Raises MailRefused."""
+    async def deliver(self, message: EmailMessage) -> str:
+        """Send the message. Returns the answer of the server. Raises MailRefused."""
         must = bool(self.user) and self.host not in LOCAL and not self.is_tls
+        client = aiosmtplib.SMTP(
+            hostname=self.host,
+            port=self.port,
+            username=self.user or None,
+            password=self.password or None,
+            use_tls=self.is_tls,
+            start_tls=True if must else (False if self.is_tls else None),
+            timeout=SECONDS / 2,
+        )
+        is_handed_over = False
         try:
             async with asyncio.timeout(SECONDS):
-                refused, _said = await aiosmtplib.send(
-                    message,
-                    hostname=self.host,
-                    port=self.port,
-                    username=self.user or None,
-                    password=self.password or None,
-                    use_tls=self.is_tls,
-                    start_tls=True if must else (False if self.is_tls else None),
-                    timeout=SECONDS / 2,
-                )
+                async with client:
+                    await client.mail(_address(message, "From"))
+                    await client.rcpt(_address(message, "To"))
+                    is_handed_over = True
+                    answer = (await client.data(message.as_bytes(policy=email.policy.SMTP))).message
+                return " ".join(answer.split())
+        except aiosmtplib.SMTPResponseException as error:
+            # A wrong password is repaired by people: later it may be right.
+            is_final = error.code >= PERMANENT and not isinstance(error, aiosmtplib.SMTPAuthenticationError)
+            raise MailRefused(f"{error.code} {_words(error.message)}".strip(), is_final=is_final) from error
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            raise MailRefused(" ".join(str(error).split()) or type(error).__name__) from error
-        if refused:
-            raise MailRefused("; ".join(str(answer) for answer in refused.values()))
+            words = _words(str(error)) or type(error).__name__
+            raise MailRefused(words, is_unsure=is_handed_over) from error
+
+
+def _address(message: EmailMessage, header: str) -> str:
+    return getaddresses([str(message[header])])[0][1]
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())

@@ -17,6 +17,7 @@ from pbxcrm.callbacks.models import Episode
 from pbxcrm.calls.access import visible_calls
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.birthday_rules import iso_birthday
+from pbxcrm.contacts.hooks import Held
 from pbxcrm.contacts.models import Company, Consent, Contact, Email, Phone
 from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, Note
@@ -27,10 +28,13 @@ from pbxcrm.files.access import visible_files
 from pbxcrm.files.models import AttachedFile
 from pbxcrm.forms.access import visible_requests
 from pbxcrm.forms.models import FormRequest
+from pbxcrm.messages.access import visible_messages
+from pbxcrm.messages.models import Delivery
 from pbxcrm.notes.access import visible_notes
 from pbxcrm.people.directory import load_directory
 from pbxcrm.privacy.access import access_to_export
 from pbxcrm.privacy.queries import held_of
+from pbxcrm.shared.core_sql import one_of
 from pbxcrm.shared.reasons import N_
 from pbxcrm.tasks.access import visible_tasks
 from pbxcrm.tasks.models import Task
@@ -48,6 +52,7 @@ HEADINGS = {
     "tasks": N_("Tasks"),
     "notes": N_("Notes"),
     "requests": N_("Requests"),
+    "messages": N_("Messages"),
     "files": N_("Files"),
 }
 AT_ONCE = 500
@@ -88,7 +93,7 @@ async def export_client(session: AsyncSession, viewer: Viewer, contact_id: int, 
     def client(row: Contact) -> Row:
         born = iso_birthday(row.birth_year, row.birth_day)
         return {
-            "id": row.id, "name": row.name, "birthday": born, "responsible": people.name(row.responsible_id),
+            "id": row.id, "name": row.name, "birthday": born, "language": row.language, "responsible": people.name(row.responsible_id),
             "note": row.note, "since": row.created_at, "merged_into": row.merged_into_id,
             "fields": _custom(row.custom, named[FieldEntity.CONTACT]),
         }  # fmt: skip
@@ -131,6 +136,12 @@ async def export_client(session: AsyncSession, viewer: Viewer, contact_id: int, 
             "referrer": row.referrer, "utm": row.utm, "consent_version": row.consent_version,
         }  # fmt: skip
 
+    def message(row: Delivery) -> Row:
+        return {
+            "id": row.id, "at": row.created_at, "channel": row.channel, "state": row.state, "address": row.address,
+            "subject": row.subject, "text": row.body, "sent_at": row.sent_at, "by": people.name(row.by_id),
+        }  # fmt: skip
+
     def file(row: AttachedFile) -> Row:
         return {"id": row.id, "name": row.name, "size": row.size, "at": row.at}
 
@@ -170,10 +181,19 @@ async def export_client(session: AsyncSession, viewer: Viewer, contact_id: int, 
         "tasks": await shown(Task, held.tasks, task, visible_tasks(viewer)),
         "notes": await shown(Note, held.notes, note, visible_notes(viewer)),
         "requests": await shown(FormRequest, held.requests, request, visible_requests(viewer)),
+        "messages": await shown(Delivery, await _messages(session, held), message, visible_messages(viewer)),
         "files": await shown(AttachedFile, held.files, file, visible_files(viewer)),
     }
     record(session, now, "contact.exported", "contact", contact.id, actor=viewer)
     return PersonalData(contact.id or 0, now, is_complete, sections)
+
+
+async def _messages(session: AsyncSession, held: Held) -> Sequence[int]:
+    found: list[int] = []
+    for column, ids in ((col(Delivery.contact_id), held.contacts), (col(Delivery.deal_id), held.deals)):
+        rows = await session.exec(select(Delivery.id).where(one_of(session, column, ids)))
+        found += [row_id for row_id in rows.all() if row_id is not None]
+    return sorted(set(found))
 
 
 async def _rows(

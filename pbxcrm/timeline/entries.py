@@ -28,6 +28,7 @@ class EntryKind(StrEnum):
     FILE = "file"
     REQUEST = "request"
     RUN = "run"
+    MESSAGE = "message"
 
 
 RANK = {kind: place for place, kind in enumerate(EntryKind)}

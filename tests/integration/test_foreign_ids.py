@@ -54,7 +54,7 @@ NAMES_A_ROW = {
     "responsible": "login", "assignee": "login", "owner": "login", "claimed_by": "login", "login": "login", "people": "login",
     "deputy": "deputy", "person": "user_id", "team_ids": "team_id", "ids": "escalation_id", "callback_id": "callback_id", "checkpoint_id": "checkpoint_id", "next_pipeline_id": "pipeline_id", "move_to": "other_stage_id",
     "pipelines": "pipeline_id", "stages": "stage_id", "stages_required": "other_stage_id", "section_id": "section_id", "range_id": "range_id", "stages_shown": "stage_id",
-    "line": "line_id", "pipeline": "pipeline_id", "rule": "rule_id", "form_id": "form_id", "rule_id": "automation_id", "automation": "automation_id", "product_id": "product_id", "template_id": "line_template_id", "deal_line_id": "deal_line_id",
+    "line": "line_id", "pipeline": "pipeline_id", "rule": "rule_id", "form_id": "form_id", "rule_id": "automation_id", "automation": "automation_id", "product_id": "product_id", "template_id": "line_template_id", "message_template_id": "message_template_id", "deal_line_id": "deal_line_id",
 }  # fmt: skip
 #: The same for parameters of addresses.
 ASKED_FOR = {
@@ -72,10 +72,11 @@ ASKED_FOR = {
     "deputy": "deputy",
     "for": "user_id",
     "template_id": "line_template_id",
+    "message_template_id": "message_template_id",
 }
 #: Names that all teams share; of these there is no foreign one, only a missing one.
 SHARED = {
-    "stage_id", "checkpoint_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to", "pipelines", "stages", "stages_required", "section_id", "stages_shown", "line", "pipeline", "rule", "form_id", "rule_id", "automation", "product_id", "template_id",
+    "stage_id", "checkpoint_id", "pipeline_id", "line_id", "next_pipeline_id", "move_to", "pipelines", "stages", "stages_required", "section_id", "stages_shown", "line", "pipeline", "rule", "form_id", "rule_id", "automation", "product_id", "template_id", "message_template_id",
 }  # fmt: skip
 #: What names no row, with a value that lets the act go on. A field a handler reads must stand here or above.
 PLAIN: dict[str, str] = {
@@ -107,6 +108,8 @@ PLAIN: dict[str, str] = {
     "field_target": "phone", "field_asked": "phone", "field_required": "", "field_label": "", "field_name": "", "field_hint": "", "intro": "", "button": "", "thanks": "", "thanks_url": "", "consent": "", "origins": "", "asks_proof": "", "per_minute": "10", "mailbox": "",
     "page": "", "referrer": "", "phone": "+380501239998", "consent_version": "", "homepage": "", "proof": "", "proof_answer": "",
     "state": "off", "mode": "once", "most_per_hour": "20", "waiting": "keep", "when.kind": "deal_created", "then.0.kind": "stop",    "product": "Work", "quantity": "1", "price": "10", "discount": "", "unit": "", "sku": "", "group": "", "vat_rate": "", "up": "1", "same_product": "sum", "inputs": "", "values": "", "lines": "Work | 1 | 10", "discount_limit_seller": "10", "discount_limit_manager": "100", "amount_by_lines": "",
+    "channel": "email", "texts.uk": "Hello", "subjects.uk": "Hi", "texts.ru": "", "subjects.ru": "", "texts.en": "", "subjects.en": "", "address": "walk@stop.example", "take_language": "",
+    "message_own_name": "", "message_own_phone": "", "message_own_site": "", "message_language": "", "message_quiet": "", "message_most_a_day": "1", "message_needs_consent": "", "message_test_email": "", "message_test_number": "",
     "offset_unit": "h", "offset_side": "after", "step_after": "5", "step_unit": "h", "step_whom": "responsible", "step_what": "task", "step_text": "", "step_checklist": "",
 }  # fmt: skip
 #: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
@@ -135,6 +138,7 @@ PREVIEWS = {
     "POST /automation/shape",
     "POST /automation/try",
     "POST /settings/products/templates/check",
+    "POST /settings/messages/check",
 }
 #: What is no id: tried on every field, for these are what breaks a handler that reads it by itself …
 NO_ID = [str(2**63), "9" * 30, "x"]
@@ -339,7 +343,7 @@ BODIES: dict[str, object] = {
     "title": "Call about the offer", "due_at": "2026-11-19T10:00:00Z", "text": "They liked it.", "name": "Somebody New", "why": "Too dear.", "reason": "Too slow.", "word": "Done.",
     "entity": "deal", "act": "move", "result": "reached", "number": "+380501239999", "kind": "spam", "since": "2027-05-01", "until": "2027-05-02",
     "timezone": "Europe/Kyiv", "week": ["09:00-18:00"] * 5 + [""] * 2, "op": "add", "from": "2027-05-01T09:00:00Z", "steps": [{"after_minutes": 60}],
-    "when": {"kind": "deal_created"}, "then": [{"kind": "stop"}], "approve": True,
+    "when": {"kind": "deal_created"}, "then": [{"kind": "stop"}], "approve": True, "key": "walk",
 }  # fmt: skip
 
 

@@ -48,6 +48,7 @@ from pbxcrm.flags.models import Flag
 from pbxcrm.forms.form_actions import FormDraft, save_form
 from pbxcrm.forms.models import FormConsent, FormKind, FormRequest, RequestState, WebForm
 from pbxcrm.forms.rules import FormField
+from pbxcrm.messages.models import Delivery, MessageStop, MessageTemplate
 from pbxcrm.money.models import DealLine, LineTemplate, Product
 from pbxcrm.notes.actions import add_note
 from pbxcrm.pbx.models import PbxStatus
@@ -94,7 +95,7 @@ OWNED = {
     "attempt_id",
     "command_id",
     "call_id", "callback_id", "company_id", "contact_id", "deal_id", "episode_id", "escalation_id", "leave_id", "login", "note_id", "person_id", "deal_line_id",
-    "job_id", "view_id", "lamp_id", "merge_id", "deal_merge_id", "company_merge_id", "other_id", "other_company_id", "session_id", "task_id", "token_id", "user_id", "team_id",
+    "job_id", "view_id", "lamp_id", "delivery_id", "merge_id", "deal_merge_id", "company_merge_id", "other_id", "other_company_id", "session_id", "task_id", "token_id", "user_id", "team_id",
 }  # fmt: skip
 #: Of ``token`` (an undo of one's own) a foreign one is like one that nobody has: it is looked for among one's own cards.
 SHARED = {
@@ -108,6 +109,8 @@ SHARED = {
     "fact",
     "line_id",
     "line_template_id",
+    "message_template_id",
+    "message_stop_id",
     "product_id",
     "name",
     "number",
@@ -249,9 +252,8 @@ async def _settle(
         other_company = await create_company(session, viewer, name=f"Other {name} Ltd", now=NOON)
         gone_company = await create_company(session, viewer, name=f"Gone {name} Ltd", now=NOON)
         company_merge = await merge_companies(session, viewer, gone_company.id or 0, other_company.id or 0, now=NOON)
-        contact = await create_contact(
-            session, viewer, name=name, now=NOON, region="UA", phones=[number], company_id=company.id
-        )
+        ways: dict[str, Any] = {"phones": [number], "emails": [f"{extension}@client.example"], "company_id": company.id}
+        contact = await create_contact(session, viewer, name=name, now=NOON, region="UA", **ways)
         other = await create_contact(session, viewer, name=f"Other {name}", now=NOON, region="UA")
         gone = await create_contact(session, viewer, name=f"Gone {name}", now=NOON, region="UA")
         merge = await merge_contacts(session, viewer, gone.id or 0, other.id or 0, now=NOON)
@@ -359,13 +361,18 @@ async def _settle(
         goods = Product(name=f"Goods {deal.id}", price=Decimal(10), currency="UAH")
         template_line = {"product_id": None, "name": "Work", "unit": "", "price": "1", "vat_rate": None, "formula": "1"}
         template = LineTemplate(name=f"Template {deal.id}", lines=[template_line])
+        message = MessageTemplate(name=f"Message {deal.id}", channel="email", texts={"uk": "Hello"}, created_at=NOON)
+        of: dict[str, Any] = {"deal_id": deal.id, "contact_id": contact.id, "created_at": NOON, "due_at": NOON}
+        delivery = Delivery(key=name, channel="email", state="unknown", address="walk@client.example", **of)
+        stop = MessageStop(address=f"{extension}@stop.example", by_id=office.id("admin"), at=NOON)
+        session.add_all([message, delivery, stop])
         session.add_all([run, flag, request, consent, attempt, command, token, lamp, job, view, sold, goods, template])
     return {
         "company_id": company.id, "other_company_id": other_company.id, "company_merge_id": company_merge.id, "contact_id": contact.id, "merge_id": merge.id, "deal_merge_id": deal_merge.id, "other_deal_id": other_deal.id, "other_id": other.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id, "person_id": on_deal.id, "deal_line_id": sold.id,
         "call_id": call.id, "callback_id": episode.id, "episode_id": episode.id, "escalation_id": escalation.id, "flag_id": flag.id, "request_id": request.id, "consent_id": consent.id, "file_id": file.id, "attempt_id": attempt.id, "leave_id": leave.id, "command_id": command.id,
-        "lamp_id": lamp.id, "run_id": run.id, "job_id": job.id, "view_id": view.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
+        "lamp_id": lamp.id, "run_id": run.id, "delivery_id": delivery.id, "job_id": job.id, "view_id": view.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams
-        "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "tag_id": tag_id, "fact": "amount", "checkpoint_id": of_stage.id, "line_id": line.id, "product_id": goods.id, "line_template_id": template.id, "rule_id": rule.id, "automation_id": automation.id, "range_id": numbers.id,
+        "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "tag_id": tag_id, "fact": "amount", "checkpoint_id": of_stage.id, "line_id": line.id, "product_id": goods.id, "line_template_id": template.id, "message_template_id": message.id, "message_stop_id": stop.id, "rule_id": rule.id, "automation_id": automation.id, "range_id": numbers.id,
         **fields, "form_id": form.id, "form_key": form.key, "version": "any", "report": "own_kpi", "name": "none.css", "token": "0123456789abcdef",
     }  # fmt: skip
 

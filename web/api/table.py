@@ -28,6 +28,7 @@ from web.api.v1.forms import forms, requests
 from web.api.v1.lamps import jobs, lamps
 from web.api.v1.leaves import leaves
 from web.api.v1.merges import merges
+from web.api.v1.messages import messages
 from web.api.v1.notes import notes
 from web.api.v1.pipelines import pipelines
 from web.api.v1.privacy import privacy
@@ -77,6 +78,7 @@ RESOURCES: tuple[Resource, ...] = (
     leaves,
     rules,
     runs,
+    messages,
     reports,
     users,
     tokens,

@@ -42,6 +42,7 @@ from web.answers import redirect, toast
 from web.cursors import read_entry
 from web.custom_values import entered_of, shown_fields
 from web.forms import Form, filled, read_form
+from web.i18n import Language
 from web.i18n import gettext as _
 from web.known_numbers import MEANT, check_unknown, known_of
 from web.pages.common import LISTED, asked_number, asked_text, choices, colleagues, show, version_of
@@ -49,7 +50,7 @@ from web.parts import now, parts, viewer
 
 SUGGESTED = 8
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
-WITH_CLIENT = frozenset({EntryKind.CALL, EntryKind.NOTE, EntryKind.TASK, EntryKind.MERGE})
+WITH_CLIENT = frozenset({EntryKind.CALL, EntryKind.NOTE, EntryKind.TASK, EntryKind.MERGE, EntryKind.MESSAGE})
 
 
 async def find(request: Request) -> Response:
@@ -168,6 +169,7 @@ async def create(request: Request) -> Response:
                 now=now(request),
                 custom=entered_of(form, await load_fields(session), FieldEntity.CONTACT),
                 birthday=form["birthday"],
+                language=form["language"],
             )
     except Invalid as error:
         form.refuse(error)
@@ -217,6 +219,7 @@ async def edit(request: Request) -> Response:
             "responsible_id": found.responsible_id,
             "note": found.note,
             "birthday": formats.birthday_typed(found.birth_year, found.birth_day),
+            "language": found.language,
             "version": found.version,
         }
     )
@@ -250,6 +253,7 @@ async def save(request: Request) -> Response:
                 region=parts(request).settings.region,
                 now=now(request),
                 birthday=form["birthday"],
+                language=form["language"],
                 kinds=_kinds(form),
             )
     except Invalid as error:
@@ -309,6 +313,7 @@ async def _form_page(request: Request, form: Form, contact_id: int | None = None
         form=form,
         contact_id=contact_id,
         people=choices(people),
+        client_languages=[("", "—"), *((each.value, each.own_name) for each in Language)],
         companies=companies,
         more_fields=fields,
         known=known,

@@ -86,6 +86,7 @@ KINDS: dict[str, tuple[frozenset[EntryKind], str]] = {
     "tasks": (frozenset({EntryKind.TASK}), N_("Tasks")),
     "files": (frozenset({EntryKind.FILE}), N_("Files")),
     "requests": (frozenset({EntryKind.REQUEST}), N_("Requests")),
+    "messages": (frozenset({EntryKind.MESSAGE}), N_("Messages")),
     "moves": (frozenset({EntryKind.MOVE, EntryKind.CHANGE}), N_("Changes")),
 }
 UNDO_SHOWN = timedelta(seconds=20)  # how long after a move a newly opened page offers to undo it

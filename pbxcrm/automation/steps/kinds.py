@@ -8,6 +8,7 @@ from pbxcrm.automation.steps.deal_step import DEAL
 from pbxcrm.automation.steps.discount_step import DISCOUNT
 from pbxcrm.automation.steps.field_step import FIELD
 from pbxcrm.automation.steps.lines_step import LINES
+from pbxcrm.automation.steps.message_step import MESSAGE
 from pbxcrm.automation.steps.move_step import MOVE
 from pbxcrm.automation.steps.note_step import NOTE
 from pbxcrm.automation.steps.step import Step
@@ -15,8 +16,10 @@ from pbxcrm.automation.steps.tag_step import TAG
 from pbxcrm.automation.steps.task_step import TASK
 from pbxcrm.shared.reasons import N_
 
-STEPS: Mapping[str, Step] = {each.kind: each for each in (TASK, MOVE, ASSIGN, FIELD, NOTE, TAG, DEAL, LINES, DISCOUNT)}
+STEPS: Mapping[str, Step] = {
+    each.kind: each for each in (TASK, MOVE, ASSIGN, FIELD, NOTE, TAG, DEAL, LINES, DISCOUNT, MESSAGE)
+}
 WAIT, STOP = "wait", "stop"
 LONGEST_WAIT = 366 * 24 * 60  # working minutes
 WAITS = (Param("minutes", N_("Working minutes"), ParamKind.MINUTES, required=True, least=1, most=LONGEST_WAIT),)
-LATER = frozenset({"message", "webhook", "document"})
+LATER = frozenset({"webhook", "document"})

@@ -37,7 +37,8 @@ class Around:
 @dataclass(frozen=True, slots=True)
 class KnownThings:
     """What parameters may name. ``forms``: the names of web forms by id; ``products``: the ids of those that are offered, by what
-    the rule names them with: an id, a SKU or a name; ``templates``: those of lines by id; ``line_names``: what formulas of quantities may read.
+    the rule names them with: an id, a SKU or a name; ``templates``: those of lines by id; ``line_names``: what formulas of quantities may read; ``messages``: the
+    names of templates of messages by id.
     """
 
     around: Around
@@ -45,6 +46,7 @@ class KnownThings:
     products: Mapping[int | str, int] = field(default_factory=dict)
     templates: Mapping[int, LineTemplate] = field(default_factory=dict)
     line_names: Collection[str] = ()
+    messages: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class StepContext:
     contact_id: int | None
     now: datetime
     why: Reason
+    event_id: int = 0  # of the firing
+    key: str = ""  # of this step of this firing: what has an effect outside is written down once by it
 
     @property
     def of_deal(self) -> Deal:
@@ -106,6 +110,10 @@ class Step(ABC):
     @abstractmethod
     async def would(self, context: StepContext, settings: Settings) -> Reason:
         """What ``do`` would do now; changes nothing."""
+
+    async def watch(self, context: StepContext, settings: Settings) -> Reason:
+        """What a rule that only watches does: it says what it would do. Steps with recipients for tests reach those."""
+        return await self.would(context, settings)
 
     @abstractmethod
     async def undo(self, undoing: TakingBack, kept: Settings) -> Reason | None:

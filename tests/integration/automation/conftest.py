@@ -114,7 +114,10 @@ class RuleDesk:
 
 @pytest.fixture
 async def desk(database: Database, begins_with_office: Filled[Office]) -> RuleDesk:
-    office = begins_with_office.found(database)
+    return await open_rule_desk(database, begins_with_office.found(database))
+
+
+async def open_rule_desk(database: Database, office: Office) -> RuleDesk:
     async with database.read() as session:
         stages = (await session.exec(select(Stage).order_by(col(Stage.position)))).all()
     return RuleDesk(database, office, stages={stage.name: stage.id or 0 for stage in stages})

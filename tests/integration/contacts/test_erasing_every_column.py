@@ -15,7 +15,7 @@ from pbxcrm.audit.models import AuditEntry
 from pbxcrm.automation.models import AutomationEvent
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.merge_queries import CLIENTS
-from pbxcrm.contacts.models import Contact, Phone, SpecialNumber
+from pbxcrm.contacts.models import Contact, Email, Phone, SpecialNumber
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.fields.actions import FieldDraft, create_field
 from pbxcrm.fields.models import FieldEntity, ValueKind
@@ -24,6 +24,8 @@ from pbxcrm.files.models import AttachedFile
 from pbxcrm.files.queries import needed_hashes
 from pbxcrm.files.store import ORPHAN_SECONDS, Kept, Store
 from pbxcrm.global_search import search
+from pbxcrm.messages.models import MessageStop
+from pbxcrm.messages.rules import address_key
 from pbxcrm.migrations.sqlite_trigrams import SEARCHED
 from pbxcrm.privacy.erase_actions import erase_client
 from pbxcrm.shared.db import Database
@@ -48,6 +50,8 @@ KEPT = {
     "distribution_choices.subject": "call:1",
     "deals.closed_at": NOON, "deals.currency": "UAH",
     "deals.source": "site",  # of the office, for its reports
+    "contacts.language": "uk",
+    "deliveries.channel": "email", "deliveries.state": "sent",
     "emails.kind": "work", "phones.kind": "mobile",
     "episodes.status": "reached",
     "files.content_type": "text/plain",
@@ -71,6 +75,7 @@ BY_KEY = {
     "callers": "name_folded",
     "search_words": "word",
     "special_numbers": "note",
+    "message_stops": "address",
 }
 
 #: Tables that hold nothing about a client. The vocabulary of the search knows words, not whose they are (decision 55).
@@ -78,7 +83,7 @@ OF_THE_OFFICE = {
     "api_tokens", "automation_rule_versions", "automation_rules", "background_jobs", "calendar_days", "calendar_feeds", "calendar_spans", "calendars", "checkpoint_steps", "checkpoints",
     "companies", "company_merges", "configuration_version", "deal_views", "digests", "distribution_rules", "distribution_turns", "engine_beats", "extensions",
     "failed_logins", "field_definitions", "field_sections", "form_consents", "leaves", "line_templates", "lines", "list_columns", "login_sessions",
-    "mailboxes", "mobile_numbers", "name_spellings", "not_same_companies", "options", "outbox", "pbx_journals", "pbx_status", "pipelines", "products",
+    "mailboxes", "message_templates", "mobile_numbers", "name_spellings", "not_same_companies", "options", "outbox", "pbx_journals", "pbx_status", "pipelines", "products",
     "special_ranges", "stage_tasks", "stages", "tags", "teams", "timers", "users", "web_forms",
 }  # fmt: skip
 
@@ -94,7 +99,7 @@ NOT_THEIRS = {
 #: What the audit log is kept of, apart from rows about clients.
 ENTITIES_OF_THE_OFFICE = {
     "calendar", "checkpoint", "company", "distribution_rule", "field", "line", "line_template", "options", "pipeline", "product",
-    "range", "stage", "team", "user", "form", "view", "rule",
+    "message_stop", "message_template", "range", "stage", "team", "user", "form", "view", "rule",
     "run",  # only that one was undone: ids and a count
 }  # fmt: skip
 ENTITIES = {"contact", "deal", "call", "task", "callback", "request", "number"}
@@ -150,6 +155,8 @@ async def fill(database: Database, office: Office, kept: Kept) -> int:
         session.add(
             AutomationEvent(at=NOON, act="x", subject="contact", contact_id=client, data={WORD: WORD}, due_at=NOON)
         )
+        email = (await session.exec(select(Email.address).where(Email.contact_id == client))).one()
+        session.add(MessageStop(address=address_key(email), by_id=office.id("admin"), at=NOON))
         session.add(SpecialNumber(number=number, kind="own", note=WORD, added_at=NOON))
         contact, call = await session.get_one(Contact, client), await session.get_one(Call, theirs["calls"])
         contact.name, contact.note, call.recording = f"{WORD} name", f"{WORD} note", f"{WORD}.wav"

@@ -1,15 +1,11 @@
 """Digests by a real mail server: once for each person and day, in their language, again where it refused."""
 
 import asyncio
-import email
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
-from email.policy import default
-from typing import Any
 
 import pytest
-from aiosmtpd.smtp import SMTP
 from sqlmodel import col, select
 
 from pbxcrm.deals.creation_actions import create_deal
@@ -25,6 +21,7 @@ from pbxcrm.upkeep.doctor.data import check_mail
 from tests.calls import FactStory, batch
 from tests.integration.checkpoints.conftest import DealDesk
 from tests.office import Office
+from tests.smtp_server import TakenMail, running_smtp
 from web.digest import writer
 
 MORNING = datetime(2026, 11, 19, 7, 0, tzinfo=UTC)  # Thursday 9:00 in Kyiv
@@ -36,23 +33,6 @@ def desk(database: Database, office: Office, intake: Intake) -> DealDesk:
     return DealDesk(database, office, intake)
 
 
-class TakenMail:
-    """What a mail server took; ``refuses`` is what it answers instead."""
-
-    def __init__(self) -> None:
-        self.mails: list[EmailMessage] = []
-        self.refuses = ""
-
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
-        if self.refuses:
-            return self.refuses
-        self.mails.append(email.message_from_bytes(envelope.content, policy=default))
-        return "250 taken"
-
-    def of(self, address: str) -> list[EmailMessage]:
-        return [mail for mail in self.mails if mail["To"] == address]
-
-
 @pytest.fixture
 def mailbox() -> TakenMail:
     return TakenMail()
@@ -61,11 +41,9 @@ def mailbox() -> TakenMail:
 @pytest.fixture
 async def post(database: Database, settings: Settings, mailbox: TakenMail) -> AsyncIterator[Post]:
     """With a mail server on a port of its own."""
-    server = await asyncio.get_running_loop().create_server(lambda: SMTP(mailbox), "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
+    async with running_smtp(mailbox) as url:
         ours = settings.model_copy(update={"mail_from": "crm@office.example", "public_url": "https://crm.example"})
-        yield Post(database, writer(ours), MailServer.of(f"smtp://127.0.0.1:{port}").deliver)
+        yield Post(database, writer(ours), MailServer.of(url).deliver)
 
 
 async def wants(database: Database, login: str, at: str, *, language: str = "", quiet: str = "") -> None:

@@ -104,6 +104,7 @@ class ContactOut(ApiAnswer):
     responsible: str | None = Field(description="A login.")
     note: str
     birthday: str | None = Field(description="`1990-12-31`, or `--12-31` where the year is not known.")
+    language: str = Field(description="In which messages are written: `uk`, `ru`, `en`; empty: not known.")
     age: int | None = Field(description="Full years today (UTC).")
     consent: Literal["given", "withdrawn"] | None = Field(description="What the client said last; null: nothing.")
     fields: ValuesOut
@@ -148,6 +149,7 @@ class NewContact(ApiRequest):
     phones: list[Number | PhoneIn] = Field([], max_length=MOST_LISTED)
     emails: list[Email | EmailIn] = Field([], max_length=MOST_LISTED)
     birthday: Birthday = ""
+    language: Literal["", "uk", "ru", "en"] = ""
     company_id: Id | None = None
     company: Annotated[str, optional_text(Company.name)] = Field(
         "", description="A name. The company is created if it does not exist."
@@ -168,6 +170,7 @@ class ContactChange(ApiRequest):
     )
     emails: list[Email | EmailIn] | None = Field(None, max_length=MOST_LISTED, description="All addresses.")
     birthday: Birthday | None = None
+    language: Literal["", "uk", "ru", "en"] | None = None
     company_id: Id | None = None
     company: Annotated[str, optional_text(Company.name)] | None = Field(None, description="Empty: no company.")
     responsible: Login | None = None
@@ -267,6 +270,7 @@ async def add_contact(ask: Ask, body: NewContact) -> ContactOut:
         phones=phones,
         emails=emails,
         birthday=body.birthday,
+        language=body.language,
         kinds=kinds_in(ask, body.phones or [], body.emails or []),
         company_id=body.company_id,
         company_name=body.company,
@@ -295,6 +299,7 @@ async def change_contact(ask: Ask, contact_id: int, body: ContactChange) -> Cont
         phones=phones,
         emails=emails,
         birthday=body.birthday,
+        language=body.language,
         kinds=kinds_in(ask, body.phones or [], body.emails or []),
         company_id=body.company_id,
         company_name=body.company,
@@ -415,6 +420,7 @@ async def _contacts(ask: Ask, rows: list[ContactRow]) -> list[ContactOut]:
                 for place, email in enumerate(row.emails)
             ],
             birthday=iso_birthday(row.contact.birth_year, row.contact.birth_day),
+            language=row.contact.language,
             age=age_on(ask.now.date(), row.contact.birth_year, row.contact.birth_day),
             consent=_said(agree.get(row.contact.id or 0)),
             company_id=row.contact.company_id,

@@ -49,6 +49,7 @@ class NewMerge(ApiRequest):
     take_company: Which | None = None
     take_responsible: Which | None = None
     take_birthday: Which | None = None
+    take_language: Which | None = None
     take_note: WhichOrBoth | None = None
     version: Version | None = Field(
         None, description="The version of the merged client that you saw; 409 for another one."
@@ -111,6 +112,7 @@ async def add_merge(ask: Ask, contact_id: int, body: NewMerge) -> MergeOut:
         "company_id": body.take_company,
         "responsible_id": body.take_responsible,
         "birth_day": body.take_birthday,
+        "language": body.take_language,
         "note": body.take_note,
     }
     merge = await merge_contacts(

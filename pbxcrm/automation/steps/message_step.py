@@ -1,0 +1,73 @@
+"""``{"kind": "message", "template_id"}``."""
+
+from pbxcrm.automation.params import Param, ParamKind
+from pbxcrm.automation.steps.step import Settings, Step, StepContext, StepTaken, TakingBack
+from pbxcrm.messages.actions import Origin, compose, queue_message
+from pbxcrm.messages.models import Delivery, DeliveryState, MessageTemplate
+from pbxcrm.messages.queries import access_message_template
+from pbxcrm.messages.values import load_message_facts
+from pbxcrm.shared.errors import Conflict
+from pbxcrm.shared.reasons import N_, Reason, reason
+
+
+class _MessageStep(Step):
+    """A message to the client. The step writes it down; it is sent after the commit, once: repeating it is not safe."""
+
+    kind = "message"
+    title = N_("Send a message to the client")
+    params = (Param("template_id", N_("Template"), ParamKind.TEMPLATE, required=True),)
+    needs_deal = False
+    changes_facts = False
+
+    async def do(self, context: StepContext, settings: Settings) -> StepTaken:
+        delivery = await self._queue(context, settings, watches=False)
+        return StepTaken(_said(delivery))
+
+    async def would(self, context: StepContext, settings: Settings) -> Reason:
+        template = await _template(context, settings)
+        said = compose(template, await load_message_facts(context.session, context.deal, context.contact_id))
+        if said.fault is not None or not said.address:
+            return reason("automation.no_message", said.fault or reason(f"message.no_{template.channel}"))
+        return _said_to(said.address, said.subject, said.body)
+
+    async def watch(self, context: StepContext, settings: Settings) -> Reason:
+        return _said(await self._queue(context, settings, watches=True))
+
+    async def undo(self, undoing: TakingBack, kept: Settings) -> Reason | None:
+        return reason("automation.kept_sent")
+
+    async def _queue(self, context: StepContext, settings: Settings, *, watches: bool) -> Delivery:
+        facts = await load_message_facts(context.session, context.deal, context.contact_id)
+        origin = Origin(context.key, context.why, rule_id=context.rule.id, event_id=context.event_id)
+        template = await _template(context, settings)
+        return await queue_message(context.session, template, facts, origin, context.now, watches=watches)
+
+
+async def _template(context: StepContext, settings: Settings) -> MessageTemplate:
+    template = await access_message_template(context.session, settings["template_id"])
+    if template.archived_at is not None:
+        raise Conflict("messages.archived", "This template is not used any more.")
+    return template
+
+
+def _said(delivery: Delivery) -> Reason:
+    if delivery.state == DeliveryState.REFUSED:
+        return reason("automation.no_message", Reason.load(delivery.said))
+    if not delivery.address:
+        return reason("automation.no_message", reason(f"message.no_{delivery.channel}"))
+    if delivery.is_test and delivery.state == DeliveryState.QUEUED:
+        return reason("automation.tested", address=delivery.address, text=_told(delivery.subject, delivery.body))
+    return _said_to(delivery.address, delivery.subject, delivery.body)
+
+
+def _said_to(address: str, subject: str, body: str) -> Reason:
+    return reason("automation.messaged", address=address, text=_told(subject, body))
+
+
+def _told(subject: str, body: str) -> str:
+    text = subject or " ".join(body.split())
+    return text if len(text) <= LONGEST_TOLD else f"{text[:LONGEST_TOLD]}…"
+
+
+LONGEST_TOLD = 80  # letters of a message that the log repeats
+MESSAGE = _MessageStep()

@@ -1,0 +1,1 @@
+"""Messages to clients: templates, deliveries and who sends them, what is asked before a message."""

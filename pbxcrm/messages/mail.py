@@ -1,0 +1,47 @@
+"""Carries e-mail: a delivery as a message to the mail server of the installation (DKIM is left to that server)."""
+
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime
+
+from pbxcrm.messages.models import Delivery, MessageChannel
+from pbxcrm.messages.sender import NotSent
+from pbxcrm.notices.mail import MailRefused, MailServer
+
+
+@dataclass(frozen=True, slots=True)
+class MailCarrier:
+    """``server``: None if none is set. ``sender``: the address that messages come from."""
+
+    server: MailServer | None
+    sender: str
+    channel: str = MessageChannel.EMAIL.value
+    most_at_once: int = 10
+
+    async def carry(self, delivery: Delivery) -> str:
+        """Send it. Its Message-ID is the same each time, so that a repeat is seen. Raises NotSent."""
+        if self.server is None:
+            raise NotSent("No mail server is set (PBXCRM_SMTP_URL).", is_final=True)
+        try:
+            return await self.server.deliver(written(delivery, self.sender))
+        except MailRefused as refused:
+            raise NotSent(str(refused), is_final=refused.is_final, is_unsure=refused.is_unsure) from refused
+        except ValueError as error:  # an address that no header can have
+            raise NotSent(str(error), is_final=True) from error
+
+
+def written(delivery: Delivery, sender: str) -> EmailMessage:
+    """The delivery as an e-mail in plain text. Raises ValueError for an address that cannot be written."""
+    if not delivery.address.isascii():
+        raise ValueError(f"{delivery.address}: only Latin letters are possible in an address")
+    message = EmailMessage()
+    message["From"] = Address(delivery.data.get("from", ""), addr_spec=sender)
+    message["To"] = Address(addr_spec=delivery.address)
+    message["Subject"] = delivery.subject
+    message["Date"] = format_datetime(delivery.created_at)
+    message["Message-ID"] = f"<{delivery.message_id}@{sender.partition('@')[2]}>"
+    if delivery.by_id is None:
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: automatic replies do not answer it
+    message.set_content(delivery.body)
+    return message

@@ -1,0 +1,114 @@
+"""Tables of messages: templates, what was sent or shall be, and addresses that get nothing."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Index, Text, text
+from sqlmodel import Field, SQLModel
+
+from pbxcrm.contacts.name_likeness import LONGEST_ADDRESS
+from pbxcrm.shared.columns import (
+    ID,
+    NEVER_REUSED,
+    json_object,
+    link,
+    maybe_link,
+    maybe_utc_column,
+    row_id,
+    utc_column,
+)
+
+_OPEN = text("state IN ('queued', 'sending')")
+_HAS_ID = text("message_id <> ''")
+
+
+class MessageChannel(StrEnum):
+    """How a message travels."""
+
+    EMAIL = "email"
+    SMS = "sms"
+
+
+class DeliveryState(StrEnum):
+    """What became of a message."""
+
+    QUEUED = "queued"  # it is sent at ``due_at``
+    SENDING = "sending"  # a worker has it; past ``due_at`` nobody knows what became of it
+    SENT = "sent"
+    FAILED = "failed"
+    REFUSED = "refused"  # a guard spoke: the client said no, has no address …
+    UNKNOWN = "unknown"  # it may have been sent, and a person decides
+    WATCH = "watch"  # nothing was sent: the rule only watches
+    LEFT = "left"  # it was not known whether it was sent, and somebody left it so
+
+
+class MessageTemplate(SQLModel, table=True):
+    """A text for clients. ``subjects`` and ``texts``: by language, with fields in braces (``template_rules``). SMS have no subject."""
+
+    __tablename__ = "message_templates"
+
+    id: int | None = row_id()
+    name: str = Field(max_length=100, unique=True)
+    channel: str = Field(max_length=8)  # a MessageChannel
+    subjects: dict[str, Any] = json_object()
+    texts: dict[str, Any] = json_object()
+    created_at: datetime = utc_column()
+    archived_at: datetime | None = maybe_utc_column()
+    version: int = 1
+
+
+class Delivery(SQLModel, table=True):
+    """A message with an effect outside, as it was or shall be sent.
+
+    It is written in the transaction of what wants it and sent after the commit. ``key`` is the same for the same message, so that it is
+    written once. ``rule_id`` and ``event_id`` name the firing of a rule (no links: the rules stand above this room). ``data`` is the
+    channel's own. ``said``: a stored Reason, the last error or why it was refused; ``answer``: the words of the other side.
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        Index("ix_deliveries_due", "channel", "due_at", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index("ix_deliveries_deal_id", "deal_id", "created_at"),
+        Index("ix_deliveries_contact_id", "contact_id", "created_at"),
+        Index("ix_deliveries_message_id", "message_id", sqlite_where=_HAS_ID, postgresql_where=_HAS_ID),
+        NEVER_REUSED,
+    )
+
+    id: int | None = row_id()
+    key: str = Field(max_length=150, unique=True)
+    channel: str = Field(max_length=8)
+    state: str = Field(max_length=8)  # a DeliveryState
+    template_id: int | None = maybe_link("message_templates.id", index=False)
+    deal_id: int | None = maybe_link("deals.id", index=False)
+    contact_id: int | None = maybe_link("contacts.id", index=False)
+    rule_id: int | None = Field(default=None, sa_type=ID)
+    event_id: int | None = Field(default=None, sa_type=ID)
+    by_id: int | None = maybe_link("users.id", index=False)  # who sent it by hand
+    is_test: bool = False  # to the recipients of tests, and no guard is asked
+    address: str = Field(max_length=500)  # an e-mail address, a number, a URL
+    subject: str = Field(default="", max_length=300)
+    body: str = Field(default="", sa_type=Text)
+    data: dict[str, Any] = json_object()
+    why: dict[str, Any] = json_object()  # a stored Reason: which rule
+    said: dict[str, Any] = json_object()
+    answer: str = Field(default="", max_length=500)
+    message_id: str = Field(default="", max_length=300)  # of an e-mail: its answers name it
+    created_at: datetime = utc_column()
+    due_at: datetime = utc_column()
+    tries: int = 0
+    sent_at: datetime | None = maybe_utc_column()
+    version: int = 1
+
+
+class MessageStop(SQLModel, table=True):
+    """An address that gets no message: its owner said no."""
+
+    __tablename__ = "message_stops"
+    __table_args__ = NEVER_REUSED
+
+    id: int | None = row_id()
+    address: str = Field(max_length=LONGEST_ADDRESS, unique=True)  # in lower case; a number in its normal form
+    note: str = Field(default="", max_length=200)
+    by_id: int = link("users.id", index=False)
+    at: datetime = utc_column()

@@ -1,0 +1,56 @@
+"""Queries on templates, deliveries and the stop list."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.deals.queries import access_deal
+from pbxcrm.messages.access import visible_messages
+from pbxcrm.messages.models import Delivery, MessageStop, MessageTemplate
+from pbxcrm.shared.errors import Invalid, NotFound
+
+MOST_SHOWN = 100
+
+
+async def access_message_template(session: AsyncSession, template_id: int, *, field: str = "") -> MessageTemplate:
+    """A template, also an archived one; whoever sees deals may read it. Raises NotFound, or Invalid at ``field``."""
+    template = await session.get(MessageTemplate, template_id)
+    if template is not None:
+        return template
+    if field:
+        raise Invalid(field, "messages.no_template", "There is no such template any more.")
+    raise NotFound("messages.no_template", "There is no such template any more.")
+
+
+async def list_message_templates(session: AsyncSession, *, archived: bool = False) -> Sequence[MessageTemplate]:
+    """All templates by name."""
+    query = select(MessageTemplate).order_by(col(MessageTemplate.name), col(MessageTemplate.id))
+    return (await session.exec(query if archived else query.where(col(MessageTemplate.archived_at).is_(None)))).all()
+
+
+async def names_of_templates(session: AsyncSession) -> Mapping[int, str]:
+    """The names of the templates that are in use, by id."""
+    return {template.id or 0: template.name for template in await list_message_templates(session)}
+
+
+async def access_delivery(session: AsyncSession, viewer: Viewer, delivery_id: int) -> Delivery:
+    """A message that the viewer may read. Raises NotFound."""
+    found = (await session.exec(select(Delivery).where(Delivery.id == delivery_id, visible_messages(viewer)))).first()
+    if found is None:
+        raise NotFound("messages.no_delivery", "There is no such message.")
+    return found
+
+
+async def deliveries_of_deal(session: AsyncSession, viewer: Viewer, deal_id: int) -> Sequence[Delivery]:
+    """The messages about a deal, the newest first. Raises NotFound."""
+    deal = await access_deal(session, viewer, deal_id)
+    query = select(Delivery).where(Delivery.deal_id == deal.id).order_by(col(Delivery.id).desc())
+    return (await session.exec(query.limit(MOST_SHOWN))).all()
+
+
+async def list_stops(session: AsyncSession, viewer: Viewer) -> Sequence[MessageStop]:
+    """The stop list, the newest first. Raises NotAllowed."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    return (await session.exec(select(MessageStop).order_by(col(MessageStop.id).desc()))).all()

@@ -1,0 +1,88 @@
+"""Pure: the texts of templates. ``{deal.title}`` stands for a value, ``{client.name|friend}`` has a word where it is missing, ``{{`` is a brace."""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.lengths import LONGEST_REPEATED
+from pbxcrm.shared.texts import one_line
+
+LANGUAGES = ("uk", "ru", "en")
+LONGEST_SMS = 1000  # characters of a template
+LONGEST_TEXT = 10_000
+LONGEST_SUBJECT = 300
+
+_PART = re.compile(r"\{\{|\}\}|\{([^{}|]*)(?:\|([^{}]*))?\}|[{}]")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPlace:
+    """Where a value stands. ``otherwise``: the word if there is none; None: then nothing may be sent."""
+
+    name: str
+    otherwise: str | None = None
+
+
+class MissingValue(Exception):
+    """A field without a value, for which the template has no other word. Its text is the name of the field."""
+
+
+def parse(text: str, field: str = "") -> list[str | FieldPlace]:
+    """The text as pieces. Raises Invalid at ``field`` for a brace that opens or closes nothing."""
+    found: list[str | FieldPlace] = []
+    at = 0
+    for match in _PART.finditer(text):
+        found.append(text[at : match.start()])
+        at = match.end()
+        part = match[0]
+        if part in {"{{", "}}"}:
+            found.append(part[0])
+        elif match[1] is None:
+            around = one_line(text[max(0, match.start() - 10) : match.end() + 10])
+            raise Invalid(
+                field,
+                "messages.brace",
+                "A brace at “{around}” opens or closes nothing. Write {{{{ or }}}} for a brace itself.",
+                around=around,
+            )
+        else:
+            found.append(FieldPlace(match[1].strip(), match[2].strip() if match[2] is not None else None))
+    found.append(text[at:])
+    return [piece for piece in found if piece != ""]
+
+
+def check_text(text: str, field: str, known: Collection[str], most: int) -> str:
+    """A text as it is stored. Raises Invalid at ``field``: it is too long, a brace is alone, or a field is unknown."""
+    kept = text.replace("\r\n", "\n").strip()
+    if len(kept) > most or "\0" in kept:
+        raise Invalid(field, "form.too_long", "Write at most {most} characters.", most=most)
+    for place in places(parse(kept, field)):
+        if place.name not in known:
+            name = place.name[:LONGEST_REPEATED]
+            raise Invalid(field, "messages.no_field", "There is no field “{name}” for messages.", name=name)
+    return kept
+
+
+def places(pieces: Iterable[str | FieldPlace]) -> list[FieldPlace]:
+    """The fields that a text names."""
+    return [piece for piece in pieces if isinstance(piece, FieldPlace)]
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """The text with its values. Raises MissingValue, and Invalid for a field that is gone."""
+    said: list[str] = []
+    for piece in parse(text):
+        if isinstance(piece, str):
+            said.append(piece)
+            continue
+        value = values.get(piece.name, "")
+        if not value and piece.otherwise is None:
+            raise MissingValue(piece.name)
+        said.append(value or piece.otherwise or "")
+    return "".join(said)
+
+
+def language_for(wanted: Iterable[str], texts: Mapping[str, str]) -> str:
+    """The first language that is wanted and has a text, else the first that has one. A template has at least one."""
+    return next((each for each in (*wanted, *LANGUAGES) if texts.get(each)), LANGUAGES[0])

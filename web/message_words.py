@@ -1,0 +1,38 @@
+"""Messages to clients in the reader's language: states and channels."""
+
+from pbxcrm.messages.models import DeliveryState, MessageChannel
+from web.i18n import N_
+from web.i18n import gettext as _
+
+STATES: dict[str, str] = {
+    DeliveryState.QUEUED.value: N_("waits to be sent"),
+    DeliveryState.SENDING.value: N_("is being sent"),
+    DeliveryState.SENT.value: N_("sent"),
+    DeliveryState.FAILED.value: N_("not sent"),
+    DeliveryState.REFUSED.value: N_("held back"),
+    DeliveryState.UNKNOWN.value: N_("not known"),
+    DeliveryState.WATCH.value: N_("only watched"),
+    DeliveryState.LEFT.value: N_("left as it is"),
+}
+CHANNELS: dict[str, str] = {MessageChannel.EMAIL.value: N_("E-mail"), MessageChannel.SMS.value: N_("SMS")}
+_TONES = {
+    DeliveryState.FAILED.value: "red",
+    DeliveryState.UNKNOWN.value: "red",
+    DeliveryState.REFUSED.value: "amber",
+    DeliveryState.SENT.value: "green",
+}
+
+
+def state(code: str) -> str:
+    """How a message stands."""
+    return _(STATES.get(code, code))
+
+
+def channel(code: str) -> str:
+    """How a message travels."""
+    return _(CHANNELS.get(code, code))
+
+
+def tone(code: str) -> str:
+    """The colour of a state."""
+    return _TONES.get(code, "")
