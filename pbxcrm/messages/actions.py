@@ -24,6 +24,7 @@ from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import MESSAGES, Reason, reason
 from pbxcrm.shared.texts import one_line
 
+_KEY_LETTERS = 40  # of a hash: nobody guesses them
 #: What a person decides about a message of which nobody knows whether it was sent, or that has failed.
 UNDECIDED = (DeliveryState.UNKNOWN.value, DeliveryState.FAILED.value)
 
@@ -131,7 +132,7 @@ async def queue_delivery(session: AsyncSession, delivery: Delivery) -> Delivery:
 
 def message_id_of(key: str) -> str:
     """The part of the Message-ID before the @: the same for the same message, so that a repeat is seen, and nothing can be guessed from it."""
-    return f"m.{hashlib.sha256(key.encode()).hexdigest()[:40]}"
+    return f"m.{hashlib.sha256(key.encode()).hexdigest()[:_KEY_LETTERS]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,7 @@ async def send_message(
     if template.archived_at is not None:
         raise Invalid("message_template_id", "messages.archived", "This template is not used any more.")
     deal = await access_deal_for_change(session, viewer, deal_id, None)
-    own_key = f"hand:{viewer.user_id}:{hashlib.sha256(key.encode()).hexdigest()[:40]}"
+    own_key = f"hand:{viewer.user_id}:{hashlib.sha256(key.encode()).hexdigest()[:_KEY_LETTERS]}"
     known = (await session.exec(select(Delivery).where(Delivery.key == own_key))).first()
     if known is not None:
         return known

@@ -21,6 +21,9 @@ class Option(SQLModel, table=True):
     value: Any = Field(sa_type=JSON, nullable=False)
 
 
+LONGEST_OWN = 254  # letters of a text among the options: the longest address
+
+
 class Options(BaseModel):
     """Every option with its default. Times are working minutes unless their name says otherwise."""
 
@@ -35,17 +38,17 @@ class Options(BaseModel):
     discount_limit_seller: int = Limit(10, ge=0, le=100)  # per cent that a seller gives without asking
     discount_limit_manager: int = Limit(100, ge=0, le=100)
     same_product: Literal["sum", "add", "skip"] = "sum"  # what adding a product that a deal has already does
-    message_own_name: str = Limit("", max_length=100)  # what messages to clients call our company
-    message_own_phone: str = Limit("", max_length=40)
-    message_own_site: str = Limit("", max_length=100)
+    message_own_name: str = Limit("", max_length=LONGEST_OWN)  # what messages to clients call our company
+    message_own_phone: str = Limit("", max_length=LONGEST_OWN)
+    message_own_site: str = Limit("", max_length=LONGEST_OWN)
     message_language: Literal["", "uk", "ru", "en"] = (
         ""  # of clients whose language is not known; empty: a template's first
     )
     message_quiet: str = "21:00-09:00"  # hours without messages to clients, by the clock of the office
     message_most_a_day: int = Limit(1, ge=0, le=100)  # messages of rules to one client; 0: without a limit
     message_needs_consent: bool = False  # only to clients who agreed; otherwise to all who did not refuse
-    message_test_email: str = Limit("", max_length=254)  # gets what rules would send that only watch
-    message_test_number: str = Limit("", max_length=32)
+    message_test_email: str = Limit("", max_length=LONGEST_OWN)  # gets what rules would send that only watch
+    message_test_number: str = Limit("", max_length=LONGEST_OWN)
     first_run_kept: tuple[str, ...] = ()  # first steps whose shipped defaults an administrator has confirmed
     first_run_put_away: bool = False
 

@@ -39,6 +39,7 @@ messages = Resource("messages", "Messages to clients: templates, what was sent a
 Code = Literal["uk", "ru", "en"]
 TextBody = Annotated[str, Field(max_length=LONGEST_TEXT, pattern=NO_NUL)]
 SubjectBody = Annotated[str, Field(max_length=LONGEST_SUBJECT, pattern=NO_NUL)]
+LONGEST_KEY = 100
 KEY = "Of your own making: sent again with the same one, nothing more is sent."
 
 
@@ -92,7 +93,7 @@ class NewMessage(ApiRequest):
     """A template is sent to the client of the deal."""
 
     message_template_id: Id
-    key: Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)] = Field(description=KEY)
+    key: Annotated[str, Field(min_length=1, max_length=LONGEST_KEY, pattern=NO_NUL)] = Field(description=KEY)
 
 
 class MessageDecision(ApiRequest):
