@@ -110,12 +110,14 @@ from pbxcrm.files import queries as files
 from pbxcrm.files.erase_actions import erase_files
 from pbxcrm.flags.erase_actions import erase_flags
 from pbxcrm.forms import reasons as forms
+from pbxcrm.forms.answers import register_answers
 from pbxcrm.forms.erase_actions import erase_from_requests
 from pbxcrm.forms.queries import load_form_names
 from pbxcrm.forms.timeline_queries import read_requests
 from pbxcrm.messages import reasons as messages
 from pbxcrm.messages.erase_actions import erase_messages
 from pbxcrm.messages.hooks import delivery_ended
+from pbxcrm.messages.queries import find_answered
 from pbxcrm.messages.timeline_queries import read_messages
 from pbxcrm.money import reasons as money
 from pbxcrm.money.amount_actions import HANDLERS as MONEY_TIMERS
@@ -304,6 +306,7 @@ def compose() -> None:
     register_work(BULK_WORK, BULK_UNDO)
     register_distribution(bulk_actions.distribute, bulk_actions.undistribute)
     register_forms(load_form_names)
+    register_answers(find_answered)
     register_reports(
         FUNNEL,
         FUNNEL_SNAPSHOT,

@@ -30,6 +30,7 @@ ACTIONS: dict[str, str] = {
     "line_template.changed": N_("Template of lines changed"),
     "line_template.archived": N_("Template of lines put into the archive"),
     "line_template.restored": N_("Template of lines taken out of the archive"),
+    "deal.answered": N_("The client answered a message"),
     "deal.message": N_("Message to the client"),
     "deal.message_decided": N_("Decided about a message to the client"),
     "message_template.created": N_("Template of messages added"),

@@ -5,6 +5,7 @@ from starlette.requests import Request
 from pbxcrm.automation.models import RuleState
 from pbxcrm.automation.rule_checks import RuleDraft
 from pbxcrm.automation.rule_templates import TEMPLATES, RuleTemplate, draft_of_template
+from pbxcrm.messages.samples import SAMPLES
 from pbxcrm.shared.errors import NotFound
 from web.i18n import gettext as _
 from web.parts import viewer
@@ -12,9 +13,16 @@ from web.rule_sentences import NamesInRules
 
 
 def template_draft(
-    request: Request, template: RuleTemplate, names: NamesInRules, state: str = RuleState.WATCH.value
+    request: Request,
+    template: RuleTemplate,
+    names: NamesInRules,
+    state: str = RuleState.WATCH.value,
+    message_id: int | None = None,
 ) -> RuleDraft | None:
-    """The rule that the template would make now; None where the stages that it needs are missing."""
+    """The rule that the template would make now; None where the stages that it needs are missing. ``message_id``: what it sends."""
+    if template.sample and message_id is None:
+        called = _(SAMPLES[template.sample].name)
+        message_id = next((each for each, name in names.templates.items() if name == called), None)
     return draft_of_template(
         template,
         names.funnel,
@@ -22,6 +30,7 @@ def template_draft(
         state=state,
         say=_,
         line_templates=list(names.line_templates.values()),
+        message_id=message_id,
     )
 
 

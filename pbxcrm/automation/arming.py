@@ -11,6 +11,7 @@ from sqlalchemy import insert
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.automation.client_days import clients_of_day
 from pbxcrm.automation.due_times import Due, date_due, last_works, next_daily
 from pbxcrm.automation.facts import load_facts_of
 from pbxcrm.automation.hearing import event_row
@@ -18,7 +19,7 @@ from pbxcrm.automation.looking_after import look_after
 from pbxcrm.automation.models import AutomationEvent, AutomationRule, RuleRun, RuleState
 from pbxcrm.automation.queries import ActiveRule, load_active, load_around
 from pbxcrm.automation.steps.step import Around
-from pbxcrm.automation.triggers import DATE_CAME, DAY_CAME, DEAL, FOR_RULE, OVERDUE, SILENT, TRIGGERS, MeantDeal
+from pbxcrm.automation.triggers import CLIENT, DATE_CAME, DAY_CAME, DEAL, FOR_RULE, OVERDUE, SILENT, TRIGGERS, MeantDeal
 from pbxcrm.deals.models import Deal
 from pbxcrm.fields.conditions import holds
 from pbxcrm.fields.relative_times import AskedAt
@@ -29,7 +30,8 @@ from pbxcrm.tasks.models import Task, TaskStatus
 
 OF_DEAL, OF_TASK, OF_DAY = "automation.due", "automation.task", "automation.day"
 LOOK = "automation.look"  # once a day at all rules
-ARM, EACH_DEAL = "automation.arm", "automation.each_deal"  # background jobs
+ARM, EACH_DEAL, EACH_CLIENT = "automation.arm", "automation.each_deal", "automation.each_client"  # background jobs
+DAILY = frozenset({"daily", "birthday", "holiday", "rhythm"})  # kinds whose timer is of the rule
 BATCH = 200
 _ADD = insert(SQLModel.metadata.tables[str(AutomationEvent.__tablename__)])
 
@@ -45,7 +47,7 @@ async def start_arming(session: AsyncSession, rule: AutomationRule, now: datetim
     looks = select(Timer.id).where(Timer.key == LOOK, col(Timer.done_at).is_(None))
     if (await session.exec(looks)).first() is None:
         await set_timer(session, LOOK, LOOK, now + timedelta(days=1))
-    if kind == "daily":
+    if kind in DAILY:
         around = await load_around(session, "")
         await set_timer(session, OF_DAY, _key(rule), next_daily(rule, now, around.calendars.default), _of(rule))
     elif TRIGGERS[kind].arms:
@@ -133,14 +135,14 @@ async def task_due(session: AsyncSession, row: Timer, now: datetime) -> None:
 
 
 async def day_due(session: AsyncSession, row: Timer, now: datetime) -> None:
-    """The time of a daily rule has come: its deals are asked in the background, and the timer is set for the next day."""
+    """The time of a daily rule has come: its deals or clients are asked in the background, and the timer is set for the next day."""
     ready = (await load_active(session)).by_id.get(int(row.payload["rule"]))
-    if ready is None or ready.rule.when["kind"] != "daily":
+    if ready is None or (kind := ready.rule.when["kind"]) not in DAILY:
         return
     around = await load_around(session, "")
     due_at = next_daily(ready.rule, now, around.calendars.default)
     await set_timer(session, OF_DAY, _key(ready.rule), due_at, _of(ready.rule))
-    await start(session, EACH_DEAL, _of(ready.rule), now)
+    await start(session, EACH_DEAL if kind == "daily" else EACH_CLIENT, _of(ready.rule), now)
 
 
 async def look_due(session: AsyncSession, _row: Timer, now: datetime) -> None:
@@ -189,6 +191,28 @@ async def each_deal(session: AsyncSession, job: BackgroundJob, now: datetime) ->
     return _went_on(job, [deal.id or 0 for deal in deals])
 
 
+async def each_client(session: AsyncSession, job: BackgroundJob, now: datetime) -> bool:
+    """Let a rule on the day of clients hear of some of those whose day it is. Its condition is asked here, too."""
+    ready = (await load_active(session)).by_id.get(int(job.payload["rule"]))
+    if ready is None:
+        return True
+    around = await load_around(session, "")
+    timezone = around.calendars.default.timezone
+    day = now.astimezone(timezone).date()
+    batch = await clients_of_day(session, ready.rule, day, timezone, int(job.cursor.get("after", 0)), BATCH)
+    facts = await load_facts_of(session, [(None, client_id) for client_id in batch.meant])
+    clock = AskedAt(now, timezone)
+    meant = [
+        client_id
+        for client_id, known in zip(batch.meant, facts, strict=True)
+        if ready.condition is None or holds(ready.condition, known, clock)
+    ]
+    data: dict[str, Any] = {FOR_RULE: ready.rule.id}
+    act = ready.trigger.acts[0]
+    await execute(session, _ADD, [event_row(act, now, CLIENT, client_id, None, data, None) for client_id in meant])
+    return _went_on(job, batch.looked_at)
+
+
 async def _open_deals(session: AsyncSession, rule: AutomationRule, after: int) -> Sequence[Deal]:
     query = select(Deal).where(col(Deal.id) > after, col(Deal.closed_at).is_(None), col(Deal.merged_into_id).is_(None))
     for name, column in (("pipeline_id", Deal.pipeline_id), ("stage_id", Deal.stage_id)):
@@ -213,4 +237,4 @@ def _of(rule: AutomationRule, deal: Deal | None = None) -> dict[str, Any]:
 
 
 HANDLERS: Mapping[str, Handler] = {OF_DEAL: deal_due, OF_TASK: task_due, OF_DAY: day_due, LOOK: look_due}
-WORK: Mapping[str, Batch] = {ARM: arm_batch, EACH_DEAL: each_deal}
+WORK: Mapping[str, Batch] = {ARM: arm_batch, EACH_DEAL: each_deal, EACH_CLIENT: each_client}

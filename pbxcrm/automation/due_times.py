@@ -81,7 +81,7 @@ async def last_works(session: AsyncSession, deals: Sequence[Deal]) -> dict[int, 
         .where(
             AuditEntry.entity == "deal",
             one_of(session, col(AuditEntry.entity_id), [str(deal_id) for deal_id in ids]),
-            col(AuditEntry.actor_id).is_not(None) | (col(AuditEntry.action) == "deal.request"),
+            col(AuditEntry.actor_id).is_not(None) | col(AuditEntry.action).in_(("deal.request", "deal.answered")),
         )
         .group_by(col(AuditEntry.entity_id))
     )

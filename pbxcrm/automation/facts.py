@@ -1,13 +1,13 @@
 """What the conditions of rules may ask of an event and its subject: the deal, its client, the call, what was changed."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import null
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.automation.triggers import DEAL, DIRECTIONS, OUTCOMES, changed_fields
+from pbxcrm.automation.triggers import DEAL, DIRECTIONS, EVENT_KINDS, KIND_OF_ACT, OUTCOMES, changed_fields
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.term_facts import DealWithFacts, load_term_facts
@@ -83,6 +83,7 @@ def _of_event() -> tuple[Term, ...]:
         _word("call.direction", N_("Direction of the call"), DIRECTIONS),
         _word("call.outcome", N_("How the call ended"), OUTCOMES),
         Term("call.talk_seconds", N_("Seconds talked"), Shape.INTEGER, null(), _talked, _whole),
+        _word("event.kind", N_("What happened"), EVENT_KINDS, lambda facts: KIND_OF_ACT.get(facts.act)),
         Term(
             "event.field",
             N_("What was changed"),
@@ -100,11 +101,11 @@ def _talked(facts: RuleFacts) -> Stored:
     return None if talked is None else int(talked)
 
 
-def _word(name: str, title: str, known: Collection[str]) -> Term:
+def _word(name: str, title: str, known: Collection[str], read_by: Callable[[RuleFacts], Stored] | None = None) -> Term:
     key = name.partition(".")[2]
 
     def read(facts: RuleFacts) -> Stored:
-        return facts.data.get(key)
+        return read_by(facts) if read_by is not None else facts.data.get(key)
 
     def check(entered: Any) -> Stored:
         if entered not in known:

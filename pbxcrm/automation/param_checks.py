@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -184,6 +184,15 @@ def _time(_param: Param, value: Any, at: str, _known: KnownThings) -> str:
         raise Invalid(at, "automation.time", "Write a time of the day: 09:30.") from error
 
 
+def _year_day(_param: Param, value: Any, at: str, _known: KnownThings) -> str:
+    text = value.strip() if isinstance(value, str) else ""
+    try:
+        day, _, month = text.rstrip(".").partition(".")
+        return f"{date(2000, int(month), int(day)):%d.%m}"
+    except ValueError as error:
+        raise Invalid(at, "automation.year_day", "Write a day of the year: 25.12.") from error
+
+
 def _date_field(_param: Param, value: Any, at: str, known: KnownThings) -> str:
     if not isinstance(value, str) or value not in date_fields(known.around.fields):
         raise Invalid(at, "automation.date_field", "Choose a field that holds a date.")
@@ -294,4 +303,5 @@ _CHECKS: Mapping[ParamKind, Callable[[Param, Any, str, KnownThings], Any]] = {
     ParamKind.FORMULA: _formula,
     ParamKind.INPUTS: _inputs,
     ParamKind.DISCOUNT: _discount,
+    ParamKind.YEAR_DAY: _year_day,
 }

@@ -29,6 +29,7 @@ class ParamKind(StrEnum):
     TAGS = "tags"  # a list of names
     TIME = "time"  # 09:30, by the clock of the office
     DATE_FIELD = "date_field"  # the name of a field of a deal that holds a date or a moment
+    YEAR_DAY = "year_day"  # 25.12
     AMOUNT = "amount"  # money, as text
     PRODUCT = "product"  # an id
     LINE_TEMPLATE = "line_template"  # the id of a template of lines

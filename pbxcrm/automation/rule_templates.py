@@ -1,4 +1,4 @@
-"""Rules that work after one click: the scenarios that need no messages. Each is made for the default pipeline and may be changed like any rule."""
+"""Rules that work after one click, each a scenario. Each is made for the default pipeline and may be changed like any rule."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -43,6 +43,7 @@ class RuleTemplate:
     name: str
     about: str
     make: Callable[[TemplateScope], RuleDraft | None]
+    sample: str = ""  # the message that its step sends, one of ``messages.samples``; it is added with the rule
 
 
 def _task(say: Say, title: str, due: str, assignee: str = RESPONSIBLE, *checklist: str) -> dict[str, Any]:
@@ -62,6 +63,9 @@ def _enters(place: TemplateScope, kind: StageKind) -> dict[str, Any] | None:
 
 def _talked(seconds: int = 30) -> dict[str, Any]:
     return {"field": "call.talk_seconds", "op": ">=", "value": str(seconds)}
+
+
+_IN_WORK = {"all": [{"field": "stage_kind", "op": "has", "value": "open"}]}
 
 
 def _not_reached(place: TemplateScope) -> RuleDraft:
@@ -281,6 +285,41 @@ TEMPLATES: Sequence[RuleTemplate] = (
         _of_date(INVOICE, N_("The invoice expires tomorrow: ask about the payment"), 1),
     ),
     RuleTemplate(
+        "status_message",
+        N_("Tell the client where their order is"),
+        N_("When a deal enters a stage of work, the client gets an e-mail: at most one a day."),
+        lambda place: _rule({"kind": "stage_entered", "pipeline_id": place.pipeline_id}, conditions=_IN_WORK),
+        sample="status",
+    ),
+    RuleTemplate(
+        "invitation",
+        N_("Invite the client to an event"),
+        N_("Three days before the event of a deal the client gets an e-mail with its time."),
+        lambda _place: _rule({"kind": "date", "field": EVENT.key, "days": -3}),
+        sample="invitation",
+    ),
+    RuleTemplate(
+        "birthday",
+        N_("Greet on a birthday"),
+        N_("A client gets an e-mail on their birthday."),
+        lambda _place: _rule({"kind": "birthday"}),
+        sample="birthday",
+    ),
+    RuleTemplate(
+        "holiday",
+        N_("Greet on a holiday"),
+        N_("Every client who has bought gets an e-mail on New Year."),
+        lambda _place: _rule({"kind": "holiday", "day": "01.01"}),
+        sample="holiday",
+    ),
+    RuleTemplate(
+        "rhythm",
+        N_("The next order, by the client's own rhythm"),
+        N_("When as much time has passed as is usual between the orders of a client, they get an e-mail."),
+        lambda _place: _rule({"kind": "rhythm"}),
+        sample="rhythm",
+    ),
+    RuleTemplate(
         "silence",
         N_("A deal is silent"),
         N_("When nothing has happened on an open deal for two weeks, its person has a task."),
@@ -323,7 +362,15 @@ def draft_of_template(
     state: str,
     say: Say,
     line_templates: Sequence[LineTemplate] = (),
+    message_id: int | None = None,
 ) -> RuleDraft | None:
-    """The rule of a template for the default pipeline; None where the stages that it needs are missing. ``say`` translates its texts."""
+    """The rule of a template for the default pipeline; None where the stages that it needs are missing. ``say`` translates its texts.
+    ``message_id``: the template of messages that it sends, None: it is still to be chosen.
+    """
     made = template.make(TemplateScope(funnel, funnel.default_id, say, line_templates))
-    return replace(made, name=say(template.name), owner_id=owner_id, state=state) if made is not None else None
+    if made is None:
+        return None
+    steps = list(made.steps)
+    if template.sample:
+        steps = [{"kind": "message", "template_id": message_id}, *steps]
+    return replace(made, name=say(template.name), owner_id=owner_id, state=state, steps=steps)

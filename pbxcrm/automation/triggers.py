@@ -15,12 +15,16 @@ from pbxcrm.shared.reasons import N_
 
 #: Acts that are no entries of the audit log, and their words.
 CALL_OVER, DATE_CAME, DAY_CAME, SILENT, OVERDUE = "call.over", "time.date", "time.day", "time.silence", "task.overdue"
+BIRTHDAY, HOLIDAY, RHYTHM = "time.birthday", "time.holiday", "time.rhythm"
 OWN_ACTS: Mapping[str, str] = {
     CALL_OVER: N_("A call was over"),
     DATE_CAME: N_("A date came near or passed"),
     DAY_CAME: N_("The time of the day came"),
     SILENT: N_("Nothing happened for long"),
     OVERDUE: N_("A task became overdue"),
+    BIRTHDAY: N_("A client has a birthday"),
+    HOLIDAY: N_("The day of the year came"),
+    RHYTHM: N_("A client usually orders again by now"),
 }
 #: What may change when a task is due.
 TASK_ACTS = (
@@ -34,6 +38,19 @@ TASK_ACTS = (
 )
 FOR_RULE = "for_rule"  # key in the data of an event that only one rule hears
 DEAL, CLIENT = "deal", "contact"
+#: What happened, as conditions and goals ask it (``event.kind``): by the act, its code.
+EVENT_KINDS: Mapping[str, str] = {
+    "answered": N_("the client answered a message"),
+    "request": N_("a request came"),
+    "call": N_("a call was over"),
+    "moved": N_("the deal was moved"),
+}
+KIND_OF_ACT: Mapping[str, str] = {
+    "deal.answered": "answered",
+    "deal.request": "request",
+    "call.over": "call",
+    "deal.moved": "moved",
+}
 #: Words of codes, in English.
 DIRECTIONS: Mapping[str, str] = {"inbound": N_("Incoming"), "outbound": N_("Outgoing")}
 OUTCOMES: Mapping[str, str] = {
@@ -197,6 +214,7 @@ def _dated(settings: Settings, act: str, data: Data) -> bool:
     return act == "deal.created" or settings["field"] in changed_fields(act, data)
 
 
+_DAY_TIME = Param("time", N_("Time of the day"), ParamKind.TIME, default="10:00")
 _STAGE = Param("stage_id", N_("Stage"), ParamKind.STAGE)
 _CALL_PARAMS = (
     Param("direction", N_("Direction"), ParamKind.CHOICE, choices=DIRECTIONS),
@@ -263,6 +281,7 @@ TRIGGERS: Mapping[str, Trigger] = {
             (Param("form_id", N_("Web form"), ParamKind.FORM), PIPELINE),
             hears=_requested,
         ),
+        Trigger("client_answered", N_("The client answers a message"), CLIENTS, ("deal.answered",), (PIPELINE,)),
         Trigger("task_done", N_("A task is done"), TASKS, ("task.closed",), (PIPELINE,), hears=_task_done),
         Trigger("task_overdue", N_("A task is overdue"), TASKS, (OVERDUE,), (PIPELINE,), arms=TASK_ACTS),
         Trigger(
@@ -317,6 +336,36 @@ TRIGGERS: Mapping[str, Trigger] = {
             ),
             means=_stands,
             arms=("deal.created", "deal.moved"),
+        ),
+        Trigger("birthday", N_("A client has a birthday"), CLIENTS, (BIRTHDAY,), (_DAY_TIME,), subject=CLIENT),
+        Trigger(
+            "holiday",
+            N_("Once a year on a day, for each client who has bought"),
+            TIME,
+            (HOLIDAY,),
+            (Param("day", N_("Day of the year"), ParamKind.YEAR_DAY, required=True, hint=N_("25.12")), _DAY_TIME),
+            subject=CLIENT,
+        ),
+        Trigger(
+            "rhythm",
+            N_("A client usually orders again by now"),
+            CLIENTS,
+            (RHYTHM,),
+            (
+                Param(
+                    "days",
+                    N_("Days after it"),
+                    ParamKind.NUMBER,
+                    least=-60,
+                    most=60,
+                    default=0,
+                    hint=N_(
+                        "By the median between won deals, of which there are at least three. Before it: with a minus."
+                    ),
+                ),
+                _DAY_TIME,
+            ),
+            subject=CLIENT,
         ),
         Trigger("lamp_lit", N_("A lamp lights"), DEALS, ("deal.lamp_lit",), (PIPELINE,)),
         Trigger("contact_created", N_("A client is added"), CLIENTS, ("contact.created",), subject=CLIENT),

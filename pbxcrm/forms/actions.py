@@ -32,6 +32,7 @@ from pbxcrm.fields.value_actions import do_set_values
 from pbxcrm.files.actions import do_attach
 from pbxcrm.files.store import Kept
 from pbxcrm.flags.actions import do_raise_flag
+from pbxcrm.forms.answers import answered_message
 from pbxcrm.forms.audience import say_request_changed
 from pbxcrm.forms.models import FormKind, FormRequest, RequestState, WebForm
 from pbxcrm.forms.queries import (
@@ -85,6 +86,7 @@ class Arrival:
     message_id: str = ""
     aside: Reason | None = None
     files: Sequence[tuple[str, Kept]] = ()
+    answers_to: Sequence[str] = ()  # of an e-mail: ``ReadMail.answers``
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +205,20 @@ async def do_take_in(
     """What follows from a stored request: its client, its deal, a flag, a task and the bell. ``by``: who said that it is a request."""
     answers = arrival.answers
     numbers, people = [one.number for one in answers.numbers], await load_directory(session)
-    contact = await contact_of(session, numbers, answers.emails)
-    deal = await open_deal_there(session, form.pipeline_id, contact, request.number)
+    answered = await answered_message(session, arrival.answers_to)
+    if (
+        answered is not None
+    ):  # it belongs to the deal that we wrote about, whoever sends it and however that deal stands
+        deal: Deal | None = answered.deal
+        contact = await session.get(Contact, answered.deal.contact_id) if answered.deal.contact_id else None
+    else:
+        contact = await contact_of(session, numbers, answers.emails)
+        deal = await open_deal_there(session, form.pipeline_id, contact, request.number)
     who = contact.name if contact is not None and contact.name else _called(request)
     came = reason("form.deal_mail" if form.kind == FormKind.MAIL else "form.deal", name=who, form=form.name)
-    if contact is not None:
+    if answered is not None:
+        came = reason("form.answer", name=who, subject=answered.subject)
+    elif contact is not None:
         await _look_at_chain(session, request, contact, people, now)
     stage = await _stage(session, form)
     custom = await as_stored(session, FieldEntity.DEAL, answers.custom, around.region)
@@ -256,14 +267,17 @@ async def do_take_in(
         await settle(session, choice, deal, now, people)
         request.state, request.reason = RequestState.DEAL.value, why.stored()
     else:
-        why = reason(came.code, accepted, reason("form.joined", title=deal.title), **came.params)
+        why = reason(came.code, accepted, None if answered else reason("form.joined", title=deal.title), **came.params)
         request.state, request.reason = RequestState.JOINED.value, why.stored()
         if await _fill_in(session, deal, answers, around.region, now, why):
             await do_count_change(session, deal, now, people)
         else:
             say_deal_changed(session, deal, now, people)
     came_with = {"request_id": request.id, "form_id": form.id, "joined": joins}
-    record(session, now, "deal.request", "deal", deal.id, actor=None, reason=why, **came_with)
+    if answered is not None:
+        came_with["delivery_id"] = answered.delivery_id
+    act = "deal.answered" if answered is not None else "deal.request"
+    record(session, now, act, "deal", deal.id, actor=None, reason=why, **came_with)
     request.deal_id, request.contact_id = deal.id, contact.id
     if request.consent_version:
         text = await consent_version(session, form.id or 0, request.consent_version)

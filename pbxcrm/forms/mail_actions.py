@@ -190,6 +190,7 @@ class MailPoll:
             message_id=mail.message_id or mail.key,
             aside=self._aside(mail),
             files=taken.files,
+            answers_to=mail.answers,
         )
 
     def _aside(self, mail: ReadMail) -> Reason | None:

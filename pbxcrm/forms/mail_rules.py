@@ -21,6 +21,9 @@ LONGEST_TEXT = 10_000  # characters of the body that are kept
 MOST_FILES = 20
 _BLOCKS = frozenset({"p", "div", "br", "tr", "li", "h1", "h2", "h3", "h4", "blockquote"})
 _UNSEEN = frozenset({"script", "style", "head", "title", "template"})
+_MESSAGE_ID = re.compile(r"<([^<>@\s]{1,200})@[^<>\s]+>")
+_LONGEST_THREAD = 20_000  # characters of a header that are read
+_MOST_ANSWERED = 50
 _BULK = frozenset({"bulk", "junk", "list", "auto_reply"})
 
 
@@ -40,6 +43,7 @@ class ReadMail:
     text: str
     robot: str
     message: Message
+    answers: tuple[str, ...] = ()  # of the Message-IDs that it answers, what stands before the @, the nearest first
 
 
 def parse_mail(source: IO[bytes]) -> ReadMail:
@@ -54,7 +58,16 @@ def parse_mail(source: IO[bytes]) -> ReadMail:
         raise MailError(type(error).__name__) from error
     known = message_id or "\n".join(str(message.get(each, "")) for each in ("Date", "From", "To", "Subject")) + text
     key = hashlib.sha256(known.encode("utf-8", "replace")).hexdigest()
-    return ReadMail(key, message_id, name, address, subject, text, sign_of_robot(message), message)
+    return ReadMail(
+        key, message_id, name, address, subject, text, sign_of_robot(message), message, answered_ids(message)
+    )
+
+
+def answered_ids(message: Message) -> tuple[str, ...]:
+    """What the e-mail answers, by In-Reply-To and References (RFC 5322), the nearest first."""
+    named = [str(message.get(header, ""))[:_LONGEST_THREAD] for header in ("References", "In-Reply-To")]
+    found = [name for text in named for name in _MESSAGE_ID.findall(text)]
+    return tuple(dict.fromkeys(reversed(found)))[:_MOST_ANSWERED]
 
 
 def sign_of_robot(message: Message) -> str:

@@ -5,6 +5,7 @@ from pbxcrm.shared.reasons import N_, Counted
 REASONS: dict[str, str | Counted] = {
     "form.deal": N_("{name} sent the form “{form}”."),
     "form.deal_mail": N_("{name} wrote an e-mail to “{form}”."),
+    "form.answer": N_("{name} answered the message “{subject}”."),
     "form.joined": N_("The client has an open deal there already: “{title}”. The request is with it."),
     "form.accepted": N_("{by} said that it is a request."),
     "form.trap": N_("A field that people cannot see was filled in, as robots do."),

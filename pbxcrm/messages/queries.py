@@ -6,7 +6,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import access_deal
+from pbxcrm.forms.answers import AnsweredMessage
 from pbxcrm.messages.access import visible_messages
 from pbxcrm.messages.models import Delivery, MessageStop, MessageTemplate
 from pbxcrm.shared.errors import Invalid, NotFound
@@ -54,3 +56,17 @@ async def list_stops(session: AsyncSession, viewer: Viewer) -> Sequence[MessageS
     """The stop list, the newest first. Raises NotAllowed."""
     check(viewer, Permission.SETTINGS_EDIT)
     return (await session.exec(select(MessageStop).order_by(col(MessageStop.id).desc()))).all()
+
+
+async def find_answered(session: AsyncSession, message_ids: Sequence[str]) -> AnsweredMessage | None:
+    """The message about a deal that an e-mail answers; ``message_ids``: those that it names, the nearest first."""
+    query = select(Delivery).where(col(Delivery.message_id).in_(message_ids), col(Delivery.is_test).is_(False))
+    found = {row.message_id: row for row in (await session.exec(query)).all()}
+    for message_id in message_ids:
+        row = found.get(message_id)
+        if row is None or row.deal_id is None:
+            continue
+        deal = await session.get(Deal, row.deal_id)  # a merge has given it to the survivor
+        if deal is not None:
+            return AnsweredMessage(deal, row.id or 0, row.subject)
+    return None

@@ -9,9 +9,11 @@ from pbxcrm.automation.models import RuleState
 from pbxcrm.automation.queries import check_rules, list_rules
 from pbxcrm.automation.rule_actions import save_rule
 from pbxcrm.automation.rule_templates import TEMPLATES, RuleTemplate
+from pbxcrm.messages.samples import SAMPLES, add_sample
 from pbxcrm.shared.errors import NotFound
 from web.answers import redirect
 from web.forms import read_form
+from web.i18n import gettext as _
 from web.pages.common import show
 from web.parts import now, parts, viewer
 from web.rule_drafts import template_draft, template_named
@@ -46,7 +48,11 @@ async def use(request: Request) -> Response:
     state = RuleState.ON.value if form["to"] == RuleState.ON else RuleState.WATCH.value
     async with parts(request).db.write() as session:
         check_rules(viewer(request))
-        draft = template_draft(request, template_named(form["template"]), await load_rule_names(session), state)
+        template, message_id = template_named(form["template"]), None
+        if template.sample:
+            called = _(SAMPLES[template.sample].name)
+            message_id = await add_sample(session, viewer(request), template.sample, called, now(request))
+        draft = template_draft(request, template, await load_rule_names(session), state, message_id)
         if draft is None:
             raise NotFound("automation.no_template", "There is no such template.")
         region = parts(request).settings.region

@@ -7,10 +7,14 @@ from datetime import timedelta
 import pytest
 from sqlmodel import col, select
 
+from pbxcrm.automation.rule_actions import save_rule
+from pbxcrm.automation.rule_templates import TEMPLATES, draft_of_template
 from pbxcrm.contacts.actions import create_contact
+from pbxcrm.deals.queries import load_funnel
 from pbxcrm.messages.actions import send_message
 from pbxcrm.messages.mail import MailCarrier
 from pbxcrm.messages.models import Delivery, MessageChannel
+from pbxcrm.messages.samples import SAMPLES, add_sample
 from pbxcrm.messages.sender import MessageSender
 from pbxcrm.messages.template_actions import MessageDraft, save_message_template
 from pbxcrm.notices.mail import MailServer
@@ -43,7 +47,7 @@ class MessageDesk:
             template = await save_message_template(session, viewer, None, draft, self.rules.now)
         return template.id or 0
 
-    async def client(self, *emails: str, name: str = "Petro", language: str = "") -> int:
+    async def client(self, *emails: str, name: str = "Petro", language: str = "", birthday: str = "") -> int:
         async with self.rules.database.write() as session:
             viewer = await self.rules.office.viewer(session, "ivan")
             found = await create_contact(
@@ -54,6 +58,7 @@ class MessageDesk:
                 now=self.rules.now,
                 region=REGION,
                 language=language,
+                birthday=birthday,
             )
         return found.id or 0
 
@@ -62,6 +67,20 @@ class MessageDesk:
             viewer = await self.rules.office.viewer(session, login)
             found = await send_message(session, viewer, deal_id, template_id, key, self.rules.now)
         return found.id or 0
+
+    async def use(self, code: str) -> None:
+        """One click: the rule of the template, switched on, with the message that it sends."""
+        template = next(each for each in TEMPLATES if each.code == code)
+        async with self.rules.database.write() as session:
+            viewer = await self.rules.office.viewer(session, "admin")
+            now = self.rules.now
+            message_id = await add_sample(session, viewer, template.sample, SAMPLES[template.sample].name, now)
+            funnel = await load_funnel(session)
+            draft = draft_of_template(
+                template, funnel, owner_id=viewer.user_id, state="on", say=str, message_id=message_id
+            )
+            assert draft is not None
+            await save_rule(session, viewer, None, draft, version=None, region=REGION, now=now)
 
     async def send(self, after: timedelta = timedelta()) -> int:
         self.rules.now += after

@@ -1,0 +1,66 @@
+"""Templates of messages that come with templates of rules, in three languages. They are added when such a rule is made."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from pbxcrm.access import Viewer
+from pbxcrm.messages.models import MessageChannel, MessageTemplate
+from pbxcrm.messages.template_actions import MessageDraft, save_message_template
+from pbxcrm.shared.reasons import N_
+
+
+def _sample(name: str, *texts: tuple[str, str, str]) -> MessageDraft:
+    """``texts``: language, subject, text."""
+    said = {language: text for language, _subject, text in texts}
+    subjects = {language: subject for language, subject, _text in texts}
+    return MessageDraft(name, MessageChannel.EMAIL.value, said, subjects)
+
+
+#: By code; their names are English, and whoever adds them translates them.
+SAMPLES: Mapping[str, MessageDraft] = {
+    "status": _sample(
+        N_("Where your order is"),
+        ("uk", "{deal.title}: {deal.stage}", "Вітаємо, {client.name|шановний клієнте}!\n\nВаше замовлення «{deal.title}» тепер на етапі «{deal.stage}».\nПитання? Відповідайте на цей лист.\n\n{responsible.name|}"),
+        ("ru", "{deal.title}: {deal.stage}", "Здравствуйте, {client.name|уважаемый клиент}!\n\nВаш заказ «{deal.title}» теперь на этапе «{deal.stage}».\nВопросы? Отвечайте на это письмо.\n\n{responsible.name|}"),
+        ("en", "{deal.title}: {deal.stage}", "Hello {client.name|dear client},\n\nyour order “{deal.title}” is now at the stage “{deal.stage}”.\nQuestions? Answer this e-mail.\n\n{responsible.name|}"),
+    ),
+    "birthday": _sample(
+        N_("Happy birthday"),
+        ("uk", "З днем народження!", "{client.name}, вітаємо з днем народження!\nБажаємо здоров’я й добрих новин.\n\n{own.name|}"),
+        ("ru", "С днём рождения!", "{client.name}, поздравляем с днём рождения!\nЖелаем здоровья и добрых новостей.\n\n{own.name|}"),
+        ("en", "Happy birthday!", "{client.name}, happy birthday!\nWe wish you health and good news.\n\n{own.name|}"),
+    ),
+    "holiday": _sample(
+        N_("Happy New Year"),
+        ("uk", "З Новим роком!", "{client.name|Шановний клієнте}, вітаємо з Новим роком!\nДякуємо, що ви з нами.\n\n{own.name|}"),
+        ("ru", "С Новым годом!", "{client.name|Уважаемый клиент}, поздравляем с Новым годом!\nСпасибо, что вы с нами.\n\n{own.name|}"),
+        ("en", "Happy New Year!", "{client.name|Dear client}, a happy New Year!\nThank you for being with us.\n\n{own.name|}"),
+    ),
+    "invitation": _sample(
+        N_("Invitation"),
+        ("uk", "Запрошуємо: {deal.title}", "{client.name|Шановний клієнте}, чекаємо на вас: {deal.event_at}.\nЯкщо час не підходить, відповідайте на цей лист.\n\n{responsible.name|}"),
+        ("ru", "Приглашаем: {deal.title}", "{client.name|Уважаемый клиент}, ждём вас: {deal.event_at}.\nЕсли время не подходит, ответьте на это письмо.\n\n{responsible.name|}"),
+        ("en", "You are invited: {deal.title}", "{client.name|Dear client}, we await you: {deal.event_at}.\nIf the time does not suit you, answer this e-mail.\n\n{responsible.name|}"),
+    ),
+    "rhythm": _sample(
+        N_("Time to order again"),
+        ("uk", "Час замовити знову?", "{client.name|Шановний клієнте}, зазвичай у цей час ви робите нове замовлення.\nВідповідайте на цей лист — і ми все підготуємо.\n\n{responsible.name|}"),
+        ("ru", "Пора заказать снова?", "{client.name|Уважаемый клиент}, обычно в это время вы делаете новый заказ.\nОтветьте на это письмо — и мы всё подготовим.\n\n{responsible.name|}"),
+        ("en", "Time to order again?", "{client.name|Dear client}, you usually order again about now.\nAnswer this e-mail, and we prepare everything.\n\n{responsible.name|}"),
+    ),
+}  # fmt: skip
+
+
+async def add_sample(session: AsyncSession, viewer: Viewer, code: str, name: str, now: datetime) -> int:
+    """The id of the template with this name, which is added if there is none. ``name``: in the language of who asks."""
+    known = (await session.exec(select(MessageTemplate).where(MessageTemplate.name == name))).first()
+    if known is not None and known.archived_at is None:
+        return known.id or 0
+    sample = SAMPLES[code]
+    draft = MessageDraft(
+        name if known is None else f"{name} ({now:%Y-%m-%d %H:%M})", sample.channel, sample.texts, sample.subjects
+    )
+    return (await save_message_template(session, viewer, None, draft, now)).id or 0

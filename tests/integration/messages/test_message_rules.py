@@ -1,0 +1,104 @@
+"""Each template of a rule that sends a message: from the event to the mail in a real mail server, after one click."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlmodel import select
+
+from pbxcrm.automation.rule_templates import TEMPLATES
+from pbxcrm.deals.models import Deal, StageKind
+from pbxcrm.deals.queries import load_funnel
+from tests.integration.messages.conftest import CLIENT, MessageDesk
+
+DAY = timedelta(days=1)
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+async def mails(messages: MessageDesk, after: timedelta = timedelta()) -> list[tuple[str, str]]:
+    """Time goes by as in a worker; who got what by then."""
+    await messages.rules.tick(after)
+    await messages.rules.tick()
+    await messages.send()
+    return [(mail["To"], mail["Subject"]) for mail in messages.taken.mails]
+
+
+async def won(messages: MessageDesk, contact_id: int, days_ago: int) -> None:
+    """An order of the client that was closed so long ago."""
+    deal_id = await messages.rules.deal(contact_id=contact_id, second=True)
+    async with messages.rules.database.write() as session:
+        funnel = await load_funnel(session)
+        stage = funnel.stage_of_kind(funnel.default_id, StageKind.WON)
+        assert stage is not None
+        deal = await session.get_one(Deal, deal_id)
+        deal.stage_id, deal.closed_at = stage.id or 0, messages.rules.now - days_ago * DAY
+
+
+async def status_message(messages: MessageDesk) -> None:
+    deal_id = await messages.rules.deal(contact_id=await messages.client())
+    assert await mails(messages) == [(CLIENT, "Roof: New request")]
+    await messages.rules.move(deal_id, "Invoice issued")
+    assert (await mails(messages, DAY))[1:] == [(CLIENT, "Roof: Invoice issued")]
+    assert messages.taken.mails[0].get_content().startswith("Вітаємо, Petro!")
+
+
+async def invitation(messages: MessageDesk) -> None:
+    deal_id = await messages.rules.deal(contact_id=await messages.client())
+    await messages.rules.edit(deal_id, event_at=messages.rules.now + 5 * DAY)
+    assert await mails(messages, DAY) == []
+    assert await mails(messages, 2 * DAY) == [(CLIENT, "Запрошуємо: Roof")]
+
+
+async def birthday(messages: MessageDesk) -> None:
+    now = messages.rules.now
+    born = now + 2 * DAY
+    await messages.client(birthday=f"{born.day:02d}.{born.month:02d}.1990")
+    await messages.client("other@client.example", birthday="01.01.1990")
+    assert await mails(messages, DAY) == []
+    assert await mails(messages, DAY) == [(CLIENT, "З днем народження!")]
+    assert len(await mails(messages, DAY)) == 1
+
+
+async def holiday(messages: MessageDesk) -> None:
+    buyer = await messages.client()
+    await messages.client("asked@client.example")
+    await won(messages, buyer, 30)
+    assert await mails(messages, DAY) == []
+    messages.rules.now = datetime(messages.rules.now.year, 12, 31, 12, tzinfo=UTC)
+    assert await mails(messages) == []
+    assert await mails(messages, DAY) == [(CLIENT, "З Новим роком!")]
+
+
+async def rhythm(messages: MessageDesk) -> None:
+    often, seldom = await messages.client(), await messages.client("two@client.example")
+    for days_ago in (88, 58, 38, 18):  # 30, 20 and 20 days between them: the next one after 20
+        await won(messages, often, days_ago)
+    for days_ago in (38, 18):
+        await won(messages, seldom, days_ago)
+    assert await mails(messages, DAY) == []
+    assert await mails(messages, DAY) == [(CLIENT, "Час замовити знову?")]
+    assert len(await mails(messages, DAY)) == 1
+
+
+STORIES: dict[str, Callable[[MessageDesk], Awaitable[None]]] = {
+    each.__name__: each for each in (status_message, invitation, birthday, holiday, rhythm)
+}
+
+
+@pytest.mark.parametrize("code", STORIES)
+async def test_a_template_sends_what_it_says(messages: MessageDesk, code: str) -> None:
+    await messages.use(code)
+    await STORIES[code](messages)
+
+
+def test_every_template_with_a_message_has_its_story(database_url: str) -> None:
+    assert {each.code for each in TEMPLATES if each.sample} == STORIES.keys()
+
+
+async def test_using_a_template_twice_adds_one_message(messages: MessageDesk) -> None:
+    await messages.use("birthday")
+    await messages.use("birthday")
+    async with messages.rules.database.read() as session:
+        from pbxcrm.messages.models import MessageTemplate
+
+        assert len((await session.exec(select(MessageTemplate))).all()) == 1
