@@ -28,10 +28,10 @@ from web.routing import rule_of
 
 HOSTILE = ' <b class="x">%s 50%'
 CHOSEN = {
-    "button", "client_heard", "client_name", "dialled", "did", "hint", "instruction", "intro", "lost_reason", "name", "note", "page", "queue",
+    "body", "button", "client_heard", "client_name", "dialled", "did", "hint", "instruction", "intro", "lost_reason", "name", "note", "page", "queue",
     "referrer", "source", "subject", "text", "thanks", "title", "trunk", "user_agent", "why",
 }  # fmt: skip
-CODES = {"lamps.subject", "distribution_choices.subject"}  # of one's own making
+CODES = {"lamps.subject", "distribution_choices.subject", "deliveries.why"}  # of one's own making
 WHO = {Role.ADMIN: "admin", Role.MANAGER: "maria", Role.SELLER: "ivan"}
 
 

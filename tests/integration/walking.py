@@ -252,7 +252,7 @@ async def _settle(
         other_company = await create_company(session, viewer, name=f"Other {name} Ltd", now=NOON)
         gone_company = await create_company(session, viewer, name=f"Gone {name} Ltd", now=NOON)
         company_merge = await merge_companies(session, viewer, gone_company.id or 0, other_company.id or 0, now=NOON)
-        ways: dict[str, Any] = {"phones": [number], "emails": [f"{extension}@client.example"], "company_id": company.id}
+        ways: dict[str, Any] = {"phones": [number], "emails": [f"{extension}@gmail.com"], "company_id": company.id}
         contact = await create_contact(session, viewer, name=name, now=NOON, region="UA", **ways)
         other = await create_contact(session, viewer, name=f"Other {name}", now=NOON, region="UA")
         gone = await create_contact(session, viewer, name=f"Gone {name}", now=NOON, region="UA")

@@ -377,7 +377,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("goal", {"goal": {"all": []}}),
     ("then", {"steps": []}),
     ("then.0.kind", {"steps": ["task"]}),
-    ("then.0.kind", {"steps": [{"kind": "message", "text": "Hello"}]}),
+    ("then.0.kind", {"steps": [{"kind": "document", "text": "Hello"}]}),
     ("then.0.title", {"steps": [{"kind": "task"}]}),
     ("then.0.due", {"steps": [{**A_TASK, "due": "when it suits"}]}),
     ("then.0.assignee", {"steps": [{**A_TASK, "assignee": "user:nobody"}]}),
