@@ -321,6 +321,7 @@ FACTS: dict[str, str] = {
     "waits": N_("Waits for the manager"),
     "why": N_("Reason"),
     "on": N_("Switched on"),
+    "again": N_("Sent again"),
 }
 _PEOPLE = {"assignee_id", "responsible_id", "owner_id", "manager_id", "deputy", "by"}
 _STAGES = {"from_stage", "to_stage", "moved_to", "stage_id"}
@@ -386,6 +387,7 @@ def details(entry: AuditEntry, people: Directory, stages: Mapping[int | None, St
 #: What no person reads: the translated title has its own line, the key that keeps one task open, ids of rows without a page, versions.
 _FOR_THE_PRODUCT = frozenset(
     {
+        "delivery_id",
         "form_id",
         "request_id",
         "title_code",

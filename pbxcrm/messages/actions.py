@@ -196,7 +196,7 @@ async def send_message(
         raise _refused(found.why_not)
     facts = await load_message_facts(session, deal, None)
     delivery = await queue_message(session, template, facts, Origin(own_key, by_id=viewer.user_id), now)
-    record(session, now, "deal.message", "deal", deal.id, actor=viewer, template=template.name, delivery=delivery.id)
+    record(session, now, "deal.message", "deal", deal.id, actor=viewer, template=template.name, delivery_id=delivery.id)
     say_deal_changed(session, deal, now, facts.people)
     return delivery
 
@@ -227,7 +227,7 @@ async def decide_delivery(
         delivery.state, delivery.said = DeliveryState.LEFT.value, reason("message.left").stored()
     delivery.version += 1
     entity, entity_id = ("deal", delivery.deal_id) if delivery.deal_id is not None else ("contact", delivery.contact_id)
-    record(session, now, "deal.message_decided", entity, entity_id, actor=viewer, delivery=delivery_id, again=again)
+    record(session, now, "deal.message_decided", entity, entity_id, actor=viewer, delivery_id=delivery_id, again=again)
     deal = await session.get(Deal, delivery.deal_id) if delivery.deal_id is not None else None
     if deal is not None:
         say_deal_changed(session, deal, now, await load_directory(session))
