@@ -3,8 +3,15 @@
 from starlette.routing import Route
 
 from pbxcrm.access import Permission
-from web.pages import automation, automation_form, automation_log, automation_templates, automation_trials
-from web.routing import POST, page
+from web.pages import (
+    automation,
+    automation_form,
+    automation_log,
+    automation_templates,
+    automation_trials,
+    incoming_hooks,
+)
+from web.routing import POST, outside, page
 
 
 def automation_routes() -> list[Route]:
@@ -19,6 +26,18 @@ def automation_routes() -> list[Route]:
         page("/automation/shape", automation_form.shape, needs=edit, methods=POST, name="shape_automation"),
         page("/automation/try", automation_trials.begin, needs=edit, methods=POST, name="try_automation"),
         page("/automation/trials/{job_id:int}", automation_trials.progress, needs=edit, name="automation_trial"),
+        page("/automation/hooks", incoming_hooks.listed, needs=edit, name="incoming_hooks"),
+        page("/automation/hooks", incoming_hooks.create, needs=edit, methods=POST, name="add_incoming_hook"),
+        page("/automation/hooks/{hook_id:int}", incoming_hooks.one, needs=edit, name="incoming_hook"),
+        page(
+            "/automation/hooks/{hook_id:int}/revoke",
+            incoming_hooks.revoke,
+            needs=edit,
+            methods=POST,
+            name="revoke_incoming_hook",
+        ),
+        # What other programs reach.
+        outside("/hooks/{hook_secret:str}", incoming_hooks.receive, methods=POST, name="call_hook"),
         page(one, automation_form.one, needs=edit, name="one_automation"),
         page(one, automation_form.save, needs=edit, methods=POST, name="save_automation"),
         page(f"{one}/versions", automation_form.versions, needs=edit, name="automation_versions"),

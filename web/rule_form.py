@@ -45,6 +45,7 @@ _WHOLE = frozenset(
         ParamKind.OPEN_STAGE,
         ParamKind.PIPELINE,
         ParamKind.FORM,
+        ParamKind.HOOK,
         ParamKind.NUMBER,
         ParamKind.LINE_TEMPLATE,
         ParamKind.TEMPLATE,

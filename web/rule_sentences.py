@@ -7,6 +7,7 @@ from typing import Any
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.automation.catalogue import THEN, WHEN, AskedTerm, RuleKind, TermControl, terms_of
+from pbxcrm.automation.hook_queries import load_hook_values, load_hooks
 from pbxcrm.automation.models import AutomationRule, RuleVersion
 from pbxcrm.automation.params import Param, ParamKind
 from pbxcrm.automation.queries import products_in_rules, ready_rule
@@ -30,6 +31,7 @@ from web.i18n import gettext as _
 
 PATH = "/automation"
 CUSTOM = "field."
+HOOKED = "hook."
 OPS: dict[str, str] = {
     Op.IS: "=",
     Op.IS_NOT: "≠",
@@ -74,6 +76,8 @@ class NamesInRules:
     templates: Mapping[int, str]
     terms: Mapping[str, Mapping[str, AskedTerm]]
     products: Mapping[int, Product]
+    hooks: Mapping[int, str]
+    hook_values: Mapping[str, str]
     line_templates: Mapping[int, LineTemplate]
 
     def rule_said(self, when: Mapping[str, Any], condition: Mapping[str, Any], steps: Sequence[Any]) -> str:
@@ -124,7 +128,7 @@ class NamesInRules:
     def title_of(self, term: AskedTerm) -> str:
         """What a term is called. The title of a custom field is as somebody typed it."""
         name = term.name.removeprefix("client.")
-        title = term.title if name.startswith(CUSTOM) else _(term.title)
+        title = term.title if name.startswith((CUSTOM, HOOKED)) else _(term.title)
         return _("Client: {field}").format(field=title) if term.group == "client" and name != "name" else title
 
     def value_said(self, term: AskedTerm, value: Any) -> str:
@@ -252,6 +256,7 @@ _UNSAID = frozenset({ParamKind.CHECKLIST, ParamKind.INPUTS})
 _SAID: Mapping[ParamKind, Callable[[NamesInRules, Any], str]] = {
     ParamKind.STAGE: lambda names, value: names.stage_said(value) or "—",
     ParamKind.OPEN_STAGE: lambda names, value: names.stage_said(value) or "—",
+    ParamKind.HOOK: lambda names, value: names.hooks.get(value, "—"),
     ParamKind.FORM: lambda names, value: names.forms.get(value, "—"),
     ParamKind.TEMPLATE: lambda names, value: shortened(names.templates.get(value, "—")),
     ParamKind.FIELD: lambda names, value: names.field_said(str(value)),
@@ -299,7 +304,10 @@ def time_said(text: str) -> str:
 async def load_rule_names(session: AsyncSession) -> NamesInRules:
     """What the pages of automation show names of."""
     people, fields = await load_directory(session), await load_fields(session)
-    terms = {subject: {each.name: each for each in terms_of(fields, people, subject)} for subject in (DEAL, CLIENT)}
+    hooked = await load_hook_values(session)
+    terms = {
+        subject: {each.name: each for each in terms_of(fields, people, subject, hooked)} for subject in (DEAL, CLIENT)
+    }
     return NamesInRules(
         people,
         await load_funnel(session),
@@ -308,13 +316,15 @@ async def load_rule_names(session: AsyncSession) -> NamesInRules:
         await names_of_templates(session),
         terms,
         await products_in_rules(session),
+        {hook.id or 0: hook.name for hook in (await load_hooks(session)).values()},
+        hooked,
         {each.id or 0: each for each in await load_templates(session)},
     )
 
 
 def broken_said(rule: AutomationRule, names: NamesInRules) -> str:
     """What the rule asks for and is gone; empty if all is there."""
-    error = ready_rule(rule, names.fields, names.people).broken
+    error = ready_rule(rule, names.fields, names.people, names.hook_values).broken
     return _(error.message).format(**error.params) if error is not None else ""
 
 

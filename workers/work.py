@@ -14,6 +14,7 @@ from arq.worker import Worker
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from pbxcrm.automation.hook_actions import prune_calls
 from pbxcrm.automation.runner import prune as prune_runs
 from pbxcrm.automation.runner import run_due
 from pbxcrm.checkpoints.sweep import say_stopped, sweep_lamps
@@ -137,6 +138,7 @@ class WorkLoop:
             await timers.prune(session, now)
             await background_jobs.prune(session, now)
             await prune_runs(session, now)
+            await prune_calls(session, now)
 
     async def _tidy_each_hour(self) -> None:
         """Every worker does this, without Redis: deleting the same rows twice does no harm."""

@@ -82,6 +82,7 @@ GROUPS: Mapping[str, str] = {
     "client": N_("Client"),
     "call": N_("Call"),
     "event": N_("What happened"),
+    "hook": N_("What the webhook sent"),
 }
 _YES_NO = {"1": N_("yes"), "0": N_("no")}
 _CHOICES: Mapping[str, Mapping[str, str]] = {
@@ -128,11 +129,11 @@ _OF_FIELD: Mapping[str, TermControl] = {
 _NOT_ASKED = frozenset({ValueKind.FILE.value, ValueKind.LINK.value})  # by ids that nobody knows
 
 
-def terms_of(fields: FieldSet, people: Directory, subject: str) -> Sequence[AskedTerm]:
+def terms_of(fields: FieldSet, people: Directory, subject: str, hook_values: Mapping[str, str]) -> Sequence[AskedTerm]:
     """What the conditions of a rule may ask, in the order of its groups: the deal, its client, the call, what happened."""
     definitions = {name_of_term(each): each for each in fields.of(FieldEntity.DEAL)}
     definitions |= {f"client.{name_of_term(each)}": each for each in fields.of(FieldEntity.CONTACT)}
-    terms = rule_terms(fields, Checking("", people), subject)
+    terms = rule_terms(fields, Checking("", people), subject, hook_values)
     asked = [
         _asked(term, definitions.get(name)) for name, term in terms.items() if not _is_hidden(definitions.get(name))
     ]
@@ -154,6 +155,11 @@ def _asked(term: Term, definition: FieldDefinition | None) -> AskedTerm:
     return AskedTerm(term.name, term.title, group, _control(term, definition, choices), term.ops, choices)
 
 
+def prefix_of(term: Term) -> str:
+    """``call`` of ``call.outcome``; empty without a prefix."""
+    return term.name.partition(".")[0] if "." in term.name else ""
+
+
 def _control(term: Term, definition: FieldDefinition | None, choices: Mapping[str, str]) -> TermControl:
     if choices:
         return TermControl.CHOICE
@@ -162,5 +168,7 @@ def _control(term: Term, definition: FieldDefinition | None, choices: Mapping[st
     if definition is not None and definition.kind in _OF_FIELD:
         return _OF_FIELD[definition.kind]
     if term.name in BY_KEY and BY_KEY[term.name].kind is FieldKind.AMOUNT:
+        return TermControl.AMOUNT
+    if prefix_of(term) == "hook" and term.shape is Shape.INTEGER:
         return TermControl.AMOUNT
     return _OF_SHAPE.get(term.shape, TermControl.TEXT)

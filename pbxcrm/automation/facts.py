@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import null
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.automation.hook_rules import HookValue, millionths
 from pbxcrm.automation.triggers import DEAL, DIRECTIONS, EVENT_KINDS, KIND_OF_ACT, OUTCOMES, changed_fields
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
@@ -15,7 +17,7 @@ from pbxcrm.deals.terms import deal_terms
 from pbxcrm.fields.conditions import Op, Shape, Term
 from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import FieldSet
-from pbxcrm.fields.rules import Checking, Stored
+from pbxcrm.fields.rules import MILLION, Checking, Stored
 from pbxcrm.fields.terms import custom_terms, under
 from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import Invalid
@@ -66,8 +68,11 @@ async def load_facts_of(
     ]
 
 
-def rule_terms(fields: FieldSet, checking: Checking, subject: str) -> dict[str, Term]:
-    """Every term of a rule by name: of the deal as in lists, ``client.``, ``call.`` and ``event.``; asked in Python only."""
+def rule_terms(fields: FieldSet, checking: Checking, subject: str, hook_values: Mapping[str, str]) -> dict[str, Term]:
+    """Every term of a rule by name: of the deal as in lists, ``client.``, ``call.``, ``event.`` and ``hook.``; asked in Python only.
+
+    ``hook_values``: the values that incoming webhooks declare, with what each is.
+    """
     terms: dict[str, Term] = {}
     if subject == DEAL:
         terms |= under("", deal_terms(fields, checking, filterable=False), lambda facts: facts.deal)
@@ -75,7 +80,31 @@ def rule_terms(fields: FieldSet, checking: Checking, subject: str) -> dict[str, 
     terms |= under("client.", {"name": _name(), **of_client}, lambda facts: facts.client)
     if subject == DEAL:
         terms |= {each.name: each for each in _of_event()}
-    return terms
+    return terms | {each.name: each for each in (_of_hook(key, kind) for key, kind in sorted(hook_values.items()))}
+
+
+def _of_hook(key: str, kind: str) -> Term:
+    """What a webhook sent. It has no title but its name."""
+
+    def text(facts: RuleFacts) -> str | None:
+        found: str | None = facts.data.get("hook", {}).get(key)
+        return found
+
+    if kind == HookValue.NUMBER:
+        return Term(f"hook.{key}", key, Shape.INTEGER, null(), lambda facts: millionths(text(facts)), _decimal, _bound)
+    only = (Op.IS, Op.IS_NOT, Op.IN, Op.BEGINS, Op.EMPTY, Op.FILLED)
+    return Term(f"hook.{key}", key, Shape.TEXT, null(), text, _text, only=only)
+
+
+def _decimal(entered: Any) -> Stored:
+    found = millionths(str(entered)) if isinstance(entered, str | int) and not isinstance(entered, bool) else None
+    if found is None:
+        raise Invalid("", "form.decimal", "Write a number.")
+    return found
+
+
+def _bound(stored: Any) -> Any:
+    return Decimal(stored) / MILLION if isinstance(stored, int) else stored
 
 
 def _of_event() -> tuple[Term, ...]:

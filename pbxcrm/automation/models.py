@@ -60,6 +60,48 @@ class StepStatus(StrEnum):
     UNDONE = "undone"
 
 
+class HookCallState(StrEnum):
+    """What became of a call of an incoming webhook."""
+
+    HEARD = "heard"  # the deal or the client was found
+    NOBODY = "nobody"  # neither was found, and none was made
+    REPEATED = "repeated"  # it had come before; it has no row
+
+
+@cached_config
+class IncomingHook(SQLModel, table=True):
+    """A secret address whose calls rules hear. ``fields``: the values that rules may ask, stored ``hook_rules.HookField``."""
+
+    __tablename__ = "automation_hooks"
+
+    id: int | None = row_id()
+    name: str = Field(max_length=100)
+    secret_hash: str = Field(max_length=64, unique=True)
+    fields: list[dict[str, Any]] = json_list()
+    per_minute: int
+    created_at: datetime = utc_column()
+    revoked_at: datetime | None = maybe_utc_column()
+
+
+class HookCall(SQLModel, table=True):
+    """A call of an incoming webhook. ``sent``: the declared values, where it was found whom they are about. ``key``: of repetitions."""
+
+    __tablename__ = "automation_hook_calls"
+    __table_args__ = (
+        Index("ix_automation_hook_calls_key", "hook_id", "key"),
+        Index("ix_automation_hook_calls_at", "hook_id", "at"),
+    )
+
+    id: int | None = row_id()
+    hook_id: int = link("automation_hooks.id", index=False)
+    key: str = Field(max_length=64)
+    at: datetime = utc_column()
+    state: str = Field(max_length=8)  # a HookCallState
+    deal_id: int | None = maybe_link("deals.id")
+    contact_id: int | None = maybe_link("contacts.id")
+    sent: dict[str, Any] = json_object()
+
+
 @cached_config
 class AutomationRule(SQLModel, table=True):
     """A rule as it is now. ``when``, ``conditions`` and ``steps`` are JSON that ``rule_checks`` has checked."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.automation.hook_queries import load_hooks
 from pbxcrm.automation.params import Param, ParamKind
 from pbxcrm.automation.queries import load_around
 from pbxcrm.automation.steps.step import KnownThings, stage_in
@@ -47,6 +48,7 @@ async def load_known(session: AsyncSession, region: str, steps: Iterable[Any] = 
         {each.id or 0: each for each in await load_templates(session)},
         await formula_names(session),
         await names_of_templates(session),
+        {hook.id or 0: hook.name for hook in (await load_hooks(session)).values()},
     )
 
 
@@ -109,6 +111,12 @@ def _message(_param: Param, value: Any, at: str, known: KnownThings) -> int:
     return int(value)
 
 
+def _hook(_param: Param, value: Any, at: str, known: KnownThings) -> int:
+    if not _is_whole(value) or value not in known.hooks:
+        raise Invalid(at, "automation.no_hook", "There is no such webhook, or it is revoked.")
+    return int(value)
+
+
 def _fields(param: Param, value: Any, at: str, known: KnownThings) -> list[str]:
     names = {*param.choices, *BY_KEY, *(name_of_term(each) for each in known.around.fields.of(FieldEntity.DEAL))}
     if not isinstance(value, list) or (param.required and not value):
@@ -155,6 +163,8 @@ def _whom(param: Param, value: Any, at: str, known: KnownThings) -> str:
 
 def _due(_param: Param, value: Any, at: str, known: KnownThings) -> str:
     text = value.strip() if isinstance(value, str) else ""
+    if text.startswith("="):  # what the formula may read depends on the rule
+        return text
     if len(text) > LONGEST_DUE or read_deadline(text, _SOME_DAY, known.around.calendars.default) is None:
         raise Invalid(at, "automation.due", "Write until when: 2h, tomorrow 10:00, 3 working days.")
     return text
@@ -283,6 +293,7 @@ _CHECKS: Mapping[ParamKind, Callable[[Param, Any, str, KnownThings], Any]] = {
     ParamKind.PIPELINE: _pipeline,
     ParamKind.FORM: _form,
     ParamKind.TEMPLATE: _message,
+    ParamKind.HOOK: _hook,
     ParamKind.FIELDS: _fields,
     ParamKind.FIELD: _name,
     ParamKind.VALUE: _value,

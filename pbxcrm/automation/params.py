@@ -15,6 +15,7 @@ class ParamKind(StrEnum):
     STAGE = "stage"  # an id
     OPEN_STAGE = "open_stage"  # an id of a stage in which deals are worked on
     PIPELINE = "pipeline"  # an id
+    HOOK = "hook"  # the id of an incoming webhook
     FORM = "form"  # the id of a web form
     FIELDS = "fields"  # names of fields of a deal, and ``choices``
     FIELD = "field"  # the name of a field of a deal that can be set
@@ -25,7 +26,7 @@ class ParamKind(StrEnum):
     TEXT = "text"  # a text of up to ``most`` letters
     CHOICE = "choice"  # one of ``choices``
     WHOM = "whom"  # one of ``choices``, or ``user:LOGIN``
-    DUE = "due"  # a deadline: 2h, tomorrow 10:00
+    DUE = "due"  # a deadline: 2h, tomorrow 10:00, or = and a formula that gives a date
     TAGS = "tags"  # a list of names
     TIME = "time"  # 09:30, by the clock of the office
     DATE_FIELD = "date_field"  # the name of a field of a deal that holds a date or a moment
@@ -44,7 +45,7 @@ class ParamKind(StrEnum):
 class Param:
     """A parameter. ``title``, ``hint`` and the words of ``choices`` (by code) are English, and pages translate them.
 
-    ``default``: what is stored where nothing was entered; without one nothing is.
+    ``has_formulas``: of texts: ``{= …}`` in them is a formula. ``default``: what is stored where nothing was entered; without one nothing is.
     """
 
     name: str
@@ -56,10 +57,13 @@ class Param:
     most: int = 0
     default: Any = None
     hint: str = ""
+    has_formulas: bool = False
 
 
 #: In which pipeline a deal must be, for every rule that works on deals.
 PIPELINE = Param("pipeline_id", N_("Pipeline"), ParamKind.PIPELINE, hint=N_("Only deals of this pipeline."))
+#: The hint of texts with formulas.
+FORMULAS = N_("{= amount / 2} becomes half of the amount, {= client_name} the client.")
 WORDS_OF_WHOM: Mapping[str, str] = {
     RESPONSIBLE: N_("The responsible person"),
     MANAGER: N_("Their manager"),

@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.automation.explanations import Said
 from pbxcrm.automation.facts import rule_terms
+from pbxcrm.automation.hook_queries import load_hook_values
 from pbxcrm.automation.models import AutomationRule, RuleRun, RuleState, RuleVersion, RunStatus
 from pbxcrm.automation.rules import DEAF, Hearing
 from pbxcrm.automation.steps.step import Around
@@ -73,7 +74,12 @@ async def load_around(session: AsyncSession, region: str) -> Around:
     """What checks and steps need to know. ``region``: of telephone numbers."""
     people = await load_directory(session)
     return Around(
-        people, await load_calendars(session, people), await load_funnel(session), await load_fields(session), region
+        people,
+        await load_calendars(session, people),
+        await load_funnel(session),
+        await load_fields(session),
+        region,
+        await load_hook_values(session),
     )
 
 
@@ -88,7 +94,8 @@ async def _read_active(session: AsyncSession) -> ActiveRules:
     if not rows:
         return ActiveRules({}, {}, {}, frozenset())
     fields, people = await load_fields(session), await load_directory(session)
-    ready = {row.id or 0: ready_rule(row, fields, people) for row in rows if row.when.get("kind") in TRIGGERS}
+    hooked = await load_hook_values(session)
+    ready = {row.id or 0: ready_rule(row, fields, people, hooked) for row in rows if row.when.get("kind") in TRIGGERS}
     by_act: dict[str, list[ActiveRule]] = {}
     by_arm: dict[str, list[ActiveRule]] = {}
     for each in ready.values():
@@ -100,10 +107,10 @@ async def _read_active(session: AsyncSession) -> ActiveRules:
     return ActiveRules(ready, by_act, by_arm, GOAL_ACTS if has_goal else frozenset())
 
 
-def ready_rule(rule: AutomationRule, fields: FieldSet, people: Directory) -> ActiveRule:
-    """The rule with its conditions read, or with what is wrong with them."""
+def ready_rule(rule: AutomationRule, fields: FieldSet, people: Directory, hook_values: Mapping[str, str]) -> ActiveRule:
+    """The rule with its conditions read, or with what is wrong with them. ``hook_values``: what incoming webhooks declare."""
     trigger = TRIGGERS[rule.when["kind"]]
-    terms = rule_terms(fields, Checking("", people), trigger.subject)
+    terms = rule_terms(fields, Checking("", people), trigger.subject, hook_values)
     try:
         condition = parse(rule.conditions, terms)
         return ActiveRule(rule, trigger, condition, parse(rule.goal, terms, "goal") if rule.goal else None)
@@ -116,7 +123,8 @@ async def rule_of_version(session: AsyncSession, rule: AutomationRule, version: 
     query = select(RuleVersion).where(RuleVersion.rule_id == rule.id, RuleVersion.version == version)
     found = (await session.exec(query)).first()
     then = AutomationRule(**{**rule.model_dump(), **(found.saved if found is not None else {})})
-    return ready_rule(then, await load_fields(session), await load_directory(session))
+    hooked = await load_hook_values(session)
+    return ready_rule(then, await load_fields(session), await load_directory(session), hooked)
 
 
 def check_rules(viewer: Viewer) -> None:

@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.automation.facts import rule_terms
 from pbxcrm.automation.models import AutomationRule, Mode, RuleState
 from pbxcrm.automation.param_checks import check_params, load_known
+from pbxcrm.automation.rule_formulas import check_formulas, names_for
 from pbxcrm.automation.steps.kinds import LATER, STEPS, STOP, WAIT, WAITS
 from pbxcrm.automation.steps.step import KnownThings
 from pbxcrm.automation.triggers import DEAL, TRIGGERS, Trigger
@@ -73,7 +74,7 @@ async def check_draft(session: AsyncSession, draft: RuleDraft, region: str) -> d
     if not 1 <= draft.most_per_hour <= MOST_PER_HOUR:
         raise Invalid("most_per_hour", "automation.rate", "Write a number from 1 to {most}.", most=MOST_PER_HOUR)
     trigger, when = check_when(known, draft.when)
-    terms = rule_terms(around.fields, Checking("", around.people), trigger.subject)
+    terms = rule_terms(around.fields, Checking("", around.people), trigger.subject, around.hook_values)
     parse(draft.conditions, terms)
     goal = parse(draft.goal, terms, "goal")
     if draft.goal and (trigger.subject != DEAL or not _asks(goal)):
@@ -105,7 +106,8 @@ async def draft_faults(session: AsyncSession, draft: RuleDraft, region: str) -> 
         check_when(known, draft.when)
     trigger = TRIGGERS.get(str(draft.when.get("kind")))
     if trigger is not None:
-        terms = rule_terms(known.around.fields, Checking("", known.around.people), trigger.subject)
+        checking = Checking("", known.around.people)
+        terms = rule_terms(known.around.fields, checking, trigger.subject, known.around.hook_values)
         with _kept_in(found):
             parse(draft.conditions, terms)
         with _kept_in(found):
@@ -171,5 +173,8 @@ def check_step(known: KnownThings, step: Any, at: str, subject: str) -> dict[str
         raise Invalid(f"{at}.kind", "automation.step", "A step is one of: {words}", words=words)
     if STEPS[kind].needs_deal and subject != DEAL:
         raise Invalid(f"{at}.kind", "automation.no_deal", "A rule on clients has no deal: it writes tasks and notes.")
-    settings = STEPS[kind].check(check_params(STEPS[kind].params, step, at, known), at, known)
+    found = check_params(STEPS[kind].params, step, at, known)
+    for param in STEPS[kind].params:
+        check_formulas(param, found.get(param.name), f"{at}.{param.name}", names_for(known.around, subject))
+    settings = STEPS[kind].check(found, at, known)
     return {"kind": kind, **settings}

@@ -199,7 +199,9 @@ async def _read_again(firing: Firing, row: RuleRun) -> None:
 def _context(firing: Firing, rule: AutomationRule, deal: Deal | None) -> StepContext:
     contact_id = deal.contact_id if deal is not None else firing.contact_id
     why = reason("automation.rule", rule=rule.name)
-    return StepContext(firing.session, firing.around, rule, deal, contact_id, firing.now, why, firing.event_id)
+    return StepContext(
+        firing.session, firing.around, rule, deal, contact_id, firing.now, why, firing.event_id, heard=firing.data
+    )
 
 
 def _key(firing: Firing, rule: AutomationRule) -> str:

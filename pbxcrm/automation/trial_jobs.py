@@ -59,7 +59,7 @@ async def trial_batch(session: AsyncSession, job: BackgroundJob, _now: datetime)
     window = Window(datetime.fromisoformat(payload["since"]), datetime.fromisoformat(payload["until"]))
     around = await load_around(session, payload["region"])
     rule = AutomationRule(**payload["rule"], state="on", mode="once", created_at=window.until)
-    ready = ready_rule(rule, around.fields, around.people)
+    ready = ready_rule(rule, around.fields, around.people, around.hook_values)
     result: dict[str, Any] = {
         "fired": 0,
         "skipped": 0,

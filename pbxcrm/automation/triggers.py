@@ -16,7 +16,10 @@ from pbxcrm.shared.reasons import N_
 #: Acts that are no entries of the audit log, and their words.
 CALL_OVER, DATE_CAME, DAY_CAME, SILENT, OVERDUE = "call.over", "time.date", "time.day", "time.silence", "task.overdue"
 BIRTHDAY, HOLIDAY, RHYTHM = "time.birthday", "time.holiday", "time.rhythm"
+HOOK_DEAL, HOOK_CLIENT = "hook.deal", "hook.client"
 OWN_ACTS: Mapping[str, str] = {
+    HOOK_DEAL: N_("A webhook told of the deal"),
+    HOOK_CLIENT: N_("A webhook told of the client"),
     CALL_OVER: N_("A call was over"),
     DATE_CAME: N_("A date came near or passed"),
     DAY_CAME: N_("The time of the day came"),
@@ -68,7 +71,7 @@ DAYS: Mapping[str, str] = {"every": N_("every day"), "working": N_("working days
 OTHER_FIELDS: Mapping[str, str] = {"responsible": N_("Responsible"), "tag": N_("Tag"), "contact": N_("Client")}
 #: Headings under which pages offer triggers.
 STAGES, DEALS, CALLS, CLIENTS, TASKS = N_("Stages"), N_("Deals"), N_("Calls"), N_("Clients"), N_("Tasks")
-TIME = N_("Time")
+TIME, OUTSIDE = N_("Time"), N_("Other programs")
 LONGEST_TALK = 24 * 60 * 60  # seconds
 
 Settings = Mapping[str, Any]
@@ -160,6 +163,10 @@ def _call(settings: Settings, _act: str, data: Data) -> bool:
     )
 
 
+def _hooked(settings: Settings, _act: str, data: Data) -> bool:
+    return settings.get("hook_id") == data.get("hook_id")
+
+
 def _requested(settings: Settings, _act: str, data: Data) -> bool:
     return settings.get("form_id") in {None, data.get("form_id")}
 
@@ -229,6 +236,7 @@ _FIELDS = Param(
     choices=OTHER_FIELDS,
 )
 
+_HOOK = Param("hook_id", N_("Webhook"), ParamKind.HOOK, required=True)
 TRIGGERS: Mapping[str, Trigger] = {
     each.kind: each
     for each in (
@@ -368,6 +376,23 @@ TRIGGERS: Mapping[str, Trigger] = {
             subject=CLIENT,
         ),
         Trigger("lamp_lit", N_("A lamp lights"), DEALS, ("deal.lamp_lit",), (PIPELINE,)),
+        Trigger(
+            "webhook",
+            N_("A webhook tells of a deal"),
+            OUTSIDE,
+            (HOOK_DEAL,),
+            (_HOOK, PIPELINE),
+            hears=_hooked,
+        ),
+        Trigger(
+            "webhook_client",
+            N_("A webhook tells of a client"),
+            OUTSIDE,
+            (HOOK_CLIENT,),
+            (_HOOK,),
+            subject=CLIENT,
+            hears=_hooked,
+        ),
         Trigger("contact_created", N_("A client is added"), CLIENTS, ("contact.created",), subject=CLIENT),
     )
 }

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from pbxcrm.access import GRANTS, Role, Viewer
 from pbxcrm.audit.actions import record
-from pbxcrm.automation.models import AutomationRule, RuleRun
+from pbxcrm.automation.models import RuleRun
 from pbxcrm.calendars.models import Leave
 from pbxcrm.callbacks.models import Attempt, Episode
 from pbxcrm.calls.models import Call, Line
@@ -69,6 +69,7 @@ from pbxcrm.tasks.actions import create_task
 from pbxcrm.tasks.models import Task, TaskKind
 from pbxcrm.views.models import SavedView
 from tests.calls import NOON, FactStory, batch
+from tests.integration.walked_rules import walked_hook, walked_rule
 from tests.lamps import lamp_of_callback
 from tests.office import PASSWORD, Office, open_office
 from web.app import create_app
@@ -104,6 +105,8 @@ SHARED = {
     "field_id",
     "form_id",
     "form_key",
+    "hook_id",
+    "hook_secret",
     "contact_field_id",
     "company_field_id",
     "fact",
@@ -349,7 +352,7 @@ async def _settle(
         file = await attach(
             session, await office.viewer(session, seller), On(deal_id=deal.id), f"File {name}", kept, NOON, total_gb=1
         )
-        automation = await walked_rule(session, office)
+        automation, hook = await walked_rule(session, office), await walked_hook(session)
         run = RuleRun(
             rule_id=automation.id or 0, rule_version=1, event_id=deal.id or 0, act="deal.moved", subject=f"deal:{deal.id}", deal_id=deal.id,
             contact_id=contact.id, root_id=1, status="done", at=NOON, reason=reason("automation.done").stored(),
@@ -373,21 +376,8 @@ async def _settle(
         "lamp_id": lamp.id, "run_id": run.id, "delivery_id": delivery.id, "job_id": job.id, "view_id": view.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams
         "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "tag_id": tag_id, "fact": "amount", "checkpoint_id": of_stage.id, "line_id": line.id, "product_id": goods.id, "line_template_id": template.id, "message_template_id": message.id, "message_stop_id": stop.id, "rule_id": rule.id, "automation_id": automation.id, "range_id": numbers.id,
-        **fields, "form_id": form.id, "form_key": form.key, "version": "any", "report": "own_kpi", "name": "none.css", "token": "0123456789abcdef",
+        **fields, "form_id": form.id, "form_key": form.key, "hook_id": hook.id, "hook_secret": "walked", "version": "any", "report": "own_kpi", "name": "none.css", "token": "0123456789abcdef",
     }  # fmt: skip
-
-
-async def walked_rule(session: AsyncSession, office: Office) -> AutomationRule:
-    """The one rule of automation, made with the first team."""
-    known = (await session.exec(select(AutomationRule))).first()
-    if known is None:
-        known = AutomationRule(
-            name="Walked rule", owner_id=office.id("admin"), state="off", mode="once", when={"kind": "deal_created"},
-            steps=[{"kind": "stop"}], created_at=NOON,
-        )  # fmt: skip
-        session.add(known)
-        await session.flush()
-    return known
 
 
 async def walked_form(session: AsyncSession, office: Office, pipeline_id: int) -> WebForm:

@@ -25,6 +25,7 @@ from web.api.v1.fields import fields
 from web.api.v1.files import files
 from web.api.v1.flags import flags
 from web.api.v1.forms import forms, requests
+from web.api.v1.hooks import hooks
 from web.api.v1.lamps import jobs, lamps
 from web.api.v1.leaves import leaves
 from web.api.v1.merges import merges
@@ -77,6 +78,7 @@ RESOURCES: tuple[Resource, ...] = (
     calendars,
     leaves,
     rules,
+    hooks,
     runs,
     messages,
     reports,

@@ -32,6 +32,7 @@ class Around:
     funnel: Funnel
     fields: FieldSet
     region: str  # of telephone numbers
+    hook_values: Mapping[str, str] = field(default_factory=dict)  # what incoming webhooks declare
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class KnownThings:
     templates: Mapping[int, LineTemplate] = field(default_factory=dict)
     line_names: Collection[str] = ()
     messages: Mapping[int, str] = field(default_factory=dict)
+    hooks: Mapping[int, str] = field(default_factory=dict)  # the names of incoming webhooks by id
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class StepContext:
     why: Reason
     event_id: int = 0  # of the firing
     key: str = ""  # of this step of this firing: what has an effect outside is written down once by it
+    heard: Mapping[str, Any] = field(default_factory=dict)  # the data of the event
 
     @property
     def of_deal(self) -> Deal:

@@ -1,6 +1,7 @@
 """``{"kind": "task", "title", "assignee", "due", "instruction", "checklist"}``."""
 
-from pbxcrm.automation.params import WORDS_OF_WHOM, Param, ParamKind
+from pbxcrm.automation.params import FORMULAS, WORDS_OF_WHOM, Param, ParamKind
+from pbxcrm.automation.rule_formulas import moment_by, text_by
 from pbxcrm.automation.steps.step import (
     Settings,
     Step,
@@ -9,9 +10,8 @@ from pbxcrm.automation.steps.step import (
     TakingBack,
     whom,
 )
-from pbxcrm.calendars.deadline_parser import read_deadline
 from pbxcrm.people.whom import RESPONSIBLE
-from pbxcrm.shared.lengths import longest
+from pbxcrm.shared.lengths import cut, longest
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.reasons import N_, Reason, reason
 from pbxcrm.tasks.actions import TaskDraft, do_close_task, do_create_task
@@ -24,10 +24,31 @@ class _TaskStep(Step):
     kind = "task"
     title = N_("Make a task")
     params = (
-        Param("title", N_("Task"), ParamKind.LINE, required=True, most=longest(Task.title)),
+        Param(
+            "title",
+            N_("Task"),
+            ParamKind.LINE,
+            required=True,
+            most=longest(Task.title),
+            has_formulas=True,
+            hint=FORMULAS,
+        ),
         Param("assignee", N_("For whom"), ParamKind.WHOM, choices=WORDS_OF_WHOM, default=RESPONSIBLE),
-        Param("due", N_("Until when"), ParamKind.DUE, default="now", hint=N_("2h, tomorrow 10:00, 3 working days")),
-        Param("instruction", N_("What to do"), ParamKind.TEXT, most=longest(Task.instruction), default=""),
+        Param(
+            "due",
+            N_("Until when"),
+            ParamKind.DUE,
+            default="now",
+            hint=N_("2h, tomorrow 10:00, 3 working days, = addworkdays(event_at, -2)"),
+        ),
+        Param(
+            "instruction",
+            N_("What to do"),
+            ParamKind.TEXT,
+            most=longest(Task.instruction),
+            default="",
+            has_formulas=True,
+        ),
         Param("checklist", N_("Checklist"), ParamKind.CHECKLIST, default=()),
     )
     needs_deal = False
@@ -35,22 +56,27 @@ class _TaskStep(Step):
     async def do(self, context: StepContext, settings: Settings) -> StepTaken:
         assignee_id = whom(settings["assignee"], context.deal, context.around.people)
         working = context.around.calendars.of_user(assignee_id)
+        title = cut(await text_by(context, settings["title"], "title"), Task.title)
         new = TaskDraft(
             kind=TaskKind.TODO,
-            title=reason("stage_task.title", title=settings["title"]),
+            title=reason("stage_task.title", title=title),
             why=context.why,
-            due_at=read_deadline(settings["due"], context.now, working) or context.now,
+            due_at=await moment_by(context, settings["due"], working, "due"),
             assignee_id=assignee_id,
             deal_id=context.deal.id if context.deal is not None else None,
             contact_id=context.contact_id,
-            instruction=settings["instruction"],
+            instruction=cut(await text_by(context, settings["instruction"], "instruction"), Task.instruction),
             checklist=tuple(settings["checklist"]),
         )
         task = await do_create_task(context.session, new, context.now, context.around.people)
-        return StepTaken(_said(settings), undo={"task": task.id, "version": task.version})
+        return StepTaken(reason("automation.task", title=title), undo={"task": task.id, "version": task.version})
 
-    async def would(self, _context: StepContext, settings: Settings) -> Reason:
-        return _said(settings)
+    async def would(self, context: StepContext, settings: Settings) -> Reason:
+        for name in ("title", "instruction"):
+            await text_by(context, settings[name], name)
+        assignee_id = whom(settings["assignee"], context.deal, context.around.people)
+        await moment_by(context, settings["due"], context.around.calendars.of_user(assignee_id), "due")
+        return reason("automation.task", title=settings["title"])
 
     async def undo(self, undoing: TakingBack, kept: Settings) -> Reason | None:
         if await undoing.session.get(Task, kept["task"]) is None:
@@ -63,10 +89,6 @@ class _TaskStep(Step):
             undoing.session, task, undoing.now, undoing.people, result=result, actor=undoing.viewer, cancelled=True
         )
         return None
-
-
-def _said(settings: Settings) -> Reason:
-    return reason("automation.task", title=settings["title"])
 
 
 TASK = _TaskStep()

@@ -39,6 +39,7 @@ WORD = "ramot"  # its own search key, and short enough for every column
 
 #: Columns that say nothing about a client, with a value that they may have: facts of the company, kinds and keys of ours.
 KEPT = {
+    "automation_hook_calls.key": "0123", "automation_hook_calls.state": "heard", "automation_hooks.fields": [],
     "bulk_changes.is_undone": False,
     "call_events.key": "ringing:101#1", "call_events.kind": "ringing", "call_events.party": "101",
     "call_legs.channel_id": "1700000000.1", "call_legs.extension": "101", "call_legs.result": "answered",
@@ -80,7 +81,7 @@ BY_KEY = {
 
 #: Tables that hold nothing about a client. The vocabulary of the search knows words, not whose they are (decision 55).
 OF_THE_OFFICE = {
-    "api_tokens", "automation_rule_versions", "automation_rules", "background_jobs", "calendar_days", "calendar_feeds", "calendar_spans", "calendars", "checkpoint_steps", "checkpoints",
+    "api_tokens", "automation_hooks", "automation_rule_versions", "automation_rules", "background_jobs", "calendar_days", "calendar_feeds", "calendar_spans", "calendars", "checkpoint_steps", "checkpoints",
     "companies", "company_merges", "configuration_version", "deal_views", "digests", "distribution_rules", "distribution_turns", "engine_beats", "extensions",
     "failed_logins", "field_definitions", "field_sections", "form_consents", "leaves", "line_templates", "lines", "list_columns", "login_sessions",
     "mailboxes", "message_templates", "mobile_numbers", "name_spellings", "not_same_companies", "options", "outbox", "pbx_journals", "pbx_status", "pipelines", "products",
@@ -99,7 +100,7 @@ NOT_THEIRS = {
 #: What the audit log is kept of, apart from rows about clients.
 ENTITIES_OF_THE_OFFICE = {
     "calendar", "checkpoint", "company", "distribution_rule", "field", "line", "line_template", "options", "pipeline", "product",
-    "message_stop", "message_template", "range", "stage", "team", "user", "form", "view", "rule",
+    "message_stop", "message_template", "range", "stage", "team", "user", "form", "view", "rule", "hook",
     "run",  # only that one was undone: ids and a count
 }  # fmt: skip
 ENTITIES = {"contact", "deal", "call", "task", "callback", "request", "number"}

@@ -8,6 +8,7 @@ from pydantic import Field
 from pbxcrm.access import Permission
 from pbxcrm.automation import catalogue
 from pbxcrm.automation.catalogue import AskedTerm, RuleKind, TermControl
+from pbxcrm.automation.hook_queries import load_hook_values
 from pbxcrm.automation.models import AutomationRule, Mode, RuleState
 from pbxcrm.automation.params import ParamKind
 from pbxcrm.automation.queries import access_rule, list_rules, list_versions, ready_rule, waiting_runs
@@ -28,7 +29,8 @@ Name = Annotated[str, needed_text(AutomationRule.name)]
 Json = dict[str, Any]  # checked by the rules themselves, each error at its place
 IF = (
     "A condition `{field, op, value}` or `{all|any|none: [condition…]}`; empty: always. Fields are those of the list of deals, "
-    "`client.name`, `client.field.KEY`, `call.direction call.outcome call.talk_seconds`, and `event.field` (what was changed); "
+    "`client.name`, `client.field.KEY`, `call.direction call.outcome call.talk_seconds`, `event.field` (what was changed) and "
+    "`hook.NAME` (what an incoming webhook sent); "
     "`GET /rules/kinds` names them."
 )
 
@@ -154,6 +156,7 @@ class ParamOut(ApiAnswer):
     most: int = Field(description="Of `number` and `minutes`, and the letters of `line` and `text`.")
     default: Any = Field(description="What is stored where nothing is given.")
     hint: str
+    has_formulas: bool = Field(description="Of texts: `{= …}` in them is a formula over the fields.")
 
 
 class KindOut(ApiAnswer):
@@ -190,10 +193,11 @@ class KindsOut(ApiAnswer):
 async def read_rule_kinds(ask: Ask) -> KindsOut:
     """Kinds of `when` and of steps with their parameters, and what conditions may ask."""
     fields, people = await load_fields(ask.session), await load_directory(ask.session)
+    hooked = await load_hook_values(ask.session)
     return KindsOut(
         when=[_kind(each) for each in catalogue.WHEN.values()],
-        if_=[_term(each) for each in catalogue.terms_of(fields, people, DEAL)],
-        if_contact=[_term(each) for each in catalogue.terms_of(fields, people, CLIENT)],
+        if_=[_term(each) for each in catalogue.terms_of(fields, people, DEAL, hooked)],
+        if_contact=[_term(each) for each in catalogue.terms_of(fields, people, CLIENT, hooked)],
         then=[_kind(each) for each in catalogue.THEN.values()],
     )
 
@@ -314,6 +318,7 @@ def _kind(kind: RuleKind) -> KindOut:
             most=each.most,
             default=each.default,
             hint=each.hint,
+            has_formulas=each.has_formulas,
         )
         for each in kind.params
     ]
@@ -349,11 +354,14 @@ async def _out(ask: Ask, rule: AutomationRule) -> AutomationRuleOut:
 async def _all_out(ask: Ask, found: Sequence[AutomationRule]) -> list[AutomationRuleOut]:
     people, fields = await load_directory(ask.session), await load_fields(ask.session)
     waiting = await waiting_runs(ask.session, [rule.id or 0 for rule in found])
-    return [_rule(rule, people, fields, waiting.get(rule.id or 0, 0)) for rule in found]
+    hooked = await load_hook_values(ask.session)
+    return [_rule(rule, people, fields, hooked, waiting.get(rule.id or 0, 0)) for rule in found]
 
 
-def _rule(rule: AutomationRule, people: Directory, fields: FieldSet, waiting: int) -> AutomationRuleOut:
-    broken = ready_rule(rule, fields, people).broken
+def _rule(
+    rule: AutomationRule, people: Directory, fields: FieldSet, hooked: Mapping[str, str], waiting: int
+) -> AutomationRuleOut:
+    broken = ready_rule(rule, fields, people, hooked).broken
     return AutomationRuleOut(
         id=rule.id or 0,
         name=rule.name,
