@@ -91,8 +91,8 @@ async def burning_by_owner(session: AsyncSession, viewer: Viewer) -> dict[int | 
 
 @dataclass(frozen=True, slots=True)
 class Lighting:
-    """Armed lamps that will light in a period: by owner, and by the start of each five minutes, of which the hours of every time zone
-    are made.
+    """Armed lamps that will light in a period: by owner, and by the start of each quarter of an hour, of which the hours of every time
+    zone are made.
     """
 
     by_owner: dict[int | None, Soon]
@@ -133,13 +133,15 @@ async def lighting(
     return counted
 
 
-PART = 300  # seconds
+PART = 900  # seconds
 
 
 def _part_of_text(at: Any) -> ColumnElement[str]:  # a column of moments
-    """SQLite keeps moments as text; cutting it takes half the time of its functions for moments: ``2026-11-18 10:0`` and 0 or 5."""
+    """SQLite keeps moments as text; cutting it takes half the time of its functions for moments: ``2026-11-18 10:`` and the quarter."""
     text = cast(at, String)
-    return func.substr(text, 1, 15) + case((func.substr(text, 16, 1) >= "5", "5"), else_="0")
+    minute = func.substr(text, 15, 2)
+    quarter = case((minute < "15", "00"), (minute < "30", "15"), (minute < "45", "30"), else_="45")
+    return func.substr(text, 1, 14) + quarter
 
 
 def _begins_of_text(part: str) -> datetime:

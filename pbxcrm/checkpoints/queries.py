@@ -142,7 +142,7 @@ async def _burning(session: AsyncSession, condition: ColumnElement[bool] | bool)
     return list((await session.exec(query)).all())
 
 
-MOST_ARMED = 1000  # armed lamps of a stage that are counted: each is looked up by its deal
+MOST_ARMED = 200  # armed lamps of a stage that are counted: each is looked up by its deal
 
 
 async def lamps_in_stage(session: AsyncSession, stage_id: int) -> tuple[int, int]:

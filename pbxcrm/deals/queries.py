@@ -327,12 +327,13 @@ async def as_rows(session: AsyncSession, deals: list[Deal]) -> list[DealRow]:
     ]
 
 
-async def deals_in_stages(session: AsyncSession, pipeline_id: int) -> dict[int, int]:
-    """The number of deals in each stage of a pipeline, without access checks, for the settings of stages.
+async def deals_in_stages(session: AsyncSession, pipeline_id: int, only: int = 0) -> dict[int, int]:
+    """The number of deals in each stage of a pipeline (``only``: in the one with this id), without access checks, for the settings of stages.
 
     ``MOST_COUNTED`` + 1 stands for all larger numbers.
     """
-    ids = (await session.exec(select(Stage.id).where(Stage.pipeline_id == pipeline_id))).all()
+    ids = [stage.id for stage in (await load_funnel(session)).stages.values() if stage.pipeline_id == pipeline_id]
+    ids = [stage_id for stage_id in ids if only in {0, stage_id}]
     if not ids:
         return {}
     counts = []

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
-from sqlalchemy import func
+from sqlalchemy import case, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -58,8 +58,9 @@ async def load_day_figures(session: AsyncSession, viewer: Viewer, since: datetim
             late += 1
     burning = await burning_counts(session, viewer)
     own = (visible_tasks(viewer), is_open(), counted_once(answered_for(viewer)))
-    open_tasks = await session.exec(select(func.count()).select_from(Task).where(*own))
-    overdue = await session.exec(select(func.count()).select_from(Task).where(*own, Task.due_at <= now))
+    is_late = case((col(Task.due_at) <= now, 1))
+    counted = await session.exec(select(func.count(), func.count(is_late)).select_from(Task).where(*own))
+    open_tasks, overdue = counted.one()
     return DayFigures(
         missed=len(episodes),
         left=sum(episode.status == EpisodeStatus.OPEN for episode in episodes),
@@ -68,6 +69,6 @@ async def load_day_figures(session: AsyncSession, viewer: Viewer, since: datetim
         median_minutes=median(returned) if returned else None,
         burning=burning.subjects,
         with_manager=burning.escalations,
-        overdue=overdue.one(),
-        open_tasks=open_tasks.one(),
+        overdue=overdue,
+        open_tasks=open_tasks,
     )

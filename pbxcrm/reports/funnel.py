@@ -27,6 +27,7 @@ from pbxcrm.reports.stage_stays import (
 )
 from pbxcrm.shared.reasons import N_
 
+_OF_DEALS = frozenset({"amount", "median_minutes", "p90_minutes"})  # columns that need more of a deal than its stays
 Way = tuple[ReportedDeal, list[StageStay]]
 
 
@@ -35,7 +36,9 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     people, funnel = await load_directory(session), await load_funnel(session)
     calendars, stages = await load_calendars(session, people), ReportedStages.of(funnel)
     conditions = [col(Deal.created_at) >= asked.since, col(Deal.created_at) < asked.until]
-    ways = await load_ways(session, viewer, stages, *conditions, *asked.of_people(Deal.responsible_id))
+    conditions += asked.of_people(Deal.responsible_id)
+    are_counted = asked.by == "stage" and bool(asked.only) and not _OF_DEALS.intersection(asked.only)
+    ways = await load_ways(session, viewer, stages, *conditions, only_stays=are_counted)
     if asked.pipeline_id is not None:
         ways = [way for way in ways if any(stay.stage.pipeline_id == asked.pipeline_id for stay in way[1])]
     totals = _whole("", "", ways, asked.pipeline_id)
@@ -48,23 +51,24 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
             lambda _: totals,
         )
     timed = calendars if asked.wants("median_minutes") or asked.wants("p90_minutes") else None
-    return Table(_by_stage(ways, funnel, stages, timed, asked.pipeline_id), totals)
+    skipped = _skipped(ways, stages) if asked.wants("skipped") else {}
+    return Table(_by_stage(ways, skipped, funnel, stages, timed, asked.pipeline_id), totals)
 
 
 def _by_stage(
-    ways: Sequence[Way], funnel: Funnel, stages: ReportedStages, calendars: Calendars | None, pipeline_id: int | None
+    ways: Sequence[Way],
+    skipped: Mapping[int, Sequence[ReportedDeal]],
+    funnel: Funnel,
+    stages: ReportedStages,
+    calendars: Calendars | None,
+    pipeline_id: int | None,
 ) -> list[ReportLine]:
-    passed: dict[int, list[list[StageStay]]] = {}  # stage id -> the stays there, per deal
-    skipped: dict[int, list[ReportedDeal]] = {}
+    passed: dict[int, dict[int, list[StageStay]]] = {}  # stage id -> deal id -> its stays there
     for deal, stays in ways:
-        by_stage: dict[int, list[StageStay]] = {}
         for stay in stays:
-            if not stay.stage.is_closed:
-                by_stage.setdefault(stay.stage.id, []).append(stay)
-        for stage_id, there in by_stage.items():
-            passed.setdefault(stage_id, []).append(there)
-        for stage_id in _skipped(stays, stages):
-            skipped.setdefault(stage_id, []).append(deal)
+            stage = stay.stage
+            if not stage.is_closed:
+                passed.setdefault(stage.id, {}).setdefault(deal.id, []).append(stay)
     several = len({stages.by_id[stage_id].pipeline_id for stage_id in passed}) > 1
     lines = []
     for stage in sorted((stages.by_id[each] for each in passed), key=lambda each: (each.pipeline_id, each.order)):
@@ -72,15 +76,29 @@ def _by_stage(
             continue
         under = funnel.name_of_pipeline(stage.pipeline_id) if several else ""
         lines.append(
-            _of_stage(str(stage.id), stage.name, under, passed[stage.id], skipped.get(stage.id, []), calendars)
+            _of_stage(
+                str(stage.id),
+                stage.name,
+                under,
+                list(passed[stage.id].values()),
+                skipped.get(stage.id, []),
+                calendars,
+            )
         )
     return lines
 
 
-def _skipped(stays: Sequence[StageStay], stages: ReportedStages) -> set[int]:
-    """The open stages that a deal jumped over: it stood before and behind them, and never there."""
-    found = {stage_id for stay in stays if stay.to is not None for stage_id in stages.skipped(stay.stage, stay.to)}
-    return found.difference(stay.stage.id for stay in stays) if found else found
+def _skipped(ways: Sequence[Way], stages: ReportedStages) -> dict[int, list[ReportedDeal]]:
+    """By stage the deals that jumped over it: they stood before and behind it, and never there."""
+    found: dict[int, list[ReportedDeal]] = {}
+    for deal, stays in ways:
+        jumped: set[int] = set()
+        for stay in stays:
+            if stay.to is not None:
+                jumped.update(stages.skipped(stay.stage, stay.to))
+        for stage_id in jumped.difference(stay.stage.id for stay in stays) if jumped else ():
+            found.setdefault(stage_id, []).append(deal)
+    return found
 
 
 def _of_stage(
@@ -120,9 +138,8 @@ def _of_stage(
 
 def _timed(passed: Sequence[list[StageStay]], calendars: Calendars) -> list[tuple[StageStay, float]]:
     """The stays that have ended, with their working minutes by the calendar of whose deal it is."""
-    hours = {
-        deal.responsible_id: calendars.of_user(deal.responsible_id) for deal in (stays[-1].deal for stays in passed)
-    }
+    owners = {stays[-1].deal.responsible_id for stays in passed}
+    hours = {user_id: calendars.of_user(user_id) for user_id in owners}
     return [
         (stay, hours[stay.deal.responsible_id].minutes_between(stay.entered_at, stay.left_at))
         for stays in passed

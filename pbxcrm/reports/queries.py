@@ -1,6 +1,6 @@
 """Loading a report with its access checks, and the rows behind one of its figures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -79,7 +79,7 @@ async def load_report(
 
 @dataclass(frozen=True, slots=True)
 class PeriodBefore:
-    """The figures of the period before, by the key of their line; ``ALL`` for the totals."""
+    """The figures that are compared, of the period before, by the key of their line; ``ALL`` for the totals."""
 
     since: datetime
     until: datetime
@@ -103,8 +103,10 @@ async def load_before(session: AsyncSession, viewer: Viewer, report: Report, ask
     since = period_before(asked.since, asked.until, asked.timezone)
     before = replace(asked, since=since, until=asked.since, only=report.compared)
     table = await report.load(session, viewer, before)
-    lines = {line.key: line.values for line in table.lines}
-    return PeriodBefore(since, asked.since, {**lines, ALL: table.totals})
+    figures = {**{line.key: line.values for line in table.lines}, ALL: table.totals}
+    # Nothing else: a column that was not asked for has not been counted.
+    values = {key: {column: line.get(column) for column in report.compared} for key, line in figures.items()}
+    return PeriodBefore(since, asked.since, values)
 
 
 def period_before(since: datetime, until: datetime, timezone: ZoneInfo) -> datetime:
@@ -119,12 +121,12 @@ def period_before(since: datetime, until: datetime, timezone: ZoneInfo) -> datet
     return datetime.combine(earlier, time(), timezone)
 
 
-def rows_behind(report: Report, table: Table, line: str, column: str) -> list[Behind]:
-    """The rows behind a figure; ``line`` is the key of its line, or ``ALL``. Raises Invalid for a figure that has no rows."""
+def rows_behind(report: Report, table: Table, line: str, column: str) -> Sequence[Behind]:
+    """The rows behind a figure, each made when it is looked at; ``line`` is the key of its line, or ``ALL``. Raises Invalid for a figure that has no rows."""
     known = report.column(column)
     if known is None or not known.opens:
         raise Invalid("column", "reports.no_column", "Nothing stands behind this column.")
     found = table.whole if line == ALL else next((each for each in table.lines if each.key == line), None)
     if found is None:
         raise Invalid("row", "reports.no_row", "There is no such line in this report.")
-    return list(found.behind.get(column, ()))
+    return found.behind.get(column, ())

@@ -1,6 +1,7 @@
 """The report on sellers by stage (I4): in which stage whose deals go on less often than the team's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlmodel import col, select
@@ -10,7 +11,7 @@ from pbxcrm.access.permissions import Viewer
 from pbxcrm.deals.models import Deal, StageMove
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import Directory, load_directory
-from pbxcrm.reports.grouping import percent, shared_in
+from pbxcrm.reports.grouping import percent
 from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, RowsBehind, Table
 from pbxcrm.reports.stage_stays import NOBODY, Exit, ReportedStages, StageStay, load_ways
 from pbxcrm.shared.reasons import N_
@@ -43,13 +44,14 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
         by_person.setdefault((stay.deal.responsible_id, stage_id), []).append(stay)
         by_team.setdefault((_team_of(people, stay.deal.responsible_id), stage_id), []).append(stay)
     asked_for = [key for key in by_person if _is_asked(people, asked, key[0])]
+    teams = {key: _Counted.of(by_team[key]) for key in {(_team_of(people, user_id), of) for user_id, of in asked_for}}
     lines = [
-        _line(by_person[user_id, stage_id], by_team[_team_of(people, user_id), stage_id], people, asked.by)
+        _line(_Counted.of(by_person[user_id, stage_id]), teams[_team_of(people, user_id), stage_id], people, asked.by)
         for user_id, stage_id in asked_for
     ]
-    counted = [stay for key in asked_for for stay in by_person[key]]
-    totals = {**_counts(counted), "percent_team": None, "points": None}
-    return Table(sorted(lines, key=_place(asked.by, stages)), ReportLine("", "", totals, _behind_counts(counted)))
+    everything = _Counted.of([stay for key in asked_for for stay in by_person[key]])
+    totals = {**everything.values, "percent_team": None, "points": None}
+    return Table(sorted(lines, key=_place(asked.by, stages)), ReportLine("", "", totals, everything.behind))
 
 
 def _is_asked(people: Directory, asked: Asked, user_id: int | None) -> bool:
@@ -62,44 +64,40 @@ def _team_of(people: Directory, user_id: int | None) -> int | None:
     return user.team_id if user is not None else None
 
 
-def _line(own: Sequence[StageStay], team: Sequence[StageStay], people: Directory, by: str) -> ReportLine:
-    stay = own[0]
+def _line(own: "_Counted", team: "_Counted", people: Directory, by: str) -> ReportLine:
+    stay = own.stays[0]
     person, stage = people.name(stay.deal.responsible_id) or NOBODY, stay.stage.name
-    values = _counts(own)
-    theirs, mine = _counts(team)["percent_on"], values["percent_on"]
-    is_judged = len(own) >= FEWEST and mine is not None and theirs is not None
-    values |= {
+    theirs, mine = team.values["percent_on"], own.values["percent_on"]
+    is_judged = len(own.stays) >= FEWEST and mine is not None and theirs is not None
+    values = {
+        **own.values,
         "percent_team": theirs,
         "points": mine - theirs if is_judged and mine is not None and theirs is not None else None,
     }
-    behind = {**_behind_counts(own), "percent_team": _behind_share(team)}
+    behind = {**own.behind, "percent_team": team.behind["percent_on"]}
     name, under = (stage, person) if by == "stage" else (person, stage)
     return ReportLine(f"{stay.deal.responsible_id or 0}-{stay.stage.id}", name, values, behind, under)
 
 
-def _rows(stays: Sequence[StageStay]) -> dict[str, list[StageStay]]:
-    return {
-        "left": list(stays),
-        "on": [stay for stay in stays if stay.exit is Exit.ADVANCED],
-        "lost": [stay for stay in stays if stay.exit is Exit.LOST],
-    }
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Stays with their figures and the rows behind these. Those of a team stand behind the lines of all its people, so they are
+    counted once.
+    """
 
+    stays: Sequence[StageStay]
+    values: Mapping[str, int | None]
+    behind: Mapping[str, Sequence[Behind]]
 
-def _counts(stays: Sequence[StageStay]) -> dict[str, int | None]:
-    rows = _rows(stays)
-    return {
-        **{column: len(found) for column, found in rows.items()},
-        "percent_on": percent(len(rows["on"]), len(stays)),
-    }
-
-
-def _behind_counts(stays: Sequence[StageStay]) -> dict[str, Sequence[Behind]]:
-    behind: dict[str, Sequence[Behind]] = {column: RowsBehind(rows, _behind) for column, rows in _rows(stays).items()}
-    return {**behind, "percent_on": _behind_share(stays), "points": _behind_share(stays)}
-
-
-def _behind_share(stays: Sequence[StageStay]) -> Sequence[Behind]:
-    return shared_in(stays, _rows(stays)["on"], _behind)
+    @classmethod
+    def of(cls, stays: Sequence[StageStay]) -> "_Counted":
+        on = [stay for stay in stays if stay.exit is Exit.ADVANCED]
+        lost = [stay for stay in stays if stay.exit is Exit.LOST]
+        values = {"left": len(stays), "on": len(on), "lost": len(lost), "percent_on": percent(len(on), len(stays))}
+        share = RowsBehind(stays, lambda stay: replace(_behind(stay), value=stay.exit is Exit.ADVANCED))
+        rows = {"left": stays, "on": on, "lost": lost}
+        behind = {column: RowsBehind(found, _behind) for column, found in rows.items()}
+        return cls(stays, values, {**behind, "percent_on": share, "points": share})
 
 
 def _place(by: str, stages: ReportedStages) -> Callable[[ReportLine], Any]:

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from itertools import pairwise
 from typing import NamedTuple, Protocol
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import BigInteger, ColumnElement, type_coerce
 from sqlalchemy import select as columns
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -23,6 +22,7 @@ from pbxcrm.reports.report import Behind
 from pbxcrm.shared.reasons import N_
 
 NOBODY, NO_TEAM, NO_SOURCE = N_("Nobody"), N_("No team"), N_("No source")
+_NEVER = datetime.min.replace(tzinfo=UTC)
 TAKEN_BACK = timedelta(minutes=10)  # a move that the same person reverses sooner was a slip
 _ORDER = {StageKind.UNSORTED: 0, StageKind.DIDNT_REACH: 1}  # before all open stages, wherever they stand on the board
 _CLOSED = frozenset({StageKind.WON, StageKind.LOST})
@@ -47,10 +47,15 @@ class ReportedDeal(NamedTuple):
     source: str
     pipeline_id: int
     stage_id: int
-    amount: Decimal | None
+    hundredths: int | None  # of its amount: a Decimal for each takes longer than all else
     created_at: datetime
     closed_at: datetime | None
     lost_reason: str
+
+    @property
+    def amount(self) -> Decimal | None:
+        """What it is worth."""
+        return Decimal(self.hundredths).scaleb(-2) if self.hundredths is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +72,7 @@ class ReportedStage:
     order: tuple[int, int]
     probability: int
     is_archived: bool
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether deals end in this stage."""
-        return self.kind in _CLOSED
+    is_closed: bool  # deals end in it
 
 
 class StageStay(NamedTuple):
@@ -108,6 +109,7 @@ class ReportedStages:
                 order,
                 stage.probability,
                 stage.archived_at is not None,
+                kind in _CLOSED,
             )
         return cls(found)
 
@@ -155,7 +157,7 @@ DEAL_COLUMNS = (
     col(Deal.source),
     col(Deal.pipeline_id),
     col(Deal.stage_id),
-    col(Deal.amount),
+    type_coerce(col(Deal.amount), BigInteger),
     col(Deal.created_at),
     col(Deal.closed_at),
     col(Deal.lost_reason),
@@ -163,11 +165,15 @@ DEAL_COLUMNS = (
 
 
 async def load_ways(
-    session: AsyncSession, viewer: Viewer, stages: ReportedStages, *conditions: ColumnElement[bool]
+    session: AsyncSession,
+    viewer: Viewer,
+    stages: ReportedStages,
+    *conditions: ColumnElement[bool],
+    only_stays: bool = False,
 ) -> list[tuple[ReportedDeal, list[StageStay]]]:
     """Each visible deal of these ``conditions`` with all its stays in order, without moves that were taken back at once.
 
-    Raises Invalid for too many moves.
+    ``only_stays``: of the deals nothing but their ids is read. Raises Invalid for too many moves.
     """
     visible = (visible_deals(viewer), *conditions)
     moved = (
@@ -177,34 +183,55 @@ async def load_ways(
         .order_by(col(StageMove.deal_id), col(StageMove.id))
     )
     moves: dict[int, list[tuple[int, datetime, int | None]]] = {}
-    for deal_id, *move in await counted_rows(session, moved):
-        moves.setdefault(deal_id, []).append(tuple(move))
+    for deal_id, to_id, at, by_id in await counted_rows(session, moved):
+        found = moves.get(deal_id)
+        if found is None:
+            moves[deal_id] = [(to_id, at, by_id)]
+        else:
+            found.append((to_id, at, by_id))
+    if only_stays:
+        return [(deal, _stays(deal, moves[deal.id], stages)) for deal in map(_unread, moves)]
     # Not with the moves: a deal would be read again with each of them.
     deals = await counted_rows(session, columns(*DEAL_COLUMNS).where(*visible).order_by(col(Deal.id)))
     made = (ReportedDeal._make(row) for row in deals if row[0] in moves)
     return [(deal, _stays(deal, moves[deal.id], stages)) for deal in made]
 
 
+def _unread(deal_id: int) -> ReportedDeal:
+    return ReportedDeal(deal_id, "", None, "", 0, 0, None, _NEVER, None, "")
+
+
 def _stays(
     deal: ReportedDeal, moves: Iterable[tuple[int, datetime, int | None]], stages: ReportedStages
 ) -> list[StageStay]:
-    way: list[tuple[ReportedStage, datetime, int | None]] = []
-    for to_id, at, by_id in moves:
-        stage = stages.by_id.get(to_id)
-        if stage is None:
-            continue
-        if len(way) > 1 and way[-2][0].id == to_id and _is_slip(way[-1], at, by_id):
+    known = stages.by_id
+    way = [(stage, at, by_id) for to_id, at, by_id in moves if (stage := known.get(to_id)) is not None]
+    if len(way) > 2:  # fewer cannot go back
+        way = _without_slips(way)
+    found: list[StageStay] = []
+    after: ReportedStage | None = None
+    left_at: datetime | None = None
+    for stage, at, _ in reversed(way):
+        found.append(StageStay(deal, stage, at, left_at, after, stages.exit(stage, after) if after else Exit.STAYS))
+        after, left_at = stage, at
+    found.reverse()
+    return found
+
+
+_Move = tuple[ReportedStage, datetime, int | None]
+
+
+def _without_slips(moves: Iterable[_Move]) -> list[_Move]:
+    way: list[_Move] = []
+    for move in moves:
+        if len(way) > 1 and way[-2][0] is move[0] and _is_slip(way[-1], move[1], move[2]):
             way.pop()
         else:
-            way.append((stage, at, by_id))
-    left = [
-        StageStay(deal, stage, at, left_at, to, stages.exit(stage, to))
-        for (stage, at, _), (to, left_at, _) in pairwise(way)
-    ]
-    return [*left, *(StageStay(deal, stage, at) for stage, at, _ in way[-1:])]
+            way.append(move)
+    return way
 
 
-def _is_slip(last: tuple[ReportedStage, datetime, int | None], at: datetime, by_id: int | None) -> bool:
+def _is_slip(last: _Move, at: datetime, by_id: int | None) -> bool:
     return by_id is not None and by_id == last[2] and at - last[1] <= TAKEN_BACK
 
 
@@ -220,7 +247,7 @@ def behind_stay(stay: StageStay) -> Behind:
 
 def sum_of(deals: Iterable[ReportedDeal]) -> Decimal:
     """The sum of their amounts as they are now; deals without an amount count nothing."""
-    return sum((deal.amount for deal in deals if deal.amount is not None), Decimal(0))
+    return Decimal(sum(deal.hundredths for deal in deals if deal.hundredths is not None)).scaleb(-2)
 
 
 def key_of_user(people: Directory, user_id: int | None, by: str) -> tuple[str, str]:

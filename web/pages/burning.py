@@ -60,8 +60,10 @@ async def page(request: Request) -> Response:
         name, theirs = people.name(owner_id) if owner_id else "", soon.get(owner_id, Soon())
         lines.append(PersonLine(owner_id, name, burns.get(owner_id, 0), theirs.first, theirs.all))
     hours: Counter[tuple[int, int]] = Counter()
+    day, timezone = today(), here().timezone
     for begins, count in lighting.by_time:
-        hours[_day_and_hour(begins)] += count
+        local = begins.astimezone(timezone)
+        hours[(local.date() - day).days, local.hour] += count
     burning, week_count = sum(burns.values()), sum(each.all for each in soon.values())
     return show(
         request,
@@ -74,7 +76,7 @@ async def page(request: Request) -> Response:
         rows=rows,
         parked=parked,
         lines=sorted(lines, key=lambda each: (-each.now, -each.today, each.name)),
-        days=[today() + timedelta(days=number) for number in range(DAYS)],
+        days=[day + timedelta(days=number) for number in range(DAYS)],
         columns=range(min(hour for _, hour in hours), max(hour for _, hour in hours) + 1) if hours else (),
         hours=hours,
         most_of_an_hour=max(hours.values(), default=1),
@@ -151,8 +153,3 @@ def _owner(person: int | None) -> ColumnElement[bool] | None:
 def _midnight(days: int) -> datetime:
     """The midnight ``days`` days from today in the time zone of the pages, as aware UTC."""
     return datetime.combine(today() + timedelta(days=days), time.min, here().timezone).astimezone(UTC)
-
-
-def _day_and_hour(at: datetime) -> tuple[int, int]:
-    local = at.astimezone(here().timezone)
-    return (local.date() - today()).days, local.hour

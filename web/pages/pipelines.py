@@ -363,18 +363,18 @@ async def restore(request: Request) -> Response:
     return redirect(request, f"{PATH}/{pipeline_id}", done="stage_restored")
 
 
-async def _shown(session: AsyncSession, pipeline_id: int, request: Request | None = None) -> PipelineView:
-    found = next((each for each in await list_pipelines(session) if each[0].id == pipeline_id), None)
+async def _shown(session: AsyncSession, of: int, request: Request | None = None, only: int = 0) -> PipelineView:
+    found = next((each for each in await list_pipelines(session) if each[0].id == of), None)
     if found is None:
         raise NotFound("pipelines.not_found", "There is no such pipeline.")
-    rows = await list_checkpoints(session, pipeline_id=pipeline_id)
-    unwatched = len(await key_stages(session, pipeline_id))
+    rows = await list_checkpoints(session, pipeline_id=of)
+    unwatched = len(await key_stages(session, of))
     people = await load_directory(session)
     asked = whole_number(request.query_params.get("job", ""), LARGEST_ID) if request is not None else None
     job = await get_job(session, viewer(request), asked) if request is not None and asked else None
     custom = {key: each.name for key, each in (await load_fields(session)).by_key(FieldEntity.DEAL, typed=True).items()}
-    removed = await archived_stages_of(session, pipeline_id)
-    deals, faults = await deals_in_stages(session, pipeline_id), await faults_of_steps(session, people, rows)
+    removed = await archived_stages_of(session, of)
+    deals, faults = await deals_in_stages(session, of, only), await faults_of_steps(session, people, rows)
     forgotten = (await load_watching(session)).unwatched(found[1])
     return PipelineView(*found, deals, rows, faults, unwatched, people, removed, forgotten, custom, job)
 
@@ -383,7 +383,7 @@ async def _stage(session: AsyncSession, request: Request, *, also_removed: bool 
     found = (await load_funnel(session)).stages.get(request.path_params["stage_id"])
     if found is None or (found.archived_at is not None and not also_removed):
         raise NotFound("stages.not_found", "There is no such stage.")
-    return found, await _shown(session, found.pipeline_id, request)
+    return found, await _shown(session, found.pipeline_id, request, found.id or 0)
 
 
 def _change(form: Form, stored_name: str = "") -> StageChange:

@@ -1,5 +1,6 @@
 """Compares every figure of a report with the rows that it opens."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from pbxcrm.reports.grouping import middle, ninth_tenth, percent
@@ -27,7 +28,7 @@ def check(report: Report, table: Table) -> int:
     return compared
 
 
-def _counted(column: Column, rows: list[Behind]) -> object:
+def _counted(column: Column, rows: Sequence[Behind]) -> object:
     given = [row.value for row in rows]
     if any(isinstance(each, bool) for each in given):
         return percent(sum(each is True for each in given), len(given))

@@ -214,7 +214,9 @@ async def test_the_period_before_stands_beside_it(company: Database) -> None:
         earlier = Filter(datetime(2026, 1, 1, tzinfo=KYIV), since, KYIV)
         january = (await load_report(session, who, FUNNEL, earlier, now=SUNDAY_NIGHT))[1]
     assert before is not None
-    assert before.values[ALL] == january.totals
+    assert before.values[ALL] == {column: january.totals[column] for column in FUNNEL.compared}
+    for line in january.lines:
+        assert before.values[line.key] == {column: line.values[column] for column in FUNNEL.compared}
     assert before.since == earlier.since
 
 
