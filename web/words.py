@@ -233,12 +233,22 @@ def numbers_together(text: str) -> str:
 
 def deal_title(deal: Deal) -> str:
     """The title that somebody typed, or the caller's name; a translated word if neither is known."""
-    return _("Number withheld") if deal.title == NO_NUMBER else numbers_together(deal.title)
+    return title_of_deal(deal.title)
+
+
+def title_of_deal(title: str) -> str:
+    """``deal_title`` of a title alone."""
+    return _("Number withheld") if title == NO_NUMBER else numbers_together(title)
 
 
 def task_title(task: Task) -> str:
     """The title: translated if the product wrote it, else as it was typed."""
-    return numbers_together(" ".join(because(task.title_code)) or task.title)
+    return title_of_task(task.title, task.title_code)
+
+
+def title_of_task(title: str, code: Mapping[str, Any] | None) -> str:
+    """``task_title`` of its two columns."""
+    return numbers_together(" ".join(because(code)) or title)
 
 
 def ended_by(works: Sequence[EndingWork]) -> str:
@@ -278,7 +288,12 @@ def form_label(label: str) -> str:
 
 def lost_reason(deal: Deal) -> str:
     """Why the deal is lost: translated if the product wrote it, else as it was typed."""
-    return _(deal.lost_reason) if deal.lost_reason in LOST else deal.lost_reason
+    return why_lost(deal.lost_reason)
+
+
+def why_lost(reason: str) -> str:
+    """``lost_reason`` of a reason alone."""
+    return _(reason) if reason in LOST else reason
 
 
 def task_result(task: Task) -> str:

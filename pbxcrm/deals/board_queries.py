@@ -5,23 +5,28 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, false, func, literal, or_, true, union_all
+from sqlalchemy import ColumnElement, Subquery, and_, false, func, literal, or_, true, union_all
 from sqlalchemy import select as columns
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.calendars.working_time import WorkingTime
+from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.filters import DealFilter, tests_of_match, ways_to_match
-from pbxcrm.deals.lamp_queries import LEVELS, lamp_rank
+from pbxcrm.deals.lamp_queries import LEVELS, LampLevel, lamp_rank
 from pbxcrm.deals.models import Deal, Stage, StageMove
-from pbxcrm.deals.queries import MOST_COUNTED, DealRow, as_rows
+from pbxcrm.deals.queries import MOST_COUNTED
 from pbxcrm.deals.rules import is_closing
-from pbxcrm.shared.core_sql import fetch, load_by_id, one_of
+from pbxcrm.deals.tag_queries import as_names, names_of_tags
+from pbxcrm.shared.core_sql import fetch, one_of
 from pbxcrm.shared.text_match import is_searchable, up_to
+from pbxcrm.tasks.models import Task, is_next_step, is_open
 
 LONGEST_NORM = timedelta(days=366)
 MOST_FOUND = 1_000  # deals that a search on the board collects
@@ -39,11 +44,29 @@ class Sort(StrEnum):
     LAMP = "lamp"  # burning ones first, those that reached the manager before the others; then by date
 
 
-@dataclass(frozen=True, slots=True)
-class BoardCard:
-    """A card and its ``rank`` in the order by lamp: 0 to 2, always 0 in the order by date and in closed columns."""
+class BoardCard(NamedTuple):
+    """What a card shows, read as plain columns: a board has a hundred cards.
 
-    row: DealRow
+    ``rank``: its place in the order by lamp, 0 to 2; always 0 in the order by date and in closed columns. ``task…``: its next task.
+    """
+
+    id: int
+    stage_id: int
+    version: int
+    since: datetime
+    title: str
+    client_number: str | None
+    source: str
+    amount: Decimal | None
+    lost_reason: str
+    responsible_id: int | None
+    contact: str | None  # the name
+    company: str | None
+    task_title: str | None
+    task_title_code: dict[str, Any] | None
+    task_due_at: datetime | None
+    lamp: LampLevel
+    tags: tuple[str, ...]
     rank: int
 
 
@@ -54,11 +77,6 @@ class Place:
     rank: int
     since: datetime
     deal_id: int
-
-
-def board_card(row: DealRow) -> BoardCard:
-    """The card of a deal, with the rank of its lamp."""
-    return BoardCard(row, LEVELS.index(row.lamp))
 
 
 class FoundDeal(NamedTuple):
@@ -172,29 +190,64 @@ async def first_cards(
         .subquery()
         for stage in stages
     ]
-    top = union_all(*(select(each.c.id, each.c.rank) for each in tops)).subquery()
-    found = await session.exec(
-        select(Deal, top.c.rank)
-        .join(top, top.c.id == col(Deal.id))
-        .order_by(top.c.rank.desc(), col(Deal.stage_since).desc(), col(Deal.id).desc())
-    )
-    ranked = [(deal, int(rank)) for deal, rank in found.all()]
+    top = union_all(*(columns(each.c.id, each.c.rank) for each in tops)).subquery()
     by_stage: dict[int, list[BoardCard]] = {stage.id or 0: [] for stage in stages}
-    for row, (deal, rank) in zip(await as_rows(session, [deal for deal, _ in ranked]), ranked, strict=True):
-        by_stage[deal.stage_id].append(BoardCard(row, rank))
+    for card in await _cards(session, top):
+        by_stage[card.stage_id].append(card)
     return by_stage
 
 
 async def _cards_of(
     session: AsyncSession, stages: Sequence[Stage], found: Sequence[FoundDeal], cards: int
 ) -> dict[int, list[BoardCard]]:
-    places: dict[int, list[int]] = {stage.id or 0: [] for stage in stages}
+    by_stage: dict[int, list[BoardCard]] = {stage.id or 0: [] for stage in stages}
+    first: dict[int, list[int]] = {stage_id: [] for stage_id in by_stage}
     for each in found:
-        if len(places[each.stage_id]) < cards:
-            places[each.stage_id].append(each.id)
-    deals = await load_by_id(session, Deal, [deal_id for ids in places.values() for deal_id in ids])
-    rows = {row.deal.id: row for row in await as_rows(session, list(deals.values()))}
-    return {stage_id: [BoardCard(rows[id_], 0) for id_ in ids if id_ in rows] for stage_id, ids in places.items()}
+        if len(first[each.stage_id]) < cards:
+            first[each.stage_id].append(each.id)
+    for card in await cards_of_deals(session, [deal_id for ids in first.values() for deal_id in ids]):
+        by_stage[card.stage_id].append(card)
+    return by_stage
+
+
+async def cards_of_deals(session: AsyncSession, deal_ids: Sequence[int]) -> list[BoardCard]:
+    """The cards of these deals, the last to enter its stage first; without access checks. Flush the session first."""
+    ids = columns(col(Deal.id), literal(0).label("rank")).where(one_of(session, col(Deal.id), deal_ids))
+    return await _cards(session, ids.subquery()) if deal_ids else []
+
+
+_NextTask = aliased(Task, name="next_task")
+
+
+@cache
+def _with_cards() -> Any:  # a select of the columns of BoardCard but for the rank, built once
+    first = (
+        columns(col(Task.id))
+        .where(col(Task.deal_id) == col(Deal.id), is_open(), is_next_step())
+        .order_by(col(Task.due_at), col(Task.id))
+        .limit(1)
+        .correlate(Deal)
+        .scalar_subquery()
+    )
+    return (
+        columns(
+            *map(col, (Deal.id, Deal.stage_id, Deal.version, Deal.stage_since, Deal.title, Deal.client_number)),
+            *map(col, (Deal.source, Deal.amount, Deal.lost_reason, Deal.responsible_id, Contact.name, Company.name)),
+            *map(col, (_NextTask.title, _NextTask.title_code, _NextTask.due_at)),
+            lamp_rank(),
+            names_of_tags(),
+        )
+        .outerjoin(Contact, col(Contact.id) == col(Deal.contact_id))
+        .outerjoin(Company, col(Company.id) == col(Deal.company_id))
+        .outerjoin(_NextTask, col(_NextTask.id) == first)
+    )
+
+
+async def _cards(session: AsyncSession, top: Subquery) -> list[BoardCard]:
+    """The cards of the deals whose ``id`` and ``rank`` are given, in the order of a column."""
+    query = _with_cards().add_columns(top.c.rank).join(top, top.c.id == col(Deal.id))
+    rows = await fetch(session, query.order_by(top.c.rank.desc(), *_BY_DATE))
+    return [BoardCard._make((*facts, LEVELS[lamp], as_names(tags), rank)) for *facts, lamp, tags, rank in rows]
 
 
 async def column_cards(
@@ -209,13 +262,11 @@ async def column_cards(
 ) -> list[BoardCard]:
     """The cards of one column after the last one that was shown."""
     since, deal_id, rank = col(Deal.stage_since), col(Deal.id), _rank(stage, sort)
-    query = select(Deal, rank).where(*asked.conditions(viewer, stage), _of_pipeline(stage))
+    query = columns(deal_id, rank.label("rank")).where(*asked.conditions(viewer, stage), _of_pipeline(stage))
     if after is not None:
         later = or_(since < after.since, and_(since == after.since, deal_id < after.deal_id))
         query = query.where(or_(rank < after.rank, and_(rank == after.rank, later)) if _by_lamp(stage, sort) else later)
-    found = (await session.exec(query.order_by(*_order(stage, sort)).limit(limit))).all()
-    rows = await as_rows(session, [deal for deal, _ in found])
-    return [BoardCard(row, int(rank)) for row, (_, rank) in zip(rows, found, strict=True)]
+    return await _cards(session, query.order_by(*_order(stage, sort)).limit(limit).subquery())
 
 
 def _of_pipeline(stage: Stage) -> ColumnElement[bool]:
@@ -253,13 +304,9 @@ async def get_card(
     session: AsyncSession, viewer: Viewer, pipeline_id: int, deal_id: int, asked: DealFilter
 ) -> BoardCard | None:
     """The card of a deal on this board; None when the pipeline, the filters or access exclude it."""
-    found = await session.exec(
-        select(Deal).where(
-            visible_deals(viewer), col(Deal.id) == deal_id, col(Deal.pipeline_id) == pipeline_id, *asked.conditions()
-        )
-    )
-    deal = found.first()
-    return board_card((await as_rows(session, [deal]))[0]) if deal is not None else None
+    here = (visible_deals(viewer), col(Deal.id) == deal_id, col(Deal.pipeline_id) == pipeline_id)
+    found = columns(col(Deal.id), literal(0).label("rank")).where(*here, *asked.conditions())
+    return next(iter(await _cards(session, found.subquery())), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class Funnel:
 
     default_id: int | None
     stages: dict[int | None, Stage]  # by id, in order of their positions
-    pipelines: dict[int | None, Pipeline]
+    pipelines: dict[int | None, Pipeline]  # by id, likewise
 
     def stage_of_kind(self, pipeline_id: int | None, kind: StageKind) -> Stage | None:
         """The first stage of this kind in the pipeline that is not archived."""
@@ -66,6 +66,10 @@ class Funnel:
         pipeline = self.pipelines.get(pipeline_id)
         return pipeline.name if pipeline is not None else "—"
 
+    def boards(self) -> list[tuple[Pipeline, list[Stage]]]:
+        """The same as ``list_pipelines``; the rows belong to no session and are not to be changed."""
+        return [(each, self.stages_of(each.id)) for each in self.pipelines.values() if each.archived_at is None]
+
     def stages_of(self, pipeline_id: int | None) -> list[Stage]:
         """The stages of a pipeline that are not archived, in order."""
         return [s for s in self.stages.values() if s.pipeline_id == pipeline_id and s.archived_at is None]
@@ -79,7 +83,7 @@ async def load_funnel(session: AsyncSession) -> Funnel:
 async def _read_funnel(session: AsyncSession) -> Funnel:
     default = await default_pipeline(session)
     stages = (await session.exec(select(Stage).order_by(col(Stage.position), col(Stage.id)))).all()
-    pipelines = (await session.exec(select(Pipeline))).all()
+    pipelines = (await session.exec(select(Pipeline).order_by(col(Pipeline.position), col(Pipeline.id)))).all()
     return Funnel(
         default.id if default else None,
         {stage.id: stage for stage in stages},

@@ -27,6 +27,7 @@ from pbxcrm.deals.board_queries import (
 from pbxcrm.deals.fields import SHARED_TEXTS
 from pbxcrm.deals.filters import LAMPS, DealFilter
 from pbxcrm.deals.models import Pipeline, Stage
+from pbxcrm.deals.queries import Funnel
 from pbxcrm.deals.tag_queries import list_tags
 from pbxcrm.distribution.queries import any_rules
 from pbxcrm.people.directory import load_directory
@@ -35,6 +36,7 @@ from pbxcrm.shared.lengths import LONGEST_REPEATED
 from pbxcrm.shared.text_match import is_searchable
 from pbxcrm.views.queries import default_of, of_viewer
 from web.cursors import next_of_ranked, read_ranked
+from web.deal_cards import drawn
 from web.deal_filters import LAMP_WORDS, TABLE, address_of, asked_filter, asked_pairs, chips, custom_inputs
 from web.forms import Form
 from web.pages.common import address, asked_number, colleagues, show
@@ -49,6 +51,7 @@ CARDS = 30  # cards loaded at once while scrolling
 class BoardView:
     """The board that is asked for. ``pipelines``: all of them; ``elsewhere``: the others, with the stages a deal may be moved to."""
 
+    funnel: Funnel
     pipeline: Pipeline
     stages: list[Stage]
     pipelines: list[Pipeline]
@@ -71,11 +74,16 @@ async def board(request: Request) -> Response:
         people = await colleagues(session, who) if sees_others(who) else []
         by_rules = await any_rules(session)
         active = await chips(session, request)
+        directory = await load_directory(session)
+    may_move = can(who, Permission.DEALS_EDIT)
     return show(
         request,
         "deals/board.html",
         shown=shown,
-        columns=columns,
+        columns={
+            stage_id: drawn(request, cards, shown.funnel, directory, may_move=may_move)
+            for stage_id, cards in columns.items()
+        },
         heads=heads,
         views=views,
         view_id=asked_number(request, "view") or 0,
@@ -83,7 +91,7 @@ async def board(request: Request) -> Response:
         recent=RECENT if selection.recent else 0,
         people=people,
         by_rules=by_rules,
-        may_move=can(who, Permission.DEALS_EDIT),
+        may_move=may_move,
         chips=active,
         is_narrowed=bool(asked_pairs(request)),
         only_open=bool(shown.asked.text) and not is_searchable(shown.asked.text),
@@ -112,13 +120,14 @@ async def column(request: Request) -> Response:
             after=Place(*place) if place is not None else None,
             limit=CARDS + 1,
         )
+        people = await load_directory(session)
+    may_move = can(who, Permission.DEALS_EDIT)
     return show(
         request,
         "deals/_cards.html",
         stage=stage,
-        cards=cards[:CARDS],
+        cards=drawn(request, cards[:CARDS], shown.funnel, people, may_move=may_move),
         more=_next(cards[CARDS - 1]) if len(cards) > CARDS else "",
-        may_move=can(who, Permission.DEALS_EDIT),
     )
 
 
@@ -128,9 +137,11 @@ async def card(request: Request) -> Response:
     async with parts(request).db.read() as session:
         shown = await _shown(session, request)
         found = await get_card(session, who, shown.pipeline.id or 0, request.path_params["deal_id"], shown.asked)
+        people = await load_directory(session)
     if found is None:
         return Response(status_code=204)
-    return show(request, "deals/_card.html", row=found.row, may_move=can(who, Permission.DEALS_EDIT))
+    cards = drawn(request, [found], shown.funnel, people, may_move=can(who, Permission.DEALS_EDIT))
+    return show(request, "deals/_cards.html", cards=cards, more="")
 
 
 async def heads(request: Request) -> Response:
@@ -167,17 +178,19 @@ async def filters(request: Request) -> Response:
 
 
 def _next(last: BoardCard) -> str:
-    return next_of_ranked(last.rank, last.row.deal.stage_since, last.row.deal.id)
+    return next_of_ranked(last.rank, last.since, last.id)
 
 
 async def _shown(session: AsyncSession, request: Request) -> BoardView:
-    pipelines = await queries.list_pipelines(session)
+    funnel = await queries.load_funnel(session)
+    pipelines = funnel.boards()
     if not pipelines:
         raise NotFound("deals.no_pipeline", "There is no pipeline yet. Ask an administrator.")
     wanted = asked_number(request, "pipeline")
     default = next((found for found in pipelines if found[0].is_default), pipelines[0])
     pipeline, stages = next((found for found in pipelines if found[0].id == wanted), default)
     return BoardView(
+        funnel,
         pipeline,
         stages,
         [found for found, _ in pipelines],

@@ -10,9 +10,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from pbxcrm.access import Permission, Viewer, may
-from pbxcrm.people.access import sees_user
-from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
+from pbxcrm.people.queries import active_users
 from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.lengths import LONGEST_SEARCH
 from web.cursors import read_time
@@ -111,14 +110,9 @@ def period(name: str) -> tuple[datetime | None, datetime | None]:
 
 
 async def colleagues(session: AsyncSession, viewer: Viewer) -> list[User]:
-    """The people to whom the viewer may assign work, the viewer first. They are in memory: many pages list them."""
-    people = await load_directory(session)
-    users = [
-        user
-        for user_id, user in people.users.items()
-        if user.is_active and may(user.role, Permission.TASKS_EDIT) and sees_user(viewer, user_id, people)
-    ]
-    return sorted(users, key=lambda user: (user.id != viewer.user_id, user.name, user.id))
+    """The people to whom the viewer may assign work, the viewer first."""
+    users = [user for user in await active_users(session, viewer) if may(user.role, Permission.TASKS_EDIT)]
+    return sorted(users, key=lambda user: user.id != viewer.user_id)
 
 
 def choices(rows: Iterable[Any], empty: str | None = None) -> list[tuple[str, str]]:

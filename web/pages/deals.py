@@ -5,6 +5,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from urllib.parse import quote
 
+from markupsafe import Markup
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -26,7 +27,7 @@ from pbxcrm.contacts.queries import (
 from pbxcrm.contacts.rules import check_numbers
 from pbxcrm.deals import actions
 from pbxcrm.deals.access import sees_deal
-from pbxcrm.deals.board_queries import path_of
+from pbxcrm.deals.board_queries import cards_of_deals, path_of
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.fields import BY_KEY, MOMENTS, Value, values_of
 from pbxcrm.deals.gate_rules import Need
@@ -37,7 +38,6 @@ from pbxcrm.deals.queries import (
     DealRow,
     access_deal,
     access_deal_row,
-    as_rows,
     default_pipeline,
     list_pipelines,
     load_funnel,
@@ -68,6 +68,7 @@ from web import gate_dialog, words
 from web.answers import redirect, toast, with_toast
 from web.cursors import read_entry
 from web.custom_values import entered_of, shown_fields
+from web.deal_cards import drawn
 from web.deal_panels import lines_context, people_context, watchers_context
 from web.due_dates import QUICK
 from web.forms import Form, filled, local_text, read_form
@@ -238,14 +239,21 @@ async def move(request: Request) -> Response:
                 region=parts(request).settings.region,
                 second=form.ticked("second"),
             )
-            row = (await as_rows(session, [found]))[0]
+            cards = await _as_card(session, request, found)
     except Invalid as error:
         if not gate_dialog.asks(form, error):
             raise
         return await gate_dialog.ask_missing(request, form, error, deal_id, stage_id=form.id("stage_id"))
     if form.values.keys() & {"board", "stay"}:
-        return show(request, "deals/_card.html", row=row, may_move=True)
+        return show(request, "deals/_cards.html", cards=cards, more="")
     return redirect(request, f"/deals/{deal_id}")
+
+
+async def _as_card(session: AsyncSession, request: Request, deal: Deal) -> list[Markup]:
+    """The deal as the board shows it after a change of this session."""
+    await session.flush()
+    funnel, people = await load_funnel(session), await load_directory(session)
+    return drawn(request, await cards_of_deals(session, [deal.id or 0]), funnel, people, may_move=True)
 
 
 async def assign(request: Request) -> Response:
@@ -260,9 +268,9 @@ async def assign(request: Request) -> Response:
             now=now(request),
             responsible_id=form.id("responsible_id"),
         )
-        row = (await as_rows(session, [found]))[0]
-    name = row.responsible.name if row.responsible is not None else _("nobody")
-    page = show(request, "deals/_card.html", row=row, may_move=True)
+        cards = await _as_card(session, request, found)
+        name = (await load_directory(session)).name(found.responsible_id) or _("nobody")
+    page = show(request, "deals/_cards.html", cards=cards, more="")
     page.headers["x-said"] = quote(_("Given to {name}.").format(name=name))
     return page
 

@@ -440,7 +440,7 @@ class WorkOnDeals(RuleBasedStateMachine):
                 rows = [deals[deal_id] for deal_id in seen if deal_id and deals[deal_id].stage_id == stage.id]
                 head = heads[stage.id or 0]
                 assert (head.count, head.amount) == (len(rows), sum(deal.amount or Decimal(0) for deal in rows))
-                assert {card.row.deal.id for card in cards[stage.id or 0]} == {deal.id for deal in rows}
+                assert {card.id for card in cards[stage.id or 0]} == {deal.id for deal in rows}
 
     def teardown(self) -> None:
         self.run(self.database.close())

@@ -1,0 +1,42 @@
+"""Cards of the board: each is drawn once for what it shows, and kept. Most cards are as they were when the board was last opened."""
+
+from collections.abc import Iterable
+
+from markupsafe import Markup
+from starlette.requests import Request
+
+from pbxcrm.deals.board_queries import BoardCard
+from pbxcrm.deals.models import Stage
+from pbxcrm.deals.queries import Funnel
+from pbxcrm.deals.rules import is_closing, owes_next_task
+from pbxcrm.people.directory import Directory
+from web import formats, words
+from web.i18n import here
+from web.parts import parts
+
+
+def drawn(
+    request: Request, cards: Iterable[BoardCard], funnel: Funnel, people: Directory, *, may_move: bool
+) -> list[Markup]:
+    """The cards in the reader's language at this moment."""
+    return [_drawn(request, card, funnel.stages[card.stage_id], people, may_move) for card in cards]
+
+
+def _drawn(request: Request, card: BoardCard, stage: Stage, people: Directory, may_move: bool) -> Markup:
+    due_at, now = card.task_due_at, here().now
+    responsible = people.users.get(card.responsible_id or 0)
+    return parts(request).templates.repeated(
+        "deals/_card.html",
+        card=card._replace(task_title=None, task_title_code=None, rank=0),
+        title=words.title_of_deal(card.title),
+        age=formats.age(card.since),
+        task=words.title_of_task(card.task_title or "", card.task_title_code) if due_at is not None else "",
+        due=formats.day_time(due_at) if due_at is not None else "",
+        is_late=due_at is not None and due_at <= now,
+        is_open=not is_closing(stage),
+        kind=stage.kind,
+        owes_task=owes_next_task(stage),
+        lost=words.why_lost(card.lost_reason),
+        responsible=responsible.name if responsible is not None else "",
+        may_move=may_move,
+    )
