@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from markupsafe import Markup
 from starlette.requests import Request
 
-from pbxcrm.deals.board_queries import BoardCard
+from pbxcrm.deals.card_queries import BoardCard
 from pbxcrm.deals.models import Stage
 from pbxcrm.deals.queries import Funnel
 from pbxcrm.deals.rules import is_closing, owes_next_task

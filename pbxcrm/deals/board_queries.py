@@ -5,28 +5,24 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Subquery, and_, false, func, literal, or_, true, union_all
+from sqlalchemy import ColumnElement, and_, false, func, literal, or_, true, union_all
 from sqlalchemy import select as columns
-from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.calendars.working_time import WorkingTime
-from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.deals.access import visible_deals
+from pbxcrm.deals.card_queries import BY_DATE, BoardCard, cards_in, cards_of_deals, read_cards
 from pbxcrm.deals.filters import DealFilter, tests_of_match, ways_to_match
-from pbxcrm.deals.lamp_queries import LEVELS, LampLevel, lamp_rank
+from pbxcrm.deals.lamp_queries import lamp_rank
 from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.deals.queries import MOST_COUNTED
 from pbxcrm.deals.rules import is_closing
-from pbxcrm.deals.tag_queries import as_names, names_of_tags
 from pbxcrm.shared.core_sql import fetch, one_of
 from pbxcrm.shared.text_match import is_searchable, up_to
-from pbxcrm.tasks.models import Task, is_next_step, is_open
 
 LONGEST_NORM = timedelta(days=366)
 MOST_FOUND = 1_000  # deals that a search on the board collects
@@ -34,40 +30,11 @@ _INDEXED = frozenset({"responsible", "contact", "company"})
 RECENT = 2_000  # of a closed column the last so many are filtered: years of them would take seconds
 
 
-_BY_DATE: list[ColumnElement[Any]] = [col(Deal.stage_since).desc(), col(Deal.id).desc()]
-
-
 class Sort(StrEnum):
     """The order of the cards of a column. There is no other: nobody places a card by hand."""
 
     DATE = "date"  # the last to enter the stage first
     LAMP = "lamp"  # burning ones first, those that reached the manager before the others; then by date
-
-
-class BoardCard(NamedTuple):
-    """What a card shows, read as plain columns: a board has a hundred cards.
-
-    ``rank``: its place in the order by lamp, 0 to 2; always 0 in the order by date and in closed columns. ``task…``: its next task.
-    """
-
-    id: int
-    stage_id: int
-    version: int
-    since: datetime
-    title: str
-    client_number: str | None
-    source: str
-    amount: Decimal | None
-    lost_reason: str
-    responsible_id: int | None
-    contact: str | None  # the name
-    company: str | None
-    task_title: str | None
-    task_title_code: dict[str, Any] | None
-    task_due_at: datetime | None
-    lamp: LampLevel
-    tags: tuple[str, ...]
-    rank: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +106,7 @@ async def selected(
     if not ids:
         return Selection(only, only, recent=bool(left), found=[])
     query = columns(col(Deal.id), col(Deal.stage_id), col(Deal.stage_since), col(Deal.amount))
-    rows = await fetch(session, query.where(visible_deals(viewer), in_stages, *only.conditions()).order_by(*_BY_DATE))
+    rows = await fetch(session, query.where(visible_deals(viewer), in_stages, *only.conditions()).order_by(*BY_DATE))
     return Selection(only, only, recent=bool(left), found=[FoundDeal._make(row) for row in rows])
 
 
@@ -164,7 +131,7 @@ async def _passing(
 
 def _is_recent(here: Sequence[ColumnElement[bool]], stage: Stage) -> ColumnElement[bool]:
     """Whether a deal is one of the ``RECENT`` last in a stage; ``here``: the conditions for the deals there."""
-    last = select(col(Deal.id)).where(*here, _of_pipeline(stage)).order_by(*_BY_DATE).limit(RECENT)
+    last = select(col(Deal.id)).where(*here, _of_pipeline(stage)).order_by(*BY_DATE).limit(RECENT)
     return col(Deal.id).in_(select(last.correlate(None).subquery().c.id))
 
 
@@ -192,7 +159,7 @@ async def first_cards(
     ]
     top = union_all(*(columns(each.c.id, each.c.rank) for each in tops)).subquery()
     by_stage: dict[int, list[BoardCard]] = {stage.id or 0: [] for stage in stages}
-    for card in await _cards(session, top):
+    for card in await cards_in(session, top):
         by_stage[card.stage_id].append(card)
     return by_stage
 
@@ -208,46 +175,6 @@ async def _cards_of(
     for card in await cards_of_deals(session, [deal_id for ids in first.values() for deal_id in ids]):
         by_stage[card.stage_id].append(card)
     return by_stage
-
-
-async def cards_of_deals(session: AsyncSession, deal_ids: Sequence[int]) -> list[BoardCard]:
-    """The cards of these deals, the last to enter its stage first; without access checks. Flush the session first."""
-    ids = columns(col(Deal.id), literal(0).label("rank")).where(one_of(session, col(Deal.id), deal_ids))
-    return await _cards(session, ids.subquery()) if deal_ids else []
-
-
-_NextTask = aliased(Task, name="next_task")
-
-
-@cache
-def _with_cards() -> Any:  # a select of the columns of BoardCard but for the rank, built once
-    first = (
-        columns(col(Task.id))
-        .where(col(Task.deal_id) == col(Deal.id), is_open(), is_next_step())
-        .order_by(col(Task.due_at), col(Task.id))
-        .limit(1)
-        .correlate(Deal)
-        .scalar_subquery()
-    )
-    return (
-        columns(
-            *map(col, (Deal.id, Deal.stage_id, Deal.version, Deal.stage_since, Deal.title, Deal.client_number)),
-            *map(col, (Deal.source, Deal.amount, Deal.lost_reason, Deal.responsible_id, Contact.name, Company.name)),
-            *map(col, (_NextTask.title, _NextTask.title_code, _NextTask.due_at)),
-            lamp_rank(),
-            names_of_tags(),
-        )
-        .outerjoin(Contact, col(Contact.id) == col(Deal.contact_id))
-        .outerjoin(Company, col(Company.id) == col(Deal.company_id))
-        .outerjoin(_NextTask, col(_NextTask.id) == first)
-    )
-
-
-async def _cards(session: AsyncSession, top: Subquery) -> list[BoardCard]:
-    """The cards of the deals whose ``id`` and ``rank`` are given, in the order of a column."""
-    query = _with_cards().add_columns(top.c.rank).join(top, top.c.id == col(Deal.id))
-    rows = await fetch(session, query.order_by(top.c.rank.desc(), *_BY_DATE))
-    return [BoardCard._make((*facts, LEVELS[lamp], as_names(tags), rank)) for *facts, lamp, tags, rank in rows]
 
 
 async def column_cards(
@@ -266,7 +193,7 @@ async def column_cards(
     if after is not None:
         later = or_(since < after.since, and_(since == after.since, deal_id < after.deal_id))
         query = query.where(or_(rank < after.rank, and_(rank == after.rank, later)) if _by_lamp(stage, sort) else later)
-    return await _cards(session, query.order_by(*_order(stage, sort)).limit(limit).subquery())
+    return await cards_in(session, query.order_by(*_order(stage, sort)).limit(limit).subquery())
 
 
 def _of_pipeline(stage: Stage) -> ColumnElement[bool]:
@@ -283,7 +210,7 @@ def _rank(stage: Stage, sort: Sort) -> ColumnElement[int]:
 
 
 def _order(stage: Stage, sort: Sort) -> list[ColumnElement[Any]]:
-    return [lamp_rank().desc(), *_BY_DATE] if _by_lamp(stage, sort) else _BY_DATE
+    return [lamp_rank().desc(), *BY_DATE] if _by_lamp(stage, sort) else BY_DATE
 
 
 async def all_open(
@@ -306,7 +233,7 @@ async def get_card(
     """The card of a deal on this board; None when the pipeline, the filters or access exclude it."""
     here = (visible_deals(viewer), col(Deal.id) == deal_id, col(Deal.pipeline_id) == pipeline_id)
     found = columns(col(Deal.id), literal(0).label("rank")).where(*here, *asked.conditions())
-    return next(iter(await _cards(session, found.subquery())), None)
+    return next(iter(await cards_in(session, found.subquery())), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,12 +270,15 @@ async def figures(
         late = func.count().filter(deals.c.stage_since < limit) if limit is not None else literal(0)
         parts.append(select(literal(stage.id), func.count(), func.sum(deals.c.amount), late).select_from(deals))
     found: dict[int, ColumnFigures] = {}
-    for stage_id, count, amount, over in await fetch(session, union_all(*parts)):
-        more = count > MOST_COUNTED
-        found[stage_id] = ColumnFigures(
-            min(count, MOST_COUNTED), Decimal(0) if more else amount or Decimal(0), 0 if more else over, more
-        )
+    for stage_id, *counted in await fetch(session, union_all(*parts)):
+        found[stage_id] = _figures(*counted)
     return found
+
+
+def _figures(count: int, amount: Decimal | None, over: int) -> ColumnFigures:
+    if count > MOST_COUNTED:
+        return ColumnFigures(MOST_COUNTED, Decimal(0), 0, has_more=True)
+    return ColumnFigures(count, amount or Decimal(0), over)
 
 
 def _figures_of(
@@ -365,6 +295,47 @@ def _figures_of(
         )
         for stage_id, deals in by_stage.items()
     }
+
+
+async def cards_and_figures(
+    session: AsyncSession,
+    viewer: Viewer,
+    stages: Sequence[Stage],
+    asked: Selection,
+    sort: Sort,
+    limits: dict[int, datetime],
+    *,
+    cards: int,
+) -> tuple[dict[int, list[BoardCard]], dict[int, ColumnFigures]]:
+    """``first_cards`` and ``figures``. Where deals are tested for a filter one by one, they are tested once for both."""
+    if asked.found is not None or not (asked.recent or asked.open.finds_open_only):
+        first = await first_cards(session, viewer, stages, asked, sort, cards=cards)
+        return first, await figures(session, viewer, stages, asked, limits)
+    parts = []
+    for stage in stages if asked.recent else [each for each in stages if not is_closing(each)]:
+        rank, since, amount = _rank(stage, sort).label("rank"), col(Deal.stage_since), col(Deal.amount)
+        passing = columns(col(Deal.id), rank, since, amount).where(
+            *asked.conditions(viewer, stage), _of_pipeline(stage)
+        )
+        some = passing.order_by(*_order(stage, sort)).limit(MOST_COUNTED + 1).subquery()
+        limit = limits.get(stage.id or 0)
+        late = func.count().filter(some.c.stage_since < limit).over() if limit is not None else literal(0)
+        figured = columns(
+            some.c.id,
+            some.c.rank,
+            func.count().over().label("n"),
+            func.sum(some.c.amount).over().label("total"),
+            late.label("late"),
+        )
+        order = (some.c.rank.desc(), some.c.stage_since.desc(), some.c.id.desc())
+        parts.append(columns(*figured.order_by(*order).limit(cards).subquery().c))
+    first = {stage.id or 0: [] for stage in stages}
+    found = {stage_id: ColumnFigures(0, Decimal(0), 0) for stage_id in first}
+    if parts:
+        for card, counted in await read_cards(session, union_all(*parts).subquery(), "n", "total", "late"):
+            first[card.stage_id].append(card)
+            found[card.stage_id] = _figures(*counted)
+    return first, found
 
 
 def norm_limits(stages: Sequence[Stage], working: WorkingTime, now: datetime) -> dict[int, datetime]:

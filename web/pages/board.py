@@ -1,6 +1,7 @@
 """The board: one column per stage, newest cards on top; further cards, single cards and column heads for an open board."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -12,18 +13,17 @@ from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals import queries
 from pbxcrm.deals.board_queries import (
     RECENT,
-    BoardCard,
-    ColumnFigures,
     Place,
     Selection,
     Sort,
+    cards_and_figures,
     column_cards,
     figures,
-    first_cards,
     get_card,
     norm_limits,
     selected,
 )
+from pbxcrm.deals.card_queries import BoardCard
 from pbxcrm.deals.fields import SHARED_TEXTS
 from pbxcrm.deals.filters import LAMPS, DealFilter
 from pbxcrm.deals.models import Pipeline, Stage
@@ -69,8 +69,8 @@ async def board(request: Request) -> Response:
             return RedirectResponse(ascii_address(address_of(first)), HTTPStatus.SEE_OTHER)
         shown = await _shown(session, request)
         selection = await _selection(session, request, shown)
-        columns = await first_cards(session, who, shown.stages, selection, shown.sort, cards=FIRST)
-        heads = await _figures(session, request, shown, selection)
+        limits = await _limits(session, request, shown)
+        columns, heads = await cards_and_figures(session, who, shown.stages, selection, shown.sort, limits, cards=FIRST)
         people = await colleagues(session, who) if sees_others(who) else []
         by_rules = await any_rules(session)
         active = await chips(session, request)
@@ -148,7 +148,9 @@ async def heads(request: Request) -> Response:
     """``GET /board/heads``: the heads of all columns, with current figures."""
     async with parts(request).db.read() as session:
         shown = await _shown(session, request)
-        found = await _figures(session, request, shown, await _selection(session, request, shown))
+        limits = await _limits(session, request, shown)
+        selection = await _selection(session, request, shown)
+        found = await figures(session, viewer(request), shown.stages, selection, limits)
     return show(request, "deals/_heads.html", stages=shown.stages, heads=found)
 
 
@@ -211,9 +213,6 @@ async def _selection(session: AsyncSession, request: Request, shown: BoardView) 
     return await selected(session, viewer(request), shown.pipeline.id or 0, shown.stages, shown.asked)
 
 
-async def _figures(
-    session: AsyncSession, request: Request, shown: BoardView, selection: Selection
-) -> dict[int, ColumnFigures]:
+async def _limits(session: AsyncSession, request: Request, shown: BoardView) -> dict[int, datetime]:
     calendars = await load_calendars(session, await load_directory(session))
-    limits = norm_limits(shown.stages, calendars.of_user(viewer(request).user_id), now(request))
-    return await figures(session, viewer(request), shown.stages, selection, limits)
+    return norm_limits(shown.stages, calendars.of_user(viewer(request).user_id), now(request))

@@ -27,7 +27,8 @@ from pbxcrm.contacts.queries import (
 from pbxcrm.contacts.rules import check_numbers
 from pbxcrm.deals import actions
 from pbxcrm.deals.access import sees_deal
-from pbxcrm.deals.board_queries import cards_of_deals, path_of
+from pbxcrm.deals.board_queries import path_of
+from pbxcrm.deals.card_queries import cards_of_deals
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.fields import BY_KEY, MOMENTS, Value, values_of
 from pbxcrm.deals.gate_rules import Need
