@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from markupsafe import Markup
-from starlette.requests import Request
 
 from pbxcrm.deals.card_queries import BoardCard
 from pbxcrm.deals.models import Stage
@@ -12,20 +11,20 @@ from pbxcrm.deals.rules import is_closing, owes_next_task
 from pbxcrm.people.directory import Directory
 from web import formats, words
 from web.i18n import here
-from web.parts import parts
+from web.templating import Templates
 
 
 def drawn(
-    request: Request, cards: Iterable[BoardCard], funnel: Funnel, people: Directory, *, may_move: bool
+    templates: Templates, cards: Iterable[BoardCard], funnel: Funnel, people: Directory, *, may_move: bool
 ) -> list[Markup]:
     """The cards in the reader's language at this moment."""
-    return [_drawn(request, card, funnel.stages[card.stage_id], people, may_move) for card in cards]
+    return [_drawn(templates, card, funnel.stages[card.stage_id], people, may_move) for card in cards]
 
 
-def _drawn(request: Request, card: BoardCard, stage: Stage, people: Directory, may_move: bool) -> Markup:
+def _drawn(templates: Templates, card: BoardCard, stage: Stage, people: Directory, may_move: bool) -> Markup:
     due_at, now = card.task_due_at, here().now
     responsible = people.users.get(card.responsible_id or 0)
-    return parts(request).templates.repeated(
+    return templates.repeated(
         "deals/_card.html",
         card=card._replace(task_title=None, task_title_code=None, rank=0),
         title=words.title_of_deal(card.title),

@@ -121,7 +121,7 @@ class Templates:
             browser=browser,
         )
 
-        self._repeated = lru_cache(maxsize=1_000)(self._repeat)
+        self._repeated = lru_cache(maxsize=3_000)(self._repeat)
 
     def text(self, name: str, **context: Any) -> str:  # template contexts are of any shape
         """The rendered template. Needs ``i18n.speaking``; for the live push and mails, where there is no request."""

@@ -81,7 +81,7 @@ async def board(request: Request) -> Response:
         "deals/board.html",
         shown=shown,
         columns={
-            stage_id: drawn(request, cards, shown.funnel, directory, may_move=may_move)
+            stage_id: drawn(parts(request).templates, cards, shown.funnel, directory, may_move=may_move)
             for stage_id, cards in columns.items()
         },
         heads=heads,
@@ -126,7 +126,7 @@ async def column(request: Request) -> Response:
         request,
         "deals/_cards.html",
         stage=stage,
-        cards=drawn(request, cards[:CARDS], shown.funnel, people, may_move=may_move),
+        cards=drawn(parts(request).templates, cards[:CARDS], shown.funnel, people, may_move=may_move),
         more=_next(cards[CARDS - 1]) if len(cards) > CARDS else "",
     )
 
@@ -140,7 +140,7 @@ async def card(request: Request) -> Response:
         people = await load_directory(session)
     if found is None:
         return Response(status_code=204)
-    cards = drawn(request, [found], shown.funnel, people, may_move=can(who, Permission.DEALS_EDIT))
+    cards = drawn(parts(request).templates, [found], shown.funnel, people, may_move=can(who, Permission.DEALS_EDIT))
     return show(request, "deals/_cards.html", cards=cards, more="")
 
 

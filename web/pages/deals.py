@@ -254,7 +254,7 @@ async def _as_card(session: AsyncSession, request: Request, deal: Deal) -> list[
     """The deal as the board shows it after a change of this session."""
     await session.flush()
     funnel, people = await load_funnel(session), await load_directory(session)
-    return drawn(request, await cards_of_deals(session, [deal.id or 0]), funnel, people, may_move=True)
+    return drawn(parts(request).templates, await cards_of_deals(session, [deal.id or 0]), funnel, people, may_move=True)
 
 
 async def assign(request: Request) -> Response:
