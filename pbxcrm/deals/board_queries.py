@@ -314,10 +314,9 @@ async def cards_and_figures(
     parts = []
     for stage in stages if asked.recent else [each for each in stages if not is_closing(each)]:
         rank, since, amount = _rank(stage, sort).label("rank"), col(Deal.stage_since), col(Deal.amount)
-        passing = columns(col(Deal.id), rank, since, amount).where(
-            *asked.conditions(viewer, stage), _of_pipeline(stage)
-        )
-        some = passing.order_by(*_order(stage, sort)).limit(MOST_COUNTED + 1).subquery()
+        # In no order and without the pipeline, as for the figures alone: then one index may hold all that is read.
+        passing = columns(col(Deal.id), rank, since, amount).where(*asked.conditions(viewer, stage))
+        some = passing.limit(MOST_COUNTED + 1).subquery()
         limit = limits.get(stage.id or 0)
         late = func.count().filter(some.c.stage_since < limit).over() if limit is not None else literal(0)
         figured = columns(
@@ -335,6 +334,8 @@ async def cards_and_figures(
         for card, counted in await read_cards(session, union_all(*parts).subquery(), "n", "total", "late"):
             first[card.stage_id].append(card)
             found[card.stage_id] = _figures(*counted)
+    if any(each.has_more for each in found.values()):  # the first cards may be among those that were not counted
+        first = await first_cards(session, viewer, stages, asked, sort, cards=cards)
     return first, found
 
 
