@@ -3,14 +3,17 @@
 from collections.abc import Iterable
 
 from markupsafe import Markup
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
 
-from pbxcrm.deals.card_queries import BoardCard
-from pbxcrm.deals.models import Stage
-from pbxcrm.deals.queries import Funnel
+from pbxcrm.deals.card_queries import BoardCard, cards_of_deals
+from pbxcrm.deals.models import Deal, Stage
+from pbxcrm.deals.queries import Funnel, load_funnel
 from pbxcrm.deals.rules import is_closing, owes_next_task
-from pbxcrm.people.directory import Directory
+from pbxcrm.people.directory import Directory, load_directory
 from web import formats, words
 from web.i18n import here
+from web.parts import parts
 from web.templating import Templates
 
 
@@ -19,6 +22,13 @@ def drawn(
 ) -> list[Markup]:
     """The cards in the reader's language at this moment."""
     return [_drawn(templates, card, funnel.stages[card.stage_id], people, may_move) for card in cards]
+
+
+async def drawn_anew(session: AsyncSession, request: Request, deal: Deal) -> list[Markup]:
+    """The deal as the board shows it after a change in this session, for somebody who may move it."""
+    await session.flush()
+    cards, funnel = await cards_of_deals(session, [deal.id or 0]), await load_funnel(session)
+    return drawn(parts(request).templates, cards, funnel, await load_directory(session), may_move=True)
 
 
 def _drawn(templates: Templates, card: BoardCard, stage: Stage, people: Directory, may_move: bool) -> Markup:

@@ -5,7 +5,6 @@ from datetime import timedelta
 from http import HTTPStatus
 from urllib.parse import quote
 
-from markupsafe import Markup
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -28,7 +27,6 @@ from pbxcrm.contacts.rules import check_numbers
 from pbxcrm.deals import actions
 from pbxcrm.deals.access import sees_deal
 from pbxcrm.deals.board_queries import path_of
-from pbxcrm.deals.card_queries import cards_of_deals
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.fields import BY_KEY, MOMENTS, Value, values_of
 from pbxcrm.deals.gate_rules import Need
@@ -69,7 +67,7 @@ from web import gate_dialog, words
 from web.answers import redirect, toast, with_toast
 from web.cursors import read_entry
 from web.custom_values import entered_of, shown_fields
-from web.deal_cards import drawn
+from web.deal_cards import drawn_anew
 from web.deal_panels import lines_context, people_context, watchers_context
 from web.due_dates import QUICK
 from web.forms import Form, filled, local_text, read_form
@@ -240,7 +238,7 @@ async def move(request: Request) -> Response:
                 region=parts(request).settings.region,
                 second=form.ticked("second"),
             )
-            cards = await _as_card(session, request, found)
+            cards = await drawn_anew(session, request, found)
     except Invalid as error:
         if not gate_dialog.asks(form, error):
             raise
@@ -248,13 +246,6 @@ async def move(request: Request) -> Response:
     if form.values.keys() & {"board", "stay"}:
         return show(request, "deals/_cards.html", cards=cards, more="")
     return redirect(request, f"/deals/{deal_id}")
-
-
-async def _as_card(session: AsyncSession, request: Request, deal: Deal) -> list[Markup]:
-    """The deal as the board shows it after a change of this session."""
-    await session.flush()
-    funnel, people = await load_funnel(session), await load_directory(session)
-    return drawn(parts(request).templates, await cards_of_deals(session, [deal.id or 0]), funnel, people, may_move=True)
 
 
 async def assign(request: Request) -> Response:
@@ -269,7 +260,7 @@ async def assign(request: Request) -> Response:
             now=now(request),
             responsible_id=form.id("responsible_id"),
         )
-        cards = await _as_card(session, request, found)
+        cards = await drawn_anew(session, request, found)
         name = (await load_directory(session)).name(found.responsible_id) or _("nobody")
     page = show(request, "deals/_cards.html", cards=cards, more="")
     page.headers["x-said"] = quote(_("Given to {name}.").format(name=name))
