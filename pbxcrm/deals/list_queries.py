@@ -14,10 +14,10 @@ from pbxcrm.deals.board_queries import MOST_FOUND, ColumnFigures
 from pbxcrm.deals.filters import DealFilter, ways_to_match
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import MOST_COUNTED, DealRow, as_rows
-from pbxcrm.fields.conditions import Term
+from pbxcrm.fields.conditions import Shape, Term
 from pbxcrm.fields.terms import MADE, sorted_by
 from pbxcrm.shared.core_sql import fetch, one_of
-from pbxcrm.shared.listed import MOST_SORTED, Listed, RowPlace, among_newest, sorted_rows
+from pbxcrm.shared.listed import MOST_SORTED, Listed, RowPlace, among_newest, sorted_by_text, sorted_rows
 from pbxcrm.shared.text_match import is_searchable, up_to
 
 LOOKED_THROUGH = 5_000  # deals that one request tests where no index helps
@@ -138,8 +138,12 @@ async def page_of_deals(
     conditions = stretch.conditions
     if sort.is_capped and stretch.resume is None:
         conditions = [among_newest(Deal, conditions, MOST_SORTED)]
-    order = sorted_by(term, descending=sort.descending)
-    found = await sorted_rows(session, Deal, conditions, order, after=after, limit=limit)
+    down = sort.descending
+    if sort.is_capped and term.shape is Shape.TEXT:
+        found = await sorted_by_text(session, Deal, conditions, term.sql, descending=down, after=after, limit=limit)
+    else:
+        order = sorted_by(term, descending=down)
+        found = await sorted_rows(session, Deal, conditions, order, after=after, limit=limit)
     filled = await as_rows(session, [deal for deal, _ in found])
     return Listed([(row, place) for row, (_, place) in zip(filled, found, strict=True)])
 

@@ -42,8 +42,11 @@ def index_statements(definition: FieldDefinition, dialect: str) -> dict[str, str
             for option in definition.options
         }
     if is_text(definition):
-        value = value_sql.text_sql(dialect, "custom", f"{number}k")
-    elif definition.kind in {ValueKind.DATE, ValueKind.MOMENT}:
+        found = {name: f"{table} ({value_sql.text_sql(dialect, 'custom', f'{number}k')}, id)"}
+        if definition.filterable:
+            found[f"{name}_sort"] = f"{table} ({value_sql.text_sql(dialect, 'custom', f'{number}s')}, id)"
+        return found
+    if definition.kind in {ValueKind.DATE, ValueKind.MOMENT}:
         value = value_sql.text_sql(dialect, "custom", number)
     else:
         value = value_sql.integer_sql(dialect, "custom", number)

@@ -103,7 +103,7 @@ class FieldDefinition(SQLModel, table=True):
 def values_column() -> dict[str, Any]:
     """The values of a row's custom fields by field id (``rules`` says how each kind is stored): ``{"12": 7, "13": "Lviv"}``.
 
-    A text has its search key beside it (``"13k"``), by which it is compared and sorted. The database fills in ``{}`` where rows come past
+    A text has its search key beside it (``"13k"``), by which it is compared, and the key by which it is sorted (``"13s"``). The database fills in ``{}`` where rows come past
     the ORM.
     """
     kind = JSON().with_variant(JSONB(), "postgresql")

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from pbxcrm.fields.models import FieldDefinition, LinkTarget, ValueKind
 from pbxcrm.people.directory import Directory
+from pbxcrm.shared.alphabet import order_key
 from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.numbers import read_numbers
@@ -28,7 +29,7 @@ Stored = int | str | list[int] | None
 Entered = Any
 
 LONGEST = {ValueKind.TEXT: 500, ValueKind.ADDRESS: 500, ValueKind.LONG_TEXT: 10_000, ValueKind.LINK: 2000}
-KEY_LENGTH = 100  # letters of a text by which it is compared and sorted; PostgreSQL indexes no row above 2.7 kB
+KEY_LENGTH = 100  # letters of a text by which it is compared; PostgreSQL indexes no row above 2.7 kB
 MILLION = 10**6
 LARGEST_NUMBER = Decimal(10**12)
 LARGEST_MONEY = Decimal(10**13)
@@ -54,7 +55,7 @@ def place_of(key: str) -> str:
 
 
 def is_text(definition: FieldDefinition) -> bool:
-    """Whether the value is a text, with its search key beside it."""
+    """Whether the value is a text, with its search key and the key by which it is sorted beside it."""
     return definition.kind in _TEXTS or is_web(definition)
 
 
@@ -105,11 +106,12 @@ def as_entered(definition: FieldDefinition, value: Stored) -> Entered:
 def with_value(custom: Mapping[str, Any], definition: FieldDefinition, value: Stored) -> dict[str, Any]:
     """A copy of ``custom`` in which the field has ``value``."""
     name = str(definition.id)
-    found = {key: each for key, each in custom.items() if key not in {name, f"{name}k"}}
+    found = {key: each for key, each in custom.items() if key not in {name, f"{name}k", f"{name}s"}}
     if value is not None:
         found[name] = value
         if is_text(definition):
             found[f"{name}k"] = text_key(str(value))
+            found[f"{name}s"] = order_key(str(value))
     return found
 
 

@@ -51,6 +51,11 @@ def text(column: Any, field_id: int, *, key: bool) -> StoredText:
     return StoredText(column, literal_column(f"{int(field_id)}k" if key else str(int(field_id))))
 
 
+def sorted_text(column: Any, field_id: int) -> StoredText:
+    """The key in the column ``custom`` by which a text is sorted (``alphabet.order_key``)."""
+    return StoredText(column, literal_column(f"{int(field_id)}s"))
+
+
 def as_list(column: Any, field_id: int) -> StoredList:
     """The list in the column ``custom``."""
     return StoredList(column, literal_column(str(int(field_id))))

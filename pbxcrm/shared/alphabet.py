@@ -11,6 +11,7 @@ Both databases compare keys letter by code point, so they need no collation of t
 
 import re
 import unicodedata
+from functools import lru_cache
 
 LONGEST = 100  # letters that count; with the accents behind them twice as many stand in a key
 _ALPHABET = "аәбвгґғдђеєжзиіїйјкқлљмнңњоөпрстћуўұүфхһцчџшщъыьэюя"
@@ -23,6 +24,7 @@ _ALIKE = str.maketrans({
 _BEHIND = "\t"  # before a space, so that a short text stands before one that goes on
 
 
+@lru_cache(maxsize=5_000)
 def order_key(text: str) -> str:
     """The key by which ``text`` is sorted; empty for an empty one. No longer than twice ``LONGEST`` and one."""
     plain = " ".join(unicodedata.normalize("NFKC", text).casefold().split())

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.shared.alphabet import order_key
 from pbxcrm.shared.core_sql import one_of
 
 Model = TypeVar("Model", bound=SQLModel)
@@ -165,6 +166,40 @@ async def sorted_rows(
     """The rows behind ``after`` that match, each with its place."""
     key: Any = table.id  # type: ignore[attr-defined]  # all have one
     return await _sorted(session, table, key, conditions, order, after, limit)
+
+
+async def sorted_by_text(
+    session: AsyncSession,
+    table: type[Model],
+    conditions: Sequence[ColumnElement[bool]],
+    text: ColumnElement[str],
+    *,
+    descending: bool,
+    after: RowPlace | None,
+    limit: int,
+) -> list[tuple[Model, RowPlace]]:
+    """The same in the order of the alphabet, by a text whose key is not stored: the newest ``MOST_SORTED`` that match are sorted here."""
+    key: Any = table.id  # type: ignore[attr-defined]  # all have one
+    asked = select(key, text).where(*conditions).order_by(key.desc()).limit(MOST_SORTED)
+    known = [(order_key(told or ""), row_id) for row_id, told in (await session.exec(asked)).all()]
+    places = [RowPlace(*place) for place in sorted((each for each in known if each[0]), reverse=descending)]
+    places += [RowPlace(None, row_id) for value, row_id in known if not value]  # the newest first
+    if after is not None:
+        places = [place for place in places if _is_behind(place, after, descending=descending)]
+    rows = await session.exec(
+        select(table, key).where(one_of(session, key, [place.row_id for place in places[:limit]]))
+    )
+    by_id = {row_id: row for row, row_id in rows.all()}
+    return [(by_id[place.row_id], place) for place in places[:limit] if place.row_id in by_id]
+
+
+def _is_behind(place: RowPlace, after: RowPlace, *, descending: bool) -> bool:
+    if place.value is None:
+        return after.value is not None or place.row_id < after.row_id
+    if after.value is None:
+        return False
+    mine, theirs = (place.value, place.row_id), (after.value, after.row_id)
+    return mine < theirs if descending else mine > theirs
 
 
 async def _sorted(

@@ -1,5 +1,6 @@
 """Deals with a value in a custom field of every kind, made by the database itself; of most conditions about one row in a thousand is found."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import text
@@ -70,8 +71,10 @@ async def fill_deals(
         "person": one_of(owners, "i"), "link_web": "'https://example.com/' || (i % 1000)", "link_web_k": f"'{text_key('https://example.com/')}' || (i % 1000)",
         "link_contact": "1 + i % 1000", "phone": phone, "phone_k": phone, "address": "'Street ' || (i % 1000) || ', 5'",
         "address_k": f"'{text_key('Street')} ' || (i % 1000) || ', 5'",
+        "text_s": "'object ' || i", "long_text_s": "'a thing'", "link_web_s": "'https example com ' || (i % 1000)", "phone_s": phone,
+        "address_s": "'street ' || (i % 1000) || ' 5'",
     }  # fmt: skip
-    names = {key: f"{fields[key.removesuffix('_k')].id}{'k' if key.endswith('_k') else ''}" for key in values}
+    names = {key: f"{fields[re.sub('_[ks]$', '', key)].id}{key[-1] if key[-2] == '_' else ''}" for key in values}
     pairs = ", ".join(f"'{names[key]}', {sql}" for key, sql in values.items())
     file = fields["file"].id
     with_file = f"CASE WHEN {rare} THEN {number}({pairs}, '{file}', {listed}(i)) ELSE {number}({pairs}) END"

@@ -14,8 +14,11 @@ from sqlmodel import col, select
 from pbxcrm import migrations
 from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.deals.models import Note
+from pbxcrm.fields.index_actions import indexes_of
+from pbxcrm.fields.models import FieldDefinition
+from pbxcrm.fields.rules import with_value
 from pbxcrm.people.models import User
-from pbxcrm.shared.background_jobs import BackgroundJob, start
+from pbxcrm.shared.background_jobs import BackgroundJob, start, work_on
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings, Unavailable
 from pbxcrm.shared.search_words import rows_with
@@ -23,6 +26,7 @@ from pbxcrm.shared.sqlite import WRITES
 from pbxcrm.tables import metadata
 from tests.calls import NOON
 from tests.databases import Postgres, fresh_name
+from tests.waiting import until
 
 
 async def test_models_and_migrations_agree(database: Database) -> None:
@@ -146,6 +150,41 @@ async def test_names_of_before_stand_in_their_order(database: Database, database
         assert contacts.all() == ["", "Clara", "Ґалаґан", "Дзюба", "Черненко"]
         companies = await session.exec(select(Company.name).order_by(col(Company.name_order)))
         assert companies.all() == ["Hanna", "Ünal"]
+
+
+async def test_texts_of_fields_of_before_are_sorted(database: Database, database_url: str) -> None:
+    """They had no key of the alphabet before 0065."""
+
+    def before_0065(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(migrations.FOLDER))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0063")
+
+    async with database.write() as session:
+        field = FieldDefinition(entity="company", key="whom", kind="text", name="Whom", filterable=True)
+        session.add(field)
+        await session.flush()
+        for name in ("Черненко", None, "Дзюба"):
+            custom = {} if name is None else with_value({"999": 7}, field, name)
+            session.add(Company(name="One", custom=custom, created_at=NOON))
+    async with database.read() as session:
+        before = (await session.exec(select(Company.custom).order_by(col(Company.id)))).all()
+    async with database.engine.execution_options(**{WRITES: True}).begin() as connection:
+        await connection.run_sync(before_0065)
+    async with database.read() as session:
+        without = (await session.exec(select(Company.custom).order_by(col(Company.id)))).all()
+        assert [f"{field.id}s" in each for each in (*before, *without)] == [True, False, True, False, False, False]
+    assert (await migrations.upgrade(database_url))[0] == "0063"
+    async with database.read() as session:
+        assert (await session.exec(select(Company.custom).order_by(col(Company.id)))).all() == before
+
+    async def is_made() -> bool:
+        await work_on(database, NOON)
+        async with database.read() as session:
+            return f"ix_custom_{field.id}_sort" in await indexes_of(session, field)
+
+    await until(is_made)
 
 
 async def test_an_id_is_given_once(database: Database) -> None:
