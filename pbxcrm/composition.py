@@ -58,6 +58,7 @@ from pbxcrm.contacts.erase_actions import erase_contacts, say_clients_erased
 from pbxcrm.contacts.formula_values import COMPANY_VALUES, CONTACT_VALUES
 from pbxcrm.contacts.hints import say_contacts_relinked
 from pbxcrm.contacts.hooks import contact_erasing, contacts_merging, contacts_unmerging, rows_relinked
+from pbxcrm.contacts.models import CompanyMerge, Merge
 from pbxcrm.contacts.number_owners import register_work_on_numbers
 from pbxcrm.contacts.queries import names_of_companies, names_of_contacts
 from pbxcrm.contacts.timers import HANDLERS as CONTACT_TIMERS
@@ -91,6 +92,7 @@ from pbxcrm.deals.hooks import (
 )
 from pbxcrm.deals.lamp_queries import register_lamps
 from pbxcrm.deals.lost import reopen_deals
+from pbxcrm.deals.models import DealMerge
 from pbxcrm.deals.passed_decisions import settle_lost, tell_of_second, tell_owner_of_client
 from pbxcrm.deals.queries import titles_of_deals
 from pbxcrm.deals.second_deal_actions import say_second_relinked
@@ -102,7 +104,7 @@ from pbxcrm.distribution import reasons as distribution_reasons
 from pbxcrm.distribution.erase_actions import erase_from_choices
 from pbxcrm.distribution.hooks import register_forms
 from pbxcrm.fields.formula_jobs import compute_by_hours
-from pbxcrm.fields.hooks import register_own_values, register_reserved, register_targets
+from pbxcrm.fields.hooks import register_merges, register_own_values, register_reserved, register_targets
 from pbxcrm.fields.models import FieldEntity, LinkTarget, ValueKind
 from pbxcrm.fields.timers import BEFORE as BEFORE_FIELD_WORK
 from pbxcrm.fields.timers import WORK as FIELD_WORK
@@ -303,6 +305,7 @@ def compose() -> None:
             ValueKind.FILE: files.names_of_files,
         }
     )
+    register_merges({LinkTarget.DEAL: DealMerge, LinkTarget.CONTACT: Merge, LinkTarget.COMPANY: CompanyMerge})
     register_work(BULK_WORK, BULK_UNDO)
     register_distribution(bulk_actions.distribute, bulk_actions.undistribute)
     register_forms(load_form_names)

@@ -15,11 +15,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Viewer
 from pbxcrm.contacts.access import sees_little, visible_companies, visible_contacts
 from pbxcrm.contacts.known_numbers import KnownNumber, whose_numbers
-from pbxcrm.contacts.models import Company, CompanyMerge, Contact, Merge, Phone
+from pbxcrm.contacts.models import Company, Contact, Phone
 from pbxcrm.contacts.queries import ContactRow, with_numbers
 from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.deals.queries import DealRow, as_rows
+from pbxcrm.fields.merged_links import same_rows
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, LinkTarget, ValueKind
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.fields.rules import Stored, stored_in
@@ -27,7 +28,7 @@ from pbxcrm.fields.search_queries import points_to, rows_by_field
 from pbxcrm.fields.terms import has_words
 from pbxcrm.notes.access import visible_notes
 from pbxcrm.people.directory import load_directory
-from pbxcrm.shared.core_sql import load_by_id, one_of
+from pbxcrm.shared.core_sql import fetch, load_by_id, one_of
 from pbxcrm.shared.listed import newest_that_pass
 from pbxcrm.shared.numbers import normalise
 from pbxcrm.shared.search_keys import search_key, words_of
@@ -259,16 +260,8 @@ async def _pointed_to(
         ],
     }
     found = {target: ids for target, ids in found.items() if target in asked and ids}
-    merges: dict[str, type[Merge | CompanyMerge]] = {
-        LinkTarget.CONTACT.value: Merge,
-        LinkTarget.COMPANY.value: CompanyMerge,
-    }
-    for target, table in merges.items():  # a field may point to what was merged into a row
-        ids = found.get(target, [])
-        while ids:
-            merged = select(table.from_id).where(col(table.into_id).in_(ids), col(table.undone_at).is_(None))
-            ids = [row_id for row_id in (await session.exec(merged)).all() if row_id not in found[target]]
-            found[target] += ids
+    for target in found.keys() - {ValueKind.PERSON.value}:  # a field may point to what was merged into a row
+        found[target] = [row_id for (row_id,) in await fetch(session, same_rows(target, found[target]))]
     return found
 
 

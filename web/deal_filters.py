@@ -13,7 +13,7 @@ from pbxcrm.deals.filter_rules import NOBODY, FilterReader
 from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.list_queries import ListSelection, select_deals
 from pbxcrm.deals.queries import load_funnel
-from pbxcrm.fields.conditions import Shape, Vocabulary
+from pbxcrm.fields.conditions import NO, Shape, Vocabulary
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import load_fields, load_named, target_of
 from pbxcrm.fields.relative_times import AskedAt
@@ -108,7 +108,8 @@ OwnWords = Callable[[Request, Directory, str, str], str]
 
 @dataclass(frozen=True, slots=True)
 class CustomInput:
-    """How the form of filters asks for a custom field: a choice among ``options`` (value, text), a range, or a part of a text.
+    """How the form of filters asks for a custom field: a choice among ``options`` (value, text), a range, a part of a text, or, of files,
+    whether there are any.
 
     ``finds``: the id of a field that links to rows. One is chosen by its name; ``options`` are then those that are asked for.
     """
@@ -218,6 +219,8 @@ def said_of_term(terms: Vocabulary, options: Mapping[str, Mapping[str, str]], na
     term = terms.get(name) or terms.get(whole)
     if term is None:
         return f"{name}: {value}"
+    if value.strip().lower() in NO:
+        suffix = {"filled": "empty", "empty": "filled"}.get(suffix, suffix)
     said = _OPS.get(suffix, "{title}: {value}") if name not in terms else "{title}: {value}"
     title = term.title if CUSTOM in term.name else _(term.title)
     return _(said).format(title=title, value=options.get(term.name, {}).get(value, value))

@@ -1,7 +1,7 @@
 """The rules as events and runs need them, cached in memory until one changes; and lists of them for people."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -17,6 +17,7 @@ from pbxcrm.automation.triggers import FOR_RULE, GOAL_ACTS, TRIGGERS, MeantDeal,
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.fields.conditions import Condition, parse
+from pbxcrm.fields.merged_links import has_links, with_merged_links
 from pbxcrm.fields.queries import FieldSet, load_fields
 from pbxcrm.fields.rules import Checking
 from pbxcrm.money.models import Product
@@ -61,13 +62,14 @@ class ActiveRule:
 @dataclass(frozen=True, slots=True)
 class ActiveRules:
     """Every rule that is on or watches, by id and by the acts that it listens to. ``by_arm``: by those after which its timer is set anew.
-    ``goal_acts``: after which goals are asked.
+    ``goal_acts``: after which goals are asked. ``linked``: whether any asks for rows that a field points to.
     """
 
     by_id: Mapping[int, ActiveRule]
     by_act: Mapping[str, Sequence[ActiveRule]]
     by_arm: Mapping[str, Sequence[ActiveRule]]
     goal_acts: frozenset[str]
+    linked: bool = False
 
 
 async def load_around(session: AsyncSession, region: str) -> Around:
@@ -84,8 +86,25 @@ async def load_around(session: AsyncSession, region: str) -> Around:
 
 
 async def load_active(session: AsyncSession) -> ActiveRules:
-    """All active rules, from a cache that is reloaded after a change."""
-    return await cached_until_changed(session, _read_active)
+    """All active rules, from a cache that is reloaded after a change. Merges change what links stand for without one."""
+    rules = await cached_until_changed(session, _read_active)
+    if not rules.linked:
+        return rules
+    now = {rule_id: await with_merged(session, ready) for rule_id, ready in rules.by_id.items()}
+    by_act, by_arm = (
+        {act: [now[each.rule.id or 0] for each in some] for act, some in heard.items()}
+        for heard in (rules.by_act, rules.by_arm)
+    )
+    return replace(rules, by_id=now, by_act=by_act, by_arm=by_arm)
+
+
+async def with_merged(session: AsyncSession, ready: ActiveRule) -> ActiveRule:
+    """The rule as it is asked now: links that it asks for stand for what was merged into them, too."""
+    if not (has_links(ready.condition) or has_links(ready.goal)):
+        return ready
+    condition = None if ready.condition is None else await with_merged_links(session, ready.condition)
+    goal = None if ready.goal is None else await with_merged_links(session, ready.goal)
+    return replace(ready, condition=condition, goal=goal)
 
 
 async def _read_active(session: AsyncSession) -> ActiveRules:
@@ -104,7 +123,8 @@ async def _read_active(session: AsyncSession) -> ActiveRules:
         for act in each.trigger.acts:
             by_act.setdefault(act, []).append(each)
     has_goal = any(each.rule.goal for each in ready.values())
-    return ActiveRules(ready, by_act, by_arm, GOAL_ACTS if has_goal else frozenset())
+    linked = any(has_links(each.condition) or has_links(each.goal) for each in ready.values())
+    return ActiveRules(ready, by_act, by_arm, GOAL_ACTS if has_goal else frozenset(), linked)
 
 
 def ready_rule(rule: AutomationRule, fields: FieldSet, people: Directory, hook_values: Mapping[str, str]) -> ActiveRule:
@@ -124,7 +144,7 @@ async def rule_of_version(session: AsyncSession, rule: AutomationRule, version: 
     found = (await session.exec(query)).first()
     then = AutomationRule(**{**rule.model_dump(), **(found.saved if found is not None else {})})
     hooked = await load_hook_values(session)
-    return ready_rule(then, await load_fields(session), await load_directory(session), hooked)
+    return await with_merged(session, ready_rule(then, await load_fields(session), await load_directory(session), hooked))
 
 
 def check_rules(viewer: Viewer) -> None:

@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.automation.models import AutomationRule
-from pbxcrm.automation.queries import check_rules, load_around, ready_rule
+from pbxcrm.automation.queries import check_rules, load_around, ready_rule, with_merged
 from pbxcrm.automation.rule_checks import RuleDraft, check_draft
 from pbxcrm.automation.steps.step import Around, StepContext
 from pbxcrm.automation.trial import NOT_TRIED, Fired, TrialCount, Window, try_on
@@ -59,7 +59,7 @@ async def trial_batch(session: AsyncSession, job: BackgroundJob, _now: datetime)
     window = Window(datetime.fromisoformat(payload["since"]), datetime.fromisoformat(payload["until"]))
     around = await load_around(session, payload["region"])
     rule = AutomationRule(**payload["rule"], state="on", mode="once", created_at=window.until)
-    ready = ready_rule(rule, around.fields, around.people, around.hook_values)
+    ready = await with_merged(session, ready_rule(rule, around.fields, around.people, around.hook_values))
     result: dict[str, Any] = {
         "fired": 0,
         "skipped": 0,

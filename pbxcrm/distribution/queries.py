@@ -1,7 +1,7 @@
 """Reads the rules of distribution, and counts for the people of a rule."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from pbxcrm.distribution.cases import DealCase, case_terms, read_query
 from pbxcrm.distribution.models import DistributionChoice, DistributionRule, DistributionTurn
 from pbxcrm.distribution.rules import Counts, Method
 from pbxcrm.fields.conditions import Condition, holds
+from pbxcrm.fields.merged_links import has_links, with_merged_links
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.people.directory import load_directory
@@ -39,7 +40,13 @@ class ReadyRule:
 
 async def load_rules(session: AsyncSession) -> tuple[ReadyRule, ...]:
     """All rules in their order, also those that are off; cached until somebody changes them."""
-    return await cached_until_changed(session, _read_rules)
+    return tuple([await _now(session, each) for each in await cached_until_changed(session, _read_rules)])
+
+
+async def _now(session: AsyncSession, ready: ReadyRule) -> ReadyRule:
+    if ready.condition is None or not has_links(ready.condition):
+        return ready
+    return replace(ready, condition=await with_merged_links(session, ready.condition))
 
 
 async def _read_rules(session: AsyncSession) -> tuple[ReadyRule, ...]:

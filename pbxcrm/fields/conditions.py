@@ -9,7 +9,7 @@ reader's time zone.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -87,7 +87,7 @@ class Term:
     ``read`` gives the value of a row as ``fields.rules`` stores it; ``check`` turns an entered value into such a one and raises Invalid;
     ``bind`` makes of it what ``sql`` is compared with. ``blank``: the condition for an empty value, if it is not NULL. ``has``: the
     condition that a list contains a value, or that a reference is it, where that is no comparison with ``sql``. ``only``: how it can be
-    compared, if not in every way of its shape. ``order``: the column by which a list is sorted, if not ``sql``: a text in the order of
+    compared, if not in every way of its shape. ``target``: the ``LinkTarget`` of rows that may be merged, which it points to. ``order``: the column by which a list is sorted, if not ``sql``: a text in the order of
     the alphabet, empty where there is none.
     """
 
@@ -102,6 +102,7 @@ class Term:
     words: WordSearch | None = None
     has: Callable[[Any], ColumnElement[bool]] | None = None
     only: tuple[Op, ...] = ()
+    target: str = ""
     order: ColumnElement[Any] | None = None
 
     @property
@@ -121,11 +122,14 @@ Vocabulary = Mapping[str, Term]
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """One comparison. ``values`` has one member, none for *empty* and *filled*, several for *in*."""
+    """One comparison. ``values`` has one member, none for *empty* and *filled*, several for *in*. ``merged``: in Python, what was merged
+    into one of them (``merged_links``).
+    """
 
     term: Term
     op: Op
     values: tuple[Any, ...] = ()
+    merged: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +240,8 @@ def _time(shape: Shape, value: object, at: str) -> date | datetime | Relative:
     raise Invalid(at, "conditions.time", "Write a date like 2026-11-28, or today, today-7d, now+2h.")
 
 
+#: What says the opposite as the value of *empty* and *filled*.
+NO = frozenset({"0", "false", "no"})
 #: The last part of a name in an address, and what it asks.
 _SUFFIXES = {
     "min": Op.AT_LEAST,
@@ -284,6 +290,8 @@ def _named(name: str, value: str, vocabulary: Vocabulary) -> Sequence[tuple[str,
     op = (Op.HAS if term.shape is Shape.LIST else Op.IS) if known else _SUFFIXES[suffix]
     if op not in term.ops:
         raise Invalid(name, "conditions.op_here", "“{name}” cannot be filtered in this way.", name=term.title)
+    if op in _BLANK and value.strip().lower() in NO:
+        op = Op.EMPTY if op is Op.FILLED else Op.FILLED
     return [(term.name, op, value)] if value.strip() else []
 
 
@@ -416,7 +424,9 @@ def _test_holds(test: Test, row: Any, clock: AskedAt) -> bool:
     if test.op in _BLANK:
         return test.op is Op.FILLED
     if test.op is Op.IS_NOT:
-        return not _test_holds(Test(term, Op.IS, test.values), row, clock)
+        return not _test_holds(replace(test, op=Op.IS), row, clock)
+    if test.merged and stored in test.merged:
+        return True
     return any(_compare(term, test.op, stored, value, clock) for value in test.values)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Table
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
@@ -13,6 +14,7 @@ from pbxcrm.formulas.functions import Value
 #: The names of those rows among the ids that the viewer may see, by id, in one query.
 NamesOf = Callable[[AsyncSession, Viewer, Collection[int]], Awaitable[Mapping[int, str]]]
 _names: dict[str, NamesOf] = {}
+_merges: dict[str, type[Any]] = {}
 _reserved: set[str] = set()
 
 
@@ -45,6 +47,20 @@ def names_of(target: str) -> NamesOf:
     if target not in _names:
         raise RuntimeError(f"nobody has composed the parts: nobody names {target} (pbxcrm.composition)")
     return _names[target]
+
+
+def register_merges(tables: Mapping[str, type[Any]]) -> None:
+    """Register the table of merges of each ``LinkTarget``, with ``from_id``, ``into_id`` and ``undone_at``; replaces earlier ones."""
+    _merges.clear()
+    _merges.update(tables)
+
+
+def merges_of(target: str) -> Table:
+    """The table of merges of a target. Raises RuntimeError when nobody has registered it."""
+    if target not in _merges:
+        raise RuntimeError(f"nobody has composed the parts: nobody merges {target} (pbxcrm.composition)")
+    found: Table = _merges[target].__table__
+    return found
 
 
 def register_own_values(known: Mapping[str, OwnValues]) -> None:

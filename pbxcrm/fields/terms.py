@@ -10,8 +10,9 @@ from sqlmodel import select
 
 from pbxcrm.fields import value_sql
 from pbxcrm.fields.conditions import Shape, Term, WordSearch
+from pbxcrm.fields.merged_links import same_rows
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
-from pbxcrm.fields.queries import FieldSet
+from pbxcrm.fields.queries import FieldSet, target_of
 from pbxcrm.fields.rules import Checking, check_value, is_list, is_text, stored_in, text_key
 from pbxcrm.shared.listed import RowOrder
 from pbxcrm.shared.search_keys import word_readings, words_of
@@ -44,7 +45,7 @@ def name_of_term(definition: FieldDefinition) -> str:
 
 
 def value_of(definition: FieldDefinition, custom: Any) -> ColumnElement[Any]:
-    """The value of the field in SQL, by which a list is filtered and sorted; ``custom`` is the column of the table."""
+    """The value of the field in SQL, by which a list is filtered; ``custom`` is the column of the table."""
     number = definition.id or 0
     if is_text(definition):
         return value_sql.text(custom, number, key=True)
@@ -91,10 +92,18 @@ def _term(definition: FieldDefinition, table: Any, checking: Checking) -> Term:
         lambda entered: check_value(everything, entered, None, checking),
     )
     if shape is Shape.TEXT:
-        return replace(term, bind=text_key, words=WordSearch(partial(_with_words, definition, table), has_words))
+        words = WordSearch(partial(_with_words, definition, table), has_words)
+        return replace(term, bind=text_key, words=words, order=value_sql.sorted_text(table.custom, definition.id or 0))
+    if definition.kind == ValueKind.LINK:
+        target = target_of(definition)
+        return replace(term, has=partial(_points_to, term.sql, target), target=target)
     if shape is Shape.LIST:
         return replace(term, has=partial(value_sql.has_id, table.custom, definition.id or 0))
     return term
+
+
+def _points_to(value: ColumnElement[Any], target: str, row_id: int) -> ColumnElement[bool]:
+    return value.in_(same_rows(target, [row_id]))
 
 
 def _with_retired(definition: FieldDefinition) -> FieldDefinition:

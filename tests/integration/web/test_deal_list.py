@@ -2,9 +2,11 @@
 
 import csv
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from io import BytesIO, StringIO
+from typing import Any
 
 import openpyxl
 import pytest
@@ -13,7 +15,9 @@ from pbxcrm.deals import list_queries
 from pbxcrm.deals.models import Deal
 from pbxcrm.fields.actions import FieldDraft, create_field
 from pbxcrm.fields.models import FieldEntity
+from pbxcrm.fields.rules import with_value
 from pbxcrm.fields.value_actions import do_set_values
+from pbxcrm.shared.alphabet import order_key
 from tests.calls import NOON
 from tests.integration.web.desks import HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
 from web.pages import deal_list
@@ -83,16 +87,91 @@ async def test_each_order_is_read_to_its_end_without_gap_or_double(
     assert len(seen) > 130
     async with desk.database.read() as session:
         deals = [await session.get_one(Deal, int(each)) for each in seen]
-    keys = {
+    keys: dict[str, Callable[[Deal], Any]] = {
         "amount": lambda deal: deal.amount,
         "event_at": lambda deal: deal.event_at,
-        "title": lambda deal: deal.title,
+        "title": lambda deal: order_key(deal.title),
     }
     if key := keys.get(sort.removeprefix("-")):
         values = [key(deal) for deal in deals]
         filled = [value for value in values if value is not None]
         assert filled == sorted(filled, reverse=sort.startswith("-"))
         assert values[len(filled) :] == [None] * (len(values) - len(filled))  # those without a value stand last
+
+
+NATIVE = [
+    "Clara",
+    "Hanna",
+    "Ünal",
+    "Галаган",
+    "Ґалаґан",
+    "Дзюба",
+    "ёлкин",
+    "Ельцов",
+    "Єва",
+    "Івасюк",
+    "Їжак",
+    "Черненко",
+]
+
+
+async def test_texts_stand_in_the_order_of_the_alphabet(
+    browsers: Browsers, desk: BrowserDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Titles and sources, which are sorted here, and texts of custom fields, which an index sorts: page by page and in a file."""
+    monkeypatch.setattr(deal_list, "LISTED", 5)
+    async with desk.database.write() as session:
+        admin = await desk.office.viewer(session, "admin")
+        draft = FieldDraft(name="Whom", filterable=True)
+        await create_field(
+            session, admin, entity=FieldEntity.DEAL, kind="text", key="whom", draft=draft, currency="UAH", now=NOON
+        )
+        like = await session.get_one(Deal, desk.busy.deals[DESK])
+        for name in sorted(NATIVE, key=lambda each: each[::-1]):
+            deal = Deal(
+                title=name, source=f"{name} & Co", pipeline_id=like.pipeline_id, stage_id=like.stage_id, currency="UAH",
+                responsible_id=like.responsible_id, created_at=NOON, stage_since=NOON,
+            )  # fmt: skip
+            session.add(deal)
+            await session.flush()
+            await do_set_values(session, admin, FieldEntity.DEAL, deal, {"whom": f"«{name}»"}, region="UA")
+    maria = await browsers("maria")
+    for by in ("title", "source", "field.whom"):
+        for sort, wanted in ((by, NATIVE), (f"-{by}", NATIVE[::-1])):
+            found: list[str] = []
+            address = f"/deals?sort={sort}"
+            while address:
+                page = (await maria.get(address)).text
+                found += titles(page)
+                more = re.search(r'class="btn" href="([^"]+cursor=[^"]+)"', page)
+                address = more[1].replace("&amp;", "&") if more else ""
+            assert len(found) == len(set(found)) > len(NATIVE)
+            assert [title for title in found if title in NATIVE] == wanted, sort
+            file = (await maria.get(f"/deals?format=csv&sort={sort}")).text
+            assert [row[0] for row in csv.reader(StringIO(file)) if row[0] in NATIVE] == wanted, sort
+
+
+async def test_a_file_field_is_filtered_by_whether_it_is_filled(browsers: Browsers, desk: BrowserDesk) -> None:
+    async with desk.database.write() as session:
+        admin = await desk.office.viewer(session, "admin")
+        draft = FieldDraft(name="Scan", filterable=True)
+        made = await create_field(
+            session, admin, entity=FieldEntity.DEAL, kind="file", key="scan", draft=draft, currency="UAH", now=NOON
+        )
+        deal = await session.get_one(Deal, desk.busy.deals[DESK])
+        deal.custom = with_value(deal.custom, made, [1])
+    maria = await browsers("maria")
+    form = (await maria.get("/board/filters?field.scan.filled=0")).text  # of the board and of the list
+    assert 'name="field.scan.filled"' in form
+    assert '<option value="0" selected>' in form
+    everything = set(titles((await maria.get("/deals")).text))
+    for query, wanted, said in (
+        ("filled=1", {DESK}, "filled"), ("filled=0", everything - {DESK}, "empty"),
+        ("empty=1", everything - {DESK}, "empty"), ("empty=0", {DESK}, "filled"), ("filled=", everything, ""),
+    ):  # fmt: skip
+        page = (await maria.get(f"/deals?field.scan.{query}")).text
+        assert set(titles(page)) == wanted, query
+        assert (f"Scan: {said}" in page) == bool(said), query
 
 
 async def test_so_many_deals_that_not_all_are_sorted_are_said(
