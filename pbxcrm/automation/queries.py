@@ -144,7 +144,9 @@ async def rule_of_version(session: AsyncSession, rule: AutomationRule, version: 
     found = (await session.exec(query)).first()
     then = AutomationRule(**{**rule.model_dump(), **(found.saved if found is not None else {})})
     hooked = await load_hook_values(session)
-    return await with_merged(session, ready_rule(then, await load_fields(session), await load_directory(session), hooked))
+    return await with_merged(
+        session, ready_rule(then, await load_fields(session), await load_directory(session), hooked)
+    )
 
 
 def check_rules(viewer: Viewer) -> None:

@@ -153,13 +153,13 @@ async def test_names_of_before_stand_in_their_order(database: Database, database
 
 
 async def test_texts_of_fields_of_before_are_sorted(database: Database, database_url: str) -> None:
-    """They had no key of the alphabet before 0065."""
+    """They had no key of the alphabet before 0066."""
 
-    def before_0065(connection: Connection) -> None:
+    def before_0066(connection: Connection) -> None:
         config = Config()
         config.set_main_option("script_location", str(migrations.FOLDER))
         config.attributes["connection"] = connection
-        command.downgrade(config, "0063")
+        command.downgrade(config, "0065")
 
     async with database.write() as session:
         field = FieldDefinition(entity="company", key="whom", kind="text", name="Whom", filterable=True)
@@ -171,11 +171,11 @@ async def test_texts_of_fields_of_before_are_sorted(database: Database, database
     async with database.read() as session:
         before = (await session.exec(select(Company.custom).order_by(col(Company.id)))).all()
     async with database.engine.execution_options(**{WRITES: True}).begin() as connection:
-        await connection.run_sync(before_0065)
+        await connection.run_sync(before_0066)
     async with database.read() as session:
         without = (await session.exec(select(Company.custom).order_by(col(Company.id)))).all()
         assert [f"{field.id}s" in each for each in (*before, *without)] == [True, False, True, False, False, False]
-    assert (await migrations.upgrade(database_url))[0] == "0063"
+    assert (await migrations.upgrade(database_url))[0] == "0065"
     async with database.read() as session:
         assert (await session.exec(select(Company.custom).order_by(col(Company.id)))).all() == before
 

@@ -10,8 +10,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from pbxcrm.migrations.adding import AT_ONCE
 from pbxcrm.shared.alphabet import order_key
 
-revision = "0065"
-down_revision = "0063"
+revision = "0066"
+down_revision = "0065"
 branch_labels = None
 depends_on = None
 
