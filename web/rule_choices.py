@@ -188,8 +188,6 @@ class RuleChoices:
                 return ValueControl(CHOOSE, [(str(user_id), user.name) for user_id, user in users if user.is_active])
             case ValueKind.SEVERAL:
                 return ValueControl(SEVERAL, options)
-            case ValueKind.DATE:
-                return ValueControl(DAY)
             case ValueKind.MONEY | ValueKind.NUMBER:
                 return ValueControl(LINE, mode="decimal")
             case _:

@@ -51,6 +51,11 @@ class EventBatch:
         """A new firing and the steps that it took, whose ``run_id`` is set when they are written."""
         self._new.append((run, steps))
 
+    @property
+    def new_runs(self) -> Sequence[RuleRun]:
+        """The firings that are not written yet."""
+        return [run for run, _ in self._new]
+
     async def write(self) -> None:
         """Write the firings: two statements for all, and one for their steps."""
         await execute(self.session, _SKIP, self._skipped)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pbxcrm.automation.facts import rule_terms
 from pbxcrm.automation.params import Param
 from pbxcrm.automation.steps.kinds import STEPS, STOP, WAIT, WAITS
-from pbxcrm.automation.triggers import CLIENT, DEAL, DIRECTIONS, EVENT_KINDS, OUTCOMES, TRIGGERS
+from pbxcrm.automation.triggers import CLIENT, DEAL, DIRECTIONS, EVENT_KINDS, OUTCOMES, TRIGGERS, WRITERS
 from pbxcrm.deals.fields import BY_KEY, FieldKind
 from pbxcrm.fields.conditions import Shape, Term
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
@@ -101,6 +101,7 @@ _CHOICES: Mapping[str, Mapping[str, str]] = {
         "none": N_("no lamp burns"),
     },
     "event.kind": EVENT_KINDS,
+    "event.client": WRITERS,
     "call.direction": DIRECTIONS,
     "call.outcome": OUTCOMES,
 }

@@ -9,7 +9,7 @@ from sqlalchemy import null
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.automation.hook_rules import HookValue, millionths
-from pbxcrm.automation.triggers import DEAL, DIRECTIONS, EVENT_KINDS, KIND_OF_ACT, OUTCOMES, changed_fields
+from pbxcrm.automation.triggers import DEAL, DIRECTIONS, EVENT_KINDS, KIND_OF_ACT, OUTCOMES, WRITERS, changed_fields
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.term_facts import DealWithFacts, load_term_facts
@@ -113,6 +113,7 @@ def _of_event() -> tuple[Term, ...]:
         _word("call.outcome", N_("How the call ended"), OUTCOMES),
         Term("call.talk_seconds", N_("Seconds talked"), Shape.INTEGER, null(), _talked, _whole),
         _word("event.kind", N_("What happened"), EVENT_KINDS, lambda facts: KIND_OF_ACT.get(facts.act)),
+        _word("event.client", N_("Whose request it is"), WRITERS),
         Term(
             "event.field",
             N_("What was changed"),

@@ -12,6 +12,7 @@ from pbxcrm.automation.batch import EventBatch
 from pbxcrm.automation.explanations import Names, SeenTest, words_of
 from pbxcrm.automation.facts import RuleFacts, load_facts
 from pbxcrm.automation.models import AutomationRule, RuleRun, RunStatus, RunStep
+from pbxcrm.automation.order_queries import order_of
 from pbxcrm.automation.queries import ActiveRule
 from pbxcrm.automation.steps.step import Around
 from pbxcrm.automation.triggers import MeantDeal, TriggerTest, failed_in_a_row
@@ -96,6 +97,8 @@ class Firing:
             asked = replace(asked, first_stage_id=await self._began_in())
         elif ready.trigger.asks is TriggerTest.FAILED_CALLS:
             asked = replace(asked, failed_calls=await self._failed_in_a_row())
+        elif ready.trigger.asks is TriggerTest.ORDERS and deal is not None:
+            asked = replace(asked, order=await order_of(self.session, deal))
         return ready.means(self.act, asked)
 
     async def _began_in(self) -> int | None:

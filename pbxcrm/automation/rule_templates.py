@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from pbxcrm.automation.rule_checks import RuleDraft
+from pbxcrm.automation.steps.assign_step import EXPERIENCED
 from pbxcrm.deals.fields import EVENT, INVOICE, PROPOSAL, DealField
 from pbxcrm.deals.models import Stage, StageKind
 from pbxcrm.deals.queries import Funnel
@@ -14,6 +15,7 @@ from pbxcrm.people.whom import MANAGER, RESPONSIBLE
 from pbxcrm.shared.reasons import N_
 
 DAY = 9 * 60  # working minutes
+PER_DAY = 10  # how many past clients are to be called on a day
 BIG = "50000"  # an amount from which a deal is a big one, to be changed by whoever knows better
 Say = Callable[[str], str]
 
@@ -37,7 +39,9 @@ class TemplateScope(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RuleTemplate:
-    """A scenario. ``name`` and ``about`` are English, and pages translate them. ``make``: the rule, None where its stages are missing."""
+    """A scenario. ``name`` and ``about`` are English, and pages translate them. ``make``: the rule, None where its stages are missing;
+    a message comes after its steps.
+    """
 
     code: str
     name: str
@@ -69,8 +73,7 @@ _IN_WORK = {"all": [{"field": "stage_kind", "op": "has", "value": "open"}]}
 
 
 def _not_reached(place: TemplateScope) -> RuleDraft:
-    when = {"kind": "call", "direction": "outbound", "outcome": "no_answer"}
-    return _rule(when, _task(place.say, N_("Call again: nobody answered"), "2h"))
+    return _rule({"kind": "not_reached", "attempt": 1}, _task(place.say, N_("Call again: nobody answered"), "2h"))
 
 
 def _request(place: TemplateScope) -> RuleDraft:
@@ -82,8 +85,15 @@ def _known_client(place: TemplateScope) -> RuleDraft:
         {"kind": "request"},
         _task(place.say, N_("Your client has written: answer them"), "15min"),
         _task(place.say, N_("A known client has written through a form"), "2h", MANAGER),
-        conditions={"all": [{"field": "responsible", "op": "filled"}]},
+        conditions={"all": [{"field": "event.client", "op": "in", "value": ["known", "bought"]}]},
     )
+
+
+def _request_on_contact(place: TemplateScope) -> RuleDraft | None:
+    first = place.first(StageKind.OPEN)
+    if first is None:
+        return None
+    return _rule({"kind": "contact_created"}, {"kind": "deal", "stage_id": first.id, "carry": [RESPONSIBLE]})
 
 
 def _new_client(place: TemplateScope) -> RuleDraft:
@@ -98,6 +108,16 @@ def _big_deal(place: TemplateScope) -> RuleDraft:
         {"kind": "field_changed", "fields": ["amount"]},
         {"kind": "assign", "to": MANAGER},
         {"kind": "note", "text": place.say(N_("A big deal: it goes to the manager."))},
+        conditions={
+            "all": [{"field": "amount", "op": ">=", "value": BIG}, {"field": "status", "op": "has", "value": "open"}]
+        },
+    )
+
+
+def _experienced(_place: TemplateScope) -> RuleDraft:
+    return _rule(
+        {"kind": "field_changed", "fields": ["amount"]},
+        {"kind": "assign", "to": EXPERIENCED},
         conditions={
             "all": [{"field": "amount", "op": ">=", "value": BIG}, {"field": "status", "op": "has", "value": "open"}]
         },
@@ -135,7 +155,7 @@ def _win_back(place: TemplateScope) -> RuleDraft | None:
         if when is None
         else _rule(
             when,
-            {"kind": "wait", "minutes": 60 * DAY},
+            {"kind": "wait", "minutes": 60 * DAY, "per_day": PER_DAY},
             _task(place.say, N_("Ask again: a quarter has passed since they said no"), "1d"),
             conditions={"none": [{"field": "lost_reason", "op": "begins", "value": place.say(N_("Bought elsewhere"))}]},
             goal={"all": [_talked()]},
@@ -161,7 +181,7 @@ def _past_client(place: TemplateScope) -> RuleDraft | None:
         if when is None
         else _rule(
             when,
-            {"kind": "wait", "minutes": 125 * DAY},
+            {"kind": "wait", "minutes": 125 * DAY, "per_day": PER_DAY},
             _task(place.say, N_("A past client: ask how they are and what they need"), "1d"),
             goal={"all": [_talked()]},
         )
@@ -180,6 +200,20 @@ def _of_date(field: DealField, title: str, days: int, due: str = "2h") -> Callab
         )
 
     return make
+
+
+def _next_date(place: TemplateScope) -> RuleDraft | None:
+    when = _enters(place, StageKind.WON)
+    step = {"kind": "field", "field": EVENT.key, "value": "= dateadd(now(), '365d')"}
+    return None if when is None else _rule(when, step)
+
+
+def _service(place: TemplateScope) -> RuleDraft:
+    return _rule(
+        {"kind": "date", "field": EVENT.key, "days": -14, "time": "09:00", "pipeline_id": place.pipeline_id},
+        _task(place.say, N_("In two weeks: renew the contract, or agree on the service or the visit"), "1d"),
+        conditions={"all": [{"field": "status", "op": "has", "value": "won"}]},
+    )
 
 
 def _silence(place: TemplateScope) -> RuleDraft:
@@ -211,7 +245,9 @@ TEMPLATES: Sequence[RuleTemplate] = (
     RuleTemplate(
         "not_reached",
         N_("Call again in two hours"),
-        N_("After a call to a client that nobody answered, the responsible person has a task to call again."),
+        N_(
+            "After the first call in a row that a client did not answer, the responsible person has a task to call again."
+        ),
         _not_reached,
     ),
     RuleTemplate(
@@ -223,10 +259,14 @@ TEMPLATES: Sequence[RuleTemplate] = (
     RuleTemplate(
         "known_client",
         N_("A known client writes"),
-        N_(
-            "A request of a client who has a responsible person: that person has a task, and their manager another one."
-        ),
+        N_("A request of a client who was known or has bought: their person has a task, and the manager another one."),
         _known_client,
+    ),
+    RuleTemplate(
+        "request_on_contact",
+        N_("A deal for each new client"),
+        N_("A client who is added gets a deal in the first stage of work, unless a call or a form has made one."),
+        _request_on_contact,
     ),
     RuleTemplate(
         "new_client",
@@ -239,6 +279,12 @@ TEMPLATES: Sequence[RuleTemplate] = (
         N_("Big deals to the manager"),
         N_("When the amount of a deal becomes a big one, the manager takes it, and a note says so."),
         _big_deal,
+    ),
+    RuleTemplate(
+        "experienced",
+        N_("Big deals to the experienced"),
+        N_("When the amount of a deal becomes a big one, it goes to whoever won most deals here in a year."),
+        _experienced,
     ),
     RuleTemplate(
         "sum_reached",
@@ -271,6 +317,18 @@ TEMPLATES: Sequence[RuleTemplate] = (
         N_("Remind of an event"),
         N_("A day before the event of a deal its person has a task."),
         _of_date(EVENT, N_("The event is tomorrow: call the client"), 1),
+    ),
+    RuleTemplate(
+        "next_date",
+        N_("Keep the date of the next visit"),
+        N_("When a deal is won, its event is set to a year later: a renewal, a service, a visit."),
+        _next_date,
+    ),
+    RuleTemplate(
+        "service",
+        N_("Remind of a renewal, a service, a visit"),
+        N_("Two weeks before the event of a won deal its person has a task to agree on it."),
+        _service,
     ),
     RuleTemplate(
         "proposal",
@@ -320,6 +378,15 @@ TEMPLATES: Sequence[RuleTemplate] = (
         sample="rhythm",
     ),
     RuleTemplate(
+        "survey",
+        N_("Ask how the first order was"),
+        N_("Three working days after the first won deal of a client they get an e-mail with three questions."),
+        lambda place: _rule(
+            {"kind": "order", "order": 1, "pipeline_id": place.pipeline_id}, {"kind": "wait", "minutes": 3 * DAY}
+        ),
+        sample="survey",
+    ),
+    RuleTemplate(
         "silence",
         N_("A deal is silent"),
         N_("When nothing has happened on an open deal for two weeks, its person has a task."),
@@ -335,7 +402,7 @@ TEMPLATES: Sequence[RuleTemplate] = (
         "win_back",
         N_("Win a refusal back"),
         N_(
-            "Sixty working days after a refusal there is a task to ask again, unless they bought elsewhere or were talked to."
+            "Sixty working days after a refusal there is a task to ask again, ten a day, unless they bought elsewhere or were talked to."
         ),
         _win_back,
     ),
@@ -348,7 +415,9 @@ TEMPLATES: Sequence[RuleTemplate] = (
     RuleTemplate(
         "past_client",
         N_("Do not forget past clients"),
-        N_("Half a year after a deal was won there is a task to call the client, unless they were talked to."),
+        N_(
+            "Half a year after a deal was won there is a task to call the client, ten a day, unless they were talked to."
+        ),
         _past_client,
     ),
 )
@@ -372,5 +441,5 @@ def draft_of_template(
         return None
     steps = list(made.steps)
     if template.sample:
-        steps = [{"kind": "message", "template_id": message_id}, *steps]
+        steps = [*steps, {"kind": "message", "template_id": message_id}]
     return replace(made, name=say(template.name), owner_id=owner_id, state=state, steps=steps)

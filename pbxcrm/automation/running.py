@@ -15,6 +15,7 @@ from pbxcrm.automation.firing import Firing, RunInHand, ask, begin, end, fail, s
 from pbxcrm.automation.guards import guarded, must_queue
 from pbxcrm.automation.hearing import CAUSE
 from pbxcrm.automation.models import AutomationRule, RuleRun, RuleState, RunStatus, RunStep, StepStatus
+from pbxcrm.automation.pacing import day_with_room
 from pbxcrm.automation.queries import ActiveRule
 from pbxcrm.automation.rules import LONGEST_ERROR, Cause, retry_at
 from pbxcrm.automation.steps.kinds import STEPS, STOP, WAIT
@@ -180,7 +181,7 @@ async def _wait(firing: Firing, run: RunInHand, step: dict[str, Any]) -> None:
     minutes = step["minutes"]
     _keep_step(firing, run, row.position, step, StepTaken(reason("automation.waited", minutes=minutes)))
     row.position, row.tries = row.position + 1, 0
-    row.status, row.due_at = RunStatus.WAITING.value, working.add_minutes(firing.now, minutes)
+    row.status, row.due_at = RunStatus.WAITING.value, await day_with_room(firing, row, step, working)
     row.reason = reason("automation.waits", minutes=minutes).stored()
     if not run.is_new:
         row.version += 1

@@ -22,7 +22,9 @@ from pbxcrm.shared.core_sql import load_by_id, one_of
 from pbxcrm.tasks.models import Task, TaskStatus
 
 #: Kinds of rules whose past nothing tells.
-NOT_TRIED = frozenset({"silence", "contact_created", "birthday", "holiday", "rhythm", "webhook", "webhook_client"})
+NOT_TRIED = frozenset(
+    {"silence", "contact_created", "birthday", "holiday", "rhythm", "order", "webhook", "webhook_client"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,12 @@ KIND_OF_ACT: Mapping[str, str] = {
     "call.over": "call",
     "deal.moved": "moved",
 }
+#: Of whom a request is.
+WRITERS: Mapping[str, str] = {
+    "new": N_("somebody new"),
+    "known": N_("a client who is known"),
+    "bought": N_("a client who has bought"),
+}
 #: Words of codes, in English.
 DIRECTIONS: Mapping[str, str] = {"inbound": N_("Incoming"), "outbound": N_("Outgoing")}
 OUTCOMES: Mapping[str, str] = {
@@ -83,6 +89,7 @@ class TriggerTest(StrEnum):
 
     FIRST_STAGE = "first_stage"
     FAILED_CALLS = "failed_calls"
+    ORDERS = "orders"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,7 @@ class MeantDeal:
     """The deal as it is when the act is handled; all None: it is gone, or the rule works on clients.
 
     ``first_stage_id``: where it began. ``failed_calls``: how many of our calls in a row, up to this one, did not reach the client.
+    ``order``: which of the client's won deals it is, in the order in which they were won; 0 if it is not won or nobody's.
     """
 
     pipeline_id: int | None = None
@@ -97,6 +105,7 @@ class MeantDeal:
     amount: Decimal | None = None
     first_stage_id: int | None = None
     failed_calls: int = 0
+    order: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +218,10 @@ def _nth_time(settings: Settings, _act: str, deal: MeantDeal) -> bool:
     return deal.failed_calls == int(settings["attempt"])
 
 
+def _nth_order(settings: Settings, _act: str, deal: MeantDeal) -> bool:
+    return deal.order == int(settings["order"])
+
+
 def _missed_call(_settings: Settings, _act: str, data: Data) -> bool:
     return data.get("direction") == "inbound" and data.get("outcome") in {"missed", "voicemail"}
 
@@ -251,6 +264,15 @@ TRIGGERS: Mapping[str, Trigger] = {
             asks=TriggerTest.FIRST_STAGE,
         ),
         Trigger("stage_left", N_("A deal leaves a stage"), STAGES, ("deal.moved",), (_STAGE, PIPELINE), hears=_left),
+        Trigger(
+            "order",
+            N_("The nth deal of a client is won"),
+            STAGES,
+            ("deal.moved",),
+            (Param("order", N_("Which one"), ParamKind.NUMBER, required=True, least=1, most=1000, default=1), PIPELINE),
+            means=_nth_order,
+            asks=TriggerTest.ORDERS,
+        ),
         Trigger("deal_created", N_("A deal is made"), DEALS, ("deal.created",), (PIPELINE,)),
         Trigger(
             "field_changed",

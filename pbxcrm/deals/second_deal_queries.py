@@ -72,7 +72,7 @@ async def check_first_deal(
     raise Invalid(field, SECOND_DEAL, "The client has an open deal in this pipeline already, of {who}.", who=who)
 
 
-async def others_there(session: AsyncSession, deal: Deal, pipeline_id: int) -> list[Deal]:
+async def others_there(session: AsyncSession, deal: Deal | Wanted, pipeline_id: int) -> list[Deal]:
     """The other open deals of the client of ``deal`` in this pipeline. Of two that become open at once the second finds the first."""
     if not await _lock(session, pipeline_id, deal.contact_id, deal.client_number):
         return []

@@ -235,6 +235,7 @@ async def do_take_in(
         client_custom=contact.custom if contact is not None else {},
     )
     owner, why_owner, choice = await _owner(session, form, case, deal, contact, people, now)
+    who_writes = "bought" if request.is_existing else "new" if contact is None else "known"
     if contact is None:
         contact = await do_create_contact(
             session,
@@ -273,7 +274,7 @@ async def do_take_in(
             await do_count_change(session, deal, now, people)
         else:
             say_deal_changed(session, deal, now, people)
-    came_with = {"request_id": request.id, "form_id": form.id, "joined": joins}
+    came_with = {"request_id": request.id, "form_id": form.id, "joined": joins, "client": who_writes}
     if answered is not None:
         came_with["delivery_id"] = answered.delivery_id
     act = "deal.answered" if answered is not None else "deal.request"

@@ -45,6 +45,12 @@ SAMPLES: Mapping[str, MessageDraft] = {
         ("ru", "Приглашаем: {deal.title}", "{client.name|Уважаемый клиент}, ждём вас: {deal.event_at}.\nЕсли время не подходит, ответьте на это письмо.\n\n{responsible.name|}"),
         ("en", "You are invited: {deal.title}", "{client.name|Dear client}, we await you: {deal.event_at}.\nIf the time does not suit you, answer this e-mail.\n\n{responsible.name|}"),
     ),
+    "survey": _sample(
+        N_("How was your first order?"),
+        ("uk", "Як вам перше замовлення?", "{client.name|Шановний клієнте}, дякуємо за перше замовлення!\nОцініть, будь ласка, від 1 до 10 у відповіді на цей лист:\n1. Доставка\n2. Упаковка\n3. Якість і строки придатності\n\n{responsible.name|}"),
+        ("ru", "Как вам первый заказ?", "{client.name|Уважаемый клиент}, спасибо за первый заказ!\nОцените, пожалуйста, от 1 до 10 в ответе на это письмо:\n1. Доставка\n2. Упаковка\n3. Качество и сроки годности\n\n{responsible.name|}"),
+        ("en", "How was your first order?", "{client.name|Dear client}, thank you for your first order!\nPlease answer this e-mail with a mark from 1 to 10 for each:\n1. Delivery\n2. Packaging\n3. Quality and shelf life\n\n{responsible.name|}"),
+    ),
     "rhythm": _sample(
         N_("Time to order again"),
         ("uk", "Час замовити знову?", "{client.name|Шановний клієнте}, зазвичай у цей час ви робите нове замовлення.\nВідповідайте на цей лист — і ми все підготуємо.\n\n{responsible.name|}"),

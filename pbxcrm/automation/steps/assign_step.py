@@ -1,5 +1,6 @@
-"""``{"kind": "assign", "to"}``: ``manager``, ``user:LOGIN``, or ``distribution``: whom the rules of distribution choose."""
+"""``{"kind": "assign", "to"}``: ``manager``, ``user:LOGIN``, ``distribution``: whom the rules of distribution choose, ``experienced``: who won most."""
 
+from pbxcrm.automation.experience import most_experienced
 from pbxcrm.automation.models import StepStatus
 from pbxcrm.automation.params import WORDS_OF_WHOM, Param, ParamKind
 from pbxcrm.automation.steps.step import Settings, Step, StepContext, StepTaken, TakingBack, whom
@@ -8,7 +9,7 @@ from pbxcrm.distribution.actions import choose_owner, read_case, settle
 from pbxcrm.people.whom import MANAGER
 from pbxcrm.shared.reasons import N_, Reason, reason
 
-DISTRIBUTION = "distribution"
+DISTRIBUTION, EXPERIENCED = "distribution", "experienced"
 
 
 class _AssignStep(Step):
@@ -25,6 +26,7 @@ class _AssignStep(Step):
             choices={
                 MANAGER: WORDS_OF_WHOM[MANAGER],
                 DISTRIBUTION: N_("Whom the rules of distribution choose"),
+                EXPERIENCED: N_("The most experienced: who won most deals here in a year"),
             },
         ),
     )
@@ -32,7 +34,7 @@ class _AssignStep(Step):
     async def do(self, context: StepContext, settings: Settings) -> StepTaken:
         deal, people = context.of_deal, context.around.people
         before, why, choice = deal.responsible_id, context.why, None
-        to = whom(settings["to"], deal, people) if settings["to"] != DISTRIBUTION else None
+        to = await _to(context, settings["to"]) if settings["to"] != DISTRIBUTION else None
         if settings["to"] == DISTRIBUTION:
             choice = await choose_owner(context.session, await read_case(context.session, deal), context.now)
             to = choice.user_id
@@ -51,7 +53,7 @@ class _AssignStep(Step):
     async def would(self, context: StepContext, settings: Settings) -> Reason:
         if settings["to"] == DISTRIBUTION:
             return reason("automation.assigned", who=DISTRIBUTION)
-        who = context.around.people.name(whom(settings["to"], context.deal, context.around.people))
+        who = context.around.people.name(await _to(context, settings["to"]))
         return reason("automation.assigned", who=who) if who else reason("automation.nobody")
 
     async def undo(self, undoing: TakingBack, kept: Settings) -> Reason | None:
@@ -71,6 +73,17 @@ class _AssignStep(Step):
             why=why,
         )
         return None
+
+
+async def _to(context: StepContext, asked: str) -> int | None:
+    """The id of who gets the deal. Where nobody has won anything yet, the manager decides who is experienced."""
+    deal, around = context.of_deal, context.around
+    if asked == EXPERIENCED:
+        found = await most_experienced(
+            context.session, deal.pipeline_id, around.funnel, around.people, around.calendars, context.now
+        )
+        return found if found is not None else whom(MANAGER, deal, around.people)
+    return whom(asked, deal, around.people)
 
 
 ASSIGN = _AssignStep()

@@ -1,11 +1,16 @@
-"""``{"kind": "deal", "stage_id", "title", "carry"}``: another deal, for example in the pipeline of repeat sales."""
+"""``{"kind": "deal", "stage_id", "title", "carry"}``: another deal, for example in the pipeline of repeat sales; of a client the first one."""
+
+from sqlmodel import col, select
 
 from pbxcrm.automation.models import StepStatus
 from pbxcrm.automation.params import WORDS_OF_WHOM, Param, ParamKind
-from pbxcrm.automation.steps.step import Settings, Step, StepContext, StepTaken, TakingBack
+from pbxcrm.automation.steps.step import Settings as Given
+from pbxcrm.automation.steps.step import Step, StepContext, StepTaken, TakingBack
+from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.creation_actions import DealDraft, do_create_by_itself
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.merge_queries import open_of_same_clients
+from pbxcrm.deals.merge_rules import Wanted
 from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.deals.second_deal_queries import others_there
 from pbxcrm.fields.models import FieldEntity
@@ -15,19 +20,28 @@ from pbxcrm.people.whom import RESPONSIBLE
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import longest
 from pbxcrm.shared.reasons import N_, Reason, reason
+from pbxcrm.shared.settings import Settings
 
 
 class _DealStep(Step):
-    """A new deal of the same client. ``carry``: fields whose values go along, and ``responsible``.
+    """A new deal of the same client. ``carry``: fields whose values go along, and ``responsible``; of a client whoever looks after them.
 
-    Never a second open deal of one client in one pipeline: then the step is refused and names the one that is there.
+    Never a second open deal of one client in one pipeline: then the step names the one that is there. After a deal that is a refusal,
+    of a client it is what the rule is for: a call or a form has made it already.
     """
 
     kind = "deal"
-    title = N_("Make another deal of the same client")
+    title = N_("Make a deal of the client")
     params = (
         Param("stage_id", N_("In which stage it begins"), ParamKind.OPEN_STAGE, required=True),
-        Param("title", N_("Title"), ParamKind.LINE, most=longest(Deal.title), default="", hint=N_("Empty: the same.")),
+        Param(
+            "title",
+            N_("Title"),
+            ParamKind.LINE,
+            most=longest(Deal.title),
+            default="",
+            hint=N_("Empty: that of the deal, or the name of the client."),
+        ),
         Param(
             "carry",
             N_("What goes along"),
@@ -37,11 +51,15 @@ class _DealStep(Step):
         ),
     )
 
-    async def do(self, context: StepContext, settings: Settings) -> StepTaken:
-        deal, carry = context.of_deal, set(settings["carry"])
+    needs_deal = False
+
+    async def do(self, context: StepContext, settings: Given) -> StepTaken:
         stage = await context.session.get(Stage, settings["stage_id"])
         if stage is None or stage.archived_at is not None:
             raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
+        if context.deal is None:
+            return await self._of_client(context, settings, stage)
+        deal, carry = context.deal, set(settings["carry"])
         there = await others_there(context.session, deal, stage.pipeline_id)
         if there:
             return StepTaken(reason("automation.made_there", title=there[0].title), StepStatus.REFUSED)
@@ -72,18 +90,47 @@ class _DealStep(Step):
         )
         return StepTaken(reason("automation.made", stage=stage.name, title=made.title), undo={"deal": made.id})
 
-    async def would(self, context: StepContext, settings: Settings) -> Reason:
+    async def _of_client(self, context: StepContext, settings: Given, stage: Stage) -> StepTaken:
+        client = await _client(context)
+        there = await others_there(context.session, Wanted(client.id, None), stage.pipeline_id)
+        if there:
+            return StepTaken(reason("automation.made_there", title=there[0].title))
+        owner = context.around.people.active(client.responsible_id) if RESPONSIBLE in settings["carry"] else None
+        new = DealDraft(
+            title=settings["title"] or client.name,
+            stage=stage,
+            responsible_id=owner.id if owner is not None else None,
+            reason=context.why,
+            currency=await _currency(context),
+            contact_id=client.id,
+            company_id=client.company_id,
+        )
+        made = await do_create_by_itself(context.session, new, context.now, context.around.people, second=True)
+        return StepTaken(reason("automation.made", stage=stage.name, title=made.title), undo={"deal": made.id})
+
+    async def would(self, context: StepContext, settings: Given) -> Reason:
         stage = await context.session.get(Stage, settings["stage_id"])
         pipeline_id = stage.pipeline_id if stage is not None else 0
-        deal = context.of_deal
-        there = (await open_of_same_clients(context.session, [deal], pipeline_id=pipeline_id))[deal.id or 0]
+        meant = context.deal or Wanted((await _client(context)).id, None)
+        there = (await open_of_same_clients(context.session, [meant], pipeline_id=pipeline_id))[meant.id or 0]
         if there:
             return reason("automation.made_there", title=there[0].title)
-        title = settings["title"] or deal.title
+        title = settings["title"] or (context.deal.title if context.deal is not None else (await _client(context)).name)
         return reason("automation.made", stage=stage.name if stage is not None else "", title=title)
 
-    async def undo(self, _undoing: TakingBack, kept: Settings) -> Reason | None:
+    async def undo(self, _undoing: TakingBack, kept: Given) -> Reason | None:
         return reason("automation.kept_made") if kept else None
+
+
+async def _client(context: StepContext) -> Contact:
+    """The client that a rule on clients works on."""
+    return await context.session.get_one(Contact, context.contact_id)
+
+
+async def _currency(context: StepContext) -> str:
+    """That of the newest deal: a client has none."""
+    found = (await context.session.exec(select(Deal.currency).order_by(col(Deal.id).desc()).limit(1))).first()
+    return found or str(Settings.model_fields["currency"].default)
 
 
 DEAL = _DealStep()

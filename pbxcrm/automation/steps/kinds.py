@@ -21,5 +21,15 @@ STEPS: Mapping[str, Step] = {
 }
 WAIT, STOP = "wait", "stop"
 LONGEST_WAIT = 366 * 24 * 60  # working minutes
-WAITS = (Param("minutes", N_("Working minutes"), ParamKind.MINUTES, required=True, least=1, most=LONGEST_WAIT),)
+WAITS = (
+    Param("minutes", N_("Working minutes"), ParamKind.MINUTES, required=True, least=1, most=LONGEST_WAIT),
+    Param(
+        "per_day",
+        N_("At most so many a day"),
+        ParamKind.NUMBER,
+        least=1,
+        most=1000,
+        hint=N_("The others go on on the next working days. Empty: all of them."),
+    ),
+)
 LATER = frozenset({"webhook", "document"})

@@ -1,6 +1,6 @@
 """Each template of a rule (G1) does what it says after one click, on the engine: the scenarios of the articles that need no messages."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +10,7 @@ from sqlmodel import col, select
 
 from pbxcrm.automation.rule_actions import save_rule
 from pbxcrm.automation.rule_templates import TEMPLATES, draft_of_template
+from pbxcrm.contacts.actions import create_contact
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.pipeline_actions import change_pipeline
 from pbxcrm.deals.pipeline_drafts import PipelineChange
@@ -54,11 +55,18 @@ async def to(desk: RuleDesk, deal_id: int, kind: StageKind, **more: str) -> None
     await desk.work()
 
 
-async def request_of(desk: RuleDesk, **more: str) -> None:
+async def request_of(desk: RuleDesk, form: str = "Shop", **more: str) -> None:
     async with desk.database.read() as session:
         admin = await desk.office.viewer(session, "admin")
-    await send(desk.database, await make_form(desk.database, admin, desk.now, name="Shop"), desk.now, **more)
+    await send(desk.database, await make_form(desk.database, admin, desk.now, name=form), desk.now, **more)
     await desk.work()
+
+
+async def add_client(desk: RuleDesk, name: str, numbers: Sequence[str] = ()) -> int:
+    async with desk.database.write() as session:
+        viewer = await desk.office.viewer(session, "ivan")
+        found = await create_contact(session, viewer, name=name, phones=numbers, now=desk.now, region=REGION)
+    return found.id or 0
 
 
 async def not_reached(desk: RuleDesk, intake: Intake) -> None:
@@ -68,6 +76,9 @@ async def not_reached(desk: RuleDesk, intake: Intake) -> None:
     await intake.apply(batch(outbound("17.1", "101", CLIENT).ring("101").wait(20).end()))
     await desk.work()
     assert await made(desk) == ["Call again: nobody answered"]
+    await intake.apply(batch(outbound("17.2", "101", CLIENT).ring("101").wait(20).end()))
+    await desk.work()
+    assert len(await made(desk)) == 1, "only the first one in a row"
 
 
 async def request(desk: RuleDesk, _intake: Intake) -> None:
@@ -76,11 +87,24 @@ async def request(desk: RuleDesk, _intake: Intake) -> None:
 
 
 async def known_client(desk: RuleDesk, _intake: Intake) -> None:
-    await desk.deal(client_number="+380671112233")
-    await desk.work()
-    await request_of(desk, number="+380671112233")
+    await request_of(desk)
+    assert await made(desk) == [], "somebody new"
+    await add_client(desk, "Petro", numbers=("+380671112299",))
+    await request_of(desk, form="Other", number="+380671112299")
     told = await made(desk)
     assert told == ["Your client has written: answer them", "A known client has written through a form"]
+
+
+async def request_on_contact(desk: RuleDesk, _intake: Intake) -> None:
+    contact_id = await add_client(desk, "Petro")
+    await desk.work()
+    await request_of(desk)
+    async with desk.database.read() as session:
+        deals = (await session.exec(select(Deal).order_by(col(Deal.id)))).all()
+    assert [deal.title for deal in deals if deal.contact_id == contact_id] == ["Petro"]
+    assert (deals[0].responsible_id, deals[0].currency) == (desk.office.id("ivan"), "UAH")
+    assert len(deals) == 2, "the form has made one for the other client"
+    assert [status for status, _ in await desk.told()] == ["done", "done"]
 
 
 async def new_client(desk: RuleDesk, _intake: Intake) -> None:
@@ -96,6 +120,33 @@ async def big_deal(desk: RuleDesk, _intake: Intake) -> None:
     await desk.edit(deal_id, amount="50000")
     await desk.work()
     assert (await desk.row(deal_id)).responsible_id == desk.office.id("maria")
+
+
+async def experienced(desk: RuleDesk, _intake: Intake) -> None:
+    for login, many in (("ivan", 1), ("olena", 2)):
+        for _ in range(many):
+            await to(desk, await desk.deal(login=login, second=True), StageKind.WON)
+    deal_id = await desk.deal(second=True)
+    await desk.edit(deal_id, amount="50000")
+    await desk.work()
+    assert (await desk.row(deal_id)).responsible_id == desk.office.id("olena")
+
+
+async def next_date(desk: RuleDesk, _intake: Intake) -> None:
+    await to(desk, deal_id := await desk.deal(), StageKind.WON)
+    assert (await desk.row(deal_id)).event_at == desk.now + timedelta(days=365)
+
+
+async def service(desk: RuleDesk, _intake: Intake) -> None:
+    dates: dict[str, Any] = {"event_at": desk.now + timedelta(days=30)}
+    await desk.edit(deal_id := await desk.deal(), **dates)
+    await to(desk, deal_id, StageKind.WON)
+    await desk.edit(await desk.deal(second=True), **dates)
+    await desk.tick()
+    await desk.tick(timedelta(days=15))
+    assert await made(desk) == []
+    await desk.tick(timedelta(days=1))
+    assert await made(desk) == ["In two weeks: renew the contract, or agree on the service or the visit"]
 
 
 async def sum_reached(desk: RuleDesk, _intake: Intake) -> None:
@@ -202,7 +253,7 @@ async def room(desk: RuleDesk) -> None:
 STORIES: dict[str, Callable[[RuleDesk, Intake], Awaitable[None]]] = {
     each.__name__: each
     for each in (
-        not_reached, request, known_client, new_client, big_deal, sum_reached, silence, next_steps, lost_why, win_back, repeat_sale, past_client, products, discount,
+        not_reached, request, known_client, request_on_contact, new_client, big_deal, experienced, sum_reached, next_date, service, silence, next_steps, lost_why, win_back, repeat_sale, past_client, products, discount,
     )
 }  # fmt: skip
 STORIES |= {

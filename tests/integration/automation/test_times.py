@@ -163,3 +163,32 @@ async def test_a_sum_is_reached_from_below(desk: RuleDesk, amounts: tuple[int, .
     await desk.deal(second=True, values={"amount": Decimal(5000)})
     await desk.work()
     assert len(await desk.runs()) == times + 1, "a new deal may begin with it"
+
+
+async def test_a_wait_lets_so_many_go_on_on_a_day(desk: RuleDesk) -> None:
+    """Seven refusals at once, three a day: also those that are handled in one transaction, and a later one stands behind them."""
+    await desk.rule(
+        {"kind": "stage_entered", "stage_id": desk.stages["Lost"]}, {"kind": "wait", "minutes": 60, "per_day": 3}, NOTE
+    )
+    deals = [await desk.deal(second=True) for _ in range(8)]
+    for deal_id in deals[:7]:
+        await desk.move(deal_id, "Lost", login="admin", lost_reason="Too dear")
+    await desk.work()
+    await desk.move(deals[7], "Lost", login="admin", lost_reason="Too dear")
+    await desk.work()
+    went: list[int] = []
+    for after in (timedelta(hours=2), DAY, DAY, DAY):
+        await desk.work(after)
+        went.append(sum(run.status == "done" for run in await desk.runs()))
+    assert went == [3, 6, 8, 8]
+
+
+async def test_what_went_on_today_counts(desk: RuleDesk) -> None:
+    await desk.rule(
+        {"kind": "stage_entered", "stage_id": desk.stages["Lost"]}, {"kind": "wait", "minutes": 1, "per_day": 1}, NOTE
+    )
+    for _ in range(2):
+        await desk.move(await desk.deal(second=True), "Lost", login="admin", lost_reason="Too dear")
+        await desk.work()
+        await desk.work(timedelta(minutes=2))
+    assert [run.status for run in await desk.runs()] == ["done", "waiting"]

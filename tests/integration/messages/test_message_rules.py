@@ -80,8 +80,21 @@ async def rhythm(messages: MessageDesk) -> None:
     assert len(await mails(messages, DAY)) == 1
 
 
+async def survey(messages: MessageDesk) -> None:
+    client = await messages.client()
+    for _ in range(2):
+        deal_id = await messages.rules.deal(contact_id=client, second=True)
+        async with messages.rules.database.read() as session:
+            funnel = await load_funnel(session)
+        stage = funnel.stage_of_kind(funnel.default_id, StageKind.WON)
+        assert stage is not None
+        await messages.rules.move(deal_id, stage.name, login="admin")
+        assert len(await mails(messages)) == len(await mails(messages, 2 * DAY))
+        assert await mails(messages, 10 * DAY) == [(CLIENT, "Як вам перше замовлення?")]
+
+
 STORIES: dict[str, Callable[[MessageDesk], Awaitable[None]]] = {
-    each.__name__: each for each in (status_message, invitation, birthday, holiday, rhythm)
+    each.__name__: each for each in (status_message, invitation, birthday, holiday, rhythm, survey)
 }
 
 
