@@ -172,8 +172,6 @@ def refuse(form: Form, error: Invalid) -> None:
         error.field = f"{PARTS[str(part)]}_{position}"
     elif error.field == "field":
         error.field = "filled_field"
-    elif error.field == "trigger" and error.code in {"checkpoints.date", "checkpoints.offset"}:
-        error.field = "date_field" if error.code == "checkpoints.date" else "offset"
     elif error.field == "stage_id":  # the place of the form, no field of it
         error.field = ""
     form.refuse(error)

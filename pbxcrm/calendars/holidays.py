@@ -4,16 +4,19 @@ The ``holidays`` library knows most countries, but yearly decisions of governmen
 is shown as a warning (``Lack``), never guessed.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import cache
+from typing import Any
 
 from pbxcrm.calendars.rules import format_spans
 from pbxcrm.calendars.working_time import Span, WorkingTime
 from pbxcrm.shared.errors import Invalid
 
+_AMERICAN = re.compile(r"\b([01][0-9])/([0-3][0-9])/([0-9]{4})\b")  # the library's dates in English; we write ISO
 SHORTER = 60  # minutes less on the day before a holiday
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 
@@ -78,7 +81,7 @@ def suggest(country: str, year: int, language: str, working: WorkingTime) -> Sug
         if has_suspended and _suspends(country, year)
         else {}
     )
-    off = {day: str(name) for day, name in public.items() if day.year == year}
+    off = {day: _AMERICAN.sub(r"\3-\1-\2", str(name)) for day, name in public.items() if day.year == year}
     worked = {day: str(name) for day, name in suspended.items() if day.year == year and day not in off}
     moved = sorted(day for day in public.weekend_workdays if day.year == year)
     rows = [
@@ -88,7 +91,7 @@ def suggest(country: str, year: int, language: str, working: WorkingTime) -> Sug
         *_short_days(off, set(moved), working),
     ]
     lacks = []
-    if not moved and _moves_days(country):
+    if not moved and not _has_substituted(public, off.values()) and _moves_days(country):
         lacks.append(Lack.NO_MOVED_DAYS)
     if worked and not off:
         lacks.append(Lack.ALL_SUSPENDED)
@@ -101,6 +104,13 @@ def _moves_days(country: str) -> bool:
     import holidays  # noqa: PLC0415  # as above
 
     return bool(holidays.country_holidays(country, years=range(2012, 2026)).weekend_workdays)
+
+
+def _has_substituted(public: Any, names: Iterable[str]) -> bool:
+    """Whether a day off stands for another one: then the decision of the year is known, also if no weekend is worked by it."""
+    label = getattr(public, "substituted_label", None)
+    begin = public.tr(label).split("%s")[0] if label else ""
+    return bool(begin) and any(begin in name for name in names)
 
 
 def _suspends(country: str, year: int) -> bool:

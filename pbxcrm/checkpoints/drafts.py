@@ -46,13 +46,13 @@ def check_name(name: str) -> str:
 
 
 def check_trigger(kind: str, field: str, offset: int) -> None:
-    """Check the trigger with its date field and offset. Raises Invalid at ``trigger``."""
+    """Check the trigger with its date field and offset. Raises Invalid at ``trigger``, ``date_field`` or ``offset``."""
     if kind not in set(TriggerKind):
         raise Invalid("trigger", "checkpoints.trigger", "Choose what is watched: a stage, a date or silence.")
     if kind == TriggerKind.DATE and field not in DATES:
-        raise Invalid("trigger", "checkpoints.date", "Choose the date that is watched.").among(DATES)
+        raise Invalid("date_field", "checkpoints.date", "Choose the date that is watched.").among(DATES)
     if abs(offset) > LONGEST_OFFSET:
-        raise Invalid("trigger", "checkpoints.offset", "A lamp lights at most a year before or after its date.")
+        raise Invalid("offset", "checkpoints.offset", "A lamp lights at most a year before or after its date.")
 
 
 def check_work(work: Sequence[str], trigger: str, talked_seconds: int) -> list[str]:

@@ -205,7 +205,9 @@ async def archive_stage(
     count = (await session.exec(select(func.count()).select_from(Deal).where(Deal.stage_id == stage_id))).one()
     to = await session.get(Stage, move_to) if move_to is not None else None
     if count and (to is None or to.archived_at is not None or to.id == stage_id):
-        raise Invalid("move_to", "stages.move_to", "Choose the stage that the {count} deals go to.", count=count)
+        raise Invalid(
+            "move_to", "stages.move_to", "Deals stand here: {count}. Choose the stage they go to.", count=count
+        )
     if to is not None and to.pipeline_id != stage.pipeline_id:  # its schedule of attempts would follow them, too
         raise Invalid("move_to", "deals.other_pipeline", "The stage belongs to another pipeline.")
     stage.archived_at = now

@@ -94,14 +94,17 @@ async def snooze_task(
 async def plan_task(
     session: AsyncSession, viewer: Viewer, task_id: int, *, due_at: datetime, now: datetime, version: int | None = None
 ) -> Task:
-    """Move a task to another time. A later time counts as postponing it."""
+    """Move a task to an earlier time, which is not past. Raises Invalid at ``due_at`` for a time that is, and at ``reason`` for a
+    later one: that is to put it off (``snooze_task``).
+    """
     task = await _open_for_change(session, viewer, task_id, version)
+    if due_at <= now:
+        raise Invalid("due_at", "tasks.past", "Choose a time that is still to come.")
+    if due_at > task.due_at:
+        raise Invalid("reason", "tasks.snooze_why", "Say why it is put off.")
     people = await load_directory(session)
-    later = due_at > task.due_at
-    new = {"due_at": due_at, "snoozed_until": None, "postponed": task.postponed + later}
+    new = {"due_at": due_at, "snoozed_until": None}
     await do_set_task(session, task, now, people, new, actor=viewer, action="task.planned")
-    if later:
-        await do_signal_postponed(session, task, now, people)
     return task
 
 

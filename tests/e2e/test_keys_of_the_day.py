@@ -168,6 +168,15 @@ async def at_week(at_screen: AtScreen) -> Page:
     return page
 
 
+async def say_why(page: Page, words: str) -> None:
+    """A later day opens the dialog that puts a task off, with that day in it."""
+    await expect(page.locator("#ask #f-until")).to_be_focused()
+    await page.keyboard.press("Tab")
+    await page.keyboard.type(words)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#ask")).to_be_hidden()
+
+
 async def test_a_task_moves_to_another_day_by_keys(at_screen: AtScreen, db: Database) -> None:
     wednesday = next_week(2)
     task = await give(db, "Measure the hall", wednesday)
@@ -175,7 +184,8 @@ async def test_a_task_moves_to_another_day_by_keys(at_screen: AtScreen, db: Data
     await to(page, f"#week-{task} a")
     for step in (1, 2):  # the focus goes along, so the next key moves it on
         await page.keyboard.press("Alt+ArrowRight")
-        await expect(page.locator(".toast", has_text="Moved to")).to_have_count(step)
+        await say_why(page, "They asked for it")
+        await expect(page.locator(".toast", has_text="Put off until")).to_have_count(step)
         await expect(day_of(page, wednesday.date() + step * DAY).locator(f"#week-{task}")).to_have_count(1)
         await expect(page.locator(f"#week-{task} a")).to_be_focused()
         assert (await stored(db, task)).due_at == wednesday + step * DAY
@@ -183,6 +193,12 @@ async def test_a_task_moves_to_another_day_by_keys(at_screen: AtScreen, db: Data
     await live(page)
     await expect(day_of(page, wednesday.date() + 2 * DAY)).to_contain_text("Measure the hall")
     await to(page, f"#week-{task} a")
+    await page.keyboard.press("Alt+ArrowRight")
+    await expect(page.locator("#ask")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#ask")).to_be_hidden()
+    await expect(day_of(page, wednesday.date() + 2 * DAY).locator(f"#week-{task}")).to_have_count(1)
+    await expect(page.locator(f"#week-{task} a")).to_be_focused()
     await page.keyboard.press("Alt+ArrowLeft")
     await expect(page.locator(".toast", has_text="Moved to")).to_have_count(1)
     await page.reload()
@@ -196,7 +212,8 @@ async def test_a_task_is_dragged_to_another_day(at_screen: AtScreen, db: Databas
     page = await at_week(at_screen)
     friday = day_of(page, wednesday.date() + 2 * DAY)
     await page.locator(f"#week-{task}").drag_to(friday)
-    await expect(page.locator(".toast", has_text="Moved to")).to_be_visible()
+    await say_why(page, "They asked for it")
+    await expect(page.locator(".toast", has_text="Put off until")).to_be_visible()
     await page.reload()
     await expect(friday).to_contain_text("Measure the hall")
     assert (await stored(db, task)).due_at == wednesday + 2 * DAY
@@ -227,7 +244,8 @@ async def test_a_task_is_dragged_to_another_day_with_a_finger(at_screen: AtScree
         await touch("touchMove", (x, begin + (end - begin) * step / 10))
     await friday.locator(f"#week-{task}").wait_for()
     await touch("touchEnd")
-    await expect(page.locator(".toast", has_text="Moved to")).to_be_visible()
+    await say_why(page, "They asked for it")
+    await expect(page.locator(".toast", has_text="Put off until")).to_be_visible()
     await page.reload()
     await expect(friday).to_contain_text("Measure the hall")
     assert (await stored(db, task)).due_at == wednesday + 2 * DAY

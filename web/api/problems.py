@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from pydantic import ConfigDict, Field, ValidationError
 from starlette.responses import JSONResponse, Response
 
 from pbxcrm.shared.errors import Incomplete, Missing, PbxcrmError, TooManyAttempts
-from web.api.fields import ApiAnswer
+from web.api.fields import NO_NUL, SOMETHING, ApiAnswer
 
 MEDIA_TYPE = "application/problem+json"
+_PATTERNS = {NO_NUL: "it may not have the character NUL", SOMETHING: "write something, not only blanks"}
 
 
 class MissingThing(ApiAnswer):
@@ -91,19 +93,26 @@ class Wrong(PbxcrmError):
 
 def wrong_query(error: ValidationError, known: list[str]) -> Wrong:
     """The wrong parameter of the query string, from the first error of pydantic."""
-    first = error.errors(include_url=False, include_context=False)[0]
+    first = error.errors(include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     if first["type"] == "extra_forbidden":
         return Wrong("api.unknown_filter", f"There is no “{name[:60]}” here. There is: {', '.join(known)}.", name[:60])
-    return Wrong("api.value", f"{name}: {first['msg']}.", name)
+    return Wrong("api.value", f"{name}: {_said(first)}.", name)
 
 
 def wrong_body(error: ValidationError, known: list[str]) -> Wrong:
     """The wrong field of the body, from the first error of pydantic."""
-    first = error.errors(include_url=False, include_context=False)[0]
+    first = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "json_invalid":
         return Wrong("api.json", f"The body is not JSON: {first['msg']}.")
     if first["type"] == "extra_forbidden":
         return Wrong("api.unknown_field", f"There is no “{name[:60]}” here. There is: {', '.join(known)}.", name[:60])
-    return Wrong("api.value", f"{name or 'The body'}: {first['msg']}.", name or None)
+    return Wrong("api.value", f"{name or 'The body'}: {_said(first)}.", name or None)
+
+
+def _said(first: Mapping[str, Any]) -> str:
+    """What is wrong, without regular expressions and without pydantic's own words around ours."""
+    if first["type"] == "string_pattern_mismatch" and (said := _PATTERNS.get(first["ctx"]["pattern"])):
+        return said
+    return str(first["msg"]).removeprefix("Value error, ")

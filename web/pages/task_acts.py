@@ -88,24 +88,40 @@ async def snooze(request: Request) -> Response:
 
 
 async def plan(request: Request) -> Response:
-    """``POST /tasks/{id}/plan`` with ``day`` (ISO) or ``by`` (days): move the task to another day at the same time of day."""
+    """``POST /tasks/{id}/plan`` with ``day`` (ISO) or ``by`` (days): move the task to another day at the same time of day.
+
+    A later day is answered with the dialog that puts the task off until then: it asks why.
+    """
     form = await read_form(request)
-    async with parts(request).db.write() as session:
-        task = await access_task(session, viewer(request), _id(request))
-        local = task.due_at.astimezone(here().timezone)
-        if form["day"]:
-            try:
-                day = datetime.fromisoformat(form["day"]).date()
-            except ValueError:
-                raise Invalid("day", "tasks.day", "Choose a day.") from None
-        else:
-            by = form.number("by") or 0
-            if abs(by) > 366:
-                raise Invalid("by", "tasks.day", "Choose a day.")
-            day = local.date() + timedelta(days=by)
-        moved = datetime.combine(day, local.time(), local.tzinfo)
-        task = await plan_task(session, viewer(request), _id(request), due_at=moved, now=now(request))
+    at = now(request)
+    async with parts(request).db.read() as session:
+        moved = _on_another_day(form, (await access_task(session, viewer(request), _id(request))).due_at, at)
+    try:
+        async with parts(request).db.write() as session:
+            task = await plan_task(session, viewer(request), _id(request), due_at=moved, now=at)
+    except Invalid as error:
+        if error.field != "reason":
+            raise
+        return await _ask(request, Form({"until": f"{moved:%Y-%m-%d %H:%M}"}))
     return _told(request, task, _("Moved to {time}.").format(time=day_time(task.due_at)))
+
+
+def _on_another_day(form: Form, due_at: datetime, at: datetime) -> datetime:
+    """The chosen day at the time of ``due_at``; if that is past today: in an hour."""
+    local = due_at.astimezone(here().timezone)
+    if form["day"]:
+        try:
+            day = datetime.fromisoformat(form["day"]).date()
+        except ValueError:
+            raise Invalid("day", "tasks.day", "Choose a day.") from None
+    else:
+        by = form.number("by") or 0
+        if abs(by) > 366:
+            raise Invalid("by", "tasks.day", "Choose a day.")
+        day = local.date() + timedelta(days=by)
+    moved = datetime.combine(day, local.time(), local.tzinfo)
+    soon = at.astimezone(here().timezone) + timedelta(hours=1)
+    return soon.replace(second=0, microsecond=0) if moved <= at and day == soon.date() else moved
 
 
 async def comment(request: Request) -> Response:

@@ -82,9 +82,11 @@ async def test_reckoning(programs: Programs) -> None:
         far = await client.post(f"{path}/reckon", json={"op": "add", "from": monday, "minutes": 10_540_800})
         assert_problem(far, 422, "calendars.too_far", "minutes")
         wrong = await client.post(f"{path}/reckon", json={"op": "add", "from": monday, "days": 2})
-        assert (wrong.status_code, wrong.json()["code"]) == (422, "api.value")
+        assert_problem(wrong, 422, "calendars.reckon", "minutes")
         far = await client.post(f"{path}/reckon", json={"op": "addworkdays", "from": monday, "minutes": 5})
-        assert "addworkdays takes days besides from" in far.json()["detail"]
+        assert far.json()["detail"] == "addworkdays needs days."
+        both = {"op": "between", "from": monday, "to": monday, "days": 1}
+        assert_problem(await client.post(f"{path}/reckon", json=both), 422, "calendars.reckon_takes", "days")
         unknown = (await client.post(f"{path}/reckon", json={"op": "workdays", "from": monday})).json()
         assert unknown["field"] == "op"
         known = ("dateadd", "workdateadd", "addworkdays", "add", "add_days", "between", "next_morning")

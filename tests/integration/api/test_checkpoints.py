@@ -95,7 +95,7 @@ async def test_what_cannot_be_is_refused_where_it_is_entered(programs: Programs)
             (boss | {"steps": [{"what": "sms"}]}, "api.value", "steps.0.what", "'task' or 'control'"),
             (dated | {"trigger": {"kind": "moon"}}, "api.value", "trigger.kind", "'stage', 'date', 'silence'"),
             (boss | {"work": ["sleep"]}, "api.value", "work.0", "'stage_moved', 'talked', 'next_task'"),
-            (dated, "checkpoints.date", "trigger", "proposal_until"),
+            (dated, "checkpoints.date", "trigger.field", "proposal_until"),
             (
                 boss | {"steps": [STEPS[0]], "work": ["field_filled"], "trigger": {"field": "shoe_size"}},
                 "checkpoints.field",

@@ -100,7 +100,13 @@ async def test_putting_off_and_moving_to_another_day(browsers: Browsers, desk: B
     assert "Ask about the oak" in (await ivan.get("/tasks/week")).text
     await ivan.post(f"/tasks/{task_id}/plan", data={"day": "2026-11-19"}, headers=HTMX)
     await ivan.post(f"/tasks/{task_id}/plan", data={"by": "-1"}, headers=HTMX)
-    assert (await stored(desk, "Ask about the oak")).due_at.isoformat() == "2026-11-18T08:00:00+00:00"
+    soon = "2026-11-18T13:00:00+00:00"  # its time of today is past, so it is due in an hour
+    assert (await stored(desk, "Ask about the oak")).due_at.isoformat() == soon
+    later = await ivan.post(f"/tasks/{task_id}/plan", data={"by": "2"}, headers=HTMX)
+    assert 'value="2026-11-20 15:00"' in later.text  # the dialog that asks why
+    past = await ivan.post(f"/tasks/{task_id}/plan", data={"day": "2026-11-01"}, headers=HTMX)
+    assert (past.status_code, "still to come" in past.text) == (422, True)
+    assert (await stored(desk, "Ask about the oak")).due_at.isoformat() == soon
 
 
 async def test_the_load_of_the_team_opens_its_rows(browsers: Browsers, desk: BrowserDesk) -> None:

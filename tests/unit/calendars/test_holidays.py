@@ -35,6 +35,12 @@ def test_moved_working_days_and_short_days_have_hours() -> None:
     assert Lack.NO_MOVED_DAYS not in found.lacks
 
 
+def test_a_day_off_that_stands_for_another_one_is_a_known_decision() -> None:
+    found = suggest("RU", 2026, "en", OFFICE)
+    assert of(SuggestionKind.HOLIDAY, found.rows)[date(2026, 1, 9)].name == "Day off (substituted from 2026-01-03)"
+    assert found.lacks == []
+
+
 def test_a_country_that_moves_days_by_decree_says_that_none_are_known() -> None:
     assert Lack.NO_MOVED_DAYS in suggest("HU", 2090, "en", OFFICE).lacks
     assert suggest("PL", 2026, "en", OFFICE).lacks == []

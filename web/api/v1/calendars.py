@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from math import isclose
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field
 
 from pbxcrm.access import Permission
 from pbxcrm.calendars.actions import CalendarChange, change_calendar, create_calendar, delete_calendar
@@ -202,13 +202,16 @@ class Reckoning(ApiRequest):
         None, description="Working days; negative: before `from`."
     )
 
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
+    def check_complete(self) -> None:
+        """Raises Invalid at what is missing, or at what this operation does not take."""
         needed = {"dateadd": "minutes", "workdateadd": "minutes", "addworkdays": "days", "between": "to"}.get(self.does)
-        for name in ("minutes", "to", "days"):
-            if (getattr(self, name) is not None) != (name == needed):
-                raise ValueError(f"{self.op} takes {needed or 'nothing'} besides from")
-        return self
+        given = {name for name in ("minutes", "to", "days") if getattr(self, name) is not None}
+        if needed and needed not in given:
+            raise Invalid(needed, "calendars.reckon", "{op} needs {name}.", op=self.op, name=needed)
+        if too_much := sorted(given - {needed}):
+            raise Invalid(
+                too_much[0], "calendars.reckon_takes", "{op} does not take {name}.", op=self.op, name=too_much[0]
+            )
 
     @property
     def does(self) -> str:
@@ -233,6 +236,7 @@ class Reckoned(ApiAnswer):
 )
 async def reckon(ask: Ask, calendar_id: int, body: Reckoning) -> Reckoned:
     """A calculation only: nothing is changed."""
+    body.check_complete()
     people = await load_directory(ask.session)
     await access_calendar(ask.session, calendar_id, people)
     working = (await load_calendars(ask.session, people)).of_calendar(calendar_id)

@@ -290,8 +290,13 @@ def _fields_named() -> Iterator[None]:
         if error.field == "steps" and "part" in error.params:
             part = str(error.params["part"])
             error.field = f"steps.{error.params['position']}.{'after_minutes' if part == 'after' else part}"
-        elif error.field in {"field", "is_active"}:
-            error.field = {"field": "trigger.field", "is_active": "active"}[error.field]
+        else:
+            error.field = {
+                "date_field": "trigger.field",
+                "field": "trigger.field",
+                "offset": "trigger.offset_minutes",
+                "is_active": "active",
+            }.get(error.field, error.field)
         raise
 
 
