@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert
-from sqlmodel import SQLModel, col, func, or_, select
+from sqlalchemy import bindparam, insert
+from sqlalchemy import select as select_columns
+from sqlmodel import SQLModel, col, func, or_
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.automation.facts import RuleFacts
@@ -15,10 +16,25 @@ from pbxcrm.automation.queries import ActiveRules
 from pbxcrm.automation.rules import RATE_WINDOW
 from pbxcrm.automation.steps.step import Around
 from pbxcrm.deals.models import Deal
-from pbxcrm.shared.core_sql import add_rows, execute, one_of
+from pbxcrm.shared.core_sql import execute, fetch, list_param
 
-_SKIP = insert(SQLModel.metadata.tables[str(RuleRun.__tablename__)])
+_ADD_RUNS, _ADD_STEPS = (insert(SQLModel.metadata.tables[str(model.__tablename__)]) for model in (RuleRun, RunStep))
+_COLUMNS = [name for name in RuleRun.model_fields if name != "id"]
+# Built once: building a statement takes as long as executing it.
+_WRITTEN = select_columns(col(RuleRun.id), col(RuleRun.rule_id), col(RuleRun.event_id)).where(
+    col(RuleRun.rule_id).in_(list_param("rules")), col(RuleRun.event_id).in_(list_param("events"))
+)
 _COUNTED = (RunStatus.DONE.value, RunStatus.FAILED.value, RunStatus.WAITING.value, RunStatus.WATCH.value)
+
+_RAN = (
+    select_columns(col(RuleRun.rule_id), col(RuleRun.subject), func.count())
+    .where(
+        or_(col(RuleRun.deal_id).in_(list_param("deals")), col(RuleRun.contact_id).in_(list_param("contacts"))),
+        col(RuleRun.at) > bindparam("since"),
+        col(RuleRun.status).in_(_COUNTED),
+    )
+    .group_by(col(RuleRun.rule_id), col(RuleRun.subject))
+)
 
 
 @dataclass(slots=True)
@@ -40,15 +56,15 @@ class EventBatch:
     careful: bool = True
     facts: dict[str, RuleFacts] = field(default_factory=dict)  # by subject, as far as nothing has changed them
     _skipped: list[dict[str, Any]] = field(default_factory=list)
-    _new: list[tuple[RuleRun, list[RunStep]]] = field(default_factory=list)
+    _new: list[tuple[RuleRun, list[dict[str, Any]]]] = field(default_factory=list)
     _counts: Mapping[tuple[int, str], int] | None = None
 
     def skip(self, row: dict[str, Any]) -> None:
         """A firing that did nothing: its columns."""
         self._skipped.append(row)
 
-    def keep(self, run: RuleRun, steps: list[RunStep]) -> None:
-        """A new firing and the steps that it took, whose ``run_id`` is set when they are written."""
+    def keep(self, run: RuleRun, steps: list[dict[str, Any]]) -> None:
+        """A new firing and the columns of the steps that it took, whose ``run_id`` is set when they are written."""
         self._new.append((run, steps))
 
     @property
@@ -57,29 +73,28 @@ class EventBatch:
         return [run for run, _ in self._new]
 
     async def write(self) -> None:
-        """Write the firings: two statements for all, and one for their steps."""
-        await execute(self.session, _SKIP, self._skipped)
+        """Write the firings: one statement for all, and one for their steps, which a third tells the ids of their runs."""
+        new = [{name: getattr(run, name) for name in _COLUMNS} for run, _ in self._new]
+        await execute(self.session, _ADD_RUNS, [*self._skipped, *new])
         self._skipped.clear()
-        if not self._new:
-            return
-        await add_rows(self.session, *(run for run, _ in self._new))
-        steps = []
-        for run, taken in self._new:
-            for step in taken:
-                step.run_id = run.id or 0
-                steps.append(step)
-        await add_rows(self.session, *steps)
+        if any(taken for _, taken in self._new):
+            await self._write_steps()
         self._new.clear()
+
+    async def _write_steps(self) -> None:
+        # Asked for, because SQLite inserts rows one by one where the insert itself is to say their ids in their order.
+        some = [run for run, taken in self._new if taken]
+        asked = {"rules": list({run.rule_id for run in some}), "events": list({run.event_id for run in some})}
+        found = await fetch(self.session, _WRITTEN, asked)
+        ids = {(rule_id, event_id): run_id for run_id, rule_id, event_id in found}
+        rows = [step | {"run_id": ids[run.rule_id, run.event_id]} for run, taken in self._new for step in taken]
+        await execute(self.session, _ADD_STEPS, rows)
 
     async def ran(self, rule_id: int, subject: str) -> int:
         """How many times the rule ran on the subject within the last hour."""
         if self._counts is None:
-            mine = or_(
-                one_of(self.session, col(RuleRun.deal_id), self.deals),
-                one_of(self.session, col(RuleRun.contact_id), self.contacts),
-            )
-            counted = (mine, RuleRun.at > self.now - RATE_WINDOW, col(RuleRun.status).in_(_COUNTED))
-            query = select(RuleRun.rule_id, RuleRun.subject, func.count()).where(*counted)
-            found = await self.session.exec(query.group_by(col(RuleRun.rule_id), col(RuleRun.subject)))
-            self._counts = {(rule, of): count for rule, of, count in found.all()}
+            since = self.now - RATE_WINDOW
+            asked = {"deals": list(self.deals), "contacts": list(self.contacts), "since": since}
+            found = await fetch(self.session, _RAN, asked)
+            self._counts = {(rule, of): count for rule, of, count in found}
         return self._counts.get((rule_id, subject), 0)

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.automation.batch import EventBatch
 from pbxcrm.automation.explanations import Names, SeenTest, words_of
 from pbxcrm.automation.facts import RuleFacts, load_facts
-from pbxcrm.automation.models import AutomationRule, RuleRun, RunStatus, RunStep
+from pbxcrm.automation.models import AutomationRule, RuleRun, RunStatus
 from pbxcrm.automation.order_queries import order_of
 from pbxcrm.automation.queries import ActiveRule
 from pbxcrm.automation.steps.step import Around
@@ -76,9 +76,10 @@ class Firing:
             self.batch.facts[self.subject] = known
         return replace(known, act=self.act, data=self.data)
 
-    def changed(self) -> None:
-        """A step has changed something: facts are read again."""
-        self.batch.facts.pop(self.subject, None)
+    def changed(self, names: frozenset[str] | None) -> None:
+        """A step changes what the terms with these names ask, or (None) anything: facts are read again if a rule asks one of them."""
+        if names is None or not names.isdisjoint(self.batch.rules.asked):
+            self.batch.facts.pop(self.subject, None)
 
     @property
     def clock(self) -> AskedAt:
@@ -154,7 +155,7 @@ class RunInHand:
 
     row: RuleRun
     is_new: bool
-    steps: list[RunStep]
+    steps: list[dict[str, Any]]  # columns
 
 
 def skip(firing: Firing, rule: AutomationRule, why: Reason, seen: Sequence[SeenTest] = ()) -> None:

@@ -16,7 +16,7 @@ from pbxcrm.automation.steps.step import Around
 from pbxcrm.automation.triggers import FOR_RULE, GOAL_ACTS, TRIGGERS, MeantDeal, Trigger
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.queries import load_funnel
-from pbxcrm.fields.conditions import Condition, parse
+from pbxcrm.fields.conditions import Condition, parse, tests_in
 from pbxcrm.fields.merged_links import has_links, with_merged_links
 from pbxcrm.fields.queries import FieldSet, load_fields
 from pbxcrm.fields.rules import Checking
@@ -62,7 +62,8 @@ class ActiveRule:
 @dataclass(frozen=True, slots=True)
 class ActiveRules:
     """Every rule that is on or watches, by id and by the acts that it listens to. ``by_arm``: by those after which its timer is set anew.
-    ``goal_acts``: after which goals are asked. ``linked``: whether any asks for rows that a field points to.
+    ``goal_acts``: after which goals are asked. ``linked``: whether any asks for rows that a field points to. ``asked``: the names of the
+    terms of all conditions and goals.
     """
 
     by_id: Mapping[int, ActiveRule]
@@ -70,6 +71,7 @@ class ActiveRules:
     by_arm: Mapping[str, Sequence[ActiveRule]]
     goal_acts: frozenset[str]
     linked: bool = False
+    asked: frozenset[str] = frozenset()
 
 
 async def load_around(session: AsyncSession, region: str) -> Around:
@@ -124,7 +126,9 @@ async def _read_active(session: AsyncSession) -> ActiveRules:
             by_act.setdefault(act, []).append(each)
     has_goal = any(each.rule.goal for each in ready.values())
     linked = any(has_links(each.condition) or has_links(each.goal) for each in ready.values())
-    return ActiveRules(ready, by_act, by_arm, GOAL_ACTS if has_goal else frozenset(), linked)
+    conditions = [part for each in ready.values() for part in (each.condition, each.goal) if part is not None]
+    asked = frozenset(test.term.name for each in conditions for test in tests_in(each))
+    return ActiveRules(ready, by_act, by_arm, GOAL_ACTS if has_goal else frozenset(), linked, asked)
 
 
 def ready_rule(rule: AutomationRule, fields: FieldSet, people: Directory, hook_values: Mapping[str, str]) -> ActiveRule:

@@ -12,9 +12,9 @@ from time import perf_counter
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, exists, or_
+from sqlalchemy import bindparam, delete, exists, literal_column, or_
 from sqlalchemy.orm import aliased
-from sqlmodel import col, select
+from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.automation.arming import arm
@@ -28,7 +28,7 @@ from pbxcrm.automation.running import fire, resume
 from pbxcrm.automation.steps.assign_step import DISTRIBUTION
 from pbxcrm.deals.models import Deal
 from pbxcrm.distribution.actions import LOCK as DISTRIBUTION_LOCK
-from pbxcrm.shared.core_sql import one_of
+from pbxcrm.shared.core_sql import execute, list_param
 from pbxcrm.shared.db import Database, is_away, lock
 
 log = structlog.get_logger()
@@ -40,12 +40,30 @@ TOGETHER = 20  # events in one transaction
 LONGEST, LEAST = 0.05, 5
 KEEP_SKIPPED = timedelta(days=30)
 
+# Built once: building a statement takes as long as executing it.
+# Deals are locked in the order of their ids, as everybody does who locks several.
+_LOCK = (
+    select(Deal)
+    .where(col(Deal.id).in_(list_param("deals")))
+    .order_by(col(Deal.id))
+    .with_for_update(key_share=True)
+    .execution_options(populate_existing=True)
+)
+_WAITING = (
+    select(RuleRun)
+    .where(col(RuleRun.subject).in_(list_param("subjects")), RuleRun.status == literal_column("'waiting'"))
+    .order_by(col(RuleRun.id))
+)
+_DELETE = delete(SQLModel.metadata.tables[str(AutomationEvent.__tablename__)]).where(
+    col(AutomationEvent.id) == bindparam("row")
+)
+
 
 async def run_due(db: Database, now: datetime, region: str) -> int:
     """Handle the events and the waits that are due at ``now``. Returns how many. ``region``: of telephone numbers."""
-    done = 0
-    while done < AT_MOST and await _event_due(db, now):
-        handled = await _next_events(db, now, region)
+    done, is_full = 0, False
+    while done < AT_MOST and (is_full or await _event_due(db, now)):
+        handled, is_full = await _next_events(db, now, region)
         if not handled:
             break
         done += handled
@@ -67,21 +85,24 @@ async def _event_due(db: Database, now: datetime) -> bool:
         return (await session.exec(select(AutomationEvent.id).where(_is_due(now)).limit(1))).first() is not None
 
 
-async def _next_events(db: Database, now: datetime, region: str) -> int:
-    """Handle some events. Returns how many; 0 if others have all of them."""
+async def _next_events(db: Database, now: datetime, region: str) -> tuple[int, bool]:
+    """Handle some events. Returns how many, 0 if others have all of them, and whether there were as many as fit together: then there
+    are more.
+    """
     claimed: list[int] = []
     try:
         async with db.write() as session:
             events = await _claim(session, now, TOGETHER)
             claimed += [event.id or 0 for event in events]
-            return await _handle(session, events, now, region, careful=False) if events else 0
+            handled = await _handle(session, events, now, region, careful=False) if events else 0
+        return handled, len(events) == TOGETHER
     except Exception as error:
         if not claimed or is_away(error):
             raise
     # One of them fails: each alone, so that it holds up no other, and its steps by themselves.
     for event_id in claimed:
         await _alone(db, event_id, now, region)
-    return len(claimed)
+    return len(claimed), False
 
 
 async def _alone(db: Database, event_id: int, now: datetime, region: str) -> None:
@@ -128,11 +149,7 @@ async def _handle(
         if len(handled) >= LEAST and perf_counter() - began > LONGEST:
             break
     await batch.write()
-    await session.exec(
-        delete(AutomationEvent)
-        .where(one_of(session, col(AutomationEvent.id), handled))
-        .execution_options(synchronize_session=False)
-    )
+    await execute(session, _DELETE, [{"row": event_id} for event_id in handled])
     return len(handled)
 
 
@@ -280,10 +297,7 @@ async def _lock(session: AsyncSession, deals: Sequence[int], rules: Any) -> Sequ
         await lock(session, DISTRIBUTION_LOCK)
     if not deals:
         return ()
-    # In the order of their ids, as everybody does who locks several.
-    query = select(Deal).where(one_of(session, col(Deal.id), deals)).order_by(col(Deal.id))
-    locking = query.with_for_update(key_share=True).execution_options(populate_existing=True)
-    return (await session.exec(locking)).all()
+    return (await session.exec(_LOCK, params={"deals": deals})).all()
 
 
 def _distributes(ready: ActiveRule) -> bool:
@@ -291,7 +305,4 @@ def _distributes(ready: ActiveRule) -> bool:
 
 
 async def _waiting(session: AsyncSession, subjects: Sequence[str]) -> list[RuleRun]:
-    query = select(RuleRun).where(
-        one_of(session, col(RuleRun.subject), subjects), RuleRun.status == RunStatus.WAITING.value
-    )
-    return list((await session.exec(query.order_by(col(RuleRun.id)))).all())
+    return list((await session.exec(_WAITING, params={"subjects": subjects})).all())

@@ -123,8 +123,7 @@ async def _take_steps(firing: Firing, rule: AutomationRule, run: RunInHand) -> N
         if step["kind"] == WAIT:
             await _wait(firing, run, step)
             return
-        if STEPS[step["kind"]].changes_facts:
-            firing.changed()
+        firing.changed(STEPS[step["kind"]].changes)
         try:
             taken = await _take(firing, rule, step, row.position)
         except Exception as error:
@@ -211,16 +210,16 @@ def _key(firing: Firing, rule: AutomationRule) -> str:
 
 
 def _keep_step(firing: Firing, run: RunInHand, position: int, step: dict[str, Any], taken: StepTaken) -> None:
-    row = RunStep(
-        run_id=run.row.id or 0,
-        position=position,
-        kind=step["kind"],
-        status=taken.status.value,
-        result=taken.said.stored(),
-        undo=dict(taken.undo),
-        at=firing.now,
-    )
+    row = {
+        "run_id": run.row.id or 0,
+        "position": position,
+        "kind": step["kind"],
+        "status": taken.status.value,
+        "result": taken.said.stored(),
+        "undo": dict(taken.undo),
+        "at": firing.now,
+    }
     if run.is_new:
         run.steps.append(row)
     else:
-        firing.session.add(row)
+        firing.session.add(RunStep(**row))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import literal, true, union_all
+from sqlalchemy import bindparam, literal, true, union_all
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -22,6 +22,7 @@ from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.errors import NotFound
 
 MOST_ROLES = 100  # suggested
+_WATCHERS = select(DealWatcher.user_id).where(DealWatcher.deal_id == bindparam("deal"))  # built once: each note asks it
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,10 @@ async def deals_of_person(session: AsyncSession, viewer: Viewer, contact_id: int
 
 async def watchers_of(session: AsyncSession, deal_id: int, people: Directory) -> list[User]:
     """Who watches a deal, by name; those who have left are not among them."""
-    found = await session.exec(select(DealWatcher.user_id).where(DealWatcher.deal_id == deal_id))
-    watching = (people.active(user_id) for user_id in set(found.all()))
+    if session.autoflush:
+        await session.flush()  # somebody may have begun to watch just now
+    found = await fetch(session, _WATCHERS, {"deal": deal_id})
+    watching = (people.active(user_id) for user_id in {user_id for (user_id,) in found})
     return sorted((user for user in watching if user is not None), key=lambda user: user.name)
 
 

@@ -1,9 +1,9 @@
 """Putting tags on deals and taking them off."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete
+from sqlalchemy import bindparam, delete
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -13,12 +13,15 @@ from pbxcrm.deals.actions import access_deal_for_change, say_deal_changed
 from pbxcrm.deals.filters import tag_key
 from pbxcrm.deals.models import LONGEST_TAG, Deal, DealTag, Tag
 from pbxcrm.people.directory import load_directory
-from pbxcrm.shared.core_sql import add_new
+from pbxcrm.shared.core_sql import add_new, fetch, list_param
 from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.lengths import check_line
 from pbxcrm.shared.reasons import Reason
 
 MOST_TAGS = 20  # of one deal
+# Built once, because building a statement takes as long as executing it.
+_OF_DEAL = select(DealTag.tag_id).where(DealTag.deal_id == bindparam("deal"))
+_KNOWN = select(Tag.key, Tag.id).where(col(Tag.key).in_(list_param("keys")))
 
 
 def check_tag(name: str) -> str:
@@ -65,7 +68,7 @@ async def set_tags(
 ) -> None:
     """Give a deal that the viewer may edit exactly these tags. Raises Conflict for an old ``version``."""
     deal = await access_deal_for_change(session, viewer, deal_id, version)
-    wanted = {await _tag_id(session, check_tag(name)) for name in names}
+    wanted = await _tag_ids(session, [check_tag(name) for name in names])
     await _change(session, viewer, deal, await _ids(session, deal_id), wanted, now)
 
 
@@ -84,19 +87,33 @@ async def do_change_tags(
     had = await _ids(session, deal.id)
     gone = {tag_key(name) for name in remove}
     off = set((await session.exec(select(Tag.id).where(col(Tag.key).in_(gone)))).all()) if gone else set()
-    on = {await _tag_id(session, check_tag(name)) for name in add}
+    on = await _tag_ids(session, [check_tag(name) for name in add])
     return await _change(session, actor, deal, had, (had - off) | on, at, why)
 
 
 async def _ids(session: AsyncSession, deal_id: int) -> set[int]:
-    return set((await session.exec(select(DealTag.tag_id).where(DealTag.deal_id == deal_id))).all())
+    return {tag_id for (tag_id,) in await fetch(session, _OF_DEAL, {"deal": deal_id})}
 
 
 async def _tag_id(session: AsyncSession, name: str) -> int:
-    """The id of the tag, which is made if there is none; two people may make it at once."""
-    key = tag_key(name)[: 4 * LONGEST_TAG]
-    await add_new(session, Tag, [{"name": name, "key": key}])
-    return (await session.exec(select(Tag.id).where(Tag.key == key))).one() or 0
+    (tag_id,) = await _tag_ids(session, [name])
+    return tag_id
+
+
+async def _tag_ids(session: AsyncSession, names: Iterable[str]) -> set[int]:
+    """The ids of the tags. Those that are missing are made; two people may make one at once."""
+    wanted = {tag_key(name)[: 4 * LONGEST_TAG]: name for name in names}
+    if not wanted:
+        return set()
+    known = dict(await _by_key(session, wanted))
+    if missing := [{"name": name, "key": key} for key, name in wanted.items() if key not in known]:
+        await add_new(session, Tag, missing)
+        known = dict(await _by_key(session, wanted))
+    return set(known.values())
+
+
+async def _by_key(session: AsyncSession, keys: Iterable[str]) -> Sequence[tuple[str, int]]:
+    return [(key, tag_id) for key, tag_id in await fetch(session, _KNOWN, {"keys": list(keys)})]
 
 
 async def _change(

@@ -8,7 +8,7 @@ Dates may be relative: ``today``, ``today-7d``, ``now+2h`` (units: min h d w m y
 reader's time zone.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
@@ -410,6 +410,15 @@ def holds(condition: Condition, row: Any, clock: AskedAt) -> bool:
     if isinstance(condition, Test):
         return _test_holds(condition, row, clock)
     return joined(condition.how, (holds(part, row, clock) for part in condition.parts))
+
+
+def tests_in(condition: Condition) -> Iterator[Test]:
+    """The comparisons of a condition, in their order."""
+    if isinstance(condition, Test):
+        yield condition
+        return
+    for part in condition.parts:
+        yield from tests_in(part)
 
 
 def joined(how: str, answers: Iterable[bool]) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pbxcrm.fields.conditions import Condition, Test, holds, joined
+from pbxcrm.fields.conditions import Condition, Test, holds, joined, tests_in
 from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.fields.rules import Stored
 
@@ -20,7 +20,7 @@ class SeenComparison:
 
 def explain(condition: Condition, row: Any, clock: AskedAt) -> tuple[bool, tuple[SeenComparison, ...]]:
     """What ``holds`` says, with every comparison of the condition in its order, also those that did not decide."""
-    seen = tuple(SeenComparison(test, test.term.read(row), holds(test, row, clock)) for test in _tests(condition))
+    seen = tuple(SeenComparison(test, test.term.read(row), holds(test, row, clock)) for test in tests_in(condition))
     return _fold(condition, iter(seen)), seen
 
 
@@ -46,11 +46,3 @@ def _against(condition: Condition, seen: Iterator[SeenComparison]) -> tuple[bool
     decides = held is (condition.how == "any")  # one part was enough for that
     wanted = condition.how != "all"  # one that held decides *any* and *none*, one that did not decides *all*
     return held, [test for each, tests in parts if not decides or each is wanted for test in tests]
-
-
-def _tests(condition: Condition) -> Iterator[Test]:
-    if isinstance(condition, Test):
-        yield condition
-        return
-    for part in condition.parts:
-        yield from _tests(part)

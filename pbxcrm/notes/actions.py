@@ -22,6 +22,7 @@ from pbxcrm.notes.audience import audience_of_note
 from pbxcrm.notes.mention_actions import tell_mentioned
 from pbxcrm.notes.queries import MOST_PINNED, pinned_notes
 from pbxcrm.people.directory import load_directory
+from pbxcrm.shared.core_sql import add_rows
 from pbxcrm.shared.errors import Conflict, NotFound
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.lengths import check_optional_text, check_text, cut
@@ -173,8 +174,7 @@ async def say_note_changed(session: AsyncSession, note: Note, at: datetime, also
 
 
 async def _add(session: AsyncSession, note: Note, at: datetime) -> Note:
-    session.add(note)
-    await session.flush()
+    await add_rows(session, note)
     await say_note_changed(session, note, at)
     return note
 

@@ -17,7 +17,7 @@ class _MessageStep(Step):
     title = N_("Send a message to the client")
     params = (Param("template_id", N_("Template"), ParamKind.TEMPLATE, required=True),)
     needs_deal = False
-    changes_facts = False
+    changes = frozenset()
 
     async def do(self, context: StepContext, settings: Settings) -> StepTaken:
         delivery = await self._queue(context, settings, watches=False)

@@ -22,7 +22,7 @@ class _NoteStep(Step):
         ),
     )
     needs_deal = False
-    changes_facts = False
+    changes = frozenset()
 
     async def do(self, context: StepContext, settings: Settings) -> StepTaken:
         text = cut(await text_by(context, settings["text"], "text"), Note.text)

@@ -100,7 +100,9 @@ class Step(ABC):
     title: ClassVar[str]
     params: ClassVar[tuple[Param, ...]]
     needs_deal: ClassVar[bool] = True
-    changes_facts: ClassVar[bool] = True  # what conditions ask is read again after it
+    changes: ClassVar[frozenset[str] | None] = (
+        None  # names of the terms of conditions that it may change; None: anything
+    )
 
     def check(self, settings: dict[str, Any], at: str, known: KnownThings) -> dict[str, Any]:
         """The settings as they are stored, after the check of each parameter. Raises Invalid at their place below ``at`` (``then.1``)."""

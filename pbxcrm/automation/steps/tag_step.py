@@ -15,6 +15,7 @@ class _TagStep(Step):
 
     kind = "tag"
     title = N_("Put tags on the deal, or take them off")
+    changes = frozenset({"tag", "lamp"})
     params = (
         Param("add", N_("Put on"), ParamKind.TAGS, default=()),
         Param("remove", N_("Take off"), ParamKind.TAGS, default=()),
