@@ -6,13 +6,18 @@ import pytest
 from playwright.async_api import Page, expect
 from sqlmodel import col, select
 
-from pbxcrm.automation.models import AutomationRule
+from pbxcrm.automation.models import AutomationRule, RuleRun
 from pbxcrm.automation.runner import run_due
 from pbxcrm.deals.actions import move_deal
+from pbxcrm.deals.models import Deal, Pipeline, Stage
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import viewer_of
-from tests.calls import NOON
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.db import Database
+from pbxcrm.shared.settings import Settings
+from tests.calls import NOON, FactStory, batch, outbound
 from tests.e2e.browser import cut_words, live, overflow, small_targets, violations
+from tests.e2e.conftest import AtScreen
 from tests.e2e.test_pages import House, house
 
 __all__ = ["house"]
@@ -114,3 +119,96 @@ async def test_its_pages_read_well_and_fit(house: House, language: str, theme: s
             found[path] = faults
     assert found == {}
     assert admin.troubles == []
+
+
+async def go_to(page: Page, name: str) -> None:
+    """Press Tab until this control has the focus."""
+    wanted = page.locator(f'[name="{name}"]').first
+    await expect(wanted).to_be_visible()
+    for _ in range(120):
+        if await wanted.evaluate("(control) => control === document.activeElement"):
+            return
+        await page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not reach {name}")
+
+
+async def choose_by_arrows(page: Page, name: str, words: str) -> None:
+    """Walk down the options to this one; after each the form is drawn again, with the focus there."""
+    await go_to(page, name)
+    control = page.locator(f'[name="{name}"]')
+    while await control.locator("option:checked").inner_text() != words:
+        async with page.expect_response("**/automation/shape"):
+            await page.keyboard.press("ArrowDown")
+        await live(page)
+        await redrawn(page, name)
+
+
+async def test_scenarios_from_an_empty_installation_by_keyboard(
+    at_screen: AtScreen, db: Database, settings: Settings
+) -> None:
+    """A pipeline, a template, and a rule of one's own are made with no mouse; then a call is missed, and the client does not answer ours."""
+    _, page = await at_screen("admin", viewport={"width": 1280, "height": 800})
+    base = re.match(r"https?://[^/]+", page.url)
+    assert base is not None
+    await page.goto(f"{base[0]}/settings/pipelines/new")
+    await live(page)
+    await go_to(page, "template")
+    await page.keyboard.press("ArrowDown")
+    await go_to(page, "name")
+    await page.keyboard.type("Callers")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Callers")).to_be_visible()
+    await live(page)
+
+    await page.keyboard.press("g")
+    await page.keyboard.press("a")
+    await page.wait_for_url("**/automation")
+    await live(page)
+    await page.keyboard.press("t")
+    await expect(page.locator("#templates tr.now")).to_have_attribute("id", "template-not_reached")
+    await live(page)
+    await page.keyboard.press("o")
+    await expect(page.locator("#rules tr.now")).to_contain_text("Call again in two hours")
+    await live(page)
+    await page.keyboard.press("n")
+    await page.wait_for_url("**/automation/new")
+    await live(page)
+    await go_to(page, "name")
+    await page.keyboard.type("A deal for each missed call")
+    await choose_by_arrows(page, "when.kind", "A call is missed")
+    await choose_by_arrows(page, "then.0.kind", "Make a deal of the client")
+    await go_to(page, "then.0.stage_id")
+    async with db.read() as session:
+        (made,) = (await session.exec(select(Pipeline).where(Pipeline.name == "Callers"))).all()
+        stages = (await session.exec(select(Stage).where(Stage.pipeline_id == made.id, Stage.kind == "open"))).all()
+    first = min(stages, key=lambda each: each.position)
+    chosen = page.locator('[name="then.0.stage_id"]')
+    for _ in range(60):
+        if await chosen.input_value() == str(first.id):
+            break
+        await page.keyboard.press("ArrowDown")
+    assert await chosen.input_value() == str(first.id)
+    await go_to(page, "state")
+    await page.keyboard.press("End")
+    await expect(page.locator("#f-state")).to_have_value("on")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("button", name="Save")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/automation#rule-*")
+
+    client = "+380501110001"
+    missed = batch(FactStory("18.0", client=client).ring("101").wait(9).end())
+    failed = batch(outbound("18.1", "101", client).ring("101").wait(20).end())
+    for call in (missed, failed):
+        await Intake(db, settings).apply(call)
+        assert await run_due(db, NOON, "UA") > 0
+    async with db.read() as session:
+        known = select(Deal).where(Deal.client_number == client).order_by(col(Deal.id))
+        began, made_by_rule = (await session.exec(known)).all()
+        (run,) = (await session.exec(select(RuleRun).where(RuleRun.act == "call.over", RuleRun.rule_id == 1))).all()
+    assert (made_by_rule.pipeline_id, made_by_rule.stage_id) == (made.id, first.id)
+    await page.goto(f"{base[0]}/deals/{run.deal_id}")
+    await expect(page.locator("main")).to_contain_text("Call again: nobody answered")
+    await expect(page.get_by_role("link", name="Rule “Call again in two hours”")).to_be_visible()
+    await page.goto(f"{base[0]}/deals/{began.id}")
+    await expect(page.locator("main")).to_contain_text("Rule “A deal for each missed call”")

@@ -84,7 +84,7 @@ async def listed(request: Request) -> HTMLResponse:
         request,
         "automation/list.html",
         fragment="automation/_list.html",
-        groups=_groups(shown, funnel, pipeline_id),
+        groups=_groups(shown, funnel, pipeline_id, every=bool(rows) and not (text or state)),
         any_rule=bool(rows),
         shown=len(shown),
         q=text,
@@ -116,8 +116,10 @@ def _matches(row: RuleRow, text: str, state: str, pipeline_id: int | None) -> bo
     )
 
 
-def _groups(rows: Sequence[RuleRow], funnel: Funnel, pipeline_id: int | None) -> list[RuleGroup]:
-    """The rules under the stages where people look for them: the whole pipeline first, then its stages in their order."""
+def _groups(rows: Sequence[RuleRow], funnel: Funnel, pipeline_id: int | None, *, every: bool) -> list[RuleGroup]:
+    """The rules under the stages where people look for them: the whole pipeline first, then its stages in their order. ``every``: also
+    the stages where no rule stands, of pipelines that have one or are asked for: a rule is added there.
+    """
     by_place: dict[tuple[int | None, int | None], list[RuleRow]] = {}
     for row in rows:
         stage = funnel.stages.get(row.rule.stage_id)
@@ -127,12 +129,15 @@ def _groups(rows: Sequence[RuleRow], funnel: Funnel, pipeline_id: int | None) ->
         by_place.setdefault((of, at), []).append(row)
     found = []
     for pipeline in funnel.pipelines.values():
-        if not any(of == pipeline.id for of, _at in by_place):
+        if pipeline.archived_at is not None or not (
+            any(of == pipeline.id for of, _at in by_place)
+            or (every and pipeline.id == (pipeline_id or funnel.default_id))
+        ):
             continue
         whole: list[Stage | None] = [None, *funnel.stages_of(pipeline.id)]
         for each in whole:
             mine = by_place.get((pipeline.id, each.id if each is not None else None), [])
-            if mine:
+            if mine or every:
                 found.append(RuleGroup(pipeline.name, pipeline.id, each, mine))
     elsewhere = by_place.get((None, None), [])
     return [*found, RuleGroup("", None, None, elsewhere)] if elsewhere else found

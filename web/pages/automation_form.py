@@ -56,7 +56,7 @@ STATES: dict[str, str] = {
 
 
 async def new(request: Request) -> Response:
-    """``GET /automation/new``: an empty form; ``stage`` is where the rule shall stand."""
+    """``GET /automation/new``: an empty form; ``stage`` or ``pipeline`` is where the rule shall stand."""
     form = filled(
         {
             "owner_id": viewer(request).user_id,
@@ -67,8 +67,9 @@ async def new(request: Request) -> Response:
     )
     if code := request.query_params.get("template", ""):
         return await _from_template(request, form, code)
-    stage = asked_number(request, "stage")
-    when = KindRow("stage_entered", {"stage_id": [str(stage)]}) if stage else KindRow()
+    stage, pipeline = asked_number(request, "stage"), asked_number(request, "pipeline")
+    place = {"stage_id": [str(stage)]} if stage else {"pipeline_id": [str(pipeline)]}
+    when = KindRow("stage_entered", place) if stage or pipeline else KindRow()
     return await _form_page(request, form, TypedRule(when=when, steps=[KindRow()]), None)
 
 
