@@ -1,10 +1,10 @@
 """A new or changed checkpoint: the checks of what was entered (each error names its field), and the checked values, not stored yet."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlmodel import select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.checkpoints.context import Watched
@@ -243,7 +243,26 @@ async def check_change(session: AsyncSession, change: CheckpointChange, checkpoi
         "offset_minutes": change.offset_minutes,
         "is_active": change.is_active,
     }
+    if change.is_active:
+        await _check_only_one(session, values, checkpoint_id)
     return Draft(values, steps, stage)
+
+
+async def _check_only_one(session: AsyncSession, values: Mapping[str, Any], checkpoint_id: int | None) -> None:
+    """Raises Invalid at ``trigger`` when another active checkpoint has the same clock: it watches the same place, date and work, so each
+    deal would have two lamps and two tasks. Another norm for the same clock is another step.
+    """
+    same = ("trigger", "pipeline_id", "stage_id", "field", "offset_minutes", "talked_seconds")
+    query = select(Checkpoint).where(
+        *(getattr(Checkpoint, name).is_not_distinct_from(values[name]) for name in same),
+        col(Checkpoint.is_active),
+        col(Checkpoint.archived_at).is_(None),
+        col(Checkpoint.id).is_distinct_from(checkpoint_id),
+    )
+    for other in (await session.exec(query)).all():
+        if set(other.work) == set(values["work"]):
+            said = N_("“{name}” watches the same already. Add a step there, or choose other work.")
+            raise Invalid("trigger", "checkpoints.twice", said, name=other.name)
 
 
 async def _check_teams(

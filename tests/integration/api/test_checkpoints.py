@@ -106,6 +106,16 @@ async def test_what_cannot_be_is_refused_where_it_is_entered(programs: Programs)
             answer = await client.post("/api/v1/checkpoints", json=body)
             assert_problem(answer, 422, code, field)
             assert known in answer.json()["detail"], answer.text
+        twice = {"name": "Again", "stage_id": stage["id"], "steps": [STEPS[0]], "trigger": {"kind": "stage"}}
+        made = await client.post("/api/v1/checkpoints", json=twice)
+        assert made.status_code == 201, made.text
+        assert_problem(await client.post("/api/v1/checkpoints", json=twice), 422, "checkpoints.twice", "trigger")
+        path = f"/api/v1/checkpoints/{made.json()['id']}"
+        assert (await client.patch(path, json={"name": "Once"})).status_code == 200  # it is not its own twin
+        off = await client.post("/api/v1/checkpoints", json=twice | {"active": False})
+        assert off.status_code == 201, off.text  # it watches nothing until it is switched on
+        again = await client.patch(f"/api/v1/checkpoints/{off.json()['id']}", json={"active": True})
+        assert_problem(again, 422, "checkpoints.twice", "trigger")
     async with await programs.as_("ivan") as client:
         answer = await client.post("/api/v1/checkpoints", json={"stage_id": stage["id"], "steps": STEPS})
         assert answer.status_code == 403

@@ -51,7 +51,7 @@ async def test_a_stage_goes_with_its_lamps_and_each_deal_has_those_of_its_new_on
     with pytest.raises(Invalid) as refused:
         async with desk.database.write() as session:
             await archive_stage(session, admin, gone.id or 0, None, now=DUE + MINUTE)
-    assert (refused.value.field, "61 deals" in refused.value.message.format(**refused.value.params)) == (
+    assert (refused.value.field, "Deals stand here: 61" in refused.value.message.format(**refused.value.params)) == (
         "move_to",
         True,
     )
