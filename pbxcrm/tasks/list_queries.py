@@ -1,6 +1,6 @@
 """The lists and counts of tasks that pages show."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -76,7 +76,7 @@ class TaskChoice:
         return counted_once(in_list, still_open=still_open)
 
 
-MOST_COUNTED = 1_000  # open tasks of a list that does not fit a page
+MOST_COUNTED = 300  # open tasks of a list that does not fit a page
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +119,18 @@ async def count_open(
     return OpenCounts(found, more)
 
 
-async def overdue_by_person(session: AsyncSession, viewer: Viewer, now: datetime) -> dict[int | None, int]:
-    """The number of overdue tasks by assignee id, as in the list of each person, over what the viewer may see."""
+async def overdue_by_person(
+    session: AsyncSession, viewer: Viewer, now: datetime, *, among: Collection[int] | None = None
+) -> dict[int | None, int]:
+    """The number of overdue tasks by assignee id, as in the list of each person, over what the viewer may see.
+
+    ``among``: only of these people. Then no task of others is tested by the deal it is about.
+    """
     once = counted_once(lambda whole: col(whole.assignee_id).is_not_distinct_from(col(Task.assignee_id)))
+    of_them = () if among is None else (col(Task.assignee_id).in_(among),)
     found = await session.exec(
         select(Task.assignee_id, func.count())
-        .where(visible_tasks(viewer), is_open(), col(Task.due_at) <= now, once)
+        .where(*of_them, visible_tasks(viewer), is_open(), col(Task.due_at) <= now, once)
         .group_by(col(Task.assignee_id))
     )
     return dict(found.all())

@@ -88,6 +88,8 @@ async def test_two_checkpoints_of_a_deal_are_one_thing_to_do(desk: DealDesk) -> 
                 desk.office.id("maria"): 2,
             }
             assert await overdue_by_person(session, viewer, later) == {load.user_id: load.overdue for load in loads}
+            ivan = desk.office.id("ivan")
+            assert await overdue_by_person(session, viewer, later, among=[ivan]) == {ivan: 2}
     async with desk.database.read() as session:
         assert len(await open_tasks_of_deal(session, deal_id)) == 1
     await desk.talk(later + MINUTE)  # ends all of the first deal

@@ -258,3 +258,7 @@ async def test_a_long_list_says_how_many_are_left(
     assert following
     rest = (await olena.get(following[1])).text
     assert not set(ROWS.findall(page)) & set(ROWS.findall(rest))
+    monkeypatch.setattr(tasks, "LISTED", 3)  # everybody's are shown in shorter parts
+    page = (await (await browsers("maria")).get("/tasks?who=team")).text
+    assert page.count('<tr id="task-') == 3
+    assert "and more than 2 more" in page
