@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, union_all
+from sqlalchemy import ColumnElement, and_, case, func, or_, union_all
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -29,7 +29,8 @@ from pbxcrm.fields.terms import has_words
 from pbxcrm.notes.access import visible_notes
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.core_sql import fetch, load_by_id, one_of
-from pbxcrm.shared.listed import newest_that_pass
+from pbxcrm.shared.frequent_texts import is_known_frequent, note_frequent
+from pbxcrm.shared.listed import MORE, newest_that_pass
 from pbxcrm.shared.numbers import normalise
 from pbxcrm.shared.search_keys import search_key, words_of
 from pbxcrm.shared.search_words import newest_with
@@ -46,7 +47,8 @@ RANKED = 40  # rows that are ranked; more than a screen shows
 _FEW = 3_000  # matches that are ranked as a whole; of more the newest are taken
 _NEWEST = 200  # of these
 _NEWEST_DEALS = 20_000  # of deals that match, so many are tested for access
-_TESTED = 400  # rows whose access is tested for one list
+_TESTED = 400  # rows whose access is tested for one list, until the part of them is through
+_MAY_BE_TESTED = _TESTED + MORE  # so many at most
 _AROUND = 40  # characters of a note shown before the word that was found
 _SHOWN = 120  # characters of a note that are shown
 
@@ -154,10 +156,11 @@ async def _contacts(session: AsyncSession, viewer: Viewer, text: str, limit: int
     found: list[Contact] = []
     if digits := digits_of(text):
         has_it = holds_digits(Phone.number, digits, newest=_FEW)
-        phones = (await session.exec(select(Phone.contact_id, Phone.number).where(has_it).limit(_FEW))).all()
+        some = select(Phone.contact_id, Phone.number).where(has_it).limit(_FEW).subquery().c
         # Numbers that end so come first: the end is what people remember.
-        ranked = sorted(phones, key=lambda phone: (not phone[1].endswith(digits), -phone[0]))
-        found = await _that_pass(session, Contact, [contact_id for contact_id, _ in ranked], visible, limit)
+        ends_so = some.number.endswith(digits, autoescape=True)
+        ranked = select(some.contact_id).order_by(ends_so.desc(), some.contact_id.desc()).limit(_MAY_BE_TESTED)
+        found = await _that_pass(session, Contact, (await session.exec(ranked)).all(), visible, limit)
     if len(found) < limit:
         own = col(Contact.responsible_id) == viewer.user_id
         found += await _named(session, Contact, Contact.name_folded, visible, text, limit, little=little, own=own)
@@ -208,9 +211,8 @@ async def _tasks(session: AsyncSession, viewer: Viewer, text: str, limit: int) -
     if len(found) < limit:
         key: Any = Task.id
         among_all = holds_words(Task.title_folded, text, newest=_FEW + 1)
-        ids = (await session.exec(select(key).where(among_all).limit(_FEW + 1))).all()
-        if len(ids) <= _FEW:
-            found += await _that_pass(session, Task, sorted(ids, reverse=True), visible, limit)
+        newest = _best(select(key).where(among_all), None)
+        found += await _that_pass(session, Task, await _if_few(session, Task, text, newest) or (), visible, limit)
     return _once(found)[:limit]
 
 
@@ -313,12 +315,11 @@ async def _named(
     fits = part_of(col(folded), text)
     key: Any = table.id  # type: ignore[attr-defined]  # all have one
     among_all = holds_words(folded, text, newest=_FEW + 1)
+    asked = search_key(text)
     few = select(key, folded).where(fits, visible) if little else select(key, folded).where(among_all)
-    matches = (await session.exec(few.limit(_FEW + 1))).all()
-    if len(matches) <= _FEW:
-        asked = search_key(text)
-        ranked = sorted(matches, key=lambda match: (-_rank_of(match[1], asked), -match[0]))
-        return await _that_pass(session, table, [row_id for row_id, _ in ranked], visible, limit)
+    ranked = await _if_few(session, table, "" if little else text, _best(few, asked))
+    if ranked is not None:
+        return await _that_pass(session, table, ranked, visible, limit)
     found: list[Model] = []
     if own is not None:
         mine = select(table).where(own, fits, visible).order_by(col(key).desc()).limit(2 * RANKED)
@@ -326,8 +327,40 @@ async def _named(
     latest = holds_words(folded, text, newest=_NEWEST)
     newest = select(key).where(latest).order_by(col(key).desc()).limit(_NEWEST)
     found += await _that_pass(session, table, (await session.exec(newest)).all(), visible, max(limit, RANKED))
-    asked = search_key(text)
     return sorted(_once(found), key=lambda row: -_rank_of(getattr(row, folded.key), asked))[:limit]
+
+
+def _best(matching: Any, asked: str | None) -> Any:  # Select of two columns
+    """Of up to ``_FEW`` + 1 matches (id, and key of the name) the ids of the best for ``asked`` and among equal ones the newest, each
+    beside the number of matches. None: the newest.
+    """
+    some = matching.limit(_FEW + 1).subquery().c
+    order = [] if asked is None else [_ranked(some[1], asked).desc()]
+    return select(some[0], func.count().over()).order_by(*order, some[0].desc()).limit(_MAY_BE_TESTED)
+
+
+async def _if_few(session: AsyncSession, table: type[Model], text: str, best: Any) -> list[int] | None:
+    """The ids of ``best``; None where more than ``_FEW`` match ``text``, which is remembered. No ``text``: not of all rows."""
+    name = str(table.__tablename__)
+    if text and is_known_frequent(session, name, text, _FEW):
+        return None
+    rows = (await session.exec(best)).all()
+    if rows and rows[0][1] > _FEW:
+        if text:
+            note_frequent(session, name, text, _FEW)
+        return None
+    return [row_id for row_id, _ in rows]
+
+
+def _ranked(key: Any, asked: str) -> ColumnElement[int]:
+    """``_rank_of`` as SQL."""
+    begin = [
+        or_(key.startswith(part, autoescape=True), key.contains(f" {part}", autoescape=True)) for part in asked.split()
+    ]
+    ways: list[tuple[ColumnElement[bool], int]] = [(key == asked, 4), (key.startswith(asked, autoescape=True), 3)]
+    if begin:
+        ways += [(and_(*begin), 2), (or_(*begin), 1)]
+    return case(*ways, else_=0)
 
 
 async def _that_pass(

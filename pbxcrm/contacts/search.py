@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access.owners import there_is
 from pbxcrm.contacts.models import Contact, Phone
 from pbxcrm.shared.core_sql import one_of
+from pbxcrm.shared.frequent_texts import is_known_frequent, note_frequent
 from pbxcrm.shared.text_match import digits_of, part_of, up_to
 from pbxcrm.shared.trigrams import holds_digits, holds_words
 
@@ -27,9 +28,12 @@ def numbered(digits: str) -> Select[Any]:
 
 async def matching_ids(session: AsyncSession, text: str) -> list[int] | None:
     """The ids of the clients that match by name or number, newest first; None where they are more than ``FEW``."""
+    if is_known_frequent(session, "contacts", text, FEW):
+        return None
     digits = digits_of(text)
     found = await up_to(session, FEW, {"name": named(text), **({"number": numbered(digits)} if digits else {})})
     if any(ids is None for ids in found.values()):
+        note_frequent(session, "contacts", text, FEW)
         return None
     return sorted({row_id for ids in found.values() for row_id in ids or ()}, reverse=True)
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import literal
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -31,6 +32,7 @@ from tests.busy import Busy
 from tests.calls import NOON
 from tests.filled import Filled
 from tests.office import Office
+from tests.statements import statements
 
 
 @pytest.fixture
@@ -287,3 +289,29 @@ async def test_a_link_is_found_by_the_name_of_what_it_points_to(
     async with database.read() as session:
         ivan = await office.viewer(session, "ivan")
         assert [one.row_id for one in (await search(session, ivan, "zenon")).by_field] == [row_id]
+
+
+async def test_the_database_ranks_names_as_python_does(database: Database) -> None:
+    keys = ["olena", "olena shevchuk", "shevchuk olena", "molena", "shev 100%", "a_b olena", "ol shevchuk", ""]
+    async with database.read() as session:
+        for asked in ("olena", "olena shevchuk", "shev olena", "ol", "100%", "b", "a_b", "nobody", ""):
+            for key in keys:
+                ranked = (await session.exec(select(global_search._ranked(literal(key), asked)))).one()
+                assert ranked == global_search._rank_of(key, asked), (key, asked)
+
+
+async def test_a_frequent_text_is_counted_once(
+    database: Database, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(global_search, "_FEW", 1)
+    async with database.read() as session:
+        viewer = await office.viewer(session, "admin")
+        first = await search(session, viewer, "оле")
+        assert len(first.contacts) > 1
+        with statements(database) as sent:
+            again = await search(session, viewer, "оле")
+        assert [row.contact.id for row in again.contacts] == [row.contact.id for row in first.contacts]
+        assert not [each for each in sent if "count(*) OVER" in each and "contacts" in each]
+        with statements(database) as sent:
+            await search(session, viewer, "григоре")
+        assert [each for each in sent if "count(*) OVER" in each and "contacts" in each]
