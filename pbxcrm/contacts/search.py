@@ -14,6 +14,7 @@ from pbxcrm.shared.text_match import digits_of, part_of, up_to
 from pbxcrm.shared.trigrams import holds_digits, holds_words
 
 FEW = 5_000  # clients; more are not collected
+FEW_NUMBERS = 20_000  # the same for digits: to test a client means to read their numbers, which are in another table
 
 
 def named(text: str) -> Select[Any]:
@@ -27,13 +28,14 @@ def numbered(digits: str) -> Select[Any]:
 
 
 async def matching_ids(session: AsyncSession, text: str) -> list[int] | None:
-    """The ids of the clients that match by name or number, newest first; None where they are more than ``FEW``."""
-    if is_known_frequent(session, "contacts", text, FEW):
-        return None
+    """The ids of the clients that match by name or number, newest first; None where they are too many."""
     digits = digits_of(text)
-    found = await up_to(session, FEW, {"name": named(text), **({"number": numbered(digits)} if digits else {})})
+    most = FEW_NUMBERS if digits else FEW
+    if is_known_frequent(session, "contacts", text, most):
+        return None
+    found = await up_to(session, most, {"name": named(text), **({"number": numbered(digits)} if digits else {})})
     if any(ids is None for ids in found.values()):
-        note_frequent(session, "contacts", text, FEW)
+        note_frequent(session, "contacts", text, most)
         return None
     return sorted({row_id for ids in found.values() for row_id in ids or ()}, reverse=True)
 

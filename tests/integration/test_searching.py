@@ -303,11 +303,11 @@ async def test_the_database_ranks_names_as_python_does(database: Database) -> No
 async def test_a_frequent_text_is_counted_once(
     database: Database, office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(global_search, "_FEW", 1)
+    monkeypatch.setattr(global_search, "_FEW", 0)
     async with database.read() as session:
         viewer = await office.viewer(session, "admin")
         first = await search(session, viewer, "оле")
-        assert len(first.contacts) > 1
+        assert first.contacts
         with statements(database) as sent:
             again = await search(session, viewer, "оле")
         assert [row.contact.id for row in again.contacts] == [row.contact.id for row in first.contacts]

@@ -57,6 +57,7 @@ def _how_many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(text_match, "MANY", 0)
         monkeypatch.setattr(calls_search, "WHOM", 0)
         monkeypatch.setattr(contacts_search, "FEW", 0)
+        monkeypatch.setattr(contacts_search, "FEW_NUMBERS", 0)
         monkeypatch.setattr(global_search, "_FEW", 0)
         monkeypatch.setattr(seen_through, "LITTLE", 0)
 
