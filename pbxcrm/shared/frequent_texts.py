@@ -18,7 +18,8 @@ _KEPT = "frequent_texts"  # key in ``Database.kept``
 def is_known_frequent(session: AsyncSession, rows: str, text: str, most: int) -> bool:
     """Whether more than ``most`` of ``rows`` (a table) are known to match ``text``."""
     known = session.info[DATABASE].kept.get(_KEPT, {})
-    return known.get((rows, text, most), 0.0) > asyncio.get_running_loop().time()
+    until: float = known.get((rows, text, most), 0.0)
+    return until > asyncio.get_running_loop().time()
 
 
 def note_frequent(session: AsyncSession, rows: str, text: str, most: int) -> None:
