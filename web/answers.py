@@ -24,6 +24,7 @@ DONE: dict[str, str] = {
     "off_list": N_("The number is off the list."),
     "range_off_list": N_("The range is off the list: calls from its numbers make deals again."),
     "reopened": N_("The number is off the list; the callbacks that were closed for it are open again: {count}."),
+    "no_messages": N_("Nothing is sent to this client any more. It can be taken back on the card."),
     "message_queued": N_("The message is on its way. The timeline shows what becomes of it."),
     "merged": N_("Merged. It can be undone where it stands in the history of the client."),
     "unmerged": N_("They are two clients again."),

@@ -99,6 +99,8 @@ ACTIONS: dict[str, str] = {
     "contact.edited": N_("Client changed"),
     "contact.exported": N_("Personal data of a client taken out"),
     "contact.erased": N_("Client erased on request"),
+    "contact.no_messages": N_("Client wants no messages"),
+    "contact.messages_again": N_("Client gets messages again"),
     "contact.consent": N_("Consent of a client kept"),
     "contact.merged": N_("Clients merged"),
     "contact.unmerged": N_("Merge of clients undone"),

@@ -3,8 +3,18 @@
 from starlette.routing import Route
 
 from pbxcrm.access import Permission
-from web.pages import deal_messages, messages
-from web.routing import POST, page
+from pbxcrm.messages.mail import UNSUBSCRIBE
+from web.pages import deal_messages, message_stops, messages
+from web.routing import POST, outside, page
+
+
+def unsubscribe_routes() -> list[Route]:
+    """What the readers of our e-mails reach."""
+    path = f"{UNSUBSCRIBE}/{{message_secret:str}}"
+    return [
+        outside(path, message_stops.ask, name="ask_unsubscribe"),
+        outside(path, message_stops.end, methods=POST, name="unsubscribe"),
+    ]
 
 
 def message_routes() -> list[Route]:
@@ -30,6 +40,20 @@ def message_routes() -> list[Route]:
         page(f"{one}/archive", messages.archive, needs=edit, methods=POST, name="archive_message_template"),
         page(send, deal_messages.ask, needs=write, name="message_of_deal"),
         page(send, deal_messages.send, needs=write, methods=POST, name="send_message_of_deal"),
+        page(
+            "/contacts/{contact_id:int}/no-messages",
+            message_stops.stop,
+            needs=Permission.CONTACTS_EDIT,
+            methods=POST,
+            name="stop_messages",
+        ),
+        page(
+            "/contacts/{contact_id:int}/messages-again",
+            message_stops.welcome,
+            needs=Permission.CONTACTS_EDIT,
+            methods=POST,
+            name="allow_messages",
+        ),
         page(
             "/messages/{delivery_id:int}/decide",
             deal_messages.decide,

@@ -20,7 +20,7 @@ from web.client_routes import client_routes
 from web.deal_routes import deal_routes, unsorted_routes
 from web.distribution_routes import distribution_routes
 from web.form_routes import form_routes, public_form_routes
-from web.message_routes import message_routes
+from web.message_routes import message_routes, unsubscribe_routes
 from web.middleware import HEALTHZ
 from web.pages import (
     audit,
@@ -117,6 +117,7 @@ def all_routes(static: StaticTree) -> Sequence[Route]:
         *api_routes(),
         *form_routes(),
         *public_form_routes(),
+        *unsubscribe_routes(),
         public("/feeds/{token:str}.ics", feeds.feed, name="feed"),
         public("/dialplan/lookup", dialplan.lookup, name="dialplan_lookup"),
         *_dock(),

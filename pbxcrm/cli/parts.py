@@ -124,7 +124,7 @@ def _post(settings: Settings, db: Database) -> Post | None:
 def _sender(settings: Settings, db: Database) -> MessageSender:
     """The sender of messages to clients. Without a mail server it says so on each e-mail."""
     server = MailServer.of(settings.smtp_url) if settings.smtp_url else None
-    return MessageSender(db, (MailCarrier(server, settings.mail_from),))
+    return MessageSender(db, (MailCarrier(server, settings.mail_from, settings.public_url),))
 
 
 def _mail_poll(settings: Settings, db: Database, store: Store) -> MailPoll | None:

@@ -1,8 +1,10 @@
 """Writing messages: composed from a template, queued once by their key, sent by hand, and what a person decides about one."""
 
 import hashlib
+import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -16,6 +18,7 @@ from pbxcrm.deals.queries import access_deal
 from pbxcrm.messages.guards import objection
 from pbxcrm.messages.models import Delivery, DeliveryState, MessageChannel, MessageTemplate
 from pbxcrm.messages.queries import access_delivery, access_message_template
+from pbxcrm.messages.rules import message_id_of
 from pbxcrm.messages.template_rules import LONGEST_SUBJECT, MissingValue, filled, language_for
 from pbxcrm.messages.values import MessageFacts, field_titles, load_message_facts
 from pbxcrm.people.directory import load_directory
@@ -25,6 +28,7 @@ from pbxcrm.shared.reasons import MESSAGES, Reason, reason
 from pbxcrm.shared.texts import one_line
 
 _KEY_LETTERS = 40  # of a hash: nobody guesses them
+_SECRET_BYTES = 24
 #: What a person decides about a message of which nobody knows whether it was sent, or that has failed.
 UNDECIDED = (DeliveryState.UNKNOWN.value, DeliveryState.FAILED.value)
 
@@ -111,11 +115,21 @@ async def queue_message(
             body=said.body,
             why=origin.why.stored() if origin.why is not None else {},
             said=why_not.stored() if why_not is not None else {},
-            message_id=message_id_of(origin.key) if template.channel == MessageChannel.EMAIL else "",
+            **_known_by(template.channel, said.language),
             created_at=now,
             due_at=now,
         ),
     )
+
+
+def _known_by(channel: str, language: str) -> dict[str, Any]:
+    """What an e-mail is known by: the secret of its link, in which language its page speaks, and the Message-ID, which answers name.
+    Each attempt has the same, so that a repeat is seen.
+    """
+    if channel != MessageChannel.EMAIL:
+        return {}
+    secret = secrets.token_urlsafe(_SECRET_BYTES)
+    return {"data": {"secret": secret, "language": language}, "message_id": message_id_of(secret)}
 
 
 async def queue_delivery(session: AsyncSession, delivery: Delivery) -> Delivery:
@@ -128,11 +142,6 @@ async def queue_delivery(session: AsyncSession, delivery: Delivery) -> Delivery:
     session.add(delivery)
     await session.flush()
     return delivery
-
-
-def message_id_of(key: str) -> str:
-    """The part of the Message-ID before the @: the same for the same message, so that a repeat is seen, and nothing can be guessed from it."""
-    return f"m.{hashlib.sha256(key.encode()).hexdigest()[:_KEY_LETTERS]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """What is asked before any message to a client, at one place: address, stop list, consent, quiet hours, one message a day."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -10,8 +9,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.contacts.consent_queries import consent_now
-from pbxcrm.messages.models import Delivery, DeliveryState, MessageChannel, MessageStop
-from pbxcrm.messages.rules import address_key, day_of, quiet_until
+from pbxcrm.messages.models import Delivery, DeliveryState, MessageChannel
+from pbxcrm.messages.queries import addresses_of, stops_among
+from pbxcrm.messages.rules import day_of, quiet_until
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.shared.runtime_options import Options
 
@@ -35,8 +35,10 @@ async def objection(
         return None
     if not delivery.address:
         return Objection(reason(f"message.no_{delivery.channel}"))
-    if await stopped(session, [delivery.address]):
-        return Objection(reason("message.stopped", address=delivery.address))
+    # Whoever said no at one address gets nothing at another either.
+    theirs = await addresses_of(session, delivery.contact_id) if delivery.contact_id is not None else []
+    if stops := await stops_among(session, [delivery.address, *theirs]):
+        return Objection(reason("message.stopped", address=stops[0].address))
     consents = await consent_now(session, [delivery.contact_id]) if delivery.contact_id is not None else {}
     agrees = consents.get(delivery.contact_id or 0)
     if agrees is False:
@@ -50,12 +52,6 @@ async def objection(
             return Objection(reason("message.often", most=options.message_most_a_day))
     until = quiet_until(options.message_quiet, now, timezone)
     return Objection(reason("message.quiet", hours=options.message_quiet), until) if until is not None else None
-
-
-async def stopped(session: AsyncSession, addresses: Collection[str]) -> bool:
-    """Whether one of these addresses is on the stop list."""
-    keys = [address_key(address) for address in addresses]
-    return (await session.exec(select(MessageStop.id).where(col(MessageStop.address).in_(keys)))).first() is not None
 
 
 async def _sent_today(session: AsyncSession, delivery: Delivery, since: datetime) -> int:

@@ -7,15 +7,21 @@ from email.utils import format_datetime
 
 from pbxcrm.messages.models import Delivery, MessageChannel
 from pbxcrm.messages.sender import NotSent
+from pbxcrm.messages.template_rules import linked
 from pbxcrm.notices.mail import MailRefused, MailServer
+
+UNSUBSCRIBE = "/unsubscribe"  # the page of the link that ends messages
 
 
 @dataclass(frozen=True, slots=True)
 class MailCarrier:
-    """``server``: None if none is set. ``sender``: the address that messages come from."""
+    """``server``: None if none is set. ``sender``: the address that messages come from. ``home``: how strangers reach our pages
+    (``https://crm.example``); without it no message has a link that ends messages.
+    """
 
     server: MailServer | None
     sender: str
+    home: str = ""
     channel: str = MessageChannel.EMAIL.value
     most_at_once: int = 10
 
@@ -24,14 +30,14 @@ class MailCarrier:
         if self.server is None:
             raise NotSent("No mail server is set (PBXCRM_SMTP_URL).", is_final=True)
         try:
-            return await self.server.deliver(written(delivery, self.sender))
+            return await self.server.deliver(written(delivery, self.sender, self.home))
         except MailRefused as refused:
             raise NotSent(str(refused), is_final=refused.is_final, is_unsure=refused.is_unsure) from refused
         except ValueError as error:  # an address that no header can have
             raise NotSent(str(error), is_final=True) from error
 
 
-def written(delivery: Delivery, sender: str) -> EmailMessage:
+def written(delivery: Delivery, sender: str, home: str = "") -> EmailMessage:
     """The delivery as an e-mail in plain text. Raises ValueError for an address that cannot be written."""
     if not delivery.address.isascii():
         raise ValueError(f"{delivery.address}: only Latin letters are possible in an address")
@@ -43,5 +49,11 @@ def written(delivery: Delivery, sender: str) -> EmailMessage:
     message["Message-ID"] = f"<{delivery.message_id}@{sender.partition('@')[2]}>"
     if delivery.by_id is None:
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: automatic replies do not answer it
-    message.set_content(delivery.body)
+    secret = delivery.data.get("secret", "")
+    link = f"{home}{UNSUBSCRIBE}/{secret}" if home and secret else ""
+    if link and delivery.by_id is None:
+        message["List-Unsubscribe"] = f"<{link}>"
+        if link.startswith("https:"):  # RFC 8058: mail programs offer one press, which posts without asking
+            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    message.set_content(linked(delivery.body, link))
     return message

@@ -12,7 +12,6 @@ from pbxcrm.shared.columns import (
     ID,
     NEVER_REUSED,
     json_object,
-    link,
     maybe_link,
     maybe_utc_column,
     row_id,
@@ -63,7 +62,7 @@ class Delivery(SQLModel, table=True):
 
     It is written in the transaction of what wants it and sent after the commit. ``key`` is the same for the same message, so that it is
     written once. ``rule_id`` and ``event_id`` name the firing of a rule (no links: the rules stand above this room). ``data`` is the
-    channel's own. ``said``: a stored Reason, the last error or why it was refused; ``answer``: the words of the other side.
+    channel's own; of an e-mail the ``secret`` of its link that ends messages, and the ``language`` of its text. ``said``: a stored Reason, the last error or why it was refused; ``answer``: the words of the other side.
     """
 
     __tablename__ = "deliveries"
@@ -110,5 +109,6 @@ class MessageStop(SQLModel, table=True):
     id: int | None = row_id()
     address: str = Field(max_length=LONGEST_ADDRESS, unique=True)  # in lower case; a number in its normal form
     note: str = Field(default="", max_length=200)
-    by_id: int = link("users.id", index=False)
+    by_id: int | None = maybe_link("users.id", index=False)  # None: whoever got a message pressed the link in it
+    why: dict[str, Any] = json_object()  # a stored Reason, if nobody of ours did it
     at: datetime = utc_column()

@@ -14,11 +14,13 @@ from pbxcrm.calendars.rules import format_spans, parse_spans
 from pbxcrm.contacts.rules import EMAIL, check_number
 from pbxcrm.messages.models import MessageStop
 from pbxcrm.messages.rules import address_key
+from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.lengths import check_optional_text, longest
 from pbxcrm.shared.runtime_options import Options, load_options, save_option
 from pbxcrm.shared.texts import one_line
 
+STOPS = "messages.stops"  # locked by whoever adds to the stop list, so that an address is there once
 KEYS = (
     "message_own_name",
     "message_own_phone",
@@ -81,6 +83,7 @@ async def add_stop(
         key = address_key(typed)
     else:
         key = check_number(typed, region, "address")
+    await lock(session, STOPS)
     known = (await session.exec(select(MessageStop).where(MessageStop.address == key))).first()
     if known is not None:
         return known

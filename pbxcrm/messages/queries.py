@@ -1,16 +1,19 @@
 """Queries on templates, deliveries and the stop list."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.contacts.models import Email, Phone
+from pbxcrm.contacts.queries import ContactRow, access_contact
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.forms.answers import AnsweredMessage
 from pbxcrm.messages.access import visible_messages
 from pbxcrm.messages.models import Delivery, MessageStop, MessageTemplate
+from pbxcrm.messages.rules import address_key, message_id_of
 from pbxcrm.shared.errors import Invalid, NotFound
 
 MOST_SHOWN = 100
@@ -56,6 +59,41 @@ async def list_stops(session: AsyncSession, viewer: Viewer) -> Sequence[MessageS
     """The stop list, the newest first. Raises NotAllowed."""
     check(viewer, Permission.SETTINGS_EDIT)
     return (await session.exec(select(MessageStop).order_by(col(MessageStop.id).desc()))).all()
+
+
+async def addresses_of(session: AsyncSession, contact_id: int) -> list[str]:
+    """The e-mail addresses and numbers of a client, as the stop list compares them."""
+    emails = await session.exec(select(Email.address).where(Email.contact_id == contact_id))
+    numbers = await session.exec(select(Phone.number).where(Phone.contact_id == contact_id))
+    return [address_key(each) for each in (*emails.all(), *numbers.all())]
+
+
+def reached_at(row: ContactRow) -> list[str]:
+    """The addresses and numbers of a client that has been read already."""
+    return [*(each.address for each in row.emails), *(each.number for each in row.phones)]
+
+
+async def stops_among(session: AsyncSession, addresses: Collection[str]) -> Sequence[MessageStop]:
+    """Those of these addresses and numbers that are on the stop list. The caller has checked access to whom they belong."""
+    keys = {address_key(address) for address in addresses}
+    if not keys:
+        return []
+    query = select(MessageStop).where(col(MessageStop.address).in_(keys)).order_by(col(MessageStop.id))
+    return (await session.exec(query)).all()
+
+
+async def stops_of_client(session: AsyncSession, viewer: Viewer, contact_id: int) -> Sequence[MessageStop]:
+    """What of a client is on the stop list: while there is anything, they get no message. Raises NotFound."""
+    contact = await access_contact(session, viewer, contact_id)
+    return await stops_among(session, await addresses_of(session, contact.id or 0))
+
+
+async def delivery_by_secret(session: AsyncSession, secret: str) -> Delivery:
+    """The e-mail whose link has this secret; whoever knows it got the e-mail. Raises NotFound."""
+    found = (await session.exec(select(Delivery).where(Delivery.message_id == message_id_of(secret)))).first()
+    if found is None:
+        raise NotFound("messages.no_link", "This link is not valid any more. Answer the e-mail instead.")
+    return found
 
 
 async def find_answered(session: AsyncSession, message_ids: Sequence[str]) -> AnsweredMessage | None:

@@ -6,6 +6,7 @@ REASONS: dict[str, str | Counted] = {
     "message.no_email": N_("The client has no e-mail address."),
     "message.no_sms": N_("The client has no number."),
     "message.stopped": N_("{address} is on the stop list."),
+    "message.unsubscribed": N_("Whoever got “{subject}” pressed the link in it that ends messages."),
     "message.no_consent": N_("The client does not agree to the use of their data."),
     "message.consent_missing": N_("The client has not said yet that they agree to the use of their data."),
     "message.often": N_counted(

@@ -1,5 +1,6 @@
-"""Pure decisions about messages: when one is tried again, when quiet hours end, how an address is compared."""
+"""Pure decisions about messages: when one is tried again, when quiet hours end, how an address is compared, what an e-mail is known by."""
 
+import hashlib
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ LEASE = timedelta(minutes=5)  # longer than an attempt may take
 #: Channels on which the same message may be sent again where nobody knows whether it arrived: the other side knows it by its key.
 REPEATABLE = frozenset({"webhook"})
 _DAY = 24 * 60
+_ID_LETTERS = 40  # of a hash: nobody guesses them
 
 
 def retry_at(tries: int, now: datetime) -> datetime | None:
@@ -39,3 +41,8 @@ def day_of(now: datetime, timezone: ZoneInfo) -> datetime:
 def address_key(address: str) -> str:
     """Equal for all spellings of one address."""
     return address.strip().casefold()
+
+
+def message_id_of(secret: str) -> str:
+    """The part of the Message-ID before the @. It is made of the secret of the e-mail's link, which it does not tell."""
+    return f"m.{hashlib.sha256(secret.encode('utf-8', 'replace')).hexdigest()[:_ID_LETTERS]}"

@@ -11,10 +11,17 @@ from pbxcrm.messages.models import MessageChannel, MessageTemplate
 from pbxcrm.messages.template_actions import MessageDraft, save_message_template
 from pbxcrm.shared.reasons import N_
 
+#: How the reader ends such messages. Without a public address of ours the line is left out.
+_END = {
+    "uk": "Не писати мені більше: {own.unsubscribe}",
+    "ru": "Не писать мне больше: {own.unsubscribe}",
+    "en": "No more messages: {own.unsubscribe}",
+}
+
 
 def _sample(name: str, *texts: tuple[str, str, str]) -> MessageDraft:
     """``texts``: language, subject, text."""
-    said = {language: text for language, _subject, text in texts}
+    said = {language: f"{text}\n\n{_END[language]}" for language, _subject, text in texts}
     subjects = {language: subject for language, subject, _text in texts}
     return MessageDraft(name, MessageChannel.EMAIL.value, said, subjects)
 

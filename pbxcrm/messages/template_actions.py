@@ -12,7 +12,7 @@ from pbxcrm.audit.actions import record
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.messages.models import MessageChannel, MessageTemplate
 from pbxcrm.messages.queries import access_message_template
-from pbxcrm.messages.template_rules import LANGUAGES, LONGEST_SMS, LONGEST_SUBJECT, LONGEST_TEXT, check_text
+from pbxcrm.messages.template_rules import LANGUAGES, LINK, LONGEST_SMS, LONGEST_SUBJECT, LONGEST_TEXT, check_text
 from pbxcrm.messages.values import field_titles
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.lengths import check_line
@@ -35,15 +35,17 @@ async def check_message(session: AsyncSession, draft: MessageDraft) -> tuple[dic
     """Subjects and texts as they are stored. Raises Invalid at ``channel``, ``texts.uk`` or ``subjects.uk``."""
     if draft.channel not in OFFERED:
         raise Invalid("channel", "messages.channel", "Choose how the message travels.").among(OFFERED)
-    known = field_titles(await load_fields(session))
-    most = LONGEST_SMS if draft.channel == MessageChannel.SMS else LONGEST_TEXT
+    known = set(field_titles(await load_fields(session)))
+    without_link = known - {LINK}  # a link has no place in a subject, and an SMS is too short for it
+    is_sms = draft.channel == MessageChannel.SMS
+    most = LONGEST_SMS if is_sms else LONGEST_TEXT
     texts: dict[str, str] = {}
     subjects: dict[str, str] = {}
     for language in LANGUAGES:
-        text = check_text(draft.texts.get(language, ""), f"texts.{language}", known, most)
+        text = check_text(draft.texts.get(language, ""), f"texts.{language}", without_link if is_sms else known, most)
         place = f"subjects.{language}"
-        subject = " ".join(check_text(draft.subjects.get(language, ""), place, known, LONGEST_SUBJECT).split())
-        if draft.channel == MessageChannel.SMS:
+        subject = " ".join(check_text(draft.subjects.get(language, ""), place, without_link, LONGEST_SUBJECT).split())
+        if is_sms:
             subject = ""
         elif text and not subject:
             raise Invalid(place, "messages.subject", "Write the subject of the e-mail.")

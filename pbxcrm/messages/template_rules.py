@@ -12,6 +12,8 @@ LANGUAGES = ("uk", "ru", "en")
 LONGEST_SMS = 1000  # characters of a template
 LONGEST_TEXT = 10_000
 LONGEST_SUBJECT = 300
+#: The field that becomes the link by which the reader ends messages. The stored text keeps it in braces: only the reader gets the link.
+LINK = "own.unsubscribe"
 
 _PART = re.compile(r"\{\{|\}\}|\{([^{}|]*)(?:\|([^{}]*))?\}|[{}]")
 
@@ -81,6 +83,14 @@ def filled(text: str, values: Mapping[str, str]) -> str:
             raise MissingValue(piece.name)
         said.append(value or piece.otherwise or "")
     return "".join(said)
+
+
+def linked(text: str, link: str) -> str:
+    """The text with the link that ends messages; without a link the lines that name it are left out."""
+    mark = f"{{{LINK}}}"
+    if link:
+        return text.replace(mark, link)
+    return "\n".join(line for line in text.split("\n") if mark not in line).rstrip()
 
 
 def language_for(wanted: Iterable[str], texts: Mapping[str, str]) -> str:

@@ -21,6 +21,7 @@ from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import FieldSet, load_fields
 from pbxcrm.fields.rules import as_entered, stored_in
 from pbxcrm.fields.terms import name_of_term
+from pbxcrm.messages.template_rules import LINK
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.reasons import N_
 from pbxcrm.shared.runtime_options import Options, load_options
@@ -39,6 +40,7 @@ OWN_FIELDS: Mapping[str, str] = {
     "own.name": N_("Our company"),
     "own.phone": N_("Our telephone"),
     "own.site": N_("Our site"),
+    LINK: N_("Link that ends messages"),
 }
 _PREFIXES = {FieldEntity.DEAL: "deal", FieldEntity.CONTACT: "client", FieldEntity.COMPANY: "company"}
 _NOT_SAID = frozenset({ValueKind.FILE.value, ValueKind.LINK.value})
@@ -114,6 +116,7 @@ class MessageFacts:
             "own.name": own.message_own_name,
             "own.phone": own.message_own_phone,
             "own.site": own.message_own_site,
+            LINK: f"{{{LINK}}}",
         }
 
     def _said(self, definition: FieldDefinition, value: Any, language: str) -> str:

@@ -1,9 +1,9 @@
 """Sending an e-mail to the configured mail server: ``smtp://user:password@host:587`` or ``smtps://host:465``."""
 
 import asyncio
-import email.policy
 from dataclasses import dataclass
 from email.message import EmailMessage
+from email.policy import EmailPolicy
 from email.utils import getaddresses
 
 import aiosmtplib
@@ -13,6 +13,18 @@ from pbxcrm.shared.mail_urls import server_of
 SECONDS = 30.0  # the timeout for sending one e-mail
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 PERMANENT = 500  # answers from here on will be the same next time
+
+
+class _WholeLinks(EmailPolicy):
+    """A long link in a header would be encoded like foreign letters, and mail programs would not find it."""
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        if name.lower() == "list-unsubscribe":
+            return f"{name}: {value}{self.linesep}".encode("ascii")
+        return super().fold_binary(name, value)
+
+
+POLICY = _WholeLinks(linesep="\r\n")
 
 
 class MailRefused(Exception):
@@ -60,7 +72,7 @@ class MailServer:
                     await client.mail(_address(message, "From"))
                     await client.rcpt(_address(message, "To"))
                     is_handed_over = True
-                    answer = (await client.data(message.as_bytes(policy=email.policy.SMTP))).message
+                    answer = (await client.data(message.as_bytes(policy=POLICY))).message
                 return " ".join(answer.split())
         except aiosmtplib.SMTPResponseException as error:
             # A wrong password is repaired by people: later it may be right.

@@ -31,7 +31,7 @@ CHOSEN = {
     "body", "button", "client_heard", "client_name", "dialled", "did", "hint", "instruction", "intro", "lost_reason", "name", "note", "page", "queue",
     "referrer", "source", "subject", "text", "thanks", "title", "trunk", "user_agent", "why",
 }  # fmt: skip
-CODES = {"lamps.subject", "distribution_choices.subject", "deliveries.why"}  # of one's own making
+CODES = {"lamps.subject", "distribution_choices.subject", "deliveries.why", "message_stops.why"}  # of one's own making
 WHO = {Role.ADMIN: "admin", Role.MANAGER: "maria", Role.SELLER: "ivan"}
 
 

@@ -107,6 +107,7 @@ SHARED = {
     "form_key",
     "hook_id",
     "hook_secret",
+    "message_secret",
     "contact_field_id",
     "company_field_id",
     "fact",
@@ -376,7 +377,7 @@ async def _settle(
         "lamp_id": lamp.id, "run_id": run.id, "delivery_id": delivery.id, "job_id": job.id, "view_id": view.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams
         "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "tag_id": tag_id, "fact": "amount", "checkpoint_id": of_stage.id, "line_id": line.id, "product_id": goods.id, "line_template_id": template.id, "message_template_id": message.id, "message_stop_id": stop.id, "rule_id": rule.id, "automation_id": automation.id, "range_id": numbers.id,
-        **fields, "form_id": form.id, "form_key": form.key, "hook_id": hook.id, "hook_secret": "walked", "version": "any", "report": "own_kpi", "name": "none.css", "token": "0123456789abcdef",
+        **fields, "form_id": form.id, "form_key": form.key, "hook_id": hook.id, "hook_secret": "walked", "message_secret": "walked", "version": "any", "report": "own_kpi", "name": "none.css", "token": "0123456789abcdef",
     }  # fmt: skip
 
 

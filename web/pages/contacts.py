@@ -31,6 +31,7 @@ from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.forms.queries import consent_rows
 from pbxcrm.global_search import find_clients
+from pbxcrm.messages.queries import reached_at, stops_among
 from pbxcrm.notes.actions import add_note
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
@@ -115,6 +116,7 @@ async def contact(request: Request) -> Response:
         people = await load_directory(session)
         custom_fields = await shown_fields(session, who, FieldEntity.CONTACT, found.custom, row=found)
         consents = await consent_rows(session, await consents_of(session, contact_id))
+        stops = await stops_among(session, reached_at(row))
     return show(
         request,
         "contacts/contact.html",
@@ -131,6 +133,7 @@ async def contact(request: Request) -> Response:
         people=people,
         number_form=filled({}),
         consents=consents,
+        stops=stops,
         consent_form=filled({}),
     )
 

@@ -52,6 +52,7 @@ from pbxcrm.fields.queries import load_fields
 from pbxcrm.files.actions import On
 from pbxcrm.files.queries import list_files
 from pbxcrm.flags.queries import FlagFilter, list_flags
+from pbxcrm.messages.queries import reached_at, stops_among
 from pbxcrm.notes.actions import add_note
 from pbxcrm.notes.mention_actions import named_in_vain, names_to_mention
 from pbxcrm.notes.queries import pinned_notes
@@ -135,6 +136,7 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             contact=contact,
             numbers={phone.number for phone in contact.phones} if contact is not None else set(),
             edits_client=contact is not None and await edits_contact(session, who, contact.contact.id or 0),
+            stops=await stops_among(session, reached_at(contact)) if contact is not None else (),
             tasks=tasks,
             plan_days=(await load_funnel(session)).pipelines[found.pipeline_id].longest_plan_days,
             others=await other_open_deals(session, who, found, pipeline_id=found.pipeline_id)

@@ -310,3 +310,50 @@ async def test_two_workers_send_each_message_once(messages: MessageDesk) -> None
     while sum(await asyncio.gather(messages.send(), messages.send())):
         pass
     assert sorted(mail["To"] for mail in messages.taken.mails) == sorted(f"c{n}@client.example" for n in range(12))
+
+
+HOMES = ["https://crm.example", "https://a-rather-long-name-of-an-office.somewhere.in.the.country.example/crm"]
+
+
+@pytest.mark.parametrize("home", HOMES)
+async def test_messages_of_rules_say_how_to_end_them(messages: MessageDesk, home: str) -> None:
+    """In the headers that mail programs read (RFC 8058), whole however long, and in the text. What is stored has no secret to press."""
+    server = replace(messages.sender.carriers[0], home=home)  # type: ignore[type-var]
+    sender = replace(messages.sender, carriers=(server,))
+    template_id = await messages.template("Hello!\nNo more: {own.unsubscribe}\nYours")
+    await rule_on(messages, template_id)
+    deal_id = await invoiced(messages, contact_id=await messages.client())
+    await messages.by_hand(deal_id, template_id)
+    assert await sender.send_due(messages.rules.now) == 2
+    by_rule, by_hand = sorted(messages.taken.mails, key=lambda mail: mail["List-Unsubscribe"] or "~")
+    (delivery, other) = await messages.deliveries()
+    link = f"{home}/unsubscribe/{delivery.data['secret']}"
+    assert by_rule["List-Unsubscribe"] == f"<{link}>"
+    assert by_rule["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert by_rule.get_content().split() == ["Hello!", "No", "more:", link, "Yours"]
+    assert by_hand["List-Unsubscribe"] is None, "a person wrote it"
+    assert other.data["secret"] in by_hand.get_content()
+    assert delivery.body == "Hello!\nNo more: {own.unsubscribe}\nYours"
+    assert delivery.data["secret"] not in f"{by_rule['Message-ID']}{delivery.key}"
+
+
+async def test_without_a_public_address_there_is_no_link(messages: MessageDesk) -> None:
+    await rule_on(messages, await messages.template("Hello!\nNo more: {own.unsubscribe}"))
+    await invoiced(messages, contact_id=await messages.client())
+    await messages.send()
+    (mail,) = messages.taken.mails
+    assert (mail.get_content().strip(), mail["List-Unsubscribe"]) == ("Hello!", None)
+    with pytest.raises(Invalid) as refused:
+        await messages.template(subject="{own.unsubscribe}", name="In the subject")
+    assert refused.value.field == "subjects.uk"
+
+
+async def test_who_said_no_at_one_address_gets_nothing_at_another(messages: MessageDesk) -> None:
+    contact_id = await messages.client(CLIENT, "second@client.example")
+    await rule_on(messages, await messages.template())
+    async with messages.rules.database.write() as session:
+        admin = await messages.rules.office.viewer(session, "admin")
+        await add_stop(session, admin, "SECOND@client.example", "", "UA", messages.rules.now)
+    await invoiced(messages, contact_id=contact_id)
+    await messages.send()
+    assert await messages.told() == [("refused", "second@client.example is on the stop list.")]

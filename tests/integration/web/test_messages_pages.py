@@ -5,8 +5,9 @@ from html import unescape
 
 from sqlmodel import select
 
+from pbxcrm.audit.models import AuditEntry
 from pbxcrm.contacts.actions import edit_contact
-from pbxcrm.messages.models import Delivery, MessageTemplate
+from pbxcrm.messages.models import Delivery, MessageStop, MessageTemplate
 from pbxcrm.shared.db import Database
 from tests.integration.web.conftest import Browsers, SetClock
 from tests.integration.web.test_deal_people import viewer_of_login
@@ -106,3 +107,74 @@ async def test_a_message_is_sent_from_the_card_of_a_deal(
     assert (await olena.post(f"/messages/{delivery.id}/decide", data={"again": "1"})).status_code == 303
     async with database.read() as session:
         assert (await session.get_one(Delivery, delivery.id)).state == "queued"
+
+
+async def test_the_client_said_no_and_yes_again(browser: Browsers, database: Database, clock: SetClock) -> None:
+    """One press on either card; nothing is sent to any address of theirs; it is undone, and the log tells who did what."""
+    client_id, deal_id = await make_deal(database, clock)
+    olena, dmytro = await browser("olena"), await browser("dmytro")
+    path = f"/contacts/{client_id}/no-messages"
+    assert path in (await olena.get(f"/deals/{deal_id}")).text
+    assert path in (await olena.get(f"/contacts/{client_id}")).text
+    assert (await dmytro.post(path, data={})).status_code == 404
+    answer = await olena.post(path, data={"back": f"/deals/{deal_id}"})
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/deals/{deal_id}")
+    assert (await olena.post(path, data={"back": "//evil.example"})).headers["location"] == "/"
+    async with database.read() as session:
+        stops = (await session.exec(select(MessageStop))).all()
+    assert [(stop.address, stop.why) for stop in stops] == [("+380671110001", {})]
+    for card in (f"/deals/{deal_id}", f"/contacts/{client_id}"):
+        page = (await olena.get(card)).text
+        assert "wants no messages" in page
+        assert f"/contacts/{client_id}/messages-again" in page
+    assert (await dmytro.post(f"/contacts/{client_id}/messages-again", data={})).status_code == 404
+    assert (await olena.post(f"/contacts/{client_id}/messages-again", data={})).status_code == 303
+    assert "wants no messages" not in (await olena.get(f"/contacts/{client_id}")).text
+    async with database.read() as session:
+        assert (await session.exec(select(MessageStop))).all() == []
+        log = (await session.exec(select(AuditEntry.action).where(AuditEntry.entity == "contact"))).all()
+    assert [each for each in log if "messages" in each] == ["contact.no_messages", "contact.messages_again"]
+
+
+async def test_the_link_in_an_e_mail_ends_messages(browser: Browsers, database: Database, clock: SetClock) -> None:
+    """No log-in; looking changes nothing; the address tells nothing and nobody guesses it; pressed twice it is said again."""
+    client_id, deal_id = await make_deal(database, clock)
+    admin, olena, stranger = await browser("admin"), await browser("olena"), await browser()
+    async with database.write() as session:
+        viewer = await viewer_of_login(session, "olena")
+        emails = ["client@example.com"]
+        await edit_contact(session, viewer, client_id, version=None, now=clock(), region="UA", emails=emails)
+    await admin.post(f"{PATH}/new", data=TYPED)
+    send = {"message_template_id": "1", "key": "k"}
+    assert (await olena.post(f"/deals/{deal_id}/message", data=send)).status_code == 303
+    async with database.read() as session:
+        (delivery,) = (await session.exec(select(Delivery))).all()
+    link = f"/unsubscribe/{delivery.data['secret']}"
+    for wrong in (delivery.message_id, delivery.message_id.removeprefix("m."), "%00", "x" * 5000):
+        refused = await stranger.post(f"/unsubscribe/{wrong}", data={})
+        assert refused.status_code in {404, 414}
+        assert "client@example.com" not in refused.text
+    asked = await stranger.get(link)
+    assert (asked.status_code, asked.headers["referrer-policy"], asked.headers["cache-control"]) == (
+        200, "no-referrer", "no-store"
+    )  # fmt: skip
+    assert "Не присилайте" in asked.text, "it speaks the language of the message"
+    assert all(word not in asked.text for word in ("client@example.com", "Roof", "Greeting"))
+
+    async def stops() -> list[tuple[str, int | None]]:
+        async with database.read() as session:
+            return [(each.address, each.by_id) for each in (await session.exec(select(MessageStop))).all()]
+
+    assert await stops() == []
+    one_click = {"List-Unsubscribe": "One-Click"}
+    for _twice in range(2):
+        done = await stranger.post(link, data=one_click, headers={"origin": "https://mail.example"})
+        assert done.status_code == 200, "RFC 8058: no redirect, no cookie, from a mail program"
+        assert "Більше не пишемо" in done.text
+    assert await stops() == [("client@example.com", None)]
+    page = unescape((await olena.get(f"/contacts/{client_id}")).text)
+    assert "wants no messages" in page
+    assert "pressed the link in it that ends messages" in page
+    refused = await olena.post(f"/deals/{deal_id}/message", data=send | {"key": "another"})
+    assert (refused.status_code, "client@example.com is on the stop list." in refused.text) == (409, True)
+    assert "pressed the link in it that ends messages" in unescape((await admin.get(PATH)).text)

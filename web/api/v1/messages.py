@@ -15,7 +15,9 @@ from pbxcrm.messages.queries import (
     deliveries_of_deal,
     list_message_templates,
     list_stops,
+    stops_of_client,
 )
+from pbxcrm.messages.stop_actions import stop_client, welcome_client
 from pbxcrm.messages.template_actions import MessageDraft, archive_message_template, save_message_template
 from pbxcrm.messages.template_rules import LONGEST_SUBJECT, LONGEST_TEXT
 from pbxcrm.messages.values import field_titles
@@ -140,7 +142,8 @@ class StopOut(ApiAnswer):
     id: int
     address: str
     note: str
-    by: str | None
+    by: str | None = Field(description="Null: whoever got a message pressed the link in it; `why` says which.")
+    why: str
     at: Moment
 
 
@@ -260,6 +263,37 @@ async def delete_message_stop(ask: Ask, message_stop_id: int) -> None:
     await remove_stop(ask.session, ask.viewer, message_stop_id, ask.now)
 
 
+@messages.get(
+    "/contacts/{contact_id}/message-stops",
+    needs=Permission.CONTACTS_READ,
+    summary="What of a client is on the stop list",
+)
+async def read_stops_of_client(ask: Ask, contact_id: int, query: ShortListQuery) -> Page[StopOut]:
+    """While one address or number is there, the client gets no message at all."""
+    people = await load_directory(ask.session)
+    rows = await stops_of_client(ask.session, ask.viewer, contact_id)
+    return Page[StopOut].part_of([_stop(row, people) for row in rows], query)
+
+
+@messages.post(
+    "/contacts/{contact_id}/message-stops",
+    needs=Permission.CONTACTS_EDIT,
+    summary="The client wants no messages",
+    status=200,
+    conflicts=True,
+)
+async def stop_messages_to_client(ask: Ask, contact_id: int) -> None:
+    """Their addresses and numbers are on the stop list. 409 if they have none."""
+    await stop_client(ask.session, ask.viewer, contact_id, ask.now)
+
+
+@messages.delete(
+    "/contacts/{contact_id}/message-stops", needs=Permission.CONTACTS_EDIT, summary="The client wants messages again"
+)
+async def allow_messages_to_client(ask: Ask, contact_id: int) -> None:
+    await welcome_client(ask.session, ask.viewer, contact_id, ask.now)
+
+
 def _draft(body: MessageTemplateBody) -> MessageDraft:
     texts: Mapping[Any, str] = body.texts
     subjects: Mapping[Any, str] = body.subjects
@@ -302,4 +336,6 @@ def _delivery(row: Delivery, people: Directory) -> DeliveryOut:
 
 
 def _stop(row: MessageStop, people: Directory) -> StopOut:
-    return StopOut(id=row.id or 0, address=row.address, note=row.note, by=people.login(row.by_id), at=row.at)
+    return StopOut(
+        id=row.id or 0, address=row.address, note=row.note, by=people.login(row.by_id), why=text(row.why), at=row.at
+    )
