@@ -1,6 +1,7 @@
 """The dry run of a rule against what the rule then really did, and what it says of gates and of people."""
 
 import random
+from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,9 +11,11 @@ import pytest
 from pbxcrm.automation.rule_checks import RuleDraft
 from pbxcrm.automation.trial_jobs import try_rule
 from pbxcrm.deals.tag_actions import set_tags
+from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared import reasons
 from pbxcrm.shared.background_jobs import BackgroundJob, work_on
 from pbxcrm.shared.errors import Invalid
+from tests.calls import FactStory, batch, outbound
 from tests.integration.automation.conftest import A_TASK, REGION, RuleDesk
 
 AMOUNT: dict[str, Any] = {"field": "amount", "op": ">=", "value": "1000"}
@@ -73,6 +76,34 @@ async def test_it_says_what_the_rules_then_really_did(desk: RuleDesk) -> None:
         assert job.result["fired"] == len(really)
         assert job.result["skipped"] == sum(run.status == "skipped" for run in runs), when
     assert any(run.status == "watch" for run in await desk.runs()), "the reference is not empty"
+
+
+async def test_it_says_what_rules_on_calls_then_really_did(desk: RuleDesk, intake: Intake) -> None:
+    """Random calls of two clients, each heard before the next one; which rule fired on which deal how often."""
+    asked: list[dict[str, Any]] = [
+        {"kind": "missed_call"},
+        {"kind": "call", "direction": "inbound", "outcome": "answered"},
+        {"kind": "not_reached", "attempt": 1},
+        {"kind": "not_reached", "attempt": 2},
+    ]
+    rules = [await desk.rule(when, A_TASK, state="watch") for when in asked]
+    dice = random.Random(21)
+    for number in range(30):
+        desk.now += timedelta(minutes=7)
+        client, call = dice.choice(("+380501110001", "+380501110002")), f"21.{number}"
+        stories = (
+            FactStory(call, client=client, at=desk.now).ring("101").wait(3).answer("101").wait(9).end(),
+            FactStory(call, client=client, at=desk.now).ring("101").wait(9).end(),
+            outbound(call, "101", client, at=desk.now).ring("101").wait(20).end(),
+        )
+        await intake.apply(batch(stories[0] if number < 2 else dice.choice(stories)))
+        await desk.work()
+    desk.now += timedelta(hours=1)
+    for rule_id, when in zip(rules, asked, strict=True):
+        really = Counter(run.deal_id for run in await desk.runs(rule_id) if run.status == "watch")
+        job = await trial(desk, draft_of(desk, when, {}))
+        assert Counter(row["deal_id"] for row in job.result["rows"]) == really, when
+        assert really, "the reference is not empty"
 
 
 async def test_it_tells_what_a_gate_would_refuse_and_what_people_did(desk: RuleDesk) -> None:
