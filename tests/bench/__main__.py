@@ -27,6 +27,7 @@ BENCHES = {
     "distribution": "Choosing who gets a deal by rules",
     "forms": "A web form posted 10,000 times",
     "rules": "What rules cost a move, and how fast they run",
+    "trial": "The dry run of a rule over 100,000 deals",
     "funnel": "Stage editor, reports and counters with a million deals",
     "big": "Lists and searches after ten years of calls (asked for by name)",
     "ring": "From a ring to its commit, by processor time",
