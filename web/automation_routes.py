@@ -6,6 +6,7 @@ from pbxcrm.access import Permission
 from web.pages import (
     automation,
     automation_form,
+    automation_links,
     automation_log,
     automation_templates,
     automation_trials,
@@ -24,6 +25,7 @@ def automation_routes() -> list[Route]:
         page("/automation/templates", automation_templates.listed, needs=edit, name="rule_templates"),
         page("/automation/templates", automation_templates.use, needs=edit, methods=POST, name="use_rule_template"),
         page("/automation/shape", automation_form.shape, needs=edit, methods=POST, name="shape_automation"),
+        page("/automation/find", automation_links.find, needs=edit, name="find_in_rules"),
         page("/automation/try", automation_trials.begin, needs=edit, methods=POST, name="try_automation"),
         page("/automation/trials/{job_id:int}", automation_trials.progress, needs=edit, name="automation_trial"),
         page("/automation/hooks", incoming_hooks.listed, needs=edit, name="incoming_hooks"),

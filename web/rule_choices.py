@@ -17,12 +17,12 @@ from pbxcrm.people.whom import USER
 from web.i18n import gettext as _
 from web.norms import unit_choices
 from web.rule_form import HOWS, RELATIVE, AskedRow, KindRow
-from web.rule_sentences import CUSTOM, TIMES, NamesInRules, op_said
+from web.rule_sentences import CUSTOM, LINKED, TIMES, NamesInRules, op_said
 
 Options = list[tuple[str, str]]
 Grouped = list[tuple[str, Options]]
 #: How a value is typed: the control that a template draws.
-CHOOSE, SEVERAL, LINE, LONG, DAY, MOMENT = "choose", "several", "line", "long", "day", "moment"
+CHOOSE, SEVERAL, LINE, LONG, DAY, MOMENT, FIND = "choose", "several", "line", "long", "day", "moment", "find"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class ValueControl:
     how: str
     options: Sequence[tuple[str, str]] = ()
     mode: str = ""
+    finds: str = ""  # what is found by its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,8 @@ class RuleChoices:
         """How the value of a condition is asked for."""
         if term.control in TIMES:
             return ValueControl(DAY if term.control is TermControl.DATE else MOMENT)
+        if term.control in LINKED:
+            return ValueControl(LINE if op == Op.IN else FIND, finds=term.control.value)
         options = self._of_term(term)
         if options:
             return ValueControl(SEVERAL if op == Op.IN else CHOOSE, options)

@@ -1,7 +1,7 @@
 """A rule as a sentence in the reader's language: *when … if … then …*. What it says of each kind comes from the catalogue."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -62,6 +62,8 @@ UNITS: dict[str, str] = {
     "y": N_("years"),
 }
 TIMES = frozenset({TermControl.DATE, TermControl.MOMENT})
+#: What conditions point to by its id; it is found by a part of its name.
+LINKED = frozenset({TermControl.CONTACT, TermControl.COMPANY, TermControl.DEAL})
 LONGEST_SAID = 60  # letters of a text that a sentence repeats
 
 
@@ -79,6 +81,7 @@ class NamesInRules:
     hooks: Mapping[int, str]
     hook_values: Mapping[str, str]
     line_templates: Mapping[int, LineTemplate]
+    linked: Mapping[tuple[str, int], str] = field(default_factory=dict)  # by what it is (``LINKED``) and its id
 
     def rule_said(self, when: Mapping[str, Any], condition: Mapping[str, Any], steps: Sequence[Any]) -> str:
         """The whole rule in one sentence."""
@@ -156,6 +159,8 @@ class NamesInRules:
                 return team.name if team is not None else ""
             case TermControl.FIELD:
                 return self.field_said(text)
+            case TermControl.CONTACT | TermControl.COMPANY | TermControl.DEAL:
+                return self.linked.get((control.value, row_id or 0), "")
             case _:
                 return ""
 

@@ -10,7 +10,7 @@ from pbxcrm.automation.steps.kinds import STEPS, STOP, WAIT, WAITS
 from pbxcrm.automation.triggers import CLIENT, DEAL, DIRECTIONS, EVENT_KINDS, OUTCOMES, TRIGGERS, WRITERS
 from pbxcrm.deals.fields import BY_KEY, FieldKind
 from pbxcrm.fields.conditions import Shape, Term
-from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
+from pbxcrm.fields.models import FieldDefinition, FieldEntity, LinkTarget, ValueKind
 from pbxcrm.fields.queries import FieldSet
 from pbxcrm.fields.rules import Checking
 from pbxcrm.fields.terms import name_of_term
@@ -59,6 +59,7 @@ class TermControl(StrEnum):
     TEAM = "team"
     COMPANY = "company"
     CONTACT = "contact"
+    DEAL = "deal"
     TAG = "tag"
     PHONE = "phone"
     CHOICE = "choice"  # one of ``choices``
@@ -127,7 +128,12 @@ _OF_FIELD: Mapping[str, TermControl] = {
     ValueKind.NUMBER.value: TermControl.AMOUNT,
     ValueKind.PHONE.value: TermControl.PHONE,
 }
-_NOT_ASKED = frozenset({ValueKind.FILE.value, ValueKind.LINK.value})  # by ids that nobody knows
+_NOT_ASKED = frozenset({ValueKind.FILE.value})  # by ids that nobody knows
+_OF_TARGET: Mapping[str, TermControl] = {
+    LinkTarget.DEAL.value: TermControl.DEAL,
+    LinkTarget.CONTACT.value: TermControl.CONTACT,
+    LinkTarget.COMPANY.value: TermControl.COMPANY,
+}
 
 
 def terms_of(fields: FieldSet, people: Directory, subject: str, hook_values: Mapping[str, str]) -> Sequence[AskedTerm]:
@@ -166,6 +172,8 @@ def _control(term: Term, definition: FieldDefinition | None, choices: Mapping[st
         return TermControl.CHOICE
     if term.name in _CONTROLS:
         return _CONTROLS[term.name]
+    if definition is not None and definition.kind == ValueKind.LINK and definition.target in _OF_TARGET:
+        return _OF_TARGET[definition.target]
     if definition is not None and definition.kind in _OF_FIELD:
         return _OF_FIELD[definition.kind]
     if term.name in BY_KEY and BY_KEY[term.name].kind is FieldKind.AMOUNT:

@@ -8,6 +8,7 @@ from sqlmodel import col, select
 
 from pbxcrm.automation.models import AutomationRule, RuleRun
 from pbxcrm.automation.runner import run_due
+from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.actions import move_deal
 from pbxcrm.deals.models import Deal, Pipeline, Stage
 from pbxcrm.people.models import User
@@ -100,6 +101,32 @@ async def test_a_template_and_a_rule_of_ones_own_by_keyboard(house: House) -> No
     await expect(page.locator(".toast", has_text="taken back")).to_be_visible()
     await page.goto(f"{house.address}/automation/{(await rules(house))[1].id}/log")
     await expect(page.locator("#log")).to_contain_text(re.compile("Undone"))
+
+
+async def test_a_client_is_found_by_the_name_in_a_condition(house: House) -> None:
+    _, page = await house.person("admin", width=360)
+    async with house.database.read() as session:
+        known = select(Contact).where(Contact.name != "").order_by(col(Contact.id))
+        client = (await session.exec(known)).first()
+    assert client is not None
+    await page.goto(f"{house.address}/automation/new?stage={house.busy.stages['Call held'].id}")
+    await live(page)
+    await page.locator("#if").get_by_role("button", name="Add a condition").press("Enter")
+    await redrawn(page, "if.0.field")
+    await page.locator('[name="if.0.field"]').select_option("contact")
+    await redrawn(page, "if.0.field")
+    asked = page.locator('[id="f-if.0.value"]')
+    await asked.press_sequentially(client.name[:4])
+    await expect(page.locator('[id="found-if.0.value"] .item').first).to_be_visible()
+    await asked.press("ArrowDown")
+    await page.keyboard.press("Enter")
+    await expect(page.locator('[name="if.0.value"]')).to_have_value(re.compile(r"\d+"))
+    await page.locator('[name="then.0.kind"]').select_option("note")
+    await redrawn(page, "then.0.kind")
+    await expect(asked).not_to_have_value("")
+    await expect(page.locator("#said")).to_contain_text(f"if Client = {await asked.input_value()}")
+    faults = [await violations(page), await overflow(page), await cut_words(page), await small_targets(page)]
+    assert not any(faults), faults
 
 
 @pytest.mark.parametrize(("language", "theme", "width"), [("en", "dark", 1280), ("uk", "light", 360)])

@@ -25,6 +25,7 @@ from web.forms import Form, read_form
 from web.i18n import gettext as _
 from web.pages.common import page_query, query_number, show
 from web.parts import now, parts, viewer, wants_fragment
+from web.rule_links import asked_in, with_linked
 from web.rule_sentences import PATH, broken_said, load_rule_names
 
 COUNTED = timedelta(days=30)
@@ -57,9 +58,9 @@ class RuleGroup:
 async def listed(request: Request) -> HTMLResponse:
     """``GET /automation``: ``q`` searches, ``pipeline`` and ``state`` narrow; the state ``archived`` shows the archive."""
     at = now(request)
-    asked, who = page_query(request), viewer(request)
-    text = (asked.get("q") or [""])[0].replace("\x00", "").strip()[:LONGEST_SEARCH]
-    state, pipeline_id = (asked.get("state") or [""])[0], query_number(asked, "pipeline")
+    query, who = page_query(request), viewer(request)
+    text = (query.get("q") or [""])[0].replace("\x00", "").strip()[:LONGEST_SEARCH]
+    state, pipeline_id = (query.get("state") or [""])[0], query_number(query, "pipeline")
     archived = state == ARCHIVED
     async with parts(request).db.read() as session:
         every = await list_rules(session, who, archived=archived)
@@ -67,6 +68,8 @@ async def listed(request: Request) -> HTMLResponse:
         counts = await count_runs(session, who, at - COUNTED)
         waiting = await waiting_runs(session, [rule.id or 0 for rule in rules])
         names, funnel = await load_rule_names(session), await load_funnel(session)
+        asked = [each for rule in rules for tree in (rule.conditions, rule.goal) for each in asked_in(tree)]
+        names = await with_linked(session, who, names, asked)
     rows = [
         RuleRow(
             rule,

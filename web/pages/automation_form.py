@@ -36,6 +36,7 @@ from web.rule_form import (
     reshape,
     typed_of,
 )
+from web.rule_links import asked_by, with_linked
 from web.rule_sentences import PATH, NamesInRules, load_rule_names, version_changes
 
 MODES: dict[str, str] = {
@@ -155,7 +156,7 @@ async def shape(request: Request) -> Response:
     typed = read_typed(form)
     if form["act"] == "said":
         async with parts(request).db.read() as session:
-            names = await load_rule_names(session)
+            names = await _names(session, request, typed)
         return show(request, "automation/_said.html", said=_said(typed, names))
     focus = reshape(typed, form["act"])
     rule_id = form.id("automation")
@@ -209,7 +210,7 @@ async def _form_page(
     fragment: bool = False,
 ) -> HTMLResponse:
     async with parts(request).db.read() as session:
-        names = await load_rule_names(session)
+        names = await _names(session, request, typed)
         waiting = await waiting_runs(session, [rule.id or 0]) if rule is not None else {}
         sells = any(step.kind == LINES.kind for step in typed.steps)
         offered = await list_products(session, ProductFilter(), limit=MOST_SUGGESTED) if sells else ()
@@ -237,6 +238,11 @@ async def _form_page(
         said=_said(typed, names),
         focus=focus or next(iter(form.errors), ""),
     )
+
+
+async def _names(session: AsyncSession, request: Request, typed: TypedRule) -> NamesInRules:
+    asked = [*asked_by(typed.condition), *asked_by(typed.goal)]
+    return await with_linked(session, viewer(request), await load_rule_names(session), asked)
 
 
 def _rule_id(request: Request) -> int:

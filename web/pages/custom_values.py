@@ -15,30 +15,28 @@ from pbxcrm.audit.queries import list_edits
 from pbxcrm.audit.rules import check_may_take_back
 from pbxcrm.contacts.actions import edit_company, edit_contact
 from pbxcrm.contacts.models import Company, Contact
-from pbxcrm.contacts.queries import access_company, access_contact, edits_company, edits_contact, list_companies
+from pbxcrm.contacts.queries import access_company, access_contact, edits_company, edits_contact
 from pbxcrm.deals.access import edits_deal
 from pbxcrm.deals.actions import edit_deal
-from pbxcrm.deals.filters import matches_text
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.pipeline_rules import Requirements
-from pbxcrm.deals.queries import access_deal, list_deals, load_funnel
-from pbxcrm.fields.models import FieldDefinition, FieldEntity, LinkTarget, ValueKind
+from pbxcrm.deals.queries import access_deal, load_funnel
+from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import access_definition, load_named, target_of
 from pbxcrm.fields.rules import Stored, place_of, stored_in
 from pbxcrm.fields.value_actions import ChangedMeanwhile, ValueTaken
 from pbxcrm.files.queries import list_files
-from pbxcrm.global_search import company_matches, find_clients
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid, NotFound
 from web.answers import redirect, with_toast
 from web.custom_values import ShownValue, entered, fill_form, read_seen, seen_text, show_value
 from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
+from web.link_targets import find_targets
 from web.pages.common import asked_text, choices, colleagues, show
 from web.parts import now, parts, viewer, wants_fragment
 from web.routing import POST, page
 
-SUGGESTED = 8
 Row = Deal | Contact | Company
 
 
@@ -189,18 +187,7 @@ async def find(request: Request) -> Response:
     text, who = asked_text(request), viewer(request)
     async with parts(request).db.read() as session:
         definition = await access_definition(session, request.path_params["field_id"])
-        found: list[tuple[int, str]] = []
-        if len(text) >= 2 and definition.target == LinkTarget.CONTACT and can(who, Permission.CONTACTS_READ):
-            found = [
-                (row.contact.id or 0, row.contact.name)
-                for row in await find_clients(session, who, text, limit=SUGGESTED)
-            ]
-        elif len(text) >= 2 and definition.target == LinkTarget.COMPANY and can(who, Permission.CONTACTS_READ):
-            companies = (await list_companies(session, who, *company_matches(text), limit=SUGGESTED)).rows
-            found = [(each.id or 0, each.name) for each in companies]
-        elif len(text) >= 2 and definition.target == LinkTarget.DEAL:
-            deals = await list_deals(session, who, matches_text(text), limit=SUGGESTED)
-            found = [(each.deal.id or 0, each.deal.title) for each in deals]
+        found = await find_targets(session, who, definition.target or "", text)
     return show(request, "fields/_found.html", found=found)
 
 

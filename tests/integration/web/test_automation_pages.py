@@ -9,6 +9,7 @@ from sqlmodel import col, select
 
 from pbxcrm.automation.models import AutomationRule, RuleRun
 from pbxcrm.automation.runner import run_due
+from pbxcrm.contacts.actions import create_contact
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Stage
 from pbxcrm.deals.seed import seed
@@ -122,6 +123,23 @@ async def test_a_rule_that_sells_is_typed_by_sku_and_said_by_name(browser: Brows
         in text((await admin.get(PATH)).text)
     )
     assert 'value="KN-30"' in (await admin.get(f"{PATH}/{rule.id}")).text
+
+
+async def test_a_condition_names_whom_it_points_to(browser: Browsers, database: Database) -> None:
+    known, admin = await stages(database), await browser("admin")
+    async with database.write() as session:
+        who = await viewer_of(session, await session.get_one(User, 5))
+        client = await create_contact(session, who, name="Petro <b>", now=NOON, region="UA")
+    found = await admin.get(f"{PATH}/find?what=contact&q=Pet")
+    assert f'data-id="{client.id}"' in found.text
+    assert "Petro &lt;b&gt;" in found.text
+    assert "Nothing found" in (await admin.get(f"{PATH}/find?what=user&q=Pet")).text
+    asked = {"if.0.field": "contact", "if.0.op": "=", "if.0.value": str(client.id)}
+    answer = await admin.post(f"{PATH}/new", data=typed(known["Unsorted"], **asked))
+    assert answer.status_code == 303, text(answer.text)
+    assert "if Client = Petro <b> →" in text((await admin.get(PATH)).text)
+    (rule,) = await rules(database)
+    assert 'value="Petro &lt;b&gt;"' in (await admin.get(f"{PATH}/{rule.id}")).text
 
 
 async def test_what_is_wrong_is_said_at_its_place_and_nothing_typed_is_lost(

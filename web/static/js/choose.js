@@ -78,6 +78,7 @@ function take(item) {
   field.value = item.dataset.name;
   box.querySelector("[data-chosen-id]").value = item.dataset.id;
   hint(box);
+  if (box.closest("[data-rule-form]")) box.querySelector("[data-chosen-id]").dispatchEvent(new Event("input", { bubbles: true })); // said in plain words, and stored
   if ("submits" in box.dataset) { // the form has no other field
     close(item.parentElement);
     return box.closest("form").requestSubmit();
@@ -118,7 +119,7 @@ function hint(box) {
 
 document.addEventListener("input", (event) => {
   const box = event.target.closest?.("[data-choose]");
-  if (!box) return;
+  if (!box || !event.target.matches('[role="combobox"]')) return;
   box.querySelector("[data-chosen-id]").value = ""; // a changed name means another client
   hint(box);
 });
