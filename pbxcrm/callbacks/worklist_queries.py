@@ -34,6 +34,7 @@ class WorklistFilter:
     line_id: int | None = None
     limit: int = AT_ONCE
     since: datetime | None = None  # only clients missed first since then
+    owner_id: int | None = None  # only callbacks of this person
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,5 +208,7 @@ def _wanted(episode: Episode, viewer: Viewer, wanted: WorklistFilter) -> bool:
     if wanted.mine and not _is_mine(episode, viewer) and episode.closed_by_id != viewer.user_id:
         return False
     if wanted.since is not None and (episode.first_missed_at < wanted.since or episode.status != EpisodeStatus.OPEN):
+        return False
+    if wanted.owner_id is not None and episode.owner_id != wanted.owner_id:
         return False
     return wanted.line_id is None or episode.line_id == wanted.line_id

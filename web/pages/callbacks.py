@@ -228,6 +228,7 @@ async def _queue(request: Request) -> HTMLResponse:
         used = await last_extension(session, viewer(request).user_id)
         configured = [pbx.name for pbx in parts(request).settings.pbxs]
         silence = await load_silence(session, configured, now(request))
+        whose = (await load_directory(session)).name(wanted.owner_id) if wanted.owner_id else ""
     own = viewer(request).extensions
     fresh = command is not None and now(request) - (command.finished_at or now(request)) < timedelta(minutes=2)
     trouble = command if command is not None and fresh and is_trouble(command) else None
@@ -238,6 +239,7 @@ async def _queue(request: Request) -> HTMLResponse:
         queue=found,
         silence=silence,
         wanted=wanted,
+        whose=whose,
         trouble=trouble,
         trouble_said=said_of(trouble) if trouble is not None else "",
         calling=command if command is not None and command.finished_at is None else None,
@@ -340,13 +342,20 @@ def _wanted(request: Request) -> WorklistFilter:
         line_id=query_number(asked, "line"),
         limit=min(max(AT_ONCE, query_number(asked, "rows") or 0), ORDER_AT_MOST),
         since=period("today")[0] if (asked.get("since") or [""])[0] == "today" else None,
+        owner_id=query_number(asked, "who"),
     )
 
 
 def _path(wanted: WorklistFilter) -> str:
     rows = wanted.limit if wanted.limit != AT_ONCE else ""
     today = "today" if wanted.since is not None else ""
-    asked = {"show": "mine" if wanted.mine else "", "since": today, "line": wanted.line_id or "", "rows": rows}
+    asked = {
+        "show": "mine" if wanted.mine else "",
+        "since": today,
+        "line": wanted.line_id or "",
+        "who": wanted.owner_id or "",
+        "rows": rows,
+    }
     kept = urlencode({name: value for name, value in asked.items() if value})
     return f"/callbacks?{kept}" if kept else "/callbacks"
 

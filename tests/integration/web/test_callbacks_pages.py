@@ -30,6 +30,10 @@ async def test_the_queue_is_in_order_and_says_why_and_whose(site: CallbackSite) 
     mine = (await ivan.get("/callbacks?show=mine")).text
     assert "+380 50 111 00 01" in mine
     assert "+380 50 111 00 02" not in mine
+    theirs = (await ivan.get(f"/callbacks?who={site.desk.office.id('olena')}")).text
+    assert "+380 50 111 00 02" in theirs
+    assert "+380 50 111 00 01" not in theirs
+    assert 'hx-get="/callbacks?who=' in theirs, "it stays so when it is refreshed"
 
 
 async def test_an_empty_queue_says_what_will_come(site: CallbackSite) -> None:
