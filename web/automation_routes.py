@@ -11,6 +11,7 @@ from web.pages import (
     automation_templates,
     automation_trials,
     incoming_hooks,
+    webhooks,
 )
 from web.routing import POST, outside, page
 
@@ -18,6 +19,7 @@ from web.routing import POST, outside, page
 def automation_routes() -> list[Route]:
     """For administrators: a rule acts on everybody's deals."""
     edit, one = Permission.RULES_EDIT, "/automation/{automation_id:int}"
+    of_webhook = "/automation/webhooks/{webhook_id:int}"
     return [
         page("/automation", automation.listed, needs=edit, name="automation"),
         page("/automation/new", automation_form.new, needs=edit, name="new_automation"),
@@ -37,6 +39,18 @@ def automation_routes() -> list[Route]:
             needs=edit,
             methods=POST,
             name="revoke_incoming_hook",
+        ),
+        page("/automation/webhooks", webhooks.listed, needs=edit, name="webhooks"),
+        page("/automation/webhooks", webhooks.create, needs=edit, methods=POST, name="add_webhook"),
+        page(of_webhook, webhooks.one, needs=edit, name="webhook"),
+        page(of_webhook, webhooks.save, needs=edit, methods=POST, name="save_webhook"),
+        page(f"{of_webhook}/secret", webhooks.renew, needs=edit, methods=POST, name="renew_webhook"),
+        page(
+            f"{of_webhook}/messages/{{webhook_delivery_id:int}}/again",
+            webhooks.again,
+            needs=edit,
+            methods=POST,
+            name="webhook_again",
         ),
         # What other programs reach.
         outside("/hooks/{hook_secret:str}", incoming_hooks.receive, methods=POST, name="call_hook"),

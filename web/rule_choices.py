@@ -205,6 +205,8 @@ class RuleChoices:
                 return self.forms()
             case ParamKind.TEMPLATE:
                 return [(str(template_id), name) for template_id, name in self.names.templates.items()]
+            case ParamKind.WEBHOOK:
+                return [(str(webhook_id), name) for webhook_id, name in self.names.webhooks.items()]
             case ParamKind.HOOK:
                 return [(str(hook_id), name) for hook_id, name in self.names.hooks.items()]
             case ParamKind.FIELD:

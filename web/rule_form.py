@@ -46,6 +46,7 @@ _WHOLE = frozenset(
         ParamKind.PIPELINE,
         ParamKind.FORM,
         ParamKind.HOOK,
+        ParamKind.WEBHOOK,
         ParamKind.NUMBER,
         ParamKind.LINE_TEMPLATE,
         ParamKind.TEMPLATE,

@@ -21,6 +21,7 @@ from pbxcrm.fields.queries import FieldSet, load_fields
 from pbxcrm.fields.relative_times import read_relative
 from pbxcrm.fields.terms import name_of_term
 from pbxcrm.messages.queries import names_of_templates
+from pbxcrm.messages.webhook_queries import names_of_webhooks
 from pbxcrm.money.models import LineTemplate, Product
 from pbxcrm.money.queries import load_templates
 from pbxcrm.people.directory import Directory, load_directory
@@ -81,6 +82,7 @@ class NamesInRules:
     hooks: Mapping[int, str]
     hook_values: Mapping[str, str]
     line_templates: Mapping[int, LineTemplate]
+    webhooks: Mapping[int, str]
     linked: Mapping[tuple[str, int], str] = field(default_factory=dict)  # by what it is (``LINKED``) and its id
 
     def rule_said(self, when: Mapping[str, Any], condition: Mapping[str, Any], steps: Sequence[Any]) -> str:
@@ -261,6 +263,7 @@ _UNSAID = frozenset({ParamKind.CHECKLIST, ParamKind.INPUTS})
 _SAID: Mapping[ParamKind, Callable[[NamesInRules, Any], str]] = {
     ParamKind.STAGE: lambda names, value: names.stage_said(value) or "—",
     ParamKind.OPEN_STAGE: lambda names, value: names.stage_said(value) or "—",
+    ParamKind.WEBHOOK: lambda names, value: names.webhooks.get(value, "—"),
     ParamKind.HOOK: lambda names, value: names.hooks.get(value, "—"),
     ParamKind.FORM: lambda names, value: names.forms.get(value, "—"),
     ParamKind.TEMPLATE: lambda names, value: shortened(names.templates.get(value, "—")),
@@ -324,6 +327,7 @@ async def load_rule_names(session: AsyncSession) -> NamesInRules:
         {hook.id or 0: hook.name for hook in (await load_hooks(session)).values()},
         hooked,
         {each.id or 0: each for each in await load_templates(session)},
+        await names_of_webhooks(session),
     )
 
 

@@ -25,6 +25,7 @@ from pbxcrm.fields.terms import name_of_term
 from pbxcrm.formulas.problems import FormulaError
 from pbxcrm.formulas.rules import check as check_formula
 from pbxcrm.messages.queries import names_of_templates
+from pbxcrm.messages.webhook_queries import names_of_webhooks
 from pbxcrm.money.models import Product
 from pbxcrm.money.quantity_rules import check_inputs
 from pbxcrm.money.queries import formula_names, load_templates, product_typed
@@ -49,6 +50,7 @@ async def load_known(session: AsyncSession, region: str, steps: Iterable[Any] = 
         await formula_names(session),
         await names_of_templates(session),
         {hook.id or 0: hook.name for hook in (await load_hooks(session)).values()},
+        await names_of_webhooks(session),
     )
 
 
@@ -114,6 +116,12 @@ def _message(_param: Param, value: Any, at: str, known: KnownThings) -> int:
 def _hook(_param: Param, value: Any, at: str, known: KnownThings) -> int:
     if not _is_whole(value) or value not in known.hooks:
         raise Invalid(at, "automation.no_hook", "There is no such webhook, or it is revoked.")
+    return int(value)
+
+
+def _webhook(_param: Param, value: Any, at: str, known: KnownThings) -> int:
+    if not _is_whole(value) or value not in known.webhooks:
+        raise Invalid(at, "automation.no_webhook", "There is no such webhook, or it is switched off.")
     return int(value)
 
 
@@ -294,6 +302,7 @@ _CHECKS: Mapping[ParamKind, Callable[[Param, Any, str, KnownThings], Any]] = {
     ParamKind.FORM: _form,
     ParamKind.TEMPLATE: _message,
     ParamKind.HOOK: _hook,
+    ParamKind.WEBHOOK: _webhook,
     ParamKind.FIELDS: _fields,
     ParamKind.FIELD: _name,
     ParamKind.VALUE: _value,

@@ -15,6 +15,7 @@ class ParamKind(StrEnum):
     STAGE = "stage"  # an id
     OPEN_STAGE = "open_stage"  # an id of a stage in which deals are worked on
     PIPELINE = "pipeline"  # an id
+    WEBHOOK = "webhook"  # the id of an outgoing webhook
     HOOK = "hook"  # the id of an incoming webhook
     FORM = "form"  # the id of a web form
     FIELDS = "fields"  # names of fields of a deal, and ``choices``

@@ -61,6 +61,7 @@ REASONS: dict[str, str | Counted] = {
     "automation.discount_there": N_("A discount of {discount} would not be more than there is, or is asked for."),
     "automation.messaged": N_("Message to {address}: {text}"),
     "automation.tested": N_("Message to {address}, the recipient of tests: {text}"),
+    "automation.called": N_("Call of the webhook “{name}”."),
     "automation.no_message": N_("No message."),
     "automation.waited": N_("Waits {minutes} working minutes"),
     # why something is not taken back

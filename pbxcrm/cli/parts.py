@@ -23,10 +23,13 @@ from pbxcrm.forms.imap import MailboxServer
 from pbxcrm.forms.mail_actions import MailPoll
 from pbxcrm.messages.mail import MailCarrier
 from pbxcrm.messages.sender import MessageSender
+from pbxcrm.messages.webhooks import WebhookCarrier
 from pbxcrm.notices.digest_actions import Post
 from pbxcrm.notices.mail import MailServer
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.errors import BadSettings
+from pbxcrm.shared.networks import parse_networks
+from pbxcrm.shared.outgoing import Outgoing
 from pbxcrm.shared.private_files import make_private
 from pbxcrm.shared.redis_server import redis_url
 from pbxcrm.shared.relay import Relay
@@ -124,7 +127,8 @@ def _post(settings: Settings, db: Database) -> Post | None:
 def _sender(settings: Settings, db: Database) -> MessageSender:
     """The sender of messages to clients. Without a mail server it says so on each e-mail."""
     server = MailServer.of(settings.smtp_url) if settings.smtp_url else None
-    return MessageSender(db, (MailCarrier(server, settings.mail_from, settings.public_url),))
+    out = Outgoing(parse_networks(settings.outgoing_networks))
+    return MessageSender(db, (MailCarrier(server, settings.mail_from, settings.public_url), WebhookCarrier(db, out)))
 
 
 def _mail_poll(settings: Settings, db: Database, store: Store) -> MailPoll | None:
@@ -233,7 +237,6 @@ async def _answer_dialplans(settings: Settings, on: Resources) -> None:
     """Serve FastAGI caller lookups. Of several listeners one has the port; another takes over when it dies."""
     from ami.agi import LookupServer
     from pbxcrm.reactions.caller_lookup import Lookup
-    from pbxcrm.shared.networks import parse_networks
     from pbxcrm.upkeep.lookup_probe import installation_of
 
     lookup = Lookup(on.db, settings, lambda: datetime.now(UTC))

@@ -9,13 +9,12 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.contacts.consent_queries import consent_now
-from pbxcrm.messages.models import Delivery, DeliveryState, MessageChannel
+from pbxcrm.messages.models import TO_CLIENTS, Delivery, DeliveryState
 from pbxcrm.messages.queries import addresses_of, stops_among
 from pbxcrm.messages.rules import day_of, quiet_until
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.shared.runtime_options import Options
 
-GUARDED = frozenset({MessageChannel.EMAIL.value, MessageChannel.SMS.value})
 _COUNTED = (DeliveryState.SENDING.value, DeliveryState.SENT.value, DeliveryState.UNKNOWN.value)
 
 
@@ -31,7 +30,7 @@ async def objection(
     session: AsyncSession, delivery: Delivery, options: Options, timezone: ZoneInfo, now: datetime
 ) -> Objection | None:
     """What speaks against sending this message now; None if nothing does."""
-    if delivery.channel not in GUARDED or delivery.is_test:
+    if delivery.channel not in TO_CLIENTS or delivery.is_test:
         return None
     if not delivery.address:
         return Objection(reason(f"message.no_{delivery.channel}"))
@@ -62,7 +61,7 @@ async def _sent_today(session: AsyncSession, delivery: Delivery, since: datetime
         theirs,
         col(Delivery.state).in_(_COUNTED),
         col(Delivery.is_test).is_(False),
-        col(Delivery.channel).in_(GUARDED),
+        col(Delivery.channel).in_(TO_CLIENTS),
         func.coalesce(col(Delivery.sent_at), col(Delivery.created_at)) >= since,
         col(Delivery.id) != delivery.id,
     )

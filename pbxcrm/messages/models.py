@@ -19,6 +19,7 @@ from pbxcrm.shared.columns import (
 )
 
 _OPEN = text("state IN ('queued', 'sending')")
+_OF_HOOK = text("webhook_id IS NOT NULL")
 _HAS_ID = text("message_id <> ''")
 
 
@@ -27,6 +28,11 @@ class MessageChannel(StrEnum):
 
     EMAIL = "email"
     SMS = "sms"
+    WEBHOOK = "webhook"  # to another program, not to the client
+
+
+#: Channels whose messages go to clients: guards are asked, and whoever sees the deal sees them.
+TO_CLIENTS = frozenset({MessageChannel.EMAIL.value, MessageChannel.SMS.value})
 
 
 class DeliveryState(StrEnum):
@@ -57,6 +63,21 @@ class MessageTemplate(SQLModel, table=True):
     version: int = 1
 
 
+class Webhook(SQLModel, table=True):
+    """Another program that rules call. ``secret`` signs what is sent; it is shown once and never again."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = NEVER_REUSED
+
+    id: int | None = row_id()
+    name: str = Field(max_length=100, unique=True)
+    address: str = Field(max_length=500)
+    secret: str = Field(max_length=64, repr=False)
+    is_on: bool = True
+    created_at: datetime = utc_column()
+    version: int = 1
+
+
 class Delivery(SQLModel, table=True):
     """A message with an effect outside, as it was or shall be sent.
 
@@ -71,6 +92,7 @@ class Delivery(SQLModel, table=True):
         Index("ix_deliveries_deal_id", "deal_id", "created_at"),
         Index("ix_deliveries_contact_id", "contact_id", "created_at"),
         Index("ix_deliveries_message_id", "message_id", sqlite_where=_HAS_ID, postgresql_where=_HAS_ID),
+        Index("ix_deliveries_webhook_id", "webhook_id", "id", sqlite_where=_OF_HOOK, postgresql_where=_OF_HOOK),
         NEVER_REUSED,
     )
 
@@ -79,6 +101,7 @@ class Delivery(SQLModel, table=True):
     channel: str = Field(max_length=8)
     state: str = Field(max_length=8)  # a DeliveryState
     template_id: int | None = maybe_link("message_templates.id", index=False)
+    webhook_id: int | None = maybe_link("webhooks.id", index=False)
     deal_id: int | None = maybe_link("deals.id", index=False)
     contact_id: int | None = maybe_link("contacts.id", index=False)
     rule_id: int | None = Field(default=None, sa_type=ID)

@@ -12,7 +12,7 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.forms.answers import AnsweredMessage
 from pbxcrm.messages.access import visible_messages
-from pbxcrm.messages.models import Delivery, MessageStop, MessageTemplate
+from pbxcrm.messages.models import TO_CLIENTS, Delivery, MessageStop, MessageTemplate
 from pbxcrm.messages.rules import address_key, message_id_of
 from pbxcrm.shared.errors import Invalid, NotFound
 
@@ -51,7 +51,11 @@ async def access_delivery(session: AsyncSession, viewer: Viewer, delivery_id: in
 async def deliveries_of_deal(session: AsyncSession, viewer: Viewer, deal_id: int) -> Sequence[Delivery]:
     """The messages about a deal, the newest first. Raises NotFound."""
     deal = await access_deal(session, viewer, deal_id)
-    query = select(Delivery).where(Delivery.deal_id == deal.id).order_by(col(Delivery.id).desc())
+    query = (
+        select(Delivery)
+        .where(Delivery.deal_id == deal.id, col(Delivery.channel).in_(TO_CLIENTS))
+        .order_by(col(Delivery.id).desc())
+    )
     return (await session.exec(query.limit(MOST_SHOWN))).all()
 
 

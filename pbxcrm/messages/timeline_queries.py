@@ -5,8 +5,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.messages.access import visible_messages
-from pbxcrm.messages.guards import GUARDED
-from pbxcrm.messages.models import Delivery
+from pbxcrm.messages.models import TO_CLIENTS, Delivery
 from pbxcrm.timeline.entries import Entry, EntryKind, TimelineQuery
 from pbxcrm.timeline.sources import page_of
 
@@ -18,6 +17,6 @@ async def read_messages(session: AsyncSession, asked: TimelineQuery) -> list[Ent
         own = col(Delivery.deal_id).in_(asked.with_merged)
     else:
         own = (col(Delivery.contact_id) == asked.contact_id) & visible_messages(asked.viewer)
-    query = select(Delivery).where(own, col(Delivery.channel).in_(GUARDED))
+    query = select(Delivery).where(own, col(Delivery.channel).in_(TO_CLIENTS))
     found = await session.exec(page_of(query, EntryKind.MESSAGE, col(Delivery.created_at), col(Delivery.id), asked))
     return [Entry(EntryKind.MESSAGE, row.created_at, row.id or 0, row, row.by_id, row.why) for row in found.all()]

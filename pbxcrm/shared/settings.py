@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     trusted_proxies: tuple[str, ...] = ()
     allowed_hosts: str = ""  # accepted Host names besides IP addresses and local names; "*" for all
     connections_per_address: int = Field(default=1000, ge=10)
+    outgoing_networks: str = ""  # networks inside that webhooks may call, although they are not public
     metrics_networks: str = "127.0.0.0/8, ::1"  # who may read /metrics and the details of /readyz without a token
     smtp_url: str = ""  # smtp://user:password@host:587 or smtps://host:465; empty: no e-mail
     mail_from: str = ""  # the sender of e-mail; required with smtp_url
@@ -110,7 +111,7 @@ class Settings(BaseSettings):
             raise ValueError("must be HOST:PORT, for example 127.0.0.1:8080")
         return value
 
-    @field_validator("dialplan_networks", "metrics_networks")
+    @field_validator("dialplan_networks", "metrics_networks", "outgoing_networks")
     @classmethod
     def _networks(cls, value: str) -> str:
         try:

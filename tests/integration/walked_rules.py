@@ -5,6 +5,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.automation.hook_queries import secret_hash
 from pbxcrm.automation.models import AutomationRule, IncomingHook
+from pbxcrm.messages.models import Webhook
+from pbxcrm.messages.webhook_rules import new_secret
 from tests.calls import NOON
 from tests.office import Office
 
@@ -30,6 +32,17 @@ async def walked_hook(session: AsyncSession) -> IncomingHook:
         known = IncomingHook(
             name="Shop", secret_hash=secret_hash("walked"), fields=fields, per_minute=60, created_at=NOON
         )
+        session.add(known)
+        await session.flush()
+    return known
+
+
+async def walked_webhook(session: AsyncSession) -> Webhook:
+    """The one outgoing webhook."""
+    known = (await session.exec(select(Webhook))).first()
+    if known is None:
+        address = "https://walk.example/"
+        known = Webhook(name="Stock", address=address, secret=new_secret(), created_at=NOON)
         session.add(known)
         await session.flush()
     return known

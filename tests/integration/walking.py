@@ -69,7 +69,7 @@ from pbxcrm.tasks.actions import create_task
 from pbxcrm.tasks.models import Task, TaskKind
 from pbxcrm.views.models import SavedView
 from tests.calls import NOON, FactStory, batch
-from tests.integration.walked_rules import walked_hook, walked_rule
+from tests.integration.walked_rules import walked_hook, walked_rule, walked_webhook
 from tests.lamps import lamp_of_callback
 from tests.office import PASSWORD, Office, open_office
 from web.app import create_app
@@ -108,6 +108,8 @@ SHARED = {
     "hook_id",
     "hook_secret",
     "message_secret",
+    "webhook_id",
+    "webhook_delivery_id",
     "contact_field_id",
     "company_field_id",
     "fact",
@@ -354,6 +356,7 @@ async def _settle(
             session, await office.viewer(session, seller), On(deal_id=deal.id), f"File {name}", kept, NOON, total_gb=1
         )
         automation, hook = await walked_rule(session, office), await walked_hook(session)
+        webhook = await walked_webhook(session)
         run = RuleRun(
             rule_id=automation.id or 0, rule_version=1, event_id=deal.id or 0, act="deal.moved", subject=f"deal:{deal.id}", deal_id=deal.id,
             contact_id=contact.id, root_id=1, status="done", at=NOON, reason=reason("automation.done").stored(),
@@ -369,7 +372,10 @@ async def _settle(
         of: dict[str, Any] = {"deal_id": deal.id, "contact_id": contact.id, "created_at": NOON, "due_at": NOON}
         delivery = Delivery(key=name, channel="email", state="unknown", address="walk@client.example", **of)
         stop = MessageStop(address=f"{extension}@stop.example", by_id=office.id("admin"), at=NOON)
-        session.add_all([message, delivery, stop])
+        called = Delivery(
+            key=f"call {name}", channel="webhook", state="failed", webhook_id=webhook.id, address=webhook.address, **of
+        )
+        session.add_all([message, delivery, stop, called])
         session.add_all([run, flag, request, consent, attempt, command, token, lamp, job, view, sold, goods, template])
     return {
         "company_id": company.id, "other_company_id": other_company.id, "company_merge_id": company_merge.id, "contact_id": contact.id, "merge_id": merge.id, "deal_merge_id": deal_merge.id, "other_deal_id": other_deal.id, "other_id": other.id, "deal_id": deal.id, "task_id": task.id, "note_id": note.id, "person_id": on_deal.id, "deal_line_id": sold.id,
@@ -377,7 +383,7 @@ async def _settle(
         "lamp_id": lamp.id, "run_id": run.id, "delivery_id": delivery.id, "job_id": job.id, "view_id": view.id, "token_id": token.id, "user_id": office.id(seller), "login": seller, "team_id": viewer.team_id, "number": special,
         # the same for both teams
         "stage_id": deal.stage_id, "other_stage_id": other_stage.id, "pipeline_id": deal.pipeline_id, "calendar_id": 1, "tag_id": tag_id, "fact": "amount", "checkpoint_id": of_stage.id, "line_id": line.id, "product_id": goods.id, "line_template_id": template.id, "message_template_id": message.id, "message_stop_id": stop.id, "rule_id": rule.id, "automation_id": automation.id, "range_id": numbers.id,
-        **fields, "form_id": form.id, "form_key": form.key, "hook_id": hook.id, "hook_secret": "walked", "message_secret": "walked", "version": "any", "report": "own_kpi", "name": "none.css", "token": "0123456789abcdef",
+        **fields, "form_id": form.id, "form_key": form.key, "hook_id": hook.id, "hook_secret": "walked", "message_secret": "walked", "webhook_id": webhook.id, "webhook_delivery_id": called.id, "version": "any", "report": "own_kpi", "name": "none.css", "token": "0123456789abcdef",
     }  # fmt: skip
 
 

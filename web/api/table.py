@@ -43,6 +43,7 @@ from web.api.v1.tasks import tasks
 from web.api.v1.tokens import tokens
 from web.api.v1.users import users
 from web.api.v1.views import views
+from web.api.v1.webhooks import webhooks
 from web.routing import public
 
 RESOURCES: tuple[Resource, ...] = (
@@ -79,6 +80,7 @@ RESOURCES: tuple[Resource, ...] = (
     leaves,
     rules,
     hooks,
+    webhooks,
     runs,
     messages,
     reports,

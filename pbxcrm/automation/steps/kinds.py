@@ -14,10 +14,11 @@ from pbxcrm.automation.steps.note_step import NOTE
 from pbxcrm.automation.steps.step import Step
 from pbxcrm.automation.steps.tag_step import TAG
 from pbxcrm.automation.steps.task_step import TASK
+from pbxcrm.automation.steps.webhook_step import WEBHOOK
 from pbxcrm.shared.reasons import N_
 
 STEPS: Mapping[str, Step] = {
-    each.kind: each for each in (TASK, MOVE, ASSIGN, FIELD, NOTE, TAG, DEAL, LINES, DISCOUNT, MESSAGE)
+    each.kind: each for each in (TASK, MOVE, ASSIGN, FIELD, NOTE, TAG, DEAL, LINES, DISCOUNT, MESSAGE, WEBHOOK)
 }
 WAIT, STOP = "wait", "stop"
 LONGEST_WAIT = 366 * 24 * 60  # working minutes
@@ -32,4 +33,4 @@ WAITS = (
         hint=N_("The others go on on the next working days. Empty: all of them."),
     ),
 )
-LATER = frozenset({"webhook", "document"})
+LATER = frozenset({"document"})

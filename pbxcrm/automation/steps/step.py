@@ -49,6 +49,7 @@ class KnownThings:
     line_names: Collection[str] = ()
     messages: Mapping[int, str] = field(default_factory=dict)
     hooks: Mapping[int, str] = field(default_factory=dict)  # the names of incoming webhooks by id
+    webhooks: Mapping[int, str] = field(default_factory=dict)  # of outgoing ones that are on
 
 
 @dataclass(frozen=True, slots=True)
