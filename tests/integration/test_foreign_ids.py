@@ -351,7 +351,6 @@ BODIES: dict[str, object] = {
 BESIDES: dict[str, dict[str, object]] = {
     "POST /api/v1/deals": {"second": True},
     "POST /api/v1/pipelines": {"name": "Another funnel"},
-    "POST /api/v1/checkpoints": {"talked_seconds": 7},  # the seeded one watches the same with other seconds
     "POST /api/v1/fields": {"kind": "text"},
     "POST /api/v1/checkpoints": {"talked_seconds": 7},  # another clock than that of the stage's own
     "POST /api/v1/distribution/rules": {"members": [{"login": "ivan"}]},
