@@ -115,4 +115,6 @@ def _said(first: Mapping[str, Any]) -> str:
     """What is wrong, without regular expressions and without pydantic's own words around ours."""
     if first["type"] == "string_pattern_mismatch" and (said := _PATTERNS.get(first["ctx"]["pattern"])):
         return said
+    if first["type"] == "too_long":
+        return f"at most {first['ctx']['max_length']} items, not {first['ctx']['actual_length']}"
     return str(first["msg"]).removeprefix("Value error, ")
