@@ -1,6 +1,7 @@
 """The columns of the list of deals: which there are, and what each says of a deal on a page and in a file."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 
 from pbxcrm.deals.fields import BY_KEY, FIELDS, MOMENTS, FieldKind
@@ -55,8 +56,8 @@ def shown_columns(known: Mapping[str, ListColumn], chosen: Sequence[str] | None)
     return those_shown(known, chosen, "title", FIRST)
 
 
-def value(column: ListColumn, row: DealRow, named: Named) -> str | Decimal | None:
-    """What a file holds: a number as such, everything else in the reader's words."""
+def value(column: ListColumn, row: DealRow, named: Named) -> str | Decimal | date | None:
+    """What a file holds: a number and a time as such, everything else in the reader's words."""
     deal = row.deal
     if column.definition is not None:
         return value_of_field(column.definition, deal.custom, named)
@@ -65,7 +66,7 @@ def value(column: ListColumn, row: DealRow, named: Named) -> str | Decimal | Non
         return found
     if column.key in {"stage_since", "created_at", "closed_at", *MOMENTS}:
         moment = getattr(deal, column.key)
-        return formats.day_time(moment) if moment is not None else ""
+        return formats.in_file(moment) if moment is not None else ""
     return {
         "title": words.deal_title(deal),
         "client": row.contact.name if row.contact else "",
@@ -74,7 +75,7 @@ def value(column: ListColumn, row: DealRow, named: Named) -> str | Decimal | Non
         "pipeline": _(row.pipeline.name),
         "stage": words.stage(row.stage),
         "responsible": row.responsible.name if row.responsible else "",
-        "next_task": f"{formats.day_time(row.next_task.due_at)} {words.task_title(row.next_task)}"
+        "next_task": f"{formats.in_file(row.next_task.due_at):%Y-%m-%d %H:%M} {words.task_title(row.next_task)}"
         if row.next_task
         else "",
         "lamp": _(_LAMPS[row.lamp]) if row.lamp != "none" else "",

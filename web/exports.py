@@ -4,6 +4,7 @@ import asyncio
 import csv
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from datetime import date, datetime
 from decimal import Decimal
 from io import BytesIO, StringIO
 from typing import Any
@@ -117,6 +118,10 @@ def _cell(sheet: Any, value: Any) -> Any:
         return value
     from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415  # as above
 
+    if isinstance(value, date):
+        found = WriteOnlyCell(sheet, value=value)
+        found.number_format = "yyyy-mm-dd hh:mm" if isinstance(value, datetime) else "yyyy-mm-dd"
+        return found
     found = WriteOnlyCell(sheet, value="" if value is None else str(value))
     found.data_type = "s"  # openpyxl takes "=…" for a formula
     return found

@@ -35,6 +35,11 @@ def _date_text(day: date, pattern: str, language: Language) -> str:
     return with_apostrophes(format_date(day, pattern, locale=language.locale))
 
 
+def in_file(moment: datetime) -> datetime:
+    """A time as a file holds it: the reader's clock to the minute, without a zone, which spreadsheets do not know."""
+    return local(moment).replace(tzinfo=None, second=0, microsecond=0)
+
+
 def day_time(moment: datetime) -> str:
     """``today 14:05``, ``yesterday 9:10``, ``Thu 3 Nov 16:05`` within six days, else ``3 Nov 14:05``; of another year ``3 Nov 2025``,
     or ``3 Nov 2027 14:05`` if it is still to come.

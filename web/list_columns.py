@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import FieldSet, Named
 from pbxcrm.fields.rules import MILLION, stored_in
 from pbxcrm.fields.terms import name_of_term
+from web import formats
 from web.custom_values import show_value
 
 _NUMERIC = frozenset({ValueKind.NUMBER.value, ValueKind.MONEY.value})
@@ -43,9 +45,13 @@ def those_shown(
     return [known[key] for key in keys if key in known]
 
 
-def value_of_field(definition: FieldDefinition, custom: Mapping[str, Any], named: Named) -> str | Decimal:
-    """What a file holds of a custom field: a number as such, everything else in the reader's words."""
+def value_of_field(definition: FieldDefinition, custom: Mapping[str, Any], named: Named) -> str | Decimal | date:
+    """What a file holds of a custom field: a number, a date and a time as such, everything else in the reader's words."""
     stored = stored_in(custom, definition)
     if isinstance(stored, int) and definition.kind in _NUMERIC:
         return Decimal(stored) / (MILLION if definition.kind == ValueKind.NUMBER else 100)
+    if isinstance(stored, str) and definition.kind == ValueKind.DATE:
+        return date.fromisoformat(stored)
+    if isinstance(stored, str) and definition.kind == ValueKind.MOMENT:
+        return formats.in_file(datetime.fromisoformat(stored))
     return show_value(definition, stored, named).text

@@ -96,8 +96,8 @@ def of_person(user_id: int | None, name: str, nobody: str) -> tuple[str, str]:
 
 
 def cell(value: Any) -> str:
-    """A value as text for CSV. A text that a spreadsheet would run as a formula gets a leading apostrophe."""
+    """A value as text for CSV. A text that a spreadsheet would run as a formula gets a leading apostrophe; a time is written to the minute."""
     if value is None:
         return ""
-    text = str(value)
+    text = f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else str(value)
     return f"'{text}" if isinstance(value, str) and text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text

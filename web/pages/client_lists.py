@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement
@@ -57,7 +58,7 @@ class ClientList:
     built_in: Mapping[str, str]
     first: tuple[str, ...]
     load: Callable[[AsyncSession, Viewer, "ListAsked", RowPlace | None, int], Awaitable[Rows]]
-    value: Callable[[ListColumn, Any, Directory], str]
+    value: Callable[[ListColumn, Any, Directory], str | datetime]
     row: Callable[[Any], Any]
 
     def columns(self, fields: FieldSet) -> dict[str, ListColumn]:
@@ -112,9 +113,9 @@ def _by_id(rows: Sequence[tuple[Row, int | None]], resume: int | None) -> Rows:
     )
 
 
-def _of_contact(column: ListColumn, row: ContactRow, people: Directory) -> str:
+def _of_contact(column: ListColumn, row: ContactRow, people: Directory) -> str | datetime:
     contact = row.contact
-    return {
+    values: dict[str, str | datetime] = {
         NAME: contact.name,
         "company": row.company.name if row.company else "",
         "numbers": ", ".join(phone.written for phone in row.phones),
@@ -122,17 +123,19 @@ def _of_contact(column: ListColumn, row: ContactRow, people: Directory) -> str:
         "responsible": people.name(contact.responsible_id) or "",
         "birthday": formats.birthday(contact.birth_year, contact.birth_day),
         "note": contact.note,
-        "created_at": formats.day_time(contact.created_at),
-    }[column.key]
+        "created_at": formats.in_file(contact.created_at),
+    }
+    return values[column.key]
 
 
-def _of_company(column: ListColumn, company: Company, people: Directory) -> str:
-    return {
+def _of_company(column: ListColumn, company: Company, people: Directory) -> str | datetime:
+    values: dict[str, str | datetime] = {
         NAME: company.name,
         "responsible": people.name(company.responsible_id) or "",
         "note": company.note,
-        "created_at": formats.day_time(company.created_at),
-    }[column.key]
+        "created_at": formats.in_file(company.created_at),
+    }
+    return values[column.key]
 
 
 CLIENTS = ClientList(

@@ -496,5 +496,5 @@ def _remove_page(
         armed=lamps[0],
         MOST_ARMED=MOST_ARMED,
         burning=lamps[1],
-        targets=[goal for goal in _goals(shown) if goal[0] != str(stage.id)],
+        targets=[("", "—"), *(goal for goal in _goals(shown) if goal[0] != str(stage.id))],
     )

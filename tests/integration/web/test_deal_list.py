@@ -198,20 +198,22 @@ async def test_a_file_holds_exactly_what_is_filtered_and_runs_no_formula(
         deal = await session.get_one(Deal, desk.busy.deals[DESK])
         deal.title, deal.source = "=cmd|' /C calc'!A0", "@SUM(1)"
     maria = await browsers("maria")
-    data = {"column": ["source", "amount", "field.area"]}
+    data = {"column": ["source", "amount", "field.area", "created_at"]}
     assert (await maria.post("/deals/columns", data=data)).status_code == 303
     answer = await maria.get(f"/deals?amount.min=1&format={kind}")
     assert answer.status_code == 200
     assert "attachment" in answer.headers["content-disposition"]
     if kind == "csv":
         rows = list(csv.reader(StringIO(answer.text.removeprefix("\ufeff"))))
-        assert rows[0] == ["Deal", "Source", "Amount", "Area"]
-        assert ["'=cmd|' /C calc'!A0", "'@SUM(1)", "22400.00", ""] in rows
+        assert rows[0] == ["Deal", "Source", "Amount", "Area", "Made"]
+        assert ["'=cmd|' /C calc'!A0", "'@SUM(1)", "22400.00", ""] in [row[:4] for row in rows]
+        assert all(re.fullmatch(r"2026-[01]\d-[0-3]\d [0-2]\d:[0-5]\d", row[4]) for row in rows[1:])  # not "today"
     else:
         cells = list(openpyxl.load_workbook(BytesIO(answer.content)).active.iter_rows())
         rows = [[cell.value for cell in row] for row in cells]
         assert "f" not in {cell.data_type for row in cells for cell in row}
         assert ["=cmd|' /C calc'!A0", "@SUM(1)", 22400, None] in [[*row[:3], row[3] or None] for row in rows]
+        assert {(cell.is_date, cell.number_format) for (*_rest, cell) in cells[1:]} == {(True, "yyyy-mm-dd hh:mm")}
     listed = titles((await maria.get("/deals?amount.min=1")).text)
     assert len(rows) - 1 == len(listed)
     assert not any("Foreign" in str(row) for row in rows)
