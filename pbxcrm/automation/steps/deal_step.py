@@ -58,7 +58,12 @@ class _DealStep(Step):
         if stage is None or stage.archived_at is not None:
             raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
         if context.deal is None:
-            return await self._of_client(context, settings, stage)
+            new = await _of_client(context, settings, stage)
+            there = await others_there(context.session, Wanted(new.contact_id, None), stage.pipeline_id)
+            if there:
+                return StepTaken(reason("automation.made_there", title=there[0].title))
+            made = await do_create_by_itself(context.session, new, context.now, context.around.people)
+            return StepTaken(reason("automation.made", stage=stage.name, title=made.title), undo={"deal": made.id})
         deal, carry = context.deal, set(settings["carry"])
         there = await others_there(context.session, deal, stage.pipeline_id)
         if there:
@@ -90,24 +95,6 @@ class _DealStep(Step):
         )
         return StepTaken(reason("automation.made", stage=stage.name, title=made.title), undo={"deal": made.id})
 
-    async def _of_client(self, context: StepContext, settings: Given, stage: Stage) -> StepTaken:
-        client = await _client(context)
-        there = await others_there(context.session, Wanted(client.id, None), stage.pipeline_id)
-        if there:
-            return StepTaken(reason("automation.made_there", title=there[0].title))
-        owner = context.around.people.active(client.responsible_id) if RESPONSIBLE in settings["carry"] else None
-        new = DealDraft(
-            title=settings["title"] or client.name,
-            stage=stage,
-            responsible_id=owner.id if owner is not None else None,
-            reason=context.why,
-            currency=await _currency(context),
-            contact_id=client.id,
-            company_id=client.company_id,
-        )
-        made = await do_create_by_itself(context.session, new, context.now, context.around.people, second=True)
-        return StepTaken(reason("automation.made", stage=stage.name, title=made.title), undo={"deal": made.id})
-
     async def would(self, context: StepContext, settings: Given) -> Reason:
         stage = await context.session.get(Stage, settings["stage_id"])
         pipeline_id = stage.pipeline_id if stage is not None else 0
@@ -134,3 +121,17 @@ async def _currency(context: StepContext) -> str:
 
 
 DEAL = _DealStep()
+
+
+async def _of_client(context: StepContext, settings: Given, stage: Stage) -> DealDraft:
+    client = await _client(context)
+    owner = context.around.people.active(client.responsible_id) if RESPONSIBLE in settings["carry"] else None
+    return DealDraft(
+        title=settings["title"] or client.name,
+        stage=stage,
+        responsible_id=owner.id if owner is not None else None,
+        reason=context.why,
+        currency=await _currency(context),
+        contact_id=client.id,
+        company_id=client.company_id,
+    )

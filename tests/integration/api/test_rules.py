@@ -86,7 +86,8 @@ async def test_a_rule_changes_by_versions_and_goes_into_the_archive(programs: Pr
     [
         ({"when": {"kind": "weather"}}, "automation.when", "when.kind"),
         ({"if": {"field": "gone"}}, "conditions.field", "if.field"),
-        ({"then": [{"kind": "webhook", "url": "http://127.0.0.1"}]}, "automation.later", "then.0.kind"),
+        ({"then": [{"kind": "document"}]}, "automation.later", "then.0.kind"),
+        ({"then": [{"kind": "webhook", "url": "http://127.0.0.1"}]}, "automation.member", "then.0.url"),
         ({"then": [{"kind": ["task"]}]}, "automation.step", "then.0.kind"),
         ({"then": [{"kind": "assign", "to": ["ivan"]}]}, "automation.whom", "then.0.to"),
         (
