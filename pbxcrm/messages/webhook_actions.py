@@ -16,7 +16,7 @@ from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.outgoing import fault_of_address
 
 MOST_WEBHOOKS = 100
-#: Those that no worker has or will take.
+#: States of messages that no worker is sending or will send.
 AGAIN = frozenset({DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.LEFT})
 
 

@@ -14,7 +14,7 @@ MOST_SHOWN = 100
 
 
 async def access_webhook(session: AsyncSession, viewer: Viewer, webhook_id: int) -> Webhook:
-    """A webhook, for who writes rules. Raises NotFound, NotAllowed."""
+    """A webhook, for those who write rules. Raises NotFound, NotAllowed."""
     check(viewer, Permission.RULES_EDIT)
     webhook = await session.get(Webhook, webhook_id)
     if webhook is None:

@@ -59,9 +59,13 @@ class RowOrder:
         return (self.value.desc(), key.desc()) if self.descending else (self.value.asc(), key.asc())
 
 
+def _id_of(table: type[Model]) -> Any:
+    return table.id  # type: ignore[attr-defined]  # all have one
+
+
 def among_newest(table: type[Model], conditions: Sequence[ColumnElement[bool]], most: int) -> ColumnElement[bool]:
     """The condition that a row is one of the newest ``most`` that match."""
-    key: Any = table.id  # type: ignore[attr-defined]  # all have one
+    key = _id_of(table)
     newest = select(key).where(*conditions).order_by(key.desc()).limit(most).subquery()
     return col(key).in_(select(newest.c.id))
 
@@ -107,7 +111,7 @@ async def newest_visible(
     limit: int,
 ) -> Listed[Model, int]:
     """The newest rows by id that match ``filters`` and pass the slower test ``visible``. ``ids``: all that can match, newest first."""
-    key: Any = table.id  # type: ignore[attr-defined]  # all have one
+    key = _id_of(table)
 
     async def candidates(last: int | None, most: int) -> Sequence[int]:
         if ids is not None:
@@ -139,7 +143,7 @@ async def in_order(
     """The rows behind ``after`` in an order that an index gives, each with its place. ``tested``: ``visible`` is a slow test, which one
     request makes for a limited number of rows.
     """
-    key: Any = table.id  # type: ignore[attr-defined]  # all have one
+    key = _id_of(table)
     if not tested:
         return Listed(await sorted_rows(session, table, (*visible, *filters), order, after=after, limit=limit))
 
@@ -164,7 +168,7 @@ async def sorted_rows(
     limit: int,
 ) -> list[tuple[Model, RowPlace]]:
     """The rows behind ``after`` that match, each with its place."""
-    key: Any = table.id  # type: ignore[attr-defined]  # all have one
+    key = _id_of(table)
     return await _sorted(session, table, key, conditions, order, after, limit)
 
 
@@ -179,7 +183,7 @@ async def sorted_by_text(
     limit: int,
 ) -> list[tuple[Model, RowPlace]]:
     """The same in the order of the alphabet, by a text whose key is not stored: the newest ``MOST_SORTED`` that match are sorted here."""
-    key: Any = table.id  # type: ignore[attr-defined]  # all have one
+    key = _id_of(table)
     asked = select(key, text).where(*conditions).order_by(key.desc()).limit(MOST_SORTED)
     known = [(order_key(told or ""), row_id) for row_id, told in (await session.exec(asked)).all()]
     places = [RowPlace(*place) for place in sorted((each for each in known if each[0]), reverse=descending)]

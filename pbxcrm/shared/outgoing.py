@@ -74,9 +74,9 @@ class Outgoing:
         except (httpcore2.UnsupportedProtocol, httpcore2.LocalProtocolError) as error:
             raise NotExchanged("This address cannot be called.", is_final=True) from error
         except (TimeoutError, httpcore2.TimeoutException) as error:
-            raise NotExchanged("The server did not answer in time.", is_unsure=network.is_connected) from error
+            raise NotExchanged("The server did not answer in time.", is_unsure=network.has_sent) from error
         except (httpcore2.NetworkError, httpcore2.ProtocolError, OSError) as error:
-            raise NotExchanged("The connection broke before the answer.", is_unsure=network.is_connected) from error
+            raise NotExchanged("The connection broke before the answer.", is_unsure=network.has_sent) from error
 
 
 _TIMES = {
@@ -100,7 +100,7 @@ class _Network(httpcore2.AsyncNetworkBackend):
     """Connects only to addresses that were checked."""
 
     def __init__(self, allowed: tuple[Network, ...]) -> None:
-        self.allowed, self.is_connected = allowed, False
+        self.allowed, self.has_sent = allowed, False
         self._inner = httpcore2.AnyIOBackend()
 
     async def connect_tcp(
@@ -156,7 +156,7 @@ class _Noticed(httpcore2.AsyncNetworkStream):
         return await self._inner.read(max_bytes, timeout)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        self._network.is_connected = True
+        self._network.has_sent = True
         await self._inner.write(buffer, timeout)
 
     async def aclose(self) -> None:

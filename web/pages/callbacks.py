@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pbxcrm.access import Permission, check
+from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.callbacks import claims, results, undo_actions
 from pbxcrm.callbacks.attempts import call_behind
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeStatus
@@ -27,6 +27,7 @@ from pbxcrm.callbacks.worklist_queries import AT_ONCE, ORDER_AT_MOST, Worklist, 
 from pbxcrm.calls.models import Call
 from pbxcrm.checkpoints.models import Lamp
 from pbxcrm.deals.access import edits_deal
+from pbxcrm.people.access import sees_user
 from pbxcrm.people.directory import load_directory
 from pbxcrm.phone.queries import last_extension, latest_call_of
 from pbxcrm.phone.rules import choose_extension
@@ -228,7 +229,7 @@ async def _queue(request: Request) -> HTMLResponse:
         used = await last_extension(session, viewer(request).user_id)
         configured = [pbx.name for pbx in parts(request).settings.pbxs]
         silence = await load_silence(session, configured, now(request))
-        whose = (await load_directory(session)).name(wanted.owner_id) if wanted.owner_id else ""
+        whose = await _name_of_owner(session, viewer(request), wanted)
     own = viewer(request).extensions
     fresh = command is not None and now(request) - (command.finished_at or now(request)) < timedelta(minutes=2)
     trouble = command if command is not None and fresh and is_trouble(command) else None
@@ -333,6 +334,12 @@ def _planned(episode: Episode, client: str) -> str:
         return _("{client}: not reached.").format(client=client)
     time = day_time(episode.next_attempt_at)
     return _("{client}: not reached, next attempt {time}.").format(client=client, time=time)
+
+
+async def _name_of_owner(session: AsyncSession, who: Viewer, wanted: WorklistFilter) -> str:
+    """The name of the person whose callbacks are asked for, if the viewer sees them."""
+    people = await load_directory(session)
+    return people.name(wanted.owner_id) or "" if wanted.owner_id and sees_user(who, wanted.owner_id, people) else ""
 
 
 def _wanted(request: Request) -> WorklistFilter:

@@ -120,9 +120,6 @@ async def _currency(context: StepContext) -> str:
     return found or str(Settings.model_fields["currency"].default)
 
 
-DEAL = _DealStep()
-
-
 async def _of_client(context: StepContext, settings: Given, stage: Stage) -> DealDraft:
     client = await _client(context)
     owner = context.around.people.active(client.responsible_id) if RESPONSIBLE in settings["carry"] else None
@@ -135,3 +132,6 @@ async def _of_client(context: StepContext, settings: Given, stage: Stage) -> Dea
         contact_id=client.id,
         company_id=client.company_id,
     )
+
+
+DEAL = _DealStep()

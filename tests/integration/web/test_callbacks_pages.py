@@ -34,6 +34,8 @@ async def test_the_queue_is_in_order_and_says_why_and_whose(site: CallbackSite) 
     assert "+380 50 111 00 02" in theirs
     assert "+380 50 111 00 01" not in theirs
     assert 'hx-get="/callbacks?who=' in theirs, "it stays so when it is refreshed"
+    foreign = (await ivan.get(f"/callbacks?who={site.desk.office.id('petro')}")).text
+    assert site.desk.office["petro"].name not in foreign, "nobody learns the name of somebody they do not see"
 
 
 async def test_an_empty_queue_says_what_will_come(site: CallbackSite) -> None:
