@@ -1,4 +1,4 @@
-"""Once a day: rules that ran unusually often, and rules that heard much and never ran, say so to their owners."""
+"""Once a day: rules that ran unusually often, rules that heard much and never ran, and a crowd of rules on one event say so to their owners."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -14,6 +14,7 @@ from pbxcrm.shared.reasons import Reason, reason
 DAY, LONG = timedelta(days=1), timedelta(days=14)
 OFTEN, TIMES = 50, 5  # runs of a day, and how many times the usual
 HEARD = 50  # events, all of them skipped
+CROWD = 200  # rules that hear one event; they share a transaction, and on SQLite nobody else writes meanwhile
 
 
 async def look_after(session: AsyncSession, now: datetime) -> None:
@@ -28,6 +29,10 @@ async def look_after(session: AsyncSession, now: datetime) -> None:
         why = _looks_wrong(today.get(rule_id, (0, 0)), before.get(rule_id, (0, 0)))
         if why is not None:
             await task_for_owner(session, around, ready.rule, None, None, why, now)
+    if (crowd := await _crowd(session, now - DAY, now)) is not None and crowd[0] in rules.by_id:
+        newest, count = crowd
+        why = reason("automation.crowd", count=count)
+        await task_for_owner(session, around, rules.by_id[newest].rule, None, None, why, now)
 
 
 def _looks_wrong(today: tuple[int, int], before: tuple[int, int]) -> Reason | None:
@@ -49,3 +54,12 @@ async def _counts(session: AsyncSession, since: datetime, until: datetime) -> Ma
         ran, none = found.get(rule_id, (0, 0))
         found[rule_id] = (ran, none + count) if skipped else (ran + count, none)
     return found
+
+
+async def _crowd(session: AsyncSession, since: datetime, until: datetime) -> tuple[int, int] | None:
+    """The newest of the rules that heard one event, and how many they were, for the event with most; None if none had a crowd."""
+    heard = func.count()
+    query = select(func.max(col(RuleRun.rule_id)), heard).where(RuleRun.at > since, RuleRun.at <= until)
+    query = query.group_by(col(RuleRun.event_id)).having(heard >= CROWD).order_by(heard.desc()).limit(1)
+    found = (await session.exec(query)).first()
+    return (found[0], found[1]) if found is not None else None

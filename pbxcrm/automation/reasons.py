@@ -38,6 +38,9 @@ REASONS: dict[str, str | Counted] = {
     # what its owner is asked to look at
     "task.automation": N_("Look at the rule “{rule}”"),
     "automation.often": N_("It ran {times} times within a day, usually about {usual}."),
+    "automation.crowd": N_(
+        "{count} rules heard one event, this one among them. So many take long for each event: join some of them, or let them listen to less."
+    ),
     "automation.silent": N_("It heard {times} events in two weeks, and its condition never held."),
     "automation.failed_why": N_("It could not do its work on “{title}”."),
     # what the steps did

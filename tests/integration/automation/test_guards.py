@@ -17,7 +17,7 @@ from pbxcrm.automation.undo_actions import undo_run
 from pbxcrm.calls.models import Call
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.deals.bulk_jobs import Act, BulkAct, start_bulk
-from pbxcrm.deals.models import Deal
+from pbxcrm.deals.models import Deal, Note
 from pbxcrm.deals.pipeline_actions import archive_stage
 from pbxcrm.shared import reasons
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
@@ -165,6 +165,28 @@ async def test_a_rule_that_runs_too_often_or_never_tells_its_owner(desk: RuleDes
     }
     await desk.tick(timedelta(hours=24))
     assert len(await desk.tasks()) == 2, "one open task of a rule"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # where a long transaction stops all others
+async def test_a_thousand_rules_on_one_event_lose_nothing_and_tell_an_owner(desk: RuleDesk) -> None:
+    one = await desk.rule(TITLE, {"kind": "note", "text": "Seen"}, name="Rule 0")
+    async with desk.database.write() as session:
+        saved = (await session.get_one(AutomationRule, one)).model_dump(exclude={"id", "name"})
+        session.add_all([AutomationRule(name=f"Rule {number}", **saved) for number in range(1, 1000)])
+    deal_id = await desk.deal()
+    await desk.tick()
+    await desk.edit(deal_id, title="New")
+    assert await desk.work(timedelta(minutes=1)) == 1
+    assert await desk.work() == 0
+    runs = await desk.runs()
+    assert len(runs) == len({run.rule_id for run in runs}) == 1000
+    assert {run.status for run in runs} == {"done"}
+    async with desk.database.read() as session:
+        assert len((await session.exec(select(Note.id).where(Note.deal_id == deal_id))).all()) == 1000
+    await desk.tick(timedelta(hours=23, minutes=59))
+    (task,) = await desk.tasks()
+    assert task.about == f"automation:{max(run.rule_id for run in runs)}"
+    assert reasons.text(task.reason).startswith("1000 rules heard one event, this one among them.")
 
 
 async def test_rules_that_cause_each_other_have_a_depth(desk: RuleDesk) -> None:
