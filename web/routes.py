@@ -69,7 +69,7 @@ from web.stream import live
 COUNTERS: dict[str, Counter] = {
     "unsorted": lambda session, viewer, _now: count_unsorted(session, viewer),
     "callbacks": lambda session, viewer, _now: open_count(session, viewer),
-    "tasks": lambda session, viewer, now: overdue_count(session, viewer.user_id, now),
+    "tasks": overdue_count,
     "escalations": escalation_count,
     "flags": open_flags,
 }

@@ -14,8 +14,8 @@ from pbxcrm.checkpoints.burning_queries import ListedLamp
 from pbxcrm.people.directory import Directory
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import viewer_of
-from pbxcrm.tasks.models import Task, TaskStatus
-from pbxcrm.tasks.queries import counted_once, overdue_count
+from pbxcrm.tasks.models import Task, is_open
+from pbxcrm.tasks.queries import overdue_count, own_day
 
 MOST = 10  # rows of each kind; of the rest only the number is shown
 
@@ -65,12 +65,7 @@ async def load_digest(
     lights = {owner_id: each.all for owner_id, each in soon.items()}
     tasks = await session.exec(
         select(Task)
-        .where(
-            Task.assignee_id == user_id,
-            Task.status == TaskStatus.OPEN.value,
-            Task.due_at <= now,
-            counted_once(lambda whole: col(whole.assignee_id) == user_id),
-        )
+        .where(is_open(), col(Task.due_at) <= now, *own_day(viewer))
         .order_by(col(Task.due_at), col(Task.id))
         .limit(MOST)
     )
@@ -91,7 +86,7 @@ async def load_digest(
         burning=await burning_queries.rows_burning(session, viewer, limit=MOST),
         lights=sum(lights.values()),
         lighting=await burning_queries.rows_lighting(session, viewer, now, midnight, limit=MOST),
-        overdue=await overdue_count(session, user_id, now),
+        overdue=await overdue_count(session, viewer, now),
         tasks=list(tasks.all()),
         by_seller=by_seller,
     )

@@ -14,8 +14,8 @@ from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.text_match import part_of
 from pbxcrm.shared.trigrams import holds_words
 from pbxcrm.tasks.access import visible_tasks
-from pbxcrm.tasks.models import Task, TaskKind, TaskStatus, is_assignment, is_next_step, is_open
-from pbxcrm.tasks.queries import TaskRow, answered_for, as_rows, counted_once, due_order
+from pbxcrm.tasks.models import Task, TaskStatus, is_assignment, is_next_step, is_open
+from pbxcrm.tasks.queries import TaskRow, answered_for, as_rows, counted_once, due_order, own_day, reached_manager
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,9 @@ class TaskChoice:
         return found
 
     def open(self, viewer: Viewer) -> list[ColumnElement[bool]]:
-        """The conditions for open tasks of this choice, each missed call once."""
+        """The conditions for open tasks of this choice, each missed call once. One's own are those of ``own_day``."""
+        if self.assignee_id == viewer.user_id and not self._tells_all:
+            return [is_open(), *own_day(viewer), *self.conditions()]
         return [is_open(), self._once(viewer, still_open=True), *self.conditions()]
 
     def closed(self, viewer: Viewer) -> list[ColumnElement[bool]]:
@@ -64,9 +66,14 @@ class TaskChoice:
             *self.conditions(among_all=True),
         ]
 
+    @property
+    def _tells_all(self) -> bool:
+        """With a filter by kind or text every task is shown."""
+        return bool(self.kind or self.text.strip())
+
     def _once(self, viewer: Viewer, *, still_open: bool) -> ColumnElement[bool]:
-        """Show a missed call as one row; but with a filter by kind or text, show every task."""
-        if self.kind or self.text.strip():
+        """Show a missed call as one row."""
+        if self._tells_all:
             return true()
         in_list = answered_for(viewer)
         if self.assignee_id is not None:
@@ -136,12 +143,10 @@ async def overdue_by_person(
     return dict(found.all())
 
 
-async def reached_count(session: AsyncSession, viewer: Viewer, now: datetime) -> int:
-    """How many of the viewer's overdue tasks, as ``overdue_count`` counts them, are controls: those stand among the escalations, too."""
-    once = counted_once(lambda whole: col(whole.assignee_id) == viewer.user_id)
-    mine = (col(Task.assignee_id) == viewer.user_id, col(Task.kind) == TaskKind.CONTROL.value)
-    query = select(func.count()).select_from(Task).where(*mine, is_open(), col(Task.due_at) <= now, once)
-    return (await session.exec(query)).one()
+async def reached_count(session: AsyncSession, viewer: Viewer) -> int:
+    """How many open tasks of the viewer stand among the escalations instead of in their own list (``own_day``)."""
+    mine = (col(Task.assignee_id) == viewer.user_id, is_open(), reached_manager())
+    return (await session.exec(select(func.count()).select_from(Task).where(*mine))).one()
 
 
 def to_check(viewer: Viewer) -> list[ColumnElement[bool]]:

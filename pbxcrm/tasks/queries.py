@@ -115,19 +115,28 @@ def due_order(query: Any, after: tuple[datetime, int] | None) -> Any:
     return ordered.where((col(Task.due_at) > due_at) | ((col(Task.due_at) == due_at) & (col(Task.id) > task_id)))
 
 
-async def overdue_count(session: AsyncSession, user_id: int, now: datetime) -> int:
-    """The number of overdue tasks of a user. A missed call counts once, even if it has tasks for callback, lamp and escalation."""
-    found = await session.exec(
-        select(func.count())
-        .select_from(Task)
-        .where(
-            Task.assignee_id == user_id,
-            Task.status == TaskStatus.OPEN.value,
-            Task.due_at <= now,
-            counted_once(lambda whole: col(whole.assignee_id) == user_id),
-        )
-    )
-    return found.one()
+async def overdue_count(session: AsyncSession, viewer: Viewer, now: datetime) -> int:
+    """The number of the viewer's own overdue tasks, as ``TaskChoice`` lists them."""
+    overdue = (is_open(), col(Task.due_at) <= now)
+    return (await session.exec(select(func.count()).select_from(Task).where(*overdue, *own_day(viewer)))).one()
+
+
+def own_day(viewer: Viewer) -> list[ColumnElement[bool]]:
+    """The condition for the viewer's own open tasks. A missed call counts once, even if it has tasks for callback and lamp.
+
+    Whoever decides about escalations finds what has reached them there and only there: one thing is counted in one place.
+    """
+
+    def mine(task: type[Task]) -> ColumnElement[bool]:
+        own = col(task.assignee_id) == viewer.user_id
+        return and_(own, ~reached_manager(task)) if can(viewer, Permission.ESCALATIONS_READ) else own
+
+    return [mine(Task), counted_once(mine)]
+
+
+def reached_manager(task: type[Task] = Task) -> ColumnElement[bool]:
+    """Tasks that reached a manager: the page of escalations shows each of them."""
+    return col(task.kind) == TaskKind.CONTROL.value
 
 
 #: Made once: the columns of an alias are copied when it is first used, which takes longer than the question it stands in.

@@ -87,7 +87,7 @@ async def tasks(request: Request) -> Response:
         waiting = await to_check_count(session, viewing)
         is_own_day = not (whose or done or judging or chosen.kind or chosen.text)
         decides = is_own_day and can(viewing, Permission.ESCALATIONS_READ)
-        reached = await reached_count(session, viewing, now(request)) if decides else 0
+        reached = await reached_count(session, viewing) if decides else 0
     people = [each for each in people if each.id != viewing.user_id]
     people.sort(key=lambda person: -late.get(person.id, 0))
     last = rows[size - 1].task if len(rows) > size else None

@@ -22,7 +22,7 @@ from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound
 from pbxcrm.shared.events import Outbox
 from pbxcrm.shared.timers import Timer
 from pbxcrm.tasks.finish_actions import finish_task, reopen_task
-from pbxcrm.tasks.list_queries import TaskChoice, list_closed, open_tasks_of_deal
+from pbxcrm.tasks.list_queries import TaskChoice, list_closed, open_tasks_of_deal, reached_count
 from pbxcrm.tasks.models import Task
 from pbxcrm.tasks.queries import list_tasks, overdue_count
 from pbxcrm.tasks.rules import ENDED_BY
@@ -312,8 +312,12 @@ async def test_one_miss_is_one_row_and_counts_once(desk: CallbackDesk) -> None:
     async with desk.database.read() as session:
         (row,) = await list_tasks(session, ivan, *TaskChoice(assignee_id=ivan.user_id).open(ivan))
         assert (row.task.kind, row.lamp) == ("callback", "second")
-        assert await overdue_count(session, ivan.user_id, PAUSE) == 1
-        (hers,) = await list_tasks(session, maria, *TaskChoice(assignee_id=maria.user_id).open(maria))
+        assert await overdue_count(session, ivan, PAUSE) == 1
+        # What has reached her stands among the escalations, and not among her own tasks, too.
+        assert await list_tasks(session, maria, *TaskChoice(assignee_id=maria.user_id).open(maria)) == []
+        assert (await overdue_count(session, maria, PAUSE), await reached_count(session, maria)) == (0, 1)
+        assert await escalation_count(session, maria, PAUSE) == 1
+        (hers,) = await list_tasks(session, maria, *TaskChoice(assignee_id=maria.user_id, kind="control").open(maria))
         assert hers.task.kind == "control"
         (teams,) = await list_tasks(session, maria, *TaskChoice().open(maria))
         assert teams.task.kind == "callback"

@@ -72,9 +72,7 @@ async def check(desk: DealDesk, step: int) -> None:
             others = await list_control_tasks(session, viewer)
             assert await escalation_count(session, viewer, at) == len(rows) + len(others), (step, login)
             own = TaskChoice(assignee_id=viewer.user_id, due_before=at).open(viewer)
-            assert await overdue_count(session, viewer.user_id, at) == len(await list_tasks(session, viewer, *own)), (
-                login
-            )
+            assert await overdue_count(session, viewer, at) == len(await list_tasks(session, viewer, *own)), login
             sees_all_lamps = viewer.role in {"admin", "qc"}
             for row in await list_deals(session, viewer, limit=200) if sees_all_lamps else ():
                 mine = [lamp for lamp in burning if lamp.deal_id == row.deal.id]
