@@ -7,6 +7,7 @@ from pbxcrm.automation.catalogue import GROUPS, THEN, WHEN, AskedTerm, RuleKind,
 from pbxcrm.automation.param_checks import date_fields
 from pbxcrm.automation.params import Param, ParamKind
 from pbxcrm.automation.steps.field_step import settable_fields
+from pbxcrm.automation.triggers import OTHER_FIELDS
 from pbxcrm.deals.fields import BY_KEY, FieldKind
 from pbxcrm.deals.rules import is_closing
 from pbxcrm.fields.conditions import Op
@@ -20,6 +21,13 @@ from web.rule_form import HOWS, RELATIVE, AskedRow, KindRow
 from web.rule_sentences import CUSTOM, LINKED, TIMES, NamesInRules, op_said
 
 Options = list[tuple[str, str]]
+#: Where the things are made that a parameter is chosen from, while there is none.
+MADE_AT: dict[ParamKind, str] = {
+    ParamKind.WEBHOOK: "/automation/webhooks",
+    ParamKind.HOOK: "/automation/hooks",
+    ParamKind.TEMPLATE: "/settings/messages/new",
+    ParamKind.LINE_TEMPLATE: "/settings/products/templates/new",
+}
 Grouped = list[tuple[str, Options]]
 #: How a value is typed: the control that a template draws.
 CHOOSE, SEVERAL, LINE, LONG, DAY, MOMENT, FIND = "choose", "several", "line", "long", "day", "moment", "find"
@@ -124,7 +132,7 @@ class RuleChoices:
             case TermControl.TEAM:
                 return [(str(team_id), team.name) for team_id, team in names.people.teams.items()]
             case TermControl.FIELD:
-                return self.fields()
+                return [*((code, _(word)) for code, word in OTHER_FIELDS.items()), *self.fields()]
             case _:
                 return []
 
@@ -195,6 +203,10 @@ class RuleChoices:
                 return ValueControl(LINE, mode="decimal")
             case _:
                 return ValueControl(CHOOSE, options) if options else ValueControl(LINE)
+
+    def made_at(self, param: Param) -> str:
+        """The page on which the first option of a parameter is made; empty for what is there from the beginning."""
+        return MADE_AT.get(param.kind, "")
 
     def options(self, param: Param, row: KindRow) -> Options:
         """The options of a parameter that is chosen from a list; empty for one that is typed."""

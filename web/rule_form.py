@@ -191,10 +191,15 @@ def _first(values: Any) -> str:
 # --- acts that change the shape of the form
 
 
-def reshape(typed: TypedRule, act: str) -> str:
-    """Add, remove or move a part as ``act`` says (``add:if.2``, ``drop:then.1``). Returns the name of the field that gets the focus."""
+def reshape(typed: TypedRule, act: str, was: str = "") -> str:
+    """Add, remove or move a part as ``act`` says (``add:if.2``, ``drop:then.1``). Returns the name of the field that gets the focus.
+
+    ``was``: the kind that the *when* or the step had before another one was chosen.
+    """
     word, _colon, rest = act.partition(":")
     place, _colon, to = rest.partition(":")
+    if was and word == "focus":
+        _leave_what_fits(typed, place, was)
     if word == "add" and place == THEN_PLACE:
         typed.steps.append(KindRow())
         return f"then.{len(typed.steps) - 1}.kind"
@@ -217,6 +222,21 @@ def reshape(typed: TypedRule, act: str) -> str:
         return ""
     parts.insert(target, parts.pop(number))
     return f"{above}.{target}"
+
+
+def _leave_what_fits(typed: TypedRule, place: str, was: str) -> None:
+    """Of another kind keep what both ask in the same way: the days of a date are not the days of the week."""
+    above, number = place.removesuffix(".kind"), whole_number(place.removesuffix(".kind").rpartition(".")[2])
+    if above == WHEN_PLACE:
+        row, kinds = typed.when, WHEN
+    elif number is not None and number < len(typed.steps):
+        row, kinds = typed.steps[number], THEN
+    else:
+        return
+    old, new = kinds.get(was), kinds.get(row.kind)
+    if old is not None and new is not None and old is not new:
+        both = {param.name for param in new.params if param in old.params}
+        row.values = {name: values for name, values in row.values.items() if name.removesuffix("_unit") in both}
 
 
 # --- as the rule's JSON

@@ -158,7 +158,7 @@ async def shape(request: Request) -> Response:
         async with parts(request).db.read() as session:
             names = await _names(session, request, typed)
         return show(request, "automation/_said.html", said=_said(typed, names))
-    focus = reshape(typed, form["act"])
+    focus = reshape(typed, form["act"], form["was"])
     rule_id = form.id("automation")
     rule = None
     if rule_id is not None:

@@ -41,13 +41,6 @@ class _LinesStep(Step):
         ),
         Param("template_id", N_("Or a template of lines"), ParamKind.LINE_TEMPLATE),
         Param(
-            "inputs",
-            N_("What the template asks"),
-            ParamKind.INPUTS,
-            default={},
-            hint=N_("One per line, name: value. After = stands a formula over the fields of the deal, width: =field."),
-        ),
-        Param(
             "same",
             N_("A product that the deal has already"),
             ParamKind.CHOICE,
@@ -57,6 +50,13 @@ class _LinesStep(Step):
                 SameProduct.ADD: N_("gets a second line"),
             },
             default=SameProduct.SKIP.value,
+        ),
+        Param(
+            "inputs",
+            N_("What the template asks"),
+            ParamKind.INPUTS,
+            default={},
+            hint=N_("One per line, name: value. After = stands a formula over the fields of the deal, width: =field."),
         ),
     )
 

@@ -21,7 +21,14 @@ class _MoveStep(Step):
     title = N_("Move the deal to another stage")
     params = (
         Param("stage_id", N_("Stage"), ParamKind.STAGE, required=True),
-        Param("lost_reason", N_("Lost because"), ParamKind.LINE, most=longest(Deal.lost_reason), default=""),
+        Param(
+            "lost_reason",
+            N_("Lost because"),
+            ParamKind.LINE,
+            most=longest(Deal.lost_reason),
+            default="",
+            hint=N_("Only where the stage closes deals as lost."),
+        ),
     )
 
     async def do(self, context: StepContext, settings: Settings) -> StepTaken:

@@ -193,6 +193,13 @@ async def test_the_form_grows_moves_and_shrinks_as_it_is_typed(browser: Browsers
     )
     for nonsense in ("drop:then.99", "up:if", "add:if.0.0", "place:then.0:x", "drop:then." + "9" * 30, "x:y:z", ":::"):
         await shaped(nonsense)
+    other = {"when.kind": "silence", "when.days": "working", "when.stage_id": str(known["Unsorted"])}
+    chosen = await shaped("focus:when.kind", was="daily", **other)
+    assert 'value="working"' not in chosen, "the days of a week are no number of days"
+    assert f'value="{known["Unsorted"]}" selected' in chosen
+    assert 'href="/automation/webhooks"' in await shaped("focus:then.0.kind", **{"then.0.kind": "webhook"})
+    await admin.post("/automation/webhooks", data={"name": "Stock", "address": "https://stock.example/in"})
+    assert ">Stock</option>" in await shaped("focus:then.0.kind", **{"then.0.kind": "webhook"})
     said = await admin.post(f"{PATH}/shape", data={**form, "act": "said"}, headers=FORM)
     assert "Amount ≥ 1000" in text(said.text)
 

@@ -19,7 +19,7 @@ async def test_a_webhook_is_made_shown_once_called_and_revoked(browser: Browsers
         PATH, data={"name": "Shop <b>", "fields": "deal_id = deal\ntotal = sum | number", "per_minute": "2"}
     )
     assert made.status_code == 200
-    address = re.search(r'id="hook-address">https?://[^/]+(/hooks/[\w-]+)<', made.text)
+    address = re.search(r'id="webhook-secret">https?://[^/]+(/hooks/[\w-]+)<', made.text)
     assert address is not None
     assert address[1] not in (await admin.get(PATH)).text, "it is shown once"
     nobody = await browser()
