@@ -57,6 +57,8 @@ async def test_an_open_board_takes_over_what_becomes_of_its_stages(
     _, board = await at_screen("olena", viewport=WIDE)
     await _open(board, "/board")
     await board.evaluate("window.neverLoadedAgain = true")
+    _, colleague = await at_screen("admin")
+    await _open(colleague, "/settings/pipelines/1")
 
     await _open(editor, "/settings/pipelines/1")
     await editor.keyboard.press("n")  # the page's own key, not the bar's for a new deal
@@ -66,6 +68,7 @@ async def test_an_open_board_takes_over_what_becomes_of_its_stages(
     await editor.keyboard.press("Enter")
     column = board.locator(".col", has=board.get_by_role("heading", name="Sample sent"))
     await expect(column).to_be_attached()
+    await expect(colleague.locator("#stages").get_by_role("link", name="Sample sent")).to_be_visible()
 
     stage_id = await column.get_attribute("data-stage")
     await _open(editor, f"/settings/stages/{stage_id}")

@@ -26,6 +26,7 @@ from pbxcrm.reports.queries import (
 from pbxcrm.reports.report import Behind, Report, ReportLine, Table
 from pbxcrm.shared.errors import Invalid
 from web.exports import csv_file, xlsx_file
+from web.formats import in_file
 from web.forms import Form, filled
 from web.i18n import gettext as _
 from web.i18n import here
@@ -34,6 +35,7 @@ from web.parts import now, parts, viewer
 
 DAYS = 30
 LISTED = 500  # rows behind a figure on one page
+FILES = {"csv": csv_file, "xlsx": xlsx_file}
 PATHS = {"call": "/calls/{id}", "callback": "/callbacks/{id}", "deal": "/deals/{id}", "task": "/tasks/{id}"}
 PATHS |= {"contact": "/contacts/{id}", "company": "/companies/{id}"}
 
@@ -63,7 +65,7 @@ async def one(request: Request) -> Response:
             table, before = Table([]), None
         teams, people = await list_teams(session), await list_users(session, viewer(request))
         pipelines = await list_pipelines(session)
-    if request.query_params.get("format") in {"csv", "xlsx"} and not chosen.form.errors:
+    if request.query_params.get("format") in FILES and not chosen.form.errors:
         return _file(request, report, table, before)
     most = max((float(line.values.get(report.bar) or 0) for line in table.lines), default=0) if report.bar else 0
     return show(
@@ -89,7 +91,7 @@ async def one(request: Request) -> Response:
 
 
 async def rows(request: Request) -> Response:
-    """``GET /reports/{name}/rows?row=&column=&at=`` with the same filters: the rows that a figure counts."""
+    """``GET /reports/{name}/rows?row=&column=&at=&format=`` with the same filters: the rows that a figure counts, as a page or file."""
     report = access_report(viewer(request), request.path_params["report"])
     async with parts(request).db.read() as session:
         chosen = await _chosen(session, request, report)
@@ -98,6 +100,12 @@ async def rows(request: Request) -> Response:
     found, at = rows_behind(report, table, line, column), min(asked_number(request, "at") or 0, MOST)
     known = report.column(column)
     whole = table.whole if line == ALL else next(each for each in table.lines if each.key == line)
+    make = FILES.get(request.query_params.get("format", ""))
+    if make is not None:
+        home = parts(request).settings.public_url or str(request.base_url).rstrip("/")
+        head = [_("What"), _("When"), _(known.title), _("Link")]
+        lines = [(_(row.title), in_file(row.at), row.value, home + _path(row)) for row in found]
+        return make(f"{report.name}-{line}", head, lines)
     shown = found[at : at + LISTED]
     return show(
         request,
@@ -189,5 +197,4 @@ def _file(request: Request, report: Report, table: Table, before: PeriodBefore |
             if column.key in report.compared:
                 row.append(before.values.get(line.key, {}).get(column.key) if before else None)
         found.append(row)
-    make = csv_file if request.query_params["format"] == "csv" else xlsx_file
-    return make(report.name, head, found)
+    return FILES[request.query_params["format"]](report.name, head, found)

@@ -1,8 +1,12 @@
 """What is not counted or not shown is said: columns of many deals, reports of many rows, figures behind which many rows stand."""
 
+import csv
 import re
+from datetime import datetime
+from io import BytesIO
 
 import pytest
+from openpyxl import load_workbook
 
 from pbxcrm.deals import board_queries, queries
 from pbxcrm.deals.seed import seed
@@ -68,6 +72,26 @@ async def test_rows_behind_a_figure_come_some_at_a_time(browser: Browsers, monke
         more = re.search(r'class="more"><a class="btn" href="([^"]+)"', page)
         path = more[1].replace("&amp;", "&") if more else ""
     assert sorted(seen) == ["Fence", "Gate", "Roof"]
+
+
+async def test_the_rows_behind_a_figure_come_as_a_file_with_all_of_them(
+    browser: Browsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grouping, "MOST", 100)
+    olena, iryna = await browser("olena"), await browser("iryna")
+    for deal_id in (1, 2, 3):
+        await olena.post(f"/deals/{deal_id}/move", data={"stage_id": "4", "version": "1"})
+    page = (await iryna.get("/reports/stage_time/rows?row=all&column=median_minutes")).text
+    (link,) = re.findall(r'href="([^"]+format=csv)"', page)
+    file = await iryna.get(link.replace("&amp;", "&"))
+    lines = list(csv.reader(file.text.removeprefix("\ufeff").splitlines()))
+    assert lines[0] == ["What", "When", "Median", "Link"]
+    assert sorted(line[0] for line in lines[1:]) == ["Fence", "Gate", "Roof"]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", line[1]) and float(line[2]) >= 0 for line in lines[1:])
+    assert {line[3].partition("/deals/")[2] for line in lines[1:]} == {"1", "2", "3"}
+    book = load_workbook(BytesIO((await iryna.get(file.url.copy_set_param("format", "xlsx"))).content)).worksheets[0]
+    assert book.max_row == 4
+    assert isinstance(book.cell(2, 2).value, datetime)
 
 
 async def test_each_figure_of_the_line_of_all_rows_and_each_share_opens_its_rows(

@@ -25,3 +25,4 @@ import "./drafts.js";
 import "./files.js";
 import "./complete.js";
 import "./versions.js";
+import "./current.js";

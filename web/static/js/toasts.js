@@ -22,10 +22,18 @@ function leaveLater(toast) {
   start();
 }
 
+// Whoever repeats an act quickly reads the last answers: older ones would cover the page.
+const AT_ONCE = 2;
+function makeRoom() {
+  const leaving = [...document.querySelectorAll("#toasts > .toast:not(.red, .stays, :hover, :focus-within)")];
+  for (const toast of leaving.slice(0, -AT_ONCE)) toast.remove();
+}
+
 new MutationObserver((changes) => {
   for (const change of changes) {
     for (const node of change.addedNodes) if (node.classList?.contains("toast")) leaveLater(node);
   }
+  makeRoom();
 }).observe(document.getElementById("toasts"), { childList: true });
 
 document.addEventListener("click", (event) => {
