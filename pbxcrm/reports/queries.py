@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access.permissions import Permission, Viewer, can, check
 from pbxcrm.deals.queries import list_pipelines
 from pbxcrm.people.queries import access_user, list_teams
-from pbxcrm.reports.report import Asked, Behind, Report, Table, all_reports, get_report
+from pbxcrm.reports.report import Asked, Behind, Column, Report, Table, all_reports, get_report
 from pbxcrm.shared.errors import Invalid, NotFound
 
 LONGEST_DAYS = 5 * 366
@@ -121,12 +121,17 @@ def period_before(since: datetime, until: datetime, timezone: ZoneInfo) -> datet
     return datetime.combine(earlier, time(), timezone)
 
 
-def rows_behind(report: Report, table: Table, line: str, column: str) -> Sequence[Behind]:
-    """The rows behind a figure, each made when it is looked at; ``line`` is the key of its line, or ``ALL``. Raises Invalid for a figure that has no rows."""
-    known = report.column(column)
+def column_with_rows(report: Report, key: str) -> Column:
+    """The column of this key. Raises Invalid if no rows stand behind its figures."""
+    known = report.column(key)
     if known is None or not known.opens:
         raise Invalid("column", "reports.no_column", "Nothing stands behind this column.")
+    return known
+
+
+def rows_behind(table: Table, line: str, column: Column) -> Sequence[Behind]:
+    """The rows behind a figure, each made when it is looked at; ``line`` is the key of its line, or ``ALL``. Raises Invalid."""
     found = table.whole if line == ALL else next((each for each in table.lines if each.key == line), None)
     if found is None:
         raise Invalid("row", "reports.no_row", "There is no such line in this report.")
-    return found.behind.get(column, ())
+    return found.behind.get(column.key, ())

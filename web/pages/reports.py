@@ -18,6 +18,7 @@ from pbxcrm.reports.queries import (
     Filter,
     PeriodBefore,
     access_report,
+    column_with_rows,
     load_before,
     load_report,
     reports_for,
@@ -96,14 +97,13 @@ async def rows(request: Request) -> Response:
     async with parts(request).db.read() as session:
         chosen = await _chosen(session, request, report)
         table, _before = await _load(session, request, report, chosen, compare=False)
-    line, column = request.query_params.get("row", ""), request.query_params.get("column", "")
-    found, at = rows_behind(report, table, line, column), min(asked_number(request, "at") or 0, MOST)
-    known = report.column(column)
+    line, column = request.query_params.get("row", ""), column_with_rows(report, request.query_params.get("column", ""))
+    found, at = rows_behind(table, line, column), min(asked_number(request, "at") or 0, MOST)
     whole = table.whole if line == ALL else next(each for each in table.lines if each.key == line)
     make = FILES.get(request.query_params.get("format", ""))
     if make is not None:
         home = parts(request).settings.public_url or str(request.base_url).rstrip("/")
-        head = [_("What"), _("When"), _(known.title), _("Link")]
+        head = [_("What"), _("When"), _(column.title), _("Link")]
         lines = [(_(row.title), in_file(row.at), row.value, home + _path(row)) for row in found]
         return make(f"{report.name}-{line}", head, lines)
     shown = found[at : at + LISTED]
@@ -112,8 +112,8 @@ async def rows(request: Request) -> Response:
         "reports/rows.html",
         report=report,
         line=_("All") if whole is None or line == ALL else _named(whole),
-        column=known,
-        value=whole.values.get(column) if whole is not None else None,
+        column=column,
+        value=whole.values.get(column.key) if whole is not None else None,
         count=len(found),
         rows=[(row, _path(row)) for row in shown],
         valued=any(row.value is not None for row in shown),

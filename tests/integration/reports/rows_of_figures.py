@@ -20,7 +20,7 @@ def check(report: Report, table: Table) -> int:
             value = values.get(column.key)
             if not column.opens or value is None:
                 continue
-            rows = rows_behind(report, table, key, column.key)
+            rows = rows_behind(table, key, column)
             assert rows or not value, (report.name, key, column.key, "a figure opens nothing")
             if column.key not in OF_TWO_FIGURES:
                 assert _counted(column, rows) == value, (report.name, key, column.key)

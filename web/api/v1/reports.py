@@ -15,6 +15,7 @@ from pbxcrm.reports.queries import (
     Filter,
     PeriodBefore,
     access_report,
+    column_with_rows,
     load_before,
     load_report,
     reports_for,
@@ -144,7 +145,7 @@ async def read_report_rows(ask: Ask, report: str, query: RowsQuery) -> Page[Behi
     """All of them, unless you ask for less."""
     found = access_report(ask.viewer, report)
     _, table = await load_report(ask.session, ask.viewer, found, await _filter(ask, query), now=ask.now)
-    rows = rows_behind(found, table, query.row, query.column)
+    rows = rows_behind(table, query.row, column_with_rows(found, query.column))
     items = [
         BehindOut(kind=row.kind, id=row.id, title=row.title, at=row.at, value=_plain_value(row.value))  # type: ignore[arg-type]
         for row in rows
