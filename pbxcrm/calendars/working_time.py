@@ -163,7 +163,7 @@ class WorkingTime:
 class _Year:
     """The working time of one local year, in microseconds since 1970 UTC: ``starts[i]`` to ``stops[i]``, which do not touch.
 
-    ``over[i]`` is the working time of the year up to ``stops[i]``.
+    ``over[i]`` is the working time of the year up to ``stops[i]``, ``total`` that of the whole year.
     """
 
     number: int
@@ -172,6 +172,7 @@ class _Year:
     starts: list[int]
     stops: list[int]
     over: list[int]
+    total: int
 
     @classmethod
     def lay_out(cls, working: WorkingTime, number: int) -> "_Year":
@@ -187,11 +188,7 @@ class _Year:
                     spans.append((since, until))
             day += timedelta(days=1)
         starts, stops, over = _merged(sorted(spans))
-        return cls(number, begins, ends, starts, stops, over)
-
-    @property
-    def total(self) -> int:
-        return self.over[-1] if self.over else 0
+        return cls(number, begins, ends, starts, stops, over, over[-1] if over else 0)
 
     def is_working(self, at: int) -> bool:
         found = bisect_right(self.starts, at) - 1
