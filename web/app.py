@@ -13,7 +13,9 @@ from starlette.routing import Route
 
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
+from pbxcrm.shared.wording import register_words
 from web.hosts import OnlyOurNames
+from web.i18n import word_in
 from web.live import Hub
 from web.middleware import SecurityHeaders, WhoAndWhen
 from web.parts import Parts
@@ -43,6 +45,7 @@ def create_app(
 
     ``more_routes`` are for tests. The caller opens and closes ``db`` and ``redis``.
     """
+    register_words(word_in)
     static = StaticTree()
     parts = Parts(settings, db, redis, clock, static, Templates(static), Hub(redis))
     routes = [*all_routes(static), *more_routes]

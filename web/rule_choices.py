@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pbxcrm.automation.catalogue import GROUPS, THEN, WHEN, AskedTerm, RuleKind, TermControl
 from pbxcrm.automation.param_checks import date_fields
 from pbxcrm.automation.params import Param, ParamKind
+from pbxcrm.automation.rule_formulas import IS_FORMULA
 from pbxcrm.automation.steps.field_step import settable_fields
 from pbxcrm.automation.triggers import OTHER_FIELDS
-from pbxcrm.deals.fields import BY_KEY, FieldKind
+from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.rules import is_closing
 from pbxcrm.fields.conditions import Op
 from pbxcrm.fields.models import FieldEntity, ValueKind
 from pbxcrm.fields.terms import name_of_term
+from pbxcrm.formulas.texts import BEGIN
 from pbxcrm.money.models import Product
 from pbxcrm.people.whom import USER
 from web.i18n import gettext as _
@@ -186,23 +188,22 @@ class RuleChoices:
         """How the value of the field that the step sets is asked for."""
         name = row.get("field")
         own, definition = BY_KEY.get(name), self.names.definition(name)
-        if own is not None:
-            return ValueControl(LINE, mode="decimal" if own.kind is FieldKind.AMOUNT else "")
-        if definition is None:
-            return ValueControl(LINE)
+        if own is not None or definition is None or row.get("value").startswith((IS_FORMULA, BEGIN)):
+            return ValueControl(
+                LINE
+            )  # also of a number: the keyboard of numbers of a phone has no letters for formulas
+        by_formula = (IS_FORMULA, _("by a formula …"))  # chosen, it becomes a line to type it into
         options = [(str(each["id"]), str(each["name"])) for each in definition.options if not each.get("retired")]
         match definition.kind:
             case ValueKind.YES_NO:
-                return ValueControl(CHOOSE, [("1", _("yes")), ("0", _("no"))])
+                return ValueControl(CHOOSE, [("1", _("yes")), ("0", _("no")), by_formula])
             case ValueKind.PERSON:
                 users = sorted(self.names.people.users.items(), key=lambda each: each[1].name)
                 return ValueControl(CHOOSE, [(str(user_id), user.name) for user_id, user in users if user.is_active])
             case ValueKind.SEVERAL:
                 return ValueControl(SEVERAL, options)
-            case ValueKind.MONEY | ValueKind.NUMBER:
-                return ValueControl(LINE, mode="decimal")
             case _:
-                return ValueControl(CHOOSE, options) if options else ValueControl(LINE)
+                return ValueControl(CHOOSE, [*options, by_formula]) if options else ValueControl(LINE)
 
     def made_at(self, param: Param) -> str:
         """The page on which the first option of a parameter is made; empty for what is there from the beginning."""

@@ -11,6 +11,7 @@ from pbxcrm.automation.hook_queries import load_hook_values, load_hooks
 from pbxcrm.automation.models import AutomationRule, RuleVersion
 from pbxcrm.automation.params import Param, ParamKind
 from pbxcrm.automation.queries import products_in_rules, ready_rule
+from pbxcrm.automation.rule_formulas import IS_FORMULA
 from pbxcrm.automation.triggers import CLIENT, DEAL, OTHER_FIELDS, TRIGGERS
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.queries import Funnel, load_funnel
@@ -20,6 +21,7 @@ from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import FieldSet, load_fields
 from pbxcrm.fields.relative_times import read_relative
 from pbxcrm.fields.terms import name_of_term
+from pbxcrm.formulas.texts import BEGIN
 from pbxcrm.messages.queries import names_of_templates
 from pbxcrm.messages.webhook_queries import names_of_webhooks
 from pbxcrm.money.models import LineTemplate, Product
@@ -250,6 +252,8 @@ class NamesInRules:
     def _set_value_said(self, field: str, value: Any) -> str:
         definition = self.definition(field)
         values = value if isinstance(value, list) else [value]
+        if isinstance(value, str) and value.startswith((IS_FORMULA, BEGIN)):
+            return shortened(value)
         if definition is not None and definition.kind == ValueKind.YES_NO:
             return _("yes") if value in {True, "1", "true"} else _("no")
         if definition is not None and definition.kind == ValueKind.PERSON and str(value).isdigit():

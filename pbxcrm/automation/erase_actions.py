@@ -5,7 +5,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.automation.models import AutomationEvent, HookCall, RuleRun, RunStep
+from pbxcrm.automation.trial_jobs import TRIAL
 from pbxcrm.contacts.hooks import Erasing
+from pbxcrm.shared.background_jobs import BackgroundJob
 from pbxcrm.shared.core_sql import one_of
 
 
@@ -20,3 +22,12 @@ async def erase_runs(session: AsyncSession, erasing: Erasing) -> None:
     await session.exec(delete(RuleRun).where(runs))
     await session.exec(delete(AutomationEvent).where(events))
     await session.exec(delete(HookCall).where(calls))
+    trials = select(BackgroundJob).where(BackgroundJob.kind == TRIAL).with_for_update()
+    for job in (await session.exec(trials)).all():
+        if (
+            job.finished_at is None
+        ):  # it begins anew; what a batch reads at this moment is not kept, because the cursor is another one
+            job.cursor, job.done, job.result = {"after": 0, "anew": erasing.at.isoformat()}, 0, {}
+        else:
+            rows = [row for row in job.result.get("rows", ()) if row["deal_id"] not in erasing.held.deals]
+            job.result = {**job.result, "rows": rows}

@@ -46,7 +46,7 @@ class ParamKind(StrEnum):
 class Param:
     """A parameter. ``title``, ``hint`` and the words of ``choices`` (by code) are English, and pages translate them.
 
-    ``has_formulas``: of texts: ``{= …}`` in them is a formula. ``default``: what is stored where nothing was entered; without one nothing is.
+    ``has_formulas``: of texts and checklists: ``{= …}`` in them is a formula. ``default``: what is stored where nothing was entered; without one nothing is.
     """
 
     name: str

@@ -1,53 +1,45 @@
-"""Formulas in what rules write: in texts, and as deadlines. One vocabulary: the fields of the deal, its client, the responsible person."""
+"""Formulas in what rules write: in texts, as deadlines and as values. They read what all texts may read, and what a webhook sent."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
 from pbxcrm.automation.hook_rules import HookValue
 from pbxcrm.automation.params import Param, ParamKind
 from pbxcrm.automation.steps.step import Around, StepContext
-from pbxcrm.automation.triggers import CLIENT as CLIENT_SUBJECT
 from pbxcrm.automation.triggers import DEAL
 from pbxcrm.calendars.deadline_parser import read_deadline
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.contacts.models import Contact
-from pbxcrm.fields.formula_rules import values_in
-from pbxcrm.fields.hooks import own_values
-from pbxcrm.fields.models import FieldEntity
-from pbxcrm.fields.queries import FieldSet
+from pbxcrm.deals.formula_texts import text_names, text_values
 from pbxcrm.fields.rules import read_decimal
 from pbxcrm.formulas.evaluating import evaluate
 from pbxcrm.formulas.functions import FormulaTime, Value
-from pbxcrm.formulas.problems import FormulaError
+from pbxcrm.formulas.problems import FormulaError, FormulaProblem
 from pbxcrm.formulas.rules import check as check_formula
 from pbxcrm.formulas.texts import BEGIN, check_text, filled
 from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.texts import one_line
+from pbxcrm.tasks.checklist_rules import LONGEST_ITEM, Item
 
-CLIENT = "client_"  # before the names of the client's fields
 HOOK = "hook_"  # before what a webhook sent
-NAMES = ("stage", "responsible")  # besides fields
 IS_FORMULA = "="  # how a deadline by a formula begins
 
 
 def names_for(known: Around, subject: str) -> frozenset[str]:
     """What formulas of a rule that works on ``subject`` may read."""
-    fields = known.fields
-    of_client = {*own_values(FieldEntity.CONTACT).names, *(each.key for each in fields.of(FieldEntity.CONTACT))}
-    found = {f"{CLIENT}{key}" for key in of_client} | {f"{HOOK}{key}" for key in known.hook_values}
-    if subject == DEAL:
-        found |= {*NAMES, *own_values(FieldEntity.DEAL).names, *(each.key for each in fields.of(FieldEntity.DEAL))}
-    return frozenset(found)
+    return frozenset(text_names(known.fields, of_deal=subject == DEAL)) | {f"{HOOK}{key}" for key in known.hook_values}
 
 
 def check_formulas(param: Param, value: Any, at: str, names: Collection[str]) -> None:
     """Raise Invalid at ``at`` for a formula that is wrong in a parameter that may have one."""
+    problems: list[FormulaProblem] = []
     if param.kind is ParamKind.DUE and isinstance(value, str) and value.startswith(IS_FORMULA):
         problems = check_formula(value[1:], names)
-    elif param.has_formulas and isinstance(value, str) and BEGIN in value:
+    elif param.has_formulas and param.kind is ParamKind.CHECKLIST:
+        problems = [each for item in value or () for each in check_text(item["text"], names)]
+    elif param.has_formulas and isinstance(value, str):
         problems = check_text(value, names)
-    else:
-        return
     if problems:
         raise FormulaError(problems[0]).at_field(at)
 
@@ -64,14 +56,25 @@ async def text_by(context: StepContext, text: str, at: str) -> str:
         raise error.at_field(at) from None
 
 
+async def checklist_by(context: StepContext, items: Iterable[Item], at: str) -> list[Item]:
+    """A checklist of a step with what its formulas give now; an item of which nothing is left is left out. Raises Invalid at ``at``."""
+    found = [{**each, "text": one_line(await text_by(context, each["text"], at))[:LONGEST_ITEM]} for each in items]
+    return [each for each in found if each["text"]]
+
+
+async def value_by(context: StepContext, formula: str, working: WorkingTime, at: str) -> Value:
+    """What a formula gives now. ``working``: the hours by which its dates are counted. Raises Invalid at ``at``."""
+    try:
+        return evaluate(formula, await _values(context), FormulaTime(context.now, working))
+    except FormulaError as error:
+        raise error.at_field(at) from None
+
+
 async def moment_by(context: StepContext, due: str, working: WorkingTime, at: str) -> datetime:
     """When something is due, in words or by a formula that gives a date or a moment. ``working``: of whoever must do it. Raises Invalid."""
     if not due.startswith(IS_FORMULA):
         return read_deadline(due, context.now, working) or context.now
-    try:
-        found = evaluate(due[1:], await _values(context), FormulaTime(context.now, working))
-    except FormulaError as error:
-        raise error.at_field(at) from None
+    found = await value_by(context, due[1:], working, at)
     if isinstance(found, datetime):
         return found
     if not isinstance(found, date):
@@ -80,19 +83,17 @@ async def moment_by(context: StepContext, due: str, working: WorkingTime, at: st
 
 
 async def _values(context: StepContext) -> Mapping[str, Value]:
-    fields, deal = context.around.fields, context.deal
+    around, deal = context.around, context.deal
     contact = await context.session.get(Contact, context.contact_id) if context.contact_id is not None else None
-    found: dict[str, Value] = dict.fromkeys(names_for(context.around, DEAL if deal is not None else CLIENT_SUBJECT))
-    found |= _hooked(context)
-    if contact is not None:
-        of_client = _of(FieldEntity.CONTACT, contact, fields)
-        found |= {f"{CLIENT}{key}": value for key, value in of_client.items()}
-    if deal is not None:
-        stage = context.around.funnel.stages.get(deal.stage_id)
-        found["stage"] = stage.name if stage is not None else None
-        found["responsible"] = context.around.people.name(deal.responsible_id) or None
-        found |= _of(FieldEntity.DEAL, deal, fields)
-    return found
+    stage = around.funnel.stages.get(deal.stage_id) if deal is not None else None
+    found = text_values(
+        deal,
+        contact,
+        around.fields,
+        stage=stage.name if stage is not None else "",
+        responsible=around.people.name(deal.responsible_id) if deal is not None else "",
+    )
+    return found | dict.fromkeys(f"{HOOK}{key}" for key in around.hook_values) | _hooked(context)
 
 
 def _hooked(context: StepContext) -> dict[str, Value]:
@@ -101,7 +102,3 @@ def _hooked(context: StepContext) -> dict[str, Value]:
     return {
         f"{HOOK}{key}": read_decimal(text) if kinds.get(key) == HookValue.NUMBER else text for key, text in sent.items()
     }
-
-
-def _of(entity: FieldEntity, row: Any, fields: FieldSet) -> dict[str, Value]:
-    return {**own_values(entity).read(row), **values_in(fields.of(entity), row.custom)}

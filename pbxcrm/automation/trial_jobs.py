@@ -107,13 +107,10 @@ async def _count(
 async def _row(
     session: AsyncSession, rule: AutomationRule, fired: Fired, around: Around, window: Window
 ) -> dict[str, Any]:
-    """A firing as it is kept. Titles are left out: a client who is erased must not stay here."""
+    """A firing as it is kept; ``erase_actions`` deletes it with the client."""
     why = reason("automation.rule", rule=rule.name)
     context = StepContext(session, around, rule, fired.deal, fired.deal.contact_id, window.until, why)
     said = [each.stored() for each in await would(context)]
-    for each in said:
-        if each["code"] != "automation.task":  # of a task the title is the rule's own
-            each["params"].pop("title", None)
     return {
         "at": fired.act.at.isoformat(),
         "deal_id": fired.deal.id,

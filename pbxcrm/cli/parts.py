@@ -34,6 +34,7 @@ from pbxcrm.shared.private_files import make_private
 from pbxcrm.shared.redis_server import redis_url
 from pbxcrm.shared.relay import Relay
 from pbxcrm.shared.settings import Pbx, Settings
+from pbxcrm.shared.wording import register_words
 
 if TYPE_CHECKING:
     from ami.url import AmiUrl
@@ -126,6 +127,9 @@ def _post(settings: Settings, db: Database) -> Post | None:
 
 def _sender(settings: Settings, db: Database) -> MessageSender:
     """The sender of messages to clients. Without a mail server it says so on each e-mail."""
+    from web.i18n import word_in
+
+    register_words(word_in)
     server = MailServer.of(settings.smtp_url) if settings.smtp_url else None
     out = Outgoing(parse_networks(settings.outgoing_networks))
     return MessageSender(db, (MailCarrier(server, settings.mail_from, settings.public_url), WebhookCarrier(db, out)))

@@ -120,15 +120,25 @@ def values_in(definitions: Iterable[FieldDefinition], custom: Mapping[str, Any])
 def compute(definition: FieldDefinition, known: Mapping[str, Value], hours: WorkingTime, checking: Checking) -> Stored:
     """The value that the formula gives, as it is stored. Raises FormulaError, also for one that the field cannot hold."""
     found = evaluate(definition.formula, known, FormulaTime(_ANY_TIME, hours))
+    try:
+        return check_value(definition, entered_by(definition, found, hours), None, checking)
+    except Invalid as refused:
+        raise FormulaError(FormulaProblem(1, "refused", refused.message, dict(refused.params))) from None
+
+
+def entered_by(definition: FieldDefinition, found: Value, hours: WorkingTime) -> Entered:
+    """What a formula gave, as somebody would enter it into a field of one of the kinds ``COMPUTED``; None for nothing. Raises FormulaError."""
     if found is None or found == "":
         return None
     kind = ValueKind(definition.kind)
     if kind_of(found) is not _KINDS[kind]:
-        raise FormulaError(FormulaProblem(1, "other_kind", N_("The formula gives a value of another kind.")))
-    try:
-        return check_value(definition, _entered(kind, found, hours), None, checking)
-    except Invalid as refused:
-        raise FormulaError(FormulaProblem(1, "refused", refused.message, dict(refused.params))) from None
+        raise other_kind()
+    return _entered(kind, found, hours)
+
+
+def other_kind() -> FormulaError:
+    """The error of a formula whose value does not fit the field."""
+    return FormulaError(FormulaProblem(1, "other_kind", N_("The formula gives a value of another kind.")))
 
 
 def _entered(kind: ValueKind, value: Value, hours: WorkingTime) -> Entered:

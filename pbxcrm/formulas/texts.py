@@ -19,14 +19,15 @@ def check_text(text: str, names: Collection[str]) -> list[FormulaProblem]:
     found: list[FormulaProblem] = []
     try:
         for piece, at in _pieces(text):
-            if at:
-                found += [
-                    FormulaProblem(at + each.at - 1, each.code, each.message, each.params)
-                    for each in check(piece, names)
-                ]
+            found += check_piece(piece, at, names) if at else []
     except FormulaError as error:
         found.append(error.problem)
     return found
+
+
+def check_piece(formula: str, at: int, names: Collection[str]) -> list[FormulaProblem]:
+    """What is wrong with one formula, whose first character is the ``at``-th of its text."""
+    return [FormulaProblem(at + each.at - 1, each.code, each.message, each.params) for each in check(formula, names)]
 
 
 def filled(text: str, fields: Mapping[str, Value], around: FormulaTime) -> str:
@@ -52,18 +53,15 @@ def _pieces(text: str) -> Iterator[tuple[str, int]]:
     at = 0
     while (begin := text.find(BEGIN, at)) >= 0:
         yield text[at:begin], 0
-        first = begin + len(BEGIN)
-        end = _end(text, first)
-        if end < 0:
-            raise FormulaError(FormulaProblem(begin + 1, "not_closed", NOT_CLOSED))
+        first, end = begin + len(BEGIN), end_of_formula(text, begin)
         yield text[first:end], first + 1
         at = end + 1
     yield text[at:], 0
 
 
-def _end(text: str, at: int) -> int:
-    """Where the brace is that ends the formula; one within quotation marks is a part of it. -1: nowhere."""
-    quote = ""
+def end_of_formula(text: str, begin: int) -> int:
+    """Where the brace is that ends the formula whose ``BEGIN`` stands at ``begin``; one within quotation marks is a part of it. Raises FormulaError."""
+    quote, at = "", begin + len(BEGIN)
     for place in range(at, len(text)):
         sign = text[place]
         if quote:
@@ -72,4 +70,4 @@ def _end(text: str, at: int) -> int:
             quote = sign
         elif sign == "}":
             return place
-    return -1
+    raise FormulaError(FormulaProblem(begin + 1, "not_closed", NOT_CLOSED))

@@ -15,6 +15,7 @@ from pbxcrm.contacts.actions import access_contact_for_change
 from pbxcrm.deals.actions import access_deal_for_change, say_deal_changed
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import access_deal
+from pbxcrm.formulas.problems import FormulaError
 from pbxcrm.messages.guards import objection
 from pbxcrm.messages.models import Delivery, DeliveryState, MessageChannel, MessageTemplate
 from pbxcrm.messages.queries import access_delivery, access_message_template
@@ -44,19 +45,22 @@ class Composed:
     fault: Reason | None = None
 
 
-def compose(template: MessageTemplate, facts: MessageFacts, address: str = "") -> Composed:
+def compose(template: MessageTemplate, facts: MessageFacts, now: datetime, address: str = "") -> Composed:
     """The template with the values of a deal or a client, in the client's language. ``address``: instead of the client's."""
     language = language_for((facts.language, facts.options.message_language), template.texts)
     known = facts.values(language)
     address = address or known["client.email" if template.channel == MessageChannel.EMAIL else "client.number"]
     if not address:
         return Composed("", language)  # the guards say so
+    compute = facts.formulas(language, now)
     try:
-        subject = one_line(filled(template.subjects.get(language, ""), known))[:LONGEST_SUBJECT]
-        return Composed(address, language, subject, filled(template.texts[language], known))
+        subject = one_line(filled(template.subjects.get(language, ""), known, compute))[:LONGEST_SUBJECT]
+        return Composed(address, language, subject, filled(template.texts[language], known, compute))
     except MissingValue as missing:
         title = field_titles(facts.fields).get(str(missing), str(missing))
         return Composed(address, language, fault=reason("message.no_value", field=title))
+    except FormulaError as error:
+        return Composed(address, language, fault=reason("message.formula", why=error.at_field("")))
     except (Invalid, KeyError) as error:
         return Composed(address, language, fault=reason("message.gone", why=error))
 
@@ -84,7 +88,7 @@ async def queue_message(
     """Write down a message to the client in this transaction; the sender takes it after the commit. ``watches``: it goes to the
     recipients of tests, or to nobody.
     """
-    said = compose(template, facts)
+    said = compose(template, facts, now)
     state, why_not = DeliveryState.QUEUED, said.fault
     address = said.address
     if watches:
@@ -167,7 +171,7 @@ async def do_preview(
 ) -> MessagePreview:
     """What would be sent; the caller has checked access."""
     facts = await load_message_facts(session, deal, None)
-    composed = compose(template, facts)
+    composed = compose(template, facts, now)
     if composed.fault is not None:
         return MessagePreview(composed, composed.fault)
     trial = Delivery(

@@ -16,6 +16,7 @@ REASONS: dict[str, str | Counted] = {
     ),
     "message.quiet": N_("It waits for the end of quiet hours ({hours})."),
     "message.no_value": N_("“{field}” is empty, and the template has no other word for it."),
+    "message.formula": N_("A formula of the template gives nothing: {why}"),
     "message.gone": N_("The template asks for something that is gone: {why}"),
     "message.retry": N_("It could not be sent and will be tried again: {why}"),
     "message.failed": N_("It could not be sent: {why}"),

@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.audit.actions import record
+from pbxcrm.deals.formula_texts import text_names
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.messages.models import MessageChannel, MessageTemplate
 from pbxcrm.messages.queries import access_message_template
@@ -35,16 +36,24 @@ async def check_message(session: AsyncSession, draft: MessageDraft) -> tuple[dic
     """Subjects and texts as they are stored. Raises Invalid at ``channel``, ``texts.uk`` or ``subjects.uk``."""
     if draft.channel not in OFFERED:
         raise Invalid("channel", "messages.channel", "Choose how the message travels.").among(OFFERED)
-    known = set(field_titles(await load_fields(session)))
+    fields = await load_fields(session)
+    known, formula_names = set(field_titles(fields)), text_names(fields)
     without_link = known - {LINK}  # a link has no place in a subject, and an SMS is too short for it
     is_sms = draft.channel == MessageChannel.SMS
     most = LONGEST_SMS if is_sms else LONGEST_TEXT
     texts: dict[str, str] = {}
     subjects: dict[str, str] = {}
     for language in LANGUAGES:
-        text = check_text(draft.texts.get(language, ""), f"texts.{language}", without_link if is_sms else known, most)
         place = f"subjects.{language}"
-        subject = " ".join(check_text(draft.subjects.get(language, ""), place, without_link, LONGEST_SUBJECT).split())
+        text = check_text(
+            draft.texts.get(language, ""),
+            f"texts.{language}",
+            without_link if is_sms else known,
+            formula_names,
+            most,
+        )
+        line = " ".join(draft.subjects.get(language, "").split())
+        subject = check_text(line, place, without_link, formula_names, LONGEST_SUBJECT)
         if is_sms:
             subject = ""
         elif text and not subject:

@@ -1,9 +1,13 @@
-"""Pure: the texts of templates. ``{deal.title}`` stands for a value, ``{client.name|friend}`` has a word where it is missing, ``{{`` is a brace."""
+"""Pure: the texts of templates. ``{deal.title}`` stands for a value, ``{client.name|friend}`` has a word where it is missing, ``{= amount / 2}``
+is a formula, ``{{`` is a brace.
+"""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from pbxcrm.formulas.problems import FormulaError
+from pbxcrm.formulas.texts import BEGIN, check_piece, end_of_formula
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED
 from pbxcrm.shared.texts import one_line
@@ -26,16 +30,35 @@ class FieldPlace:
     otherwise: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FormulaPlace:
+    """Where a formula stands. ``at``: its first character in the whole text, counted from 1."""
+
+    formula: str
+    at: int
+
+
+Piece = str | FieldPlace | FormulaPlace
+
+
 class MissingValue(Exception):
-    """A field without a value, for which the template has no other word. Its text is the name of the field."""
+    """A field or a formula without a value, for which the template has no other word. Its text is the name of the field, or the formula."""
 
 
-def parse(text: str, field: str = "") -> list[str | FieldPlace]:
+def parse(text: str, field: str = "") -> list[Piece]:
     """The text as pieces. Raises Invalid at ``field`` for a brace that opens or closes nothing."""
-    found: list[str | FieldPlace] = []
+    found: list[Piece] = []
     at = 0
-    for match in _PART.finditer(text):
+    while (match := _PART.search(text, at)) is not None:
         found.append(text[at : match.start()])
+        if text.startswith(BEGIN, match.start()):
+            try:
+                at = end_of_formula(text, match.start()) + 1
+            except FormulaError as error:
+                raise error.at_field(field) from None
+            first = match.start() + len(BEGIN)
+            found.append(FormulaPlace(text[first : at - 1], first + 1))
+            continue
         at = match.end()
         part = match[0]
         if part in {"{{", "}}"}:
@@ -54,29 +77,37 @@ def parse(text: str, field: str = "") -> list[str | FieldPlace]:
     return [piece for piece in found if piece != ""]
 
 
-def check_text(text: str, field: str, known: Collection[str], most: int) -> str:
-    """A text as it is stored. Raises Invalid at ``field``: it is too long, a brace is alone, or a field is unknown."""
+def check_text(text: str, field: str, known: Collection[str], formula_names: Collection[str], most: int) -> str:
+    """A text as it is stored. ``formula_names``: what formulas may read. Raises Invalid at ``field``: it is too long, a brace is alone, a
+    field is unknown, or a formula is wrong.
+    """
     kept = text.replace("\r\n", "\n").strip()
     if len(kept) > most or "\0" in kept:
         raise Invalid(field, "form.too_long", "Write at most {most} characters.", most=most)
-    for place in places(parse(kept, field)):
-        if place.name not in known:
+    for place in parse(kept, field):
+        if isinstance(place, FormulaPlace):
+            if problems := check_piece(place.formula, place.at, formula_names):
+                raise FormulaError(problems[0]).at_field(field)
+        elif isinstance(place, FieldPlace) and place.name not in known:
             name = place.name[:LONGEST_REPEATED]
             raise Invalid(field, "messages.no_field", "There is no field “{name}” for messages.", name=name)
     return kept
 
 
-def places(pieces: Iterable[str | FieldPlace]) -> list[FieldPlace]:
-    """The fields that a text names."""
-    return [piece for piece in pieces if isinstance(piece, FieldPlace)]
-
-
-def filled(text: str, values: Mapping[str, str]) -> str:
-    """The text with its values. Raises MissingValue, and Invalid for a field that is gone."""
+def filled(text: str, values: Mapping[str, str], compute: Callable[[str], str]) -> str:
+    """The text with its values. ``compute`` gives the value of a formula. Raises MissingValue, Invalid for a field that is gone, and what
+    ``compute`` raises.
+    """
     said: list[str] = []
     for piece in parse(text):
         if isinstance(piece, str):
             said.append(piece)
+            continue
+        if isinstance(piece, FormulaPlace):
+            computed = compute(piece.formula)
+            if not computed:
+                raise MissingValue(f"{BEGIN[1:]} {piece.formula.strip()}")
+            said.append(computed)
             continue
         value = values.get(piece.name, "")
         if not value and piece.otherwise is None:

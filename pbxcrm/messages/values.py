@@ -1,6 +1,6 @@
 """The fields that templates may name, and their values for a deal or a client, in the language of who reads them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,21 +11,27 @@ from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.calendars.queries import load_calendars
+from pbxcrm.calendars.queries import Calendars, load_calendars
+from pbxcrm.calls.rules import NO_NUMBER
 from pbxcrm.contacts.models import Company, Contact
 from pbxcrm.contacts.queries import ContactRow, with_numbers
 from pbxcrm.deals.fields import FIELDS
+from pbxcrm.deals.formula_texts import text_values
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import Funnel, load_funnel
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import FieldSet, load_fields
 from pbxcrm.fields.rules import as_entered, stored_in
 from pbxcrm.fields.terms import name_of_term
+from pbxcrm.formulas.evaluating import evaluate
+from pbxcrm.formulas.functions import FormulaTime, Value
+from pbxcrm.formulas.texts import said
 from pbxcrm.messages.template_rules import LINK
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.reasons import N_
 from pbxcrm.shared.runtime_options import Options, load_options
 from pbxcrm.shared.texts import one_line
+from pbxcrm.shared.wording import word_in
 
 #: Fields besides those of a deal and custom ones: their names in braces, and their titles.
 OWN_FIELDS: Mapping[str, str] = {
@@ -57,7 +63,12 @@ class MessageFacts:
     fields: FieldSet
     people: Directory
     options: Options
-    timezone: ZoneInfo
+    calendars: Calendars
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        """The one of the office."""
+        return self.calendars.default.timezone
 
     @property
     def company(self) -> Company | None:
@@ -84,12 +95,40 @@ class MessageFacts:
                 found[name] = self._said(definition, stored, language) if stored is not None else ""
         return found
 
+    def formulas(self, language: str, now: datetime) -> Callable[[str], str]:
+        """What gives the value of a formula; empty for none. It raises FormulaError."""
+        deal = self.deal
+        known = text_values(
+            deal,
+            self.contact.contact if self.contact is not None else None,
+            self.fields,
+            stage=self._stage(deal, language) if deal is not None else "",
+            responsible=self.people.name(deal.responsible_id) if deal is not None else "",
+        )
+        around = FormulaTime(now, self.calendars.of_user(deal.responsible_id if deal is not None else None))
+
+        def compute(formula: str) -> str:
+            return self._told(evaluate(formula, known, around), around, language)
+
+        return compute
+
+    def _told(self, value: Value, around: FormulaTime, language: str) -> str:
+        """What a formula gave as the same field would be said."""
+        if isinstance(value, Decimal):
+            return format_decimal(value, locale=language)
+        if isinstance(value, datetime):
+            return self._moment(value, language)
+        return format_date(value, "long", locale=language) if isinstance(value, date) else said(value, around)
+
+    def _stage(self, deal: Deal, language: str) -> str:
+        stage = self.funnel.stages.get(deal.stage_id)
+        return word_in(language, stage.name) if stage is not None else ""
+
     def _of_deal(self, language: str) -> dict[str, str]:
         deal = self.deal
         if deal is None:
             return {}
-        stage = self.funnel.stages.get(deal.stage_id)
-        found = {"deal.number": str(deal.id or ""), "deal.stage": stage.name if stage is not None else ""}
+        found = {"deal.number": str(deal.id or ""), "deal.stage": self._stage(deal, language)}
         for field in FIELDS:
             value = getattr(deal, field.key)
             if isinstance(value, Decimal):
@@ -97,7 +136,7 @@ class MessageFacts:
             elif isinstance(value, datetime):
                 found[f"deal.{field.key}"] = self._moment(value, language)
             else:
-                found[f"deal.{field.key}"] = value or ""
+                found[f"deal.{field.key}"] = word_in(language, value) if value == NO_NUMBER else value or ""
         return found
 
     def _of_people(self) -> dict[str, str]:
@@ -172,5 +211,5 @@ async def load_message_facts(session: AsyncSession, deal: Deal | None, contact_i
         await load_fields(session),
         people,
         await load_options(session),
-        (await load_calendars(session, people)).default.timezone,
+        await load_calendars(session, people),
     )

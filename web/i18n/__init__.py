@@ -122,6 +122,11 @@ def gettext(message: str) -> str:
     return translations(here().language).gettext(message) if message else ""
 
 
+def word_in(language: str, word: str) -> str:
+    """One of our words in the language with this code, for readers who are not at a page; for ``register_words``."""
+    return translations(Language(language)).gettext(word) if word else ""
+
+
 def ngettext(singular: str, plural: str, number: int) -> str:
     """The form of the message for this number in the reader's language."""
     return translations(here().language).ngettext(singular, plural, number)

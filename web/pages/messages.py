@@ -5,6 +5,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from pbxcrm.deals.formula_texts import text_names
 from pbxcrm.deals.queries import list_deals
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.messages.actions import compose, do_preview
@@ -141,7 +142,7 @@ async def check(request: Request) -> Response:
                         texts={language: texts[language]},
                         created_at=now(request),
                     )
-                    said[Language(language).own_name] = compose(only, facts, address="—")
+                    said[Language(language).own_name] = compose(only, facts, now(request), address="—")
     except Invalid as error:
         form.refuse(error)
     return show(request, "messages/_said.html", form=form, preview=preview, said=said)
@@ -179,7 +180,7 @@ async def _form_page(
     request: Request, form: Form, template: MessageTemplate | None, status: int = HTTPStatus.OK
 ) -> HTMLResponse:
     async with parts(request).db.read() as session:
-        titles = field_titles(await load_fields(session))
+        fields = await load_fields(session)
         rows = await list_deals(session, viewer(request), limit=FEW)
     return show(
         request,
@@ -187,7 +188,8 @@ async def _form_page(
         status=status,
         form=form,
         template=template,
-        titles=titles,
+        titles=field_titles(fields),
+        formula_titles=text_names(fields),
         text_languages=[Language(each) for each in LANGUAGES],
         channels=[(code, _(CHANNELS[code])) for code in OFFERED],
         deals=[(str(row.deal.id), row.deal) for row in rows],

@@ -25,7 +25,8 @@ class _MessageStep(Step):
 
     async def would(self, context: StepContext, settings: Settings) -> Reason:
         template = await _template(context, settings)
-        said = compose(template, await load_message_facts(context.session, context.deal, context.contact_id))
+        facts = await load_message_facts(context.session, context.deal, context.contact_id)
+        said = compose(template, facts, context.now)
         if said.fault is not None or not said.address:
             return reason("automation.no_message", said.fault or reason(f"message.no_{template.channel}"))
         return _said_to(said.address, said.subject, said.body)

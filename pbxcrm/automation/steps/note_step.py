@@ -30,8 +30,7 @@ class _NoteStep(Step):
         return StepTaken(_said(text), undo={"note": note.id, "version": note.version})
 
     async def would(self, context: StepContext, settings: Settings) -> Reason:
-        await text_by(context, settings["text"], "text")
-        return _said(settings["text"])
+        return _said(cut(await text_by(context, settings["text"], "text"), Note.text))
 
     async def undo(self, undoing: TakingBack, kept: Settings) -> Reason | None:
         taken = await do_take_back_note(undoing.session, kept["note"], kept["version"], undoing.now)

@@ -1,7 +1,7 @@
 """``{"kind": "task", "title", "assignee", "due", "instruction", "checklist"}``."""
 
 from pbxcrm.automation.params import FORMULAS, WORDS_OF_WHOM, Param, ParamKind
-from pbxcrm.automation.rule_formulas import moment_by, text_by
+from pbxcrm.automation.rule_formulas import checklist_by, moment_by, text_by
 from pbxcrm.automation.steps.step import (
     Settings,
     Step,
@@ -49,7 +49,7 @@ class _TaskStep(Step):
             default="",
             has_formulas=True,
         ),
-        Param("checklist", N_("Checklist"), ParamKind.CHECKLIST, default=()),
+        Param("checklist", N_("Checklist"), ParamKind.CHECKLIST, default=(), has_formulas=True),
     )
     needs_deal = False
 
@@ -66,17 +66,18 @@ class _TaskStep(Step):
             deal_id=context.deal.id if context.deal is not None else None,
             contact_id=context.contact_id,
             instruction=cut(await text_by(context, settings["instruction"], "instruction"), Task.instruction),
-            checklist=tuple(settings["checklist"]),
+            checklist=tuple(await checklist_by(context, settings["checklist"], "checklist")),
         )
         task = await do_create_task(context.session, new, context.now, context.around.people)
         return StepTaken(reason("automation.task", title=title), undo={"task": task.id, "version": task.version})
 
     async def would(self, context: StepContext, settings: Settings) -> Reason:
-        for name in ("title", "instruction"):
-            await text_by(context, settings[name], name)
+        title = cut(await text_by(context, settings["title"], "title"), Task.title)
+        await text_by(context, settings["instruction"], "instruction")
+        await checklist_by(context, settings["checklist"], "checklist")
         assignee_id = whom(settings["assignee"], context.deal, context.around.people)
         await moment_by(context, settings["due"], context.around.calendars.of_user(assignee_id), "due")
-        return reason("automation.task", title=settings["title"])
+        return reason("automation.task", title=title)
 
     async def undo(self, undoing: TakingBack, kept: Settings) -> Reason | None:
         if await undoing.session.get(Task, kept["task"]) is None:

@@ -4,13 +4,16 @@ import random
 from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pbxcrm.automation.rule_checks import RuleDraft
 from pbxcrm.automation.trial_jobs import try_rule
+from pbxcrm.contacts.actions import create_contact
 from pbxcrm.deals.tag_actions import set_tags
+from pbxcrm.privacy.erase_actions import erase_client
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared import reasons
 from pbxcrm.shared.background_jobs import BackgroundJob, work_on
@@ -127,3 +130,36 @@ async def test_a_silence_is_not_tried(desk: RuleDesk) -> None:
     with pytest.raises(Invalid) as refused:
         await trial(desk, draft_of(desk, {"kind": "silence", "days": 3}, {}))
     assert refused.value.code == "automation.not_tried"
+
+
+async def test_it_shows_what_formulas_give_and_forgets_who_is_erased(desk: RuleDesk, tmp_path: Path) -> None:
+    async with desk.database.write() as session:
+        viewer = await desk.office.viewer(session, "ivan")
+        client = await create_contact(session, viewer, name="Petro Oliinyk", region=REGION, now=desk.now)
+    deals = [await desk.deal(contact_id=client.id), await desk.deal()]
+    for deal_id in deals:
+        await desk.edit(deal_id, title="Hall", amount="1500")
+    steps = (
+        {"kind": "task", "title": "Call {= default(client_name, title)}"},
+        {"kind": "note", "text": "Half is {= amount / 2}"},
+        {"kind": "field", "field": "source", "value": "From {= default(client_name, title)}"},
+    )
+    draft = draft_of(desk, {"kind": "field_changed", "fields": ["title"]}, {}, *steps)
+    job = await trial(desk, draft)
+    said = {row["deal_id"]: [reasons.text(each) for each in row["would"]] for row in job.result["rows"]}
+    assert said[deals[0]] == [
+        "Task: Call Petro Oliinyk",
+        "Note: Half is 750",
+        "“Source” set to “From Petro Oliinyk”",
+    ]
+    await desk.move(deals[0], "Lost", lost_reason="Too late")
+    async with desk.database.write() as session:
+        admin = await desk.office.viewer(session, "admin")
+        waiting = await try_rule(session, admin, draft, days=7, region=REGION, now=desk.now)
+        waiting.cursor, waiting.result = {"after": deals[0]}, job.result
+        await erase_client(session, admin, client.id or 0, "Petro Oliinyk", lambda _pbx: tmp_path, now=desk.now)
+    async with desk.database.read() as session:
+        kept = await session.get_one(BackgroundJob, job.id)
+        begun = await session.get_one(BackgroundJob, waiting.id)
+    assert [row["deal_id"] for row in kept.result["rows"]] == [deals[1]]
+    assert (begun.cursor["after"], begun.result) == (0, {}), "what it read is read again"

@@ -20,9 +20,11 @@ from pbxcrm.messages.template_actions import MessageDraft, save_message_template
 from pbxcrm.notices.mail import MailServer
 from pbxcrm.shared import reasons
 from pbxcrm.shared.db import Database
+from pbxcrm.shared.wording import register_words
 from tests.integration.automation.conftest import REGION, RuleDesk, open_rule_desk
 from tests.office import Office
 from tests.smtp_server import TakenMail, running_smtp
+from web.i18n import word_in
 
 CLIENT = "petro@client.example"
 
@@ -102,6 +104,7 @@ def taken() -> TakenMail:
 
 @pytest.fixture
 async def messages(database: Database, office: Office, taken: TakenMail) -> AsyncIterator[MessageDesk]:
+    register_words(word_in)
     desk = await open_rule_desk(database, office)
     async with running_smtp(taken) as url:
         carrier = MailCarrier(MailServer.of(url), "crm@office.example")

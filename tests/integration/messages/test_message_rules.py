@@ -36,9 +36,9 @@ async def won(messages: MessageDesk, contact_id: int, days_ago: int) -> None:
 
 async def status_message(messages: MessageDesk) -> None:
     deal_id = await messages.rules.deal(contact_id=await messages.client())
-    assert await mails(messages) == [(CLIENT, "Roof: New request")]
+    assert await mails(messages) == [(CLIENT, "Roof: Нова заявка")]
     await messages.rules.move(deal_id, "Invoice issued")
-    assert (await mails(messages, DAY))[1:] == [(CLIENT, "Roof: Invoice issued")]
+    assert (await mails(messages, DAY))[1:] == [(CLIENT, "Roof: Рахунок виставлено")]
     assert messages.taken.mails[0].get_content().startswith("Вітаємо, Petro!")
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -94,6 +94,9 @@ async def test_a_template_is_checked_where_it_is_wrong(messages: MessageDesk) ->
         ("Hello", "", "subjects.uk"),
         ("", "Hi", "texts.uk"),
         ("x" * 10_001, "Hi", "texts.uk"),
+        ("Half {= amuont / 2}", "Hi", "texts.uk"),
+        ("Half {= amount / 2", "Hi", "texts.uk"),
+        ("Half", "{= 1 +}", "subjects.uk"),
     ):
         with pytest.raises(Invalid) as refused:
             await messages.template(text, subject)
@@ -103,6 +106,50 @@ async def test_a_template_is_checked_where_it_is_wrong(messages: MessageDesk) ->
     await messages.by_hand(deal_id, template_id)
     await messages.send()
     assert messages.taken.mails[0].get_content().strip() == "{not a field} Olha"
+
+
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@ON_SQLITE
+async def test_formulas_in_messages(messages: MessageDesk) -> None:
+    """In the language of the reader; shipped names of stages too. What a client is called is no formula and no field."""
+    text = "Prepay {= amount / 2} by {= event_at}, {= client_name}.\n{= stage}, {deal.stage} {{= title}}"
+    template_id = await messages.template(text, 'Deal {= if(amount > 1000, "} big", "small")}')
+    contact_id = await messages.client(name="Petro {= amount} {deal.title}")
+    when = datetime(2026, 12, 1, 8, tzinfo=UTC)
+    deal_id = await messages.rules.deal(
+        contact_id=contact_id, stage="Unsorted", values={"amount": "2500.50", "event_at": when}
+    )
+    await messages.by_hand(deal_id, template_id)
+    await messages.send()
+    (mail,) = messages.taken.mails
+    assert mail["Subject"] == "Deal } big"
+    said = mail.get_content().strip().replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
+    assert said == (
+        "Prepay 1 250,25 by 1 грудня 2026 р., 10:00, Petro {= amount} {deal.title}.\nНерозібране, Нерозібране {= title}"
+    )
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("formula", "why"),
+    [
+        ("{= amount / 2}", "A formula of the template gives nothing: “amount” is empty."),
+        ("{= source }", "“= source” is empty, and the template has no other word for it."),
+        (
+            "{= amount = 0}",
+            "A formula of the template gives nothing: Here a text is needed. Write if(…, …, …) around a condition.",
+        ),
+    ],
+)
+async def test_a_formula_that_gives_nothing_holds_the_message_back(
+    messages: MessageDesk, formula: str, why: str
+) -> None:
+    await rule_on(messages, await messages.template(formula))
+    await invoiced(messages, contact_id=await messages.client())
+    await messages.send()
+    assert await messages.told() == [("refused", why)]
 
 
 async def test_a_missing_value_is_said_and_nothing_is_sent(messages: MessageDesk) -> None:

@@ -36,6 +36,14 @@ async def test_a_template_is_written_seen_and_put_away(browser: Browsers, databa
     said = await admin.post(f"{PATH}/check", data=TYPED | {"deal_id": str(deal_id)})
     assert "Вітаємо, " in said.text
     assert "There is no field" in (await admin.post(f"{PATH}/check", data=TYPED | {"texts.uk": "{x}"})).text
+    formula = TYPED | {"texts.uk": '{= upper(title)} {= if(1 = 1, "<b>", title)} {= 3 / 2}', "deal_id": str(deal_id)}
+    computed = (await admin.post(f"{PATH}/check", data=formula)).text
+    assert "&lt;b&gt; 1,5" in computed
+    assert "<b>" not in computed
+    assert (
+        "There is no field “titel” here."
+        in (await admin.post(f"{PATH}/check", data=TYPED | {"subjects.uk": "{= titel}"})).text
+    )
     assert (await admin.post(f"{PATH}/new", data=TYPED)).status_code == 303
     async with database.read() as session:
         (template,) = (await session.exec(select(MessageTemplate))).all()

@@ -46,7 +46,10 @@ KEY = "Of your own making: sent again with the same one, nothing more is sent."
 
 
 class MessageTemplateBody(ApiRequest):
-    """A whole template. Texts name fields in braces: `{client.name}`, `{client.name|friend}`; `GET /message-templates/fields` lists them."""
+    """A whole template. Texts name fields in braces: `{client.name}`, `{client.name|friend}`; `GET /message-templates/fields` lists them.
+    `{= amount / 2}` is a formula: it reads the fields of the deal by their keys, `stage`, `responsible`, and the client's as `client_name`,
+    `client_KEY`.
+    """
 
     name: Annotated[str, needed_text(MessageTemplate.name)]
     channel: MessageChannel = MessageChannel.EMAIL

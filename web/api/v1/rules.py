@@ -156,7 +156,7 @@ class ParamOut(ApiAnswer):
     most: int = Field(description="Of `number` and `minutes`, and the letters of `line` and `text`.")
     default: Any = Field(description="What is stored where nothing is given.")
     hint: str
-    has_formulas: bool = Field(description="Of texts: `{= …}` in them is a formula over the fields.")
+    has_formulas: bool = Field(description="Of texts and checklists: `{= …}` in them is a formula over the fields.")
 
 
 class KindOut(ApiAnswer):
