@@ -27,6 +27,7 @@ from sqlmodel import SQLModel
 
 from pbxcrm.access.kept import kept
 from pbxcrm.access.permissions import Role, Viewer
+from pbxcrm.shared.core_sql import AmongIds
 
 SEES_EVERYTHING = (Role.ADMIN, Role.QC)
 _USERS = table("users", column("id", Integer), column("team_id", Integer))  # the context people is above this package
@@ -81,6 +82,13 @@ def owned(viewer: Viewer, *owners: Mapped[int | None]) -> ColumnElement[bool]:
         nobodys = [owner.is_(None) for owner in owners[:1]]
         return or_(*nobodys, *(owner.in_(people) for owner in owners))
     return or_(*(owner == viewer.user_id for owner in owners))
+
+
+def owned_by_index(viewer: Viewer, owner: Mapped[int | None]) -> ColumnElement[bool]:
+    """The same as ``owned``, for an index on the owner: a manager's few rows are then read, instead of everybody's. PostgreSQL only."""
+    if viewer.role is Role.MANAGER:
+        return or_(owner.is_(None), AmongIds(owner, teammates(viewer)))
+    return owned(viewer, owner)
 
 
 def editing(viewer: Viewer, condition: ColumnElement[bool]) -> ColumnElement[bool]:

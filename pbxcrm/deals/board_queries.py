@@ -13,6 +13,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
+from pbxcrm.access.owners import owned_by_index
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.card_queries import BY_DATE, BoardCard, cards_in, cards_of_deals, read_cards
@@ -21,13 +22,15 @@ from pbxcrm.deals.lamp_queries import lamp_rank
 from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.deals.queries import MOST_COUNTED
 from pbxcrm.deals.rules import is_closing
-from pbxcrm.shared.core_sql import fetch, one_of
+from pbxcrm.shared.core_sql import AmongIds, fetch, one_of
+from pbxcrm.shared.frequent_texts import is_known_frequent, note_frequent
 from pbxcrm.shared.text_match import is_searchable, up_to
 
 LONGEST_NORM = timedelta(days=366)
 MOST_FOUND = 1_000  # deals that a search on the board collects
 _INDEXED = frozenset({"responsible", "contact", "company"})
-RECENT = 2_000  # of a closed column the last so many are filtered: years of them would take seconds
+RECENT = 1_000  # of a closed column the last so many are filtered: years of them would take seconds
+MOST_AT_ONCE = 50_000  # deals of all open columns that are counted in one pass
 
 
 class Sort(StrEnum):
@@ -59,13 +62,15 @@ class FoundDeal(NamedTuple):
 class Selection:
     """The filter of a board, prepared for its queries: ``open`` for open stages, ``closed`` for closed ones.
 
-    ``recent``: of a closed stage only the ``RECENT`` last deals are tested, because no index knows the filter. ``found``: they are tested
-    already, and ``open`` and ``closed`` name what passed: these deals, the last to enter its stage first.
+    ``recent``: of a closed stage only the ``RECENT`` last deals are tested, because no index knows the filter. ``open_only``: no closed
+    deal can match. ``found``: they are tested already, and ``open`` and ``closed`` name what passed: these deals, the last to enter its
+    stage first.
     """
 
     open: DealFilter
     closed: DealFilter
     recent: bool = False
+    open_only: bool = False
     found: Sequence[FoundDeal] | None = None
 
     def conditions(self, viewer: Viewer, stage: Stage) -> list[ColumnElement[bool]]:
@@ -90,24 +95,52 @@ async def selected(
     none = replace(asked, among=false())
     if not text:
         if asked.finds_open_only:
-            return Selection(asked, none)
+            return Selection(asked.of_open(), none, open_only=True)
         return Selection(asked, asked, recent=not asked.asks <= _INDEXED)
     without = asked.without_words(true())
     if not is_searchable(text):
         return Selection(asked, none)
     in_stages = col(Deal.stage_id).in_([stage.id for stage in stages])
     visible = (visible_deals(viewer), col(Deal.pipeline_id) == pipeline_id, in_stages, *without.conditions())
-    ways = {f"way{n}": select(col(Deal.id)).where(*visible, way) for n, way in enumerate(ways_to_match(text))}
-    found = list((await up_to(session, MOST_FOUND, ways)).values())
+    found = await _found_by_index(session, viewer, pipeline_id, visible, text, alone=not without.asks)
+    left = [test for test, some in zip(tests_of_match(text), found, strict=True) if some is None]
+    deals = await _passing(session, viewer, pipeline_id, stages, without, or_(*left)) if left else []
     ids = {deal_id for some in found if some is not None for deal_id in some}
-    if left := [test for test, some in zip(tests_of_match(text), found, strict=True) if some is None]:
-        ids.update(await _passing(session, viewer, pipeline_id, stages, without, or_(*left)))
-    only = asked.without_words(one_of(session, col(Deal.id), sorted(ids)))
-    if not ids:
-        return Selection(only, only, recent=bool(left), found=[])
-    query = columns(col(Deal.id), col(Deal.stage_id), col(Deal.stage_since), col(Deal.amount))
-    rows = await fetch(session, query.where(visible_deals(viewer), in_stages, *only.conditions()).order_by(*BY_DATE))
-    return Selection(only, only, recent=bool(left), found=[FoundDeal._make(row) for row in rows])
+    if unread := ids - {deal.id for deal in deals}:
+        here = (visible_deals(viewer), in_stages, one_of(session, col(Deal.id), sorted(unread)), *without.conditions())
+        deals += [FoundDeal._make(row) for row in await fetch(session, columns(*_FOUND).where(*here))]
+    deals.sort(key=lambda deal: (deal.since, deal.id), reverse=True)
+    only = asked.without_words(one_of(session, col(Deal.id), sorted(deal.id for deal in deals)))
+    return Selection(only, only, recent=bool(left), found=deals)
+
+
+async def _found_by_index(
+    session: AsyncSession,
+    viewer: Viewer,
+    pipeline_id: int,
+    visible: Sequence[ColumnElement[bool]],
+    text: str,
+    *,
+    alone: bool,
+) -> list[list[int] | None]:
+    """The ids of the deals that match in each way; None where more than ``MOST_FOUND`` do. ``alone``: nothing else is asked, so that
+    the answer is remembered for this text and person.
+    """
+    ways = {f"way{n}": way for n, way in enumerate(ways_to_match(text))}
+    kept_as = {name: f"board:{pipeline_id}:{viewer.user_id}:{name}" for name in ways}
+    if alone:
+        ways = {
+            name: way for name, way in ways.items() if not is_known_frequent(session, kept_as[name], text, MOST_FOUND)
+        }
+    queries = {name: select(col(Deal.id)).where(*visible, way) for name, way in ways.items()}
+    found = await up_to(session, MOST_FOUND, queries) if queries else {}
+    if alone:
+        for name in (name for name, ids in found.items() if ids is None):
+            note_frequent(session, kept_as[name], text, MOST_FOUND)
+    return [found.get(name) for name in kept_as]
+
+
+_FOUND = (col(Deal.id), col(Deal.stage_id), col(Deal.stage_since), col(Deal.amount))  # as in ``FoundDeal``
 
 
 async def _passing(
@@ -117,22 +150,30 @@ async def _passing(
     stages: Sequence[Stage],
     asked: DealFilter,
     test: ColumnElement[bool],
-) -> Sequence[int]:
-    """The ids of the deals that pass a test for which no index helps: once for cards and figures of all columns."""
+) -> list[FoundDeal]:
+    """The deals that pass a test for which no index helps: once for cards and figures of all columns."""
     visible = (visible_deals(viewer), col(Deal.pipeline_id) == pipeline_id)
     still_open = col(Deal.stage_id).in_([stage.id for stage in stages if not is_closing(stage)])
-    parts = [select(col(Deal.id)).where(*visible, still_open, *asked.conditions(), test)]
+    near = _by_owner(session, viewer)
+    parts = [columns(*_FOUND).where(*visible, *near, still_open, *asked.of_open().conditions(), test)]
     for stage in stages:
         if is_closing(stage):
             here = [visible_deals(viewer), col(Deal.stage_id) == stage.id]
-            parts.append(select(col(Deal.id)).where(*here, _is_recent(here, stage), *asked.conditions(), test))
-    return [deal_id for (deal_id,) in await fetch(session, union_all(*parts))]
+            parts.append(columns(*_FOUND).where(*here, _is_recent(here, stage), *asked.conditions(), test))
+    return [FoundDeal._make(row) for row in await fetch(session, union_all(*parts))]
 
 
 def _is_recent(here: Sequence[ColumnElement[bool]], stage: Stage) -> ColumnElement[bool]:
     """Whether a deal is one of the ``RECENT`` last in a stage; ``here``: the conditions for the deals there."""
     last = select(col(Deal.id)).where(*here, _of_pipeline(stage)).order_by(*BY_DATE).limit(RECENT)
-    return col(Deal.id).in_(select(last.correlate(None).subquery().c.id))
+    return AmongIds(col(Deal.id), select(last.correlate(None).subquery().c.id))
+
+
+def _by_owner(session: AsyncSession, viewer: Viewer) -> list[ColumnElement[bool]]:
+    """Beside ``visible_deals``, for PostgreSQL: of the open deals a manager's are found by the index of stages and owners."""
+    if session.get_bind().dialect.name != "postgresql":
+        return []
+    return [owned_by_index(viewer, col(Deal.responsible_id))]
 
 
 async def first_cards(
@@ -308,35 +349,77 @@ async def cards_and_figures(
     cards: int,
 ) -> tuple[dict[int, list[BoardCard]], dict[int, ColumnFigures]]:
     """``first_cards`` and ``figures``. Where deals are tested for a filter one by one, they are tested once for both."""
-    if asked.found is not None or not (asked.recent or asked.open.finds_open_only):
+    if asked.found is not None or not (asked.recent or asked.open_only):
         first = await first_cards(session, viewer, stages, asked, sort, cards=cards)
         return first, await figures(session, viewer, stages, asked, limits)
-    parts = []
-    for stage in stages if asked.recent else [each for each in stages if not is_closing(each)]:
-        rank, since, amount = _rank(stage, sort).label("rank"), col(Deal.stage_since), col(Deal.amount)
-        # In no order and without the pipeline, as for the figures alone: then one index may hold all that is read.
-        passing = columns(col(Deal.id), rank, since, amount).where(*asked.conditions(viewer, stage))
-        some = passing.limit(MOST_COUNTED + 1).subquery()
-        limit = limits.get(stage.id or 0)
-        late = func.count().filter(some.c.stage_since < limit).over() if limit is not None else literal(0)
-        figured = columns(
-            some.c.id,
-            some.c.rank,
-            func.count().over().label("n"),
-            func.sum(some.c.amount).over().label("total"),
-            late.label("late"),
-        )
-        order = (some.c.rank.desc(), some.c.stage_since.desc(), some.c.id.desc())
-        parts.append(columns(*figured.order_by(*order).limit(cards).subquery().c))
+    still_open = [stage for stage in stages if not is_closing(stage)]
+    parts = [
+        _top_of_stage(viewer, stage, asked, limits, cards) for stage in stages if is_closing(stage) and asked.recent
+    ]
+    if still_open:
+        parts.append(_tops_at_once(session, viewer, still_open, asked, sort, limits, cards))
     first = {stage.id or 0: [] for stage in stages}
-    found = {stage_id: ColumnFigures(0, Decimal(0), 0) for stage_id in first}
+    counts: dict[int, Sequence[Any]] = dict.fromkeys(first, (0, None, 0))
     if parts:
         for card, counted in await read_cards(session, union_all(*parts).subquery(), "n", "total", "late"):
             first[card.stage_id].append(card)
-            found[card.stage_id] = _figures(*counted)
-    if any(each.has_more for each in found.values()):  # the first cards may be among those that were not counted
+            counts[card.stage_id] = counted
+    if sum(count for count, *_ in counts.values()) > MOST_AT_ONCE:
         first = await first_cards(session, viewer, stages, asked, sort, cards=cards)
-    return first, found
+        return first, await figures(session, viewer, stages, asked, limits)
+    return first, {stage_id: _figures(*counted) for stage_id, counted in counts.items()}
+
+
+def _tops_at_once(
+    session: AsyncSession,
+    viewer: Viewer,
+    stages: Sequence[Stage],
+    asked: Selection,
+    sort: Sort,
+    limits: dict[int, datetime],
+    cards: int,
+) -> Any:  # Select
+    """The first ``cards`` deals of each open stage that pass, each beside the figures of its stage, in one pass over all of them."""
+    rank = (lamp_rank() if sort is Sort.LAMP else literal(0)).label("rank")
+    # In no order and without the pipeline, as for the figures alone: then one index may hold all that is read.
+    passing = columns(col(Deal.id), col(Deal.stage_id), rank, col(Deal.stage_since), col(Deal.amount)).where(
+        visible_deals(viewer),
+        *_by_owner(session, viewer),
+        col(Deal.stage_id).in_([stage.id for stage in stages]),
+        *asked.open.conditions(),
+    )
+    some = passing.limit(MOST_AT_ONCE + 1).subquery()
+    late = [and_(some.c.stage_id == stage_id, some.c.stage_since < limit) for stage_id, limit in limits.items()]
+    order = (some.c.rank.desc(), some.c.stage_since.desc(), some.c.id.desc())
+    of_stage = some.c.stage_id
+    figured = columns(
+        some.c.id,
+        some.c.rank,
+        func.count().over(partition_by=of_stage).label("n"),
+        func.sum(some.c.amount).over(partition_by=of_stage).label("total"),
+        func.count().filter(or_(false(), *late)).over(partition_by=of_stage).label("late"),
+        func.row_number().over(partition_by=of_stage, order_by=order).label("place"),
+    ).subquery()
+    return columns(*(figured.c[name] for name in ("id", "rank", "n", "total", "late"))).where(figured.c.place <= cards)
+
+
+def _top_of_stage(
+    viewer: Viewer, stage: Stage, asked: Selection, limits: dict[int, datetime], cards: int
+) -> Any:  # Select
+    """The same for the recent deals of a closed stage."""
+    passing = columns(col(Deal.id), literal(0).label("rank"), col(Deal.stage_since), col(Deal.amount))
+    some = passing.where(*asked.conditions(viewer, stage)).subquery()
+    limit = limits.get(stage.id or 0)
+    late = func.count().filter(some.c.stage_since < limit).over() if limit is not None else literal(0)
+    figured = columns(
+        some.c.id,
+        some.c.rank,
+        func.count().over().label("n"),
+        func.sum(some.c.amount).over().label("total"),
+        late.label("late"),
+    )
+    top = figured.order_by(some.c.stage_since.desc(), some.c.id.desc()).limit(cards).subquery()
+    return columns(*top.c)
 
 
 def norm_limits(stages: Sequence[Stage], working: WorkingTime, now: datetime) -> dict[int, datetime]:

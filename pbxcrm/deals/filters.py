@@ -53,6 +53,11 @@ class DealFilter:
         """The same with ``among`` in the place of the words."""
         return replace(self, condition=taken_apart(self.condition, WORDS)[1], among=among)
 
+    def of_open(self) -> "DealFilter":
+        """The same for deals in open stages, without the test that they are not closed: no index of stages knows that column."""
+        tests, rest = taken_apart(self.condition, "closed_at")
+        return replace(self, condition=rest) if tests and all(test.op is Op.EMPTY for test in tests) else self
+
     @property
     def whose(self) -> int | None:
         """Whose deals are asked for, by id: 0 for nobody's, None for everybody's."""

@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     Column,
     ColumnElement,
     Executable,
+    Select,
     Table,
     Text,
     any_,
@@ -24,8 +26,10 @@ from sqlalchemy import (
     inspect,
     literal,
 )
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapper, Session, make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.sql.functions import FunctionElement
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -59,6 +63,32 @@ def one_of(session: AsyncSession, column: Any, values: Sequence[int] | Sequence[
         return column.in_(select(found.c.value))  # type: ignore[no-any-return]
     kind = ARRAY(Text if isinstance(values[0], str) else BigInteger)
     return column == any_(cast(literal(list(values), kind), kind))  # type: ignore[no-any-return]
+
+
+class AmongIds(FunctionElement[bool]):
+    """The condition that a column is one of the ids of a query, which are gathered first and then looked up in an index of the column.
+
+    For ``IN (SELECT …)`` PostgreSQL looks up one after the other in a join, or tests each row of the table.
+    """
+
+    name = "among_ids"
+    type = Boolean()
+    inherit_cache = True
+
+    def __init__(self, column: Any, ids: Select[Any]) -> None:
+        super().__init__(column, ids.scalar_subquery())
+
+
+@compiles(AmongIds)
+def _as_in(element: AmongIds, compiler: Any, **how: Any) -> str:
+    column, ids = element.clauses
+    return f"{compiler.process(column, **how)} IN {compiler.process(ids, **how)}"
+
+
+@compiles(AmongIds, "postgresql")
+def _as_array(element: AmongIds, compiler: Any, **how: Any) -> str:
+    column, ids = element.clauses
+    return f"{compiler.process(column, **how)} = ANY (ARRAY{compiler.process(ids, **how)})"
 
 
 async def fetch(
