@@ -29,6 +29,7 @@ from pbxcrm.shared.listed import Listed, newest_that_pass
 from pbxcrm.shared.text_match import few
 
 LOOKED_THROUGH = 20_000  # calls that one request tests one by one
+LOOKED_UP = 10_000  # the same where the client of each is looked up
 _LATEST_LEGS = 20_000
 
 
@@ -110,7 +111,7 @@ async def list_calls(
 ) -> Listed[CallRow, Place]:
     """The calls the viewer sees, newest first; ``before`` is (started_at, id) of the last call of the page before.
 
-    A search stops after ``LOOKED_THROUGH`` calls that it had to test one by one; ``resume`` says where to go on.
+    A search stops after ``LOOKED_THROUGH`` (``LOOKED_UP``) calls that it had to test one by one; ``resume`` says where to go on.
     """
     little = await sees_little(session, viewer)
     visible = visible_calls(viewer, little=little)
@@ -119,18 +120,20 @@ async def list_calls(
     )
     text = asked.text.strip()
     whom = await whom_it_means(session, text) if text and not little else None
-    if whom is not None:
+    if whom is not None and not whom.many:
         places = await newest_that_pass(
             partial(calls_of, session, whom), partial(_calls_at, session, query), before=before, limit=limit
         )
         return Listed(await as_rows(session, places.rows), places.resume)
     if text:
-        query = query.where(call_matches(text))
+        contacts = whom.contacts if whom is not None else None
+        query = query.where(call_matches(session, text, contacts))
     if before is not None:
         query = query.where(behind(before))
     until = None
     if not (little or asked.is_narrow or (viewer.role in SEES_EVERYTHING and not (text or asked.extension))):
-        until = await _looked_to(session, asked, before)
+        looked_up = whom is not None and whom.contacts is None
+        until = await _looked_to(session, asked, before, LOOKED_UP if looked_up else LOOKED_THROUGH)
     if until is not None:
         query = query.where(col(Call.started_at) >= until)
     calls = list((await session.exec(_newest_first(query).limit(limit))).all())
@@ -147,13 +150,13 @@ def _newest_first(query: Any) -> Any:  # Select[Call]
     return query.order_by(col(Call.started_at).desc(), col(Call.id).desc())
 
 
-async def _looked_to(session: AsyncSession, asked: CallFilter, before: Place | None) -> datetime | None:
-    """When the last call started that this request looks at; None if fewer are left."""
+async def _looked_to(session: AsyncSession, asked: CallFilter, before: Place | None, most: int) -> datetime | None:
+    """When the last of ``most`` calls started that this request looks at; None if fewer are left."""
     query = select(Call.started_at).where(*equal((Call.outcome, asked.outcome)))
     query = query.where(*within(Call.started_at, asked.since, asked.until))
     if before is not None:
         query = query.where(behind(before))
-    found = await session.exec(query.order_by(col(Call.started_at).desc()).offset(LOOKED_THROUGH).limit(1))
+    found = await session.exec(query.order_by(col(Call.started_at).desc()).offset(most).limit(1))
     return found.first()
 
 

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, cast, exists, func, literal, or_, true, union
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, cast, func, literal, or_, true, union
 from sqlalchemy.types import TypeEngine
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.access.owners import there_is
 from pbxcrm.calls.models import Call, HeardCaller
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.search import named
+from pbxcrm.shared.core_sql import one_of
+from pbxcrm.shared.frequent_texts import is_known_frequent, note_frequent
 from pbxcrm.shared.text_match import digits_of, part_of, up_to
 from pbxcrm.shared.trigrams import holds_digits, holds_words
 
@@ -23,22 +26,32 @@ Place = tuple[datetime, int]  # started_at and id, in which lists of calls are s
 
 @dataclass(frozen=True, slots=True)
 class Whom:
-    """Whose calls a text means: the ids of clients, numbers, and names of callers without a number."""
+    """Whose calls a text means: the ids of clients, numbers, and names of callers without a number. ``contacts`` is None, or ``many``
+    is true, if these clients, or callers, are more than ``WHOM``: then calls are tested one by one.
+    """
 
-    contacts: Sequence[int]
-    numbers: Sequence[str]
-    names: Sequence[str]
+    contacts: Sequence[int] | None
+    numbers: Sequence[str] = ()
+    names: Sequence[str] = ()
+    many: bool = False
 
 
-async def whom_it_means(session: AsyncSession, text: str) -> Whom | None:
-    """The clients and callers that match ``text``; None if these are more than ``WHOM``."""
-    contacts = (await up_to(session, WHOM, {"name": named(text)}))["name"]
+async def whom_it_means(session: AsyncSession, text: str) -> Whom:
+    """The clients and callers that match ``text``. That they are many is remembered."""
+    clients, callers = str(Contact.__tablename__), str(HeardCaller.__tablename__)
+    contacts = None
+    if not is_known_frequent(session, clients, text, WHOM):
+        contacts = (await up_to(session, WHOM, {"name": named(text)}))["name"]
     if contacts is None:
-        return None
-    callers = select(HeardCaller.number, HeardCaller.name_folded).where(_is_caller(text)).limit(WHOM + 1)
-    found = (await session.exec(callers)).all()
+        note_frequent(session, clients, text, WHOM)
+        return Whom(None, many=True)
+    if is_known_frequent(session, callers, text, WHOM):
+        return Whom(contacts, many=True)
+    asked = select(HeardCaller.number, HeardCaller.name_folded).where(_is_caller(text)).limit(WHOM + 1)
+    found = (await session.exec(asked)).all()
     if len(found) > WHOM:
-        return None
+        note_frequent(session, callers, text, WHOM)
+        return Whom(contacts, many=True)
     numbers = dict.fromkeys(number for number, _ in found if number)
     return Whom(contacts, list(numbers), [name for number, name in found if not number])
 
@@ -46,7 +59,7 @@ async def whom_it_means(session: AsyncSession, text: str) -> Whom | None:
 async def calls_of(session: AsyncSession, whom: Whom, before: Place | None, most: int) -> list[Place]:
     """The newest ``most`` calls of these clients and callers, read from covering indexes."""
     ways: tuple[tuple[Any, Sequence[Any], TypeEngine[Any]], ...] = (
-        (col(Call.contact_id), whom.contacts, BigInteger()),
+        (col(Call.contact_id), whom.contacts or (), BigInteger()),
         (col(Call.client_number), whom.numbers, Text()),
         (col(Call.client_name_folded), whom.names, Text()),
     )
@@ -58,11 +71,16 @@ async def calls_of(session: AsyncSession, whom: Whom, before: Place | None, most
     return [(at, call_id) for at, call_id in (await session.exec(query)).all()]
 
 
-def call_matches(text: str) -> ColumnElement[bool]:
-    """The condition that a call matches ``text``, tested call by call: for a text that fits so many that they are soon met."""
+def call_matches(session: AsyncSession, text: str, contacts: Sequence[int] | None) -> ColumnElement[bool]:
+    """The condition that a call matches ``text``, tested call by call: for a text that fits so many that they are soon met.
+
+    ``contacts``: the clients that match, if they are known; else the client of each call is looked up.
+    """
     client = col(Contact.id) == col(Call.contact_id)
     fits = [
-        exists().where(client, part_of(col(Contact.name_folded), text)).correlate(Call),
+        there_is(Call, client, part_of(col(Contact.name_folded), text))
+        if contacts is None
+        else one_of(session, col(Call.contact_id), contacts),
         part_of(col(Call.client_name_folded), text),
     ]
     if digits := digits_of(text):

@@ -4,6 +4,7 @@ It is the same on both databases. Notes are too long for the scan that finds nam
 range of the primary key. Events of the ORM keep the index up to date (``keep_words``).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -73,7 +74,7 @@ def keep_words(table: type[SQLModel], source: str) -> None:
 
 def rows_with(kind: str, text: str) -> Subquery | None:
     """A query for the ids of the rows of ``kind`` where each word of ``text`` begins a word; None where ``text`` has no words."""
-    queries = [intersect(*(_beginning(kind, word) for word in words)).subquery() for words in word_readings(text)]
+    queries = [_with_all(kind, words) for words in word_readings(text)]
     if not queries:
         return None
     return union(*(select(query.c[0].label("row_id")) for query in queries)).subquery()
@@ -87,7 +88,7 @@ def newest_with(kind: str, text: str, *, most: int) -> Any:  # Select of ids, or
     found = []
     for words in word_readings(text):
         if len(words) > 1:
-            found.append(intersect(*(_beginning(kind, word) for word in words)).subquery())
+            found.append(_with_all(kind, words))
             continue
         of_word = (col(SearchWord.word) == words[0], col(SearchWord.kind) == kind)
         exact = select(col(SearchWord.row_id)).where(*of_word).order_by(col(SearchWord.row_id).desc()).limit(most)
@@ -96,6 +97,14 @@ def newest_with(kind: str, text: str, *, most: int) -> Any:  # Select of ids, or
         return None
     rows = union(*(select(query.c[0].label("row_id")) for query in found)).subquery()
     return select(rows.c.row_id).order_by(rows.c.row_id.desc()).limit(most)
+
+
+def _with_all(kind: str, words: Sequence[str]) -> Subquery:
+    """A query for the ids of the rows where each of ``words`` begins a word. If one of them is nowhere, none of the others is read."""
+    if len(words) == 1:
+        return _beginning(kind, words[0]).subquery()  # type: ignore[no-any-return]
+    there = [_beginning(kind, word).exists() for word in sorted(words, key=len, reverse=True)]  # long ones are rarer
+    return intersect(*(_beginning(kind, word).where(*there) for word in words)).subquery()
 
 
 def _beginning(kind: str, word: str) -> Any:
