@@ -82,6 +82,7 @@ def all_routes(static: StaticTree) -> Sequence[Route]:
         public(HEALTHZ, health.healthz),
         public("/readyz", health.readyz),
         public("/metrics", health.metrics),
+        *public_form_routes(),  # the router tries one after the other, and a form may be flooded
         page("/live", live, needs=None),
         page("/", home.home, needs=None),
         page("/search", home.find, needs=Permission.CONTACTS_READ),
@@ -116,7 +117,6 @@ def all_routes(static: StaticTree) -> Sequence[Route]:
         *_people(),
         *api_routes(),
         *form_routes(),
-        *public_form_routes(),
         *unsubscribe_routes(),
         public("/feeds/{token:str}.ics", feeds.feed, name="feed"),
         public("/dialplan/lookup", dialplan.lookup, name="dialplan_lookup"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from sqlalchemy import case, func
+from sqlalchemy import bindparam, case, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -21,7 +21,7 @@ from pbxcrm.forms.access import visible_requests
 from pbxcrm.forms.models import FormConsent, FormKind, FormRequest, Mailbox, RequestState, WebForm
 from pbxcrm.forms.repeat_rules import ClientDeal
 from pbxcrm.shared.config_cache import cached_until_changed
-from pbxcrm.shared.core_sql import load_by_id
+from pbxcrm.shared.core_sql import fetch, load_by_id
 from pbxcrm.shared.errors import NotFound
 from pbxcrm.tasks.models import Task, TaskStatus
 
@@ -122,15 +122,33 @@ async def request_of_key(session: AsyncSession, form_id: int, key: str) -> FormR
     return (await session.exec(asked)).first()
 
 
+# These two are asked by each post of a flood, so they are built once.
+_SAME_CONTENT = (
+    select(FormRequest)
+    .where(
+        FormRequest.form_id == bindparam("form_id"),
+        FormRequest.content_hash == bindparam("content"),
+        col(FormRequest.at) > bindparam("since"),
+    )
+    .order_by(col(FormRequest.at).desc())
+    .limit(1)
+)
+_LAST_TIMES = (
+    select(FormRequest.at)
+    .where(
+        FormRequest.form_id == bindparam("form_id"),
+        FormRequest.address_hash == bindparam("address"),
+        col(FormRequest.at) > bindparam("since"),
+    )
+    .order_by(col(FormRequest.at).desc())
+    .limit(bindparam("most"))
+)
+
+
 async def same_content(session: AsyncSession, form_id: int, content: str, since: datetime) -> FormRequest | None:
     """A request with the same content that came after ``since``; the last of several."""
-    asked = (
-        select(FormRequest)
-        .where(FormRequest.form_id == form_id, FormRequest.content_hash == content, col(FormRequest.at) > since)
-        .order_by(col(FormRequest.at).desc())
-        .limit(1)
-    )
-    return (await session.exec(asked)).first()
+    params = {"form_id": form_id, "content": content, "since": since}
+    return (await session.exec(_SAME_CONTENT, params=params)).first()
 
 
 async def used_proof(session: AsyncSession, form_id: int, proof: str) -> bool:
@@ -143,13 +161,8 @@ async def last_times(
     session: AsyncSession, form_id: int, address: str, since: datetime, most: int
 ) -> Sequence[datetime]:
     """When requests came from this address after ``since``, newest first, at most ``most``."""
-    asked = (
-        select(FormRequest.at)
-        .where(FormRequest.form_id == form_id, FormRequest.address_hash == address, col(FormRequest.at) > since)
-        .order_by(col(FormRequest.at).desc())
-        .limit(most)
-    )
-    return (await session.exec(asked)).all()
+    params = {"form_id": form_id, "address": address, "since": since, "most": most}
+    return [at for (at,) in await fetch(session, _LAST_TIMES, params)]
 
 
 async def contact_of(session: AsyncSession, numbers: Collection[str], emails: Collection[str]) -> Contact | None:

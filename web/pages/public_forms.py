@@ -5,7 +5,11 @@ Nobody is logged in here. The answer never says whether a client, a number or an
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
+from types import MappingProxyType
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -25,7 +29,7 @@ from pbxcrm.forms.actions import Arrival, Surroundings, check_rate, known_reques
 from pbxcrm.forms.models import FormKind, FormRequest, WebForm
 from pbxcrm.forms.proof_rules import make_task, used_by
 from pbxcrm.forms.queries import consent_of, load_forms, no_form
-from pbxcrm.forms.rules import TRAP, FormField, Sent, Target, content_hash, read_answers, source_of, utm_of
+from pbxcrm.forms.rules import TRAP, Answers, FormField, Sent, Target, content_hash, read_answers, source_of, utm_of
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid, PbxcrmError, TooManyAttempts, Unavailable
 from pbxcrm.shared.lengths import cut
@@ -42,11 +46,12 @@ log = structlog.get_logger()
 SOON = "public, max-age=300"  # the script and the style stand on pages of others, under one address for all versions
 FAILED = HTTPStatus.UNPROCESSABLE_ENTITY
 Errors = Mapping[str, Invalid]
+Seen = TypeVar("Seen")
 
 
 async def page(request: Request) -> Response:
     """``GET /f/KEY``: the form on a page of its own. UTM marks of the address go along with what is sent."""
-    form = await _form(request)
+    form = await _read_form(request)
     came = {
         "page": cut(str(request.url), FormRequest.page),
         "referrer": cut(request.headers.get("referer", ""), FormRequest.referrer),
@@ -57,7 +62,7 @@ async def page(request: Request) -> Response:
 
 async def part(request: Request) -> Response:
     """``GET /f/KEY/part``: the form without a page, for the script on another site."""
-    form = await _form(request)
+    form = await _read_form(request)
     headers = cors_of(request, form)
     with speaking(_place(request, form)):
         html = parts(request).templates.text(
@@ -68,7 +73,7 @@ async def part(request: Request) -> Response:
 
 async def thanks(request: Request) -> Response:
     """``GET /f/KEY/thanks``: what the form says when a request was sent."""
-    form = await _form(request)
+    form = await _read_form(request)
     with speaking(_place(request, form)):
         html = parts(request).templates.text(
             "forms/public.html", f=None, thanks=form.thanks, title=form.title or form.name
@@ -88,46 +93,88 @@ async def style(_request: Request) -> Response:
 
 async def preflight(request: Request) -> Response:
     """``OPTIONS /f/KEY``: what a page of a listed site may send."""
-    return Response(status_code=HTTPStatus.NO_CONTENT, headers=preflight_headers(request, await _form(request)))
+    return Response(status_code=HTTPStatus.NO_CONTENT, headers=preflight_headers(request, await _read_form(request)))
 
 
 async def send(request: Request) -> Response:
-    """``POST /f/KEY``: a request, as JSON or as a form; the answer is JSON for scripts, else a page."""
+    """``POST /f/KEY``: a request, as JSON or as a form; the answer is JSON for scripts, else a page.
 
-    async def take(form: WebForm) -> Response:
-        return await _receive(request, form, await read_sent(request), {})
+    The body is read first: then one short transaction says what the form asks, whether this was sent before, and whether too much comes
+    from here. A form that is flooded costs not much more than that.
+    """
+    try:
+        sent, wrong = await read_sent(request), None
+    except (PbxcrmError, HTTPException) as error:
+        sent, wrong = Sent({}), error
 
-    return await _answering(request, take)
+    async def look(session: AsyncSession, form: WebForm) -> _Looked:
+        if wrong is not None:
+            raise wrong
+        checked = await _check(session, request, form, sent)
+        if checked.errors:
+            return _Looked(checked)
+        arrival = _arrival(request, form, checked, [])
+        return _Looked(checked, arrival, await _is_known(session, form, arrival, now(request)))
+
+    async def answer(form: WebForm, looked: _Looked) -> Response:
+        if looked.arrival is None:
+            return await _refused(request, form, looked.checked.sent, looked.checked.errors)
+        return await _taken(request, form, looked.arrival, is_known=looked.is_known)
+
+    return await _answering(request, look, answer)
 
 
 async def send_with_files(request: Request) -> Response:
     """``POST /f/KEY/files``: the same with files. Before the body is read it is asked whether the form takes any, and from here."""
 
-    async def take(form: WebForm) -> Response:
+    async def look(session: AsyncSession, form: WebForm) -> frozenset[str]:
         names = frozenset(each["name"] for each in form.fields if each["target"] == Target.FILE)
         if not names:
             raise Invalid("", "forms.no_files", "This form takes no files.")
-        async with parts(request).db.read() as session:
-            await check_rate(session, form, sender_of(request, form), now(request))
+        await check_rate(session, form, sender_of(request, form), now(request))
+        return names
+
+    async def answer(form: WebForm, names: frozenset[str]) -> Response:
         try:
-            return await _receive(request, form, await read_sent(request), await sent_files(request, names))
+            sent, files = await read_sent(request), await sent_files(request, names)
+            async with parts(request).db.read() as session:
+                checked = await _check(session, request, form, sent, files)
+            if checked.errors:
+                return await _refused(request, form, checked.sent, checked.errors)
+            kept = [] if checked.trapped else await _keep(request, files)
+            arrival = _arrival(request, form, checked, kept)
+            async with parts(request).db.read() as session:
+                is_known = await _is_known(session, form, arrival, now(request))
+            return await _taken(request, form, arrival, is_known=is_known)
         finally:
             await request.close()  # deletes the temporary files of the parser
 
-    return await _answering(request, take)
+    return await _answering(request, look, answer)
 
 
-async def _answering(request: Request, take: Callable[[WebForm], Awaitable[Response]]) -> Response:
-    """The answer of ``take``; for a script also errors are JSON that its page may read."""
-    form = await _form(request)
-    headers = cors_of(request, form)
+async def _answering(
+    request: Request,
+    look: Callable[[AsyncSession, WebForm], Awaitable[Seen]],
+    answer: Callable[[WebForm, Seen], Awaitable[Response]],
+) -> Response:
+    """The ``answer`` to what a ``look`` into the database saw; for a script also errors are JSON that its page may read."""
+    error: PbxcrmError | HTTPException
+    async with parts(request).db.read() as session:
+        form = await _form(session, request)
+        headers = cors_of(request, form)
+        try:
+            seen = await look(session, form)
+        except (PbxcrmError, HTTPException) as found:
+            seen, error = None, found
     with speaking(_place(request, form)):
         try:
-            response = await take(form)
-        except (PbxcrmError, HTTPException) as error:
+            if seen is None:
+                raise error
+            response = await answer(form, seen)
+        except (PbxcrmError, HTTPException) as found:
             if not wants_json(request):
                 raise
-            response = await _as_json(request, form, error)
+            response = await _as_json(request, form, found)
     response.headers.update(headers)
     return response
 
@@ -145,29 +192,55 @@ async def _as_json(request: Request, form: WebForm, error: PbxcrmError | HTTPExc
     return JSONResponse(body, error.status, headers)
 
 
-async def _receive(request: Request, form: WebForm, sent: Sent, files: Mapping[str, Sequence[UploadFile]]) -> Response:
-    at = parts(request)
-    asked = [FormField.load(each) for each in form.fields]
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What was sent, with what was understood of it. ``errors``: by the sender's name of the field; then nothing is taken."""
+
+    sent: Sent
+    answers: Answers
+    errors: Errors
+    proof: str = ""
+    trapped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """``arrival``: None if the form refuses it. ``is_known``: it is a repetition of a request that is stored."""
+
+    checked: _Checked
+    arrival: Arrival | None = None
+    is_known: bool = False
+
+
+async def _check(
+    session: AsyncSession,
+    request: Request,
+    form: WebForm,
+    sent: Sent,
+    files: Mapping[str, Sequence[UploadFile]] = MappingProxyType({}),
+) -> _Checked:
     names = {name: ", ".join(file.filename or "?" for file in some) for name, some in files.items()}
     sent = Sent(sent.texts, sent.key, sent.page or request.headers.get("referer", ""), sent.referrer, names)
-    async with at.db.read() as session:
-        definitions = await _definitions(session)
-        checking = Checking(at.settings.region, await load_directory(session))
-        consent = await consent_of(session, form)
-    answers = read_answers(asked, definitions, sent, checking, consent=consent is not None)
+    asked = [FormField.load(each) for each in form.fields]
+    checking = Checking(parts(request).settings.region, await load_directory(session))
+    consent = await consent_of(session, form)
+    answers = read_answers(asked, await _definitions(session), sent, checking, consent=consent is not None)
     trapped = bool(sent.first(TRAP))
     if answers.errors and not trapped:
-        return await _refused(request, form, sent, answers.errors)
+        return _Checked(sent, answers, answers.errors)
     proof = _proof(request, form, sent)
     if proof is None and not trapped:
         error = Invalid(
             "", "forms.proof", "The page was open for too long, or scripts are off. Reload it and send it again."
         )
-        return await _refused(request, form, sent, {"": error})
-    kept = [] if trapped else await _keep(request, files)
-    utm = utm_of(sent)
-    arrival = Arrival(
-        answers,
+        return _Checked(sent, answers, {"": error})
+    return _Checked(sent, answers, {}, proof or "", trapped)
+
+
+def _arrival(request: Request, form: WebForm, checked: _Checked, kept: Sequence[tuple[str, Kept]]) -> Arrival:
+    sent, utm = checked.sent, utm_of(checked.sent)
+    return Arrival(
+        checked.answers,
         content_hash(sent, [each.sha256 for _name, each in kept]),
         key=sent.key,
         source=source_of(utm, sent.page, sent.referrer, form.source),
@@ -175,16 +248,24 @@ async def _receive(request: Request, form: WebForm, sent: Sent, files: Mapping[s
         referrer=sent.referrer,
         utm=utm,
         address=sender_of(request, form),
-        proof=proof or "",
+        proof=checked.proof,
         consent_version=_agreed(form, sent),
-        aside=reason("form.trap") if trapped else None,
+        aside=reason("form.trap") if checked.trapped else None,
         files=kept,
     )
-    async with at.db.read() as session:  # most repetitions, and a flood, need no turn among the writers
-        known = await known_request(session, form, arrival, now(request))
-        if known is None:
-            await check_rate(session, form, arrival.address, now(request))
-    if known is None:
+
+
+async def _is_known(session: AsyncSession, form: WebForm, arrival: Arrival, at: datetime) -> bool:
+    """Whether it is a repetition. Most repetitions, and a flood (TooManyAttempts), need no turn among the writers."""
+    if await known_request(session, form, arrival, at) is not None:
+        return True
+    await check_rate(session, form, arrival.address, at)
+    return False
+
+
+async def _taken(request: Request, form: WebForm, arrival: Arrival, *, is_known: bool) -> Response:
+    at = parts(request)
+    if not is_known:
         around = Surroundings(at.settings.region, at.settings.currency, at.settings.files_total_gb)
         async with at.db.write() as session:
             await receive(session, form, arrival, around, now(request))
@@ -232,7 +313,7 @@ async def _keep(request: Request, files: Mapping[str, Sequence[UploadFile]]) -> 
 
 def _thanked(request: Request, form: WebForm) -> Response:
     if wants_json(request):
-        html = parts(request).templates.text("forms/_thanks.html", thanks=form.thanks, whole_page=False)
+        html = parts(request).templates.repeated("forms/_thanks.html", thanks=form.thanks, whole_page=False)
         return JSONResponse({"ok": True, "thanks": form.thanks, "url": form.thanks_url, "html": html})
     return RedirectResponse(form.thanks_url or f"/f/{form.key}/thanks", HTTPStatus.SEE_OTHER)
 
@@ -271,9 +352,13 @@ async def _shown(request: Request, form: WebForm, sent: Sent, errors: Errors, hi
     )
 
 
-async def _form(request: Request) -> WebForm:
+async def _read_form(request: Request) -> WebForm:
     async with parts(request).db.read() as session:
-        form = (await load_forms(session)).by_key.get(request.path_params["form_key"])
+        return await _form(session, request)
+
+
+async def _form(session: AsyncSession, request: Request) -> WebForm:
+    form = (await load_forms(session)).by_key.get(request.path_params["form_key"])
     if form is None or form.kind != FormKind.WEB:
         raise no_form()
     return form
