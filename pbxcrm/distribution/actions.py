@@ -22,8 +22,8 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.deals.rules import is_closing
 from pbxcrm.distribution.cases import DealCase, case_of
 from pbxcrm.distribution.models import DistributionChoice, DistributionRule
-from pbxcrm.distribution.queries import begin_of_day, count_for, load_rules, turns_of
-from pbxcrm.distribution.rules import Otherwise, Pick, people_of, pick, standings, who_acts
+from pbxcrm.distribution.queries import begin_of_day, count_for, load_rules
+from pbxcrm.distribution.rules import Otherwise, people_of, pick, standings, who_acts
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.core_sql import add_rows, execute
 from pbxcrm.shared.db import lock
@@ -67,45 +67,39 @@ async def choose_owner(session: AsyncSession, case: DealCase, now: datetime) -> 
         return NO_RULE
     await lock(session, LOCK)
     await session.flush()
-    if case.subject is not None:
-        known = (await session.exec(_KNOWN, params={"subject": case.subject})).first()
-        if known is not None:
-            return Choice(known.user_id, Reason.load(known.reason), known.rule_id, known.id)
-    found, rule = await _ask_in_order(session, speaking, case, now)
-    row = DistributionChoice(
-        rule_id=rule.id, user_id=found.user_id, subject=case.subject, at=now, reason=found.why.stored()
-    )
-    await add_rows(session, row)
-    return Choice(found.user_id, found.why, rule.id, row.id)
-
-
-_KNOWN = select(DistributionChoice).where(col(DistributionChoice.subject) == bindparam("subject"))
-
-
-async def _ask_in_order(
-    session: AsyncSession, speaking: list[DistributionRule], case: DealCase, now: datetime
-) -> tuple[Pick, DistributionRule]:
-    """The answer of the first rule that has somebody, or that does not pass on; else that of the last one."""
     people = await load_directory(session)
     calendars = await load_calendars(session, people)
+    began, subject = begin_of_day(now, calendars.default.timezone), case.subject
     passed: list[Reason] = []
     for rule in speaking:
-        everybody = people_of(rule, people)
-        acting = {user_id for user_id in who_acts(rule, everybody, calendars, now).values() if user_id is not None}
-        turns = await turns_of(session, rule.id or 0)
-        began = begin_of_day(now, calendars.default.timezone)
-        counts = await count_for(session, rule, acting, turns, began)
+        acting = who_acts(rule, people_of(rule, people), calendars, now)
+        here = {user_id for user_id in acting.values() if user_id is not None}
+        counts, known_id = await count_for(session, rule, here, began, subject)
+        if known_id is not None:
+            return await _stored(session, known_id)
+        subject = None  # nobody else chooses meanwhile
         found = pick(rule, standings(rule, people, calendars, now, counts, case.amount), people, counts)
         if found.turn_of is not None:
-            await _take_turn(session, rule, found.turn_of, turns)
+            await _take_turn(session, rule, found.turn_of, counts.turns)
         if found.user_id is not None or rule.otherwise != Otherwise.NEXT:
-            break
+            why = Reason(found.why.code, found.why.params, (*found.why.because, *passed))
+            return await _choice(session, rule, found.user_id, why, case, now)
         passed.append(found.why)
-    if found.user_id is None and rule.otherwise == Otherwise.NEXT:  # nobody is left to ask
-        nobody = reason("distribution.nobody", *passed, rule=rule.name)
-        return Pick(None, None, nobody), rule
-    why = Reason(found.why.code, found.why.params, (*found.why.because, *passed))
-    return Pick(found.user_id, found.turn_of, why), rule
+    # Nobody is left to ask.
+    return await _choice(session, rule, None, reason("distribution.nobody", *passed, rule=rule.name), case, now)
+
+
+async def _stored(session: AsyncSession, choice_id: int) -> Choice:
+    row = await session.get_one(DistributionChoice, choice_id)
+    return Choice(row.user_id, Reason.load(row.reason), row.rule_id, row.id)
+
+
+async def _choice(
+    session: AsyncSession, rule: DistributionRule, user_id: int | None, why: Reason, case: DealCase, now: datetime
+) -> Choice:
+    row = DistributionChoice(rule_id=rule.id, user_id=user_id, subject=case.subject, at=now, reason=why.stored())
+    await add_rows(session, row)
+    return Choice(user_id, why, rule.id, row.id)
 
 
 async def _take_turn(session: AsyncSession, rule: DistributionRule, user_id: int, turns: Mapping[int, int]) -> None:
