@@ -1,7 +1,9 @@
 """A rule as a sentence in the reader's language: *when … if … then …*. What it says of each kind comes from the catalogue."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -28,9 +30,10 @@ from pbxcrm.money.models import LineTemplate, Product
 from pbxcrm.money.queries import load_templates
 from pbxcrm.people.directory import Directory, load_directory
 from web import whom_words
-from web.formats import working_span
-from web.i18n import N_
+from web.formats import exact_number, money, working_span
+from web.i18n import N_, ngettext
 from web.i18n import gettext as _
+from web.rule_patterns import THEN_SAID, WHEN_SAID, kind_said
 
 PATH = "/automation"
 CUSTOM = "field."
@@ -97,12 +100,12 @@ class NamesInRules:
         return _("{when}, if {condition} → {then}").format(when=self.when_said(when), condition=asked, then=done)
 
     def when_said(self, when: Mapping[str, Any]) -> str:
-        """``A deal enters a stage: Offer``."""
-        return self._kind_said(WHEN.get(str(when.get("kind"))), when)
+        """``A deal enters “Offer”``."""
+        return self._kind_said(WHEN, WHEN_SAID, when)
 
     def step_said(self, step: Mapping[str, Any]) -> str:
-        """``Task: Call them``."""
-        return self._kind_said(THEN.get(str(step.get("kind"))), step)
+        """``Make a task: “Call them” (the responsible person, 2h)``."""
+        return self._kind_said(THEN, THEN_SAID, step)
 
     def condition_said(self, tree: Mapping[str, Any], subject: str, *, nested: bool = False) -> str:
         """The condition with *and*, *or* and *not*; empty if it asks nothing."""
@@ -124,13 +127,11 @@ class NamesInRules:
         term, op = self.terms[subject].get(str(test.get("field"))), str(test.get("op", Op.IS))
         if term is None:
             return f"{test.get('field')} {op} {test.get('value', '')}".strip()
-        said = [self.title_of(term), op_said(op, term)]
-        if op not in {Op.EMPTY, Op.FILLED}:
-            values = test.get("value")
-            said.append(
-                ", ".join(self.value_said(term, each) for each in (values if isinstance(values, list) else [values]))
-            )
-        return " ".join(said)
+        if op in {Op.EMPTY, Op.FILLED}:
+            return f"{self.title_of(term)} {op_said(op, term)}"
+        values = test.get("value")
+        said = " / ".join(self.value_said(term, each) for each in (values if isinstance(values, list) else [values]))
+        return f"{self.title_of(term)}: {said}" if op == Op.IN else f"{self.title_of(term)} {op_said(op, term)} {said}"
 
     def title_of(self, term: AskedTerm) -> str:
         """What a term is called. The title of a custom field is as somebody typed it."""
@@ -146,6 +147,8 @@ class NamesInRules:
             return text if word is None else word if CUSTOM in term.name and not _is_yes_no(term) else _(word)
         if term.control in TIMES:
             return time_said(text)
+        if term.control is TermControl.AMOUNT:
+            return amount_said(text, is_money=term.name == "amount")
         named = self._named(term.control, text)
         return named or text
 
@@ -206,15 +209,21 @@ class NamesInRules:
             (each for each in self.fields.of(FieldEntity.DEAL, archived=True) if name_of_term(each) == name), None
         )
 
-    def _kind_said(self, kind: RuleKind | None, settings: Mapping[str, Any]) -> str:
+    def _kind_said(
+        self, kinds: Mapping[str, RuleKind], patterns: Mapping[str, Sequence[str]], settings: Mapping[str, Any]
+    ) -> str:
+        code = str(settings.get("kind"))
+        kind = kinds.get(code)
         if kind is None:
-            return str(settings.get("kind"))
-        said = [
-            words
-            for param in kind.params
-            if param.kind not in _UNSAID and (words := self.param_said(param, settings.get(param.name), settings))
-        ]
-        return f"{_(kind.title)}: {', '.join(said)}" if said else _(kind.title)
+            return code
+        words: dict[str, str] = {}
+        for param in kind.params:
+            value = settings.get(param.name)
+            if param.kind is ParamKind.NUMBER and param.name == "days" and isinstance(value, int):
+                words |= _days_said(value, signed=param.least < 0)
+            elif param.kind not in _UNSAID and (said := self.param_said(param, value, settings)):
+                words[param.name] = said
+        return kind_said(kind, patterns.get(code, ()), words)
 
     def param_said(self, param: Param, value: Any, settings: Mapping[str, Any]) -> str:
         """The value of a parameter in words; empty for none."""
@@ -231,7 +240,10 @@ class NamesInRules:
             case ParamKind.CHOICE:
                 return _(param.choices[value]) if value in param.choices else str(value)
             case ParamKind.WHOM:
-                return _(param.choices[value]) if value in param.choices else whom_words.said(str(value), self.people)
+                word = _(param.choices[value]) if value in param.choices else ""
+                return word[:1].lower() + word[1:] or whom_words.said(str(value), self.people)
+            case ParamKind.AMOUNT:
+                return amount_said(str(value), is_money=True)
             case ParamKind.TAGS:
                 return ("− " if param.name == "remove" else "+ ") + ", ".join(map(str, value))
             case ParamKind.FORMULA:
@@ -240,20 +252,21 @@ class NamesInRules:
                     if settings.get("template_id")
                     else f"× {shortened(str(value)) if not value.isdigit() else value}"
                 )
-            case ParamKind.LINE | ParamKind.TEXT | ParamKind.DUE:
+            case ParamKind.LINE | ParamKind.TEXT:
                 return shortened(str(value))
             case ParamKind.PIPELINE:
                 # A stage says its pipeline itself.
                 return "" if settings.get("stage_id") else _(self.funnel.name_of_pipeline(value))
             case _:
-                text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-                return f"{_(param.title)} {text}"
+                return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
     def _set_value_said(self, field: str, value: Any) -> str:
         definition = self.definition(field)
         values = value if isinstance(value, list) else [value]
-        if isinstance(value, str) and value.startswith((IS_FORMULA, BEGIN)):
-            return shortened(value)
+        if isinstance(value, str) and value.startswith(IS_FORMULA):
+            return _("by the formula {formula}").format(formula=shortened(value.removeprefix(IS_FORMULA)))
+        if isinstance(value, str) and value.startswith(BEGIN):
+            return f"= {shortened(value)}"
         if definition is not None and definition.kind == ValueKind.YES_NO:
             return _("yes") if value in {True, "1", "true"} else _("no")
         if definition is not None and definition.kind == ValueKind.PERSON and str(value).isdigit():
@@ -276,8 +289,39 @@ _SAID: Mapping[ParamKind, Callable[[NamesInRules, Any], str]] = {
     ParamKind.PRODUCT: lambda names, value: names.product_said(value),
     ParamKind.LINE_TEMPLATE: lambda names, value: names.template_said(value),
     ParamKind.DISCOUNT: lambda _names, value: str(value),
+    ParamKind.DUE: lambda _names, value: due_said(str(value)),
     ParamKind.MINUTES: lambda _names, value: working_span(value) if isinstance(value, int) else str(value),
 }
+
+
+def amount_said(text: str, *, is_money: bool) -> str:
+    """``50,000 ₴`` for ``50000.00``; what is no number, as it is."""
+    try:
+        value = Decimal(text.replace(",", "."))
+    except InvalidOperation:
+        return text
+    if not value.is_finite():
+        return text
+    return money(value) if is_money else exact_number(value)
+
+
+def _days(count: int) -> str:
+    return ngettext("%(num)d day", "%(num)d days", count) % {"num": count}
+
+
+def due_said(text: str) -> str:
+    """``2 h`` and ``1 day`` for ``2h`` and ``1d``; other deadlines as they are typed."""
+    found = re.fullmatch(r"(\d{1,5})(min|h|d)", text)
+    if found is None:
+        return text[:LONGEST_SAID]
+    amount = int(found[1])
+    return _days(amount) if found[2] == "d" else working_span(amount * (60 if found[2] == "h" else 1))
+
+
+def _days_said(days: int, *, signed: bool) -> dict[str, str]:
+    """So many days; ``signed``: before or after something, and nothing on its day."""
+    said = _days(abs(days))
+    return {"days": said} if not signed else {"before" if days < 0 else "after": said} if days else {}
 
 
 def _is_yes_no(term: AskedTerm) -> bool:

@@ -73,7 +73,7 @@ async def test_a_rule_is_written_said_switched_paused_and_archived(browser: Brow
     assert rule.conditions == {"all": [{"field": "amount", "op": ">=", "value": "1000"}]}
     assert (rule.state, rule.steps[0]["title"]) == ("on", "Call them")
     page = text((await admin.get(PATH)).text)
-    assert "A deal enters a stage: Unsorted, if Amount ≥ 1000 → " in page
+    assert "A deal enters “Unsorted”, if Amount ≥ 1,000 ₴ → " in page
     assert "Call them" in page
     one = (await admin.get(f"{PATH}/{rule.id}")).text
     for said in ('name="if.0.value" id="f-if.0.value" value="1000"', 'value="Call them"', 'value="&gt;=" selected'):
@@ -118,10 +118,8 @@ async def test_a_rule_that_sells_is_typed_by_sku_and_said_by_name(browser: Brows
         {"kind": "lines", "product_id": product.id, "quantity": "2 * 3", "inputs": {}, "same": "sum"},
         {"kind": "discount", "discount": "5 %"},
     ]
-    assert (
-        "Add products: Plaster <b>, × “2 * 3”, gets the quantity added; Give a discount on the whole deal: 5 %"
-        in text((await admin.get(PATH)).text)
-    )
+    sells = "Add products: Plaster <b> × “2 * 3”, what the deal has already gets the quantity added; "
+    assert f"{sells}Give a discount on the whole deal: 5 %" in text((await admin.get(PATH)).text)
     assert 'value="KN-30"' in (await admin.get(f"{PATH}/{rule.id}")).text
 
 
@@ -201,7 +199,7 @@ async def test_the_form_grows_moves_and_shrinks_as_it_is_typed(browser: Browsers
     await admin.post("/automation/webhooks", data={"name": "Stock", "address": "https://stock.example/in"})
     assert ">Stock</option>" in await shaped("focus:then.0.kind", **{"then.0.kind": "webhook"})
     said = await admin.post(f"{PATH}/shape", data={**form, "act": "said"}, headers=FORM)
-    assert "Amount ≥ 1000" in text(said.text)
+    assert "Amount ≥ 1,000 ₴" in text(said.text)
 
 
 async def test_dates_that_move_with_today_are_chosen_and_come_back(browser: Browsers, database: Database) -> None:
@@ -214,6 +212,12 @@ async def test_dates_that_move_with_today_are_chosen_and_come_back(browser: Brow
     assert re.search(r'value="in_d" selected', page)
     assert 'id="f-if.0.amount" value="7"' in page
     assert "Event earlier than today + 7 days" in text(page)
+    when = {"when.kind": "date", "when.field": "event_at", "when.days": "-14", "when.time": "09:00"}
+    others = {"if.0.field": "status", "if.0.op": "in", "if.0.value": "won", "then.0.due": "1d"}
+    form = {**typed(known["Unsorted"], **when, **others), "act": "said"}
+    said = await admin.post(f"{PATH}/shape", data=form, headers=FORM)
+    assert "14 days before “Event”, at 09:00, if Status: won → Make a task: “Call them” (" in text(said.text)
+    assert ", 1 day)" in text(said.text)
 
 
 async def test_two_people_at_one_rule_and_a_way_back(browser: Browsers, database: Database) -> None:
@@ -229,7 +233,7 @@ async def test_two_people_at_one_rule_and_a_way_back(browser: Browsers, database
     assert 'name="version" value="2"' in refused.text
     assert "saved version 2" in text(refused.text)
     versions = text((await admin.get(f"{PATH}/{rule.id}/versions")).text)
-    assert "If: Amount ≥ 1000 → Amount ≥ 5000" in versions
+    assert "If: Amount ≥ 1,000 ₴ → Amount ≥ 5,000 ₴" in versions
     back = (await admin.get(f"{PATH}/{rule.id}?version=1")).text
     assert 'value="1000"' in back
     assert 'name="version" value="2"' in back
