@@ -5,10 +5,12 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
 
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from pbxcrm.messages.models import Delivery, MessageChannel
-from pbxcrm.messages.sender import NotSent
 from pbxcrm.messages.template_rules import linked
-from pbxcrm.notices.mail import MailRefused, MailServer
+from pbxcrm.notices.mail import MailServer
+from pbxcrm.shared.refusals import NotSent
 
 UNSUBSCRIBE = "/unsubscribe"  # the page of the link that ends messages
 
@@ -25,14 +27,16 @@ class MailCarrier:
     channel: str = MessageChannel.EMAIL.value
     most_at_once: int = 10
 
+    async def may_repeat(self, session: AsyncSession) -> bool:
+        """A mail server takes the same message twice."""
+        return False
+
     async def carry(self, delivery: Delivery) -> str:
         """Send it. Its Message-ID is the same each time, so that a repeat is seen. Raises NotSent."""
         if self.server is None:
             raise NotSent("No mail server is set (PBXCRM_SMTP_URL).", is_final=True)
         try:
             return await self.server.deliver(written(delivery, self.sender, self.home))
-        except MailRefused as refused:
-            raise NotSent(str(refused), is_final=refused.is_final, is_unsure=refused.is_unsure) from refused
         except ValueError as error:  # an address that no header can have
             raise NotSent(str(error), is_final=True) from error
 

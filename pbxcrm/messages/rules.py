@@ -8,8 +8,6 @@ from pbxcrm.calendars.rules import parse_spans
 from pbxcrm.shared.timers import RETRY_SECONDS
 
 LEASE = timedelta(minutes=5)  # longer than an attempt may take
-#: Channels on which the same message may be sent again where nobody knows whether it arrived: the other side knows it by its key.
-REPEATABLE = frozenset({"webhook"})
 _DAY = 24 * 60
 _ID_LETTERS = 40  # of a hash: nobody guesses them
 

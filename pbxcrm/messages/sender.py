@@ -22,12 +22,13 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.messages.guards import objection
 from pbxcrm.messages.hooks import delivery_ended
 from pbxcrm.messages.models import Delivery, DeliveryState
-from pbxcrm.messages.rules import LEASE, REPEATABLE, retry_at
+from pbxcrm.messages.rules import LEASE, retry_at
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import Database, lock
 from pbxcrm.shared.errors import PbxcrmError
 from pbxcrm.shared.lengths import cut
 from pbxcrm.shared.reasons import Reason, reason
+from pbxcrm.shared.refusals import NotSent
 from pbxcrm.shared.runtime_options import load_options
 from pbxcrm.tasks.actions import TaskDraft, do_create_task
 from pbxcrm.tasks.models import TaskKind
@@ -36,14 +37,6 @@ log = structlog.get_logger()
 
 REST = 1.0  # seconds between two looks
 LONGEST_TOLD = 300  # letters of an error
-
-
-class NotSent(Exception):
-    """A message was not sent; the text says why. ``is_final``: trying again is of no use. ``is_unsure``: it may have been taken."""
-
-    def __init__(self, words: str, *, is_final: bool = False, is_unsure: bool = False) -> None:
-        super().__init__(words)
-        self.is_final, self.is_unsure = is_final, is_unsure
 
 
 class Carrier(Protocol):
@@ -57,6 +50,10 @@ class Carrier(Protocol):
     @property
     def most_at_once(self) -> int:
         """So many messages may be in flight."""
+        ...
+
+    async def may_repeat(self, session: AsyncSession) -> bool:
+        """Whether the other side knows a message by its key, so that it may be sent again where nobody knows whether it arrived."""
         ...
 
     async def carry(self, delivery: Delivery) -> str:
@@ -121,7 +118,7 @@ class MessageSender:
             timezone = (await load_calendars(session, await load_directory(session))).default.timezone
             query = _due(carrier.channel, now).limit(most).with_for_update(skip_locked=True)
             for delivery in (await session.exec(query)).all():
-                if delivery.state == DeliveryState.SENDING and delivery.channel not in REPEATABLE:
+                if delivery.state == DeliveryState.SENDING and not await carrier.may_repeat(session):
                     await _end(session, delivery, DeliveryState.UNKNOWN, reason("message.unknown"), now)
                     continue
                 against = await objection(session, delivery, options, timezone, now)
@@ -158,7 +155,7 @@ class MessageSender:
             row.sent_at = None
             told = str(refused)[:LONGEST_TOLD]
             again = retry_at(row.tries, now)
-            if refused.is_unsure and row.channel not in REPEATABLE:
+            if refused.is_unsure and not await carrier.may_repeat(session):
                 await _end(session, row, DeliveryState.UNKNOWN, reason("message.unsure", why=told), now)
             elif refused.is_final or again is None:
                 await _end(session, row, DeliveryState.FAILED, reason("message.failed", why=told), now)
@@ -182,7 +179,7 @@ async def _end(
     await session.flush()
     await delivery_ended(session, delivery, now)
     deal = await _say(session, delivery, now)
-    if why is None or delivery.by_id is None:
+    if why is None or delivery.by_id is None or delivery.is_test:
         return
     people = await load_directory(session)
     owner = people.active(delivery.by_id) or people.manager_of(delivery.by_id)

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from pbxcrm.messages.models import Delivery, MessageChannel, Webhook
 from pbxcrm.messages.rules import message_id_of
-from pbxcrm.messages.sender import NotSent
 from pbxcrm.messages.webhook_rules import headers_of, is_for_good, is_taken
 from pbxcrm.shared.db import Database
-from pbxcrm.shared.outgoing import NotExchanged, Outgoing
+from pbxcrm.shared.outgoing import Outgoing
+from pbxcrm.shared.refusals import NotSent
 from pbxcrm.shared.texts import one_line
 
 
@@ -21,6 +23,10 @@ class WebhookCarrier:
     channel: str = MessageChannel.WEBHOOK.value
     most_at_once: int = 20
 
+    async def may_repeat(self, session: AsyncSession) -> bool:
+        """The receiver knows the message by its id."""
+        return True
+
     async def carry(self, delivery: Delivery) -> str:
         """Send it. Raises NotSent."""
         async with self.db.read() as session:
@@ -29,10 +35,7 @@ class WebhookCarrier:
             raise NotSent("The webhook is switched off.", is_final=True)
         body = delivery.body.encode()
         headers = headers_of(webhook.secret, message_id_of(delivery.key), body, datetime.now(UTC))
-        try:
-            answer = await self.out.exchange("POST", webhook.address, headers, body)
-        except NotExchanged as error:
-            raise NotSent(str(error), is_final=error.is_final, is_unsure=error.is_unsure) from error
+        answer = await self.out.exchange("POST", webhook.address, headers, body)
         said = f"{answer.status} {one_line(answer.text.replace(chr(0), ''))}".strip()
         if is_taken(answer.status):
             return said

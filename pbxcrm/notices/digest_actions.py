@@ -16,7 +16,6 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.notices.digest_queries import DigestFacts, load_digest
-from pbxcrm.notices.mail import MailRefused
 from pbxcrm.notices.models import WAITS, Digest, DigestState
 from pbxcrm.notices.rules import is_due, next_try
 from pbxcrm.people.directory import Directory, load_directory
@@ -24,6 +23,7 @@ from pbxcrm.people.models import User
 from pbxcrm.shared.core_sql import add_new
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.lengths import cut
+from pbxcrm.shared.refusals import NotSent
 
 log = structlog.get_logger()
 
@@ -38,7 +38,7 @@ Deliver = Callable[[EmailMessage], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """Sends digests. ``write`` builds the e-mail in the reader's language; ``deliver`` sends it and raises MailRefused."""
+    """Sends digests. ``write`` builds the e-mail in the reader's language; ``deliver`` sends it and raises NotSent."""
 
     db: Database
     write: Write
@@ -85,7 +85,7 @@ class Post:
         error = ""
         try:
             await self.deliver(message)
-        except MailRefused as refused:
+        except NotSent as refused:
             error = str(refused)
             log.warning("digest.refused", digest=digest_id, why=error)
         async with self.db.write() as session:

@@ -9,6 +9,7 @@ from email.utils import getaddresses
 import aiosmtplib
 
 from pbxcrm.shared.mail_urls import server_of
+from pbxcrm.shared.refusals import NotSent
 
 SECONDS = 30.0  # the timeout for sending one e-mail
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -27,17 +28,6 @@ class _WholeLinks(EmailPolicy):
 POLICY = _WholeLinks(linesep="\r\n")
 
 
-class MailRefused(Exception):
-    """The mail server refused the e-mail or could not be reached. The text is its answer or the error.
-
-    ``is_final``: it will refuse it again. ``is_unsure``: the message was handed over, and no answer came.
-    """
-
-    def __init__(self, words: str, *, is_final: bool = False, is_unsure: bool = False) -> None:
-        super().__init__(words)
-        self.is_final, self.is_unsure = is_final, is_unsure
-
-
 @dataclass(frozen=True, slots=True)
 class MailServer:
     """A mail server. ``is_tls``: TLS from the start (smtps). A password is sent only with TLS or to the local machine."""
@@ -54,7 +44,7 @@ class MailServer:
         return cls(*server_of(url, tls="smtps", ports=(587, 465)))
 
     async def deliver(self, message: EmailMessage) -> str:
-        """Send the message. Returns the answer of the server. Raises MailRefused."""
+        """Send the message. Returns the answer of the server. Raises NotSent."""
         must = bool(self.user) and self.host not in LOCAL and not self.is_tls
         client = aiosmtplib.SMTP(
             hostname=self.host,
@@ -77,10 +67,10 @@ class MailServer:
         except aiosmtplib.SMTPResponseException as error:
             # A wrong password is repaired by people: later it may be right.
             is_final = error.code >= PERMANENT and not isinstance(error, aiosmtplib.SMTPAuthenticationError)
-            raise MailRefused(f"{error.code} {_words(error.message)}".strip(), is_final=is_final) from error
+            raise NotSent(f"{error.code} {_words(error.message)}".strip(), is_final=is_final) from error
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             words = _words(str(error)) or type(error).__name__
-            raise MailRefused(words, is_unsure=is_handed_over) from error
+            raise NotSent(words, is_unsure=is_handed_over) from error
 
 
 def _address(message: EmailMessage, header: str) -> str:

@@ -16,20 +16,13 @@ import httpcore2
 
 from pbxcrm.shared.networks import Network
 from pbxcrm.shared.reasons import N_
+from pbxcrm.shared.refusals import NotSent
 
 CONNECT_SECONDS = 10.0
 WHOLE_SECONDS = 30.0  # from the first look at the name to the last byte
 MOST_ANSWER = 64 * 1024  # bytes; the rest is left unread
 LONGEST_ADDRESS = 500
 _TRANSLATED = IPv6Network("64:ff9b::/96")  # NAT64: the last four bytes are an IPv4 address
-
-
-class NotExchanged(Exception):
-    """There was no answer; the text says why. ``is_final``: trying again is of no use. ``is_unsure``: the request may have arrived."""
-
-    def __init__(self, words: str, *, is_final: bool = False, is_unsure: bool = False) -> None:
-        super().__init__(words)
-        self.is_final, self.is_unsure = is_final, is_unsure
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +43,7 @@ class Outgoing:
     seconds: float = WHOLE_SECONDS
 
     async def exchange(self, method: str, address: str, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
-        """One request on a connection of its own. Raises NotExchanged."""
+        """One request on a connection of its own. Raises NotSent."""
         network = _Network(self.allowed)
         trust = self.trust or ssl.create_default_context()
         try:
@@ -67,16 +60,16 @@ class Outgoing:
                 given = {name.lower(): value for name, value in answer.headers}
                 location = given.get(b"location", b"").decode("latin-1")
                 return HttpAnswer(answer.status, read[:MOST_ANSWER].decode("utf-8", "replace"), location)
-        except NotExchanged:
+        except NotSent:
             raise
         except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
             raise _not_connected(error) from error
         except (httpcore2.UnsupportedProtocol, httpcore2.LocalProtocolError) as error:
-            raise NotExchanged("This address cannot be called.", is_final=True) from error
+            raise NotSent("This address cannot be called.", is_final=True) from error
         except (TimeoutError, httpcore2.TimeoutException) as error:
-            raise NotExchanged("The server did not answer in time.", is_unsure=network.has_sent) from error
+            raise NotSent("The server did not answer in time.", is_unsure=network.has_sent) from error
         except (httpcore2.NetworkError, httpcore2.ProtocolError, OSError) as error:
-            raise NotExchanged("The connection broke before the answer.", is_unsure=network.has_sent) from error
+            raise NotSent("The connection broke before the answer.", is_unsure=network.has_sent) from error
 
 
 _TIMES = {
@@ -84,16 +77,16 @@ _TIMES = {
 }
 
 
-def _not_connected(error: Exception) -> NotExchanged:
+def _not_connected(error: Exception) -> NotSent:
     found: BaseException | None = error
     while found is not None:
         if isinstance(found, ssl.SSLCertVerificationError):
             why = found.verify_message or "it is not trusted"
-            return NotExchanged(f"The certificate of the server is wrong: {why}.")
+            return NotSent(f"The certificate of the server is wrong: {why}.")
         if isinstance(found, ssl.SSLError):
-            return NotExchanged("The server does not speak TLS as it should.")
+            return NotSent("The server does not speak TLS as it should.")
         found = found.__cause__ or found.__context__
-    return NotExchanged("The server cannot be reached.")
+    return NotSent("The server cannot be reached.")
 
 
 class _Network(httpcore2.AsyncNetworkBackend):
@@ -111,15 +104,15 @@ class _Network(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        """To the first permitted address of the name that answers. Raises NotExchanged, httpcore2.ConnectError."""
+        """To the first permitted address of the name that answers. Raises NotSent, httpcore2.ConnectError."""
         try:
             infos = await asyncio.get_running_loop().getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            raise NotExchanged("The name of the server is not known.") from error
+            raise NotSent("The name of the server is not known.") from error
         found = list(dict.fromkeys(str(info[4][0]) for info in infos))
         permitted = [each for each in found if is_permitted(each, self.allowed)]
         if not permitted:
-            raise NotExchanged(
+            raise NotSent(
                 "The address leads to this machine or to a private network, which is not allowed.", is_final=True
             )
         for at, each in enumerate(permitted):
@@ -139,7 +132,7 @@ class _Network(httpcore2.AsyncNetworkBackend):
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         """Never."""
-        raise NotExchanged("This address cannot be called.", is_final=True)
+        raise NotSent("This address cannot be called.", is_final=True)
 
     async def sleep(self, seconds: float) -> None:
         """Between two tries of a connection."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.contacts.consent_actions import keep_consent
 from pbxcrm.messages.actions import decide_delivery
@@ -278,6 +279,9 @@ async def test_a_server_that_takes_the_message_and_does_not_answer(
 
     class Other:
         channel, most_at_once = "sms", 1
+
+        async def may_repeat(self, session: AsyncSession) -> bool:
+            return False
 
         async def carry(self, delivery: Delivery) -> str:
             carried.append(delivery.address)

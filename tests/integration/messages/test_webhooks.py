@@ -20,7 +20,8 @@ from pbxcrm.messages.webhook_rules import signature
 from pbxcrm.messages.webhooks import WebhookCarrier
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed
 from pbxcrm.shared.networks import parse_networks
-from pbxcrm.shared.outgoing import MOST_ANSWER, NotExchanged, Outgoing
+from pbxcrm.shared.outgoing import MOST_ANSWER, Outgoing
+from pbxcrm.shared.refusals import NotSent
 from tests.http_server import HttpPeer, TakenCall, running_http
 from tests.integration.messages.conftest import CLIENT, MessageDesk
 
@@ -128,7 +129,7 @@ async def test_after_a_killed_sender_the_same_key_comes_again(calls: MessageDesk
 
 async def test_one_that_hangs_is_given_up_and_one_that_talks_without_end_is_cut(peer: HttpPeer) -> None:
     peer.holds = asyncio.Event()
-    with pytest.raises(NotExchanged, match="did not answer in time") as hung:
+    with pytest.raises(NotSent, match="did not answer in time") as hung:
         await Outgoing(HERE, seconds=0.3).exchange("POST", peer.url, {}, b"{}")
     assert hung.value.is_unsure
     peer.holds.set()
@@ -136,7 +137,7 @@ async def test_one_that_hangs_is_given_up_and_one_that_talks_without_end_is_cut(
     peer.says("200 OK", body=b"x" * (MOST_ANSWER * 3))
     assert len((await Outgoing(HERE).exchange("POST", peer.url, {}, b"{}")).text) == MOST_ANSWER
     peer.answer = b"What?\r\n\r\n"
-    with pytest.raises(NotExchanged, match="broke before the answer"):
+    with pytest.raises(NotSent, match="broke before the answer"):
         await Outgoing(HERE).exchange("POST", peer.url, {}, b"{}")
     peer.answer *= 2
     peer.says("200 OK", body=b"ok")
@@ -149,7 +150,7 @@ async def test_this_machine_is_refused_by_any_name_and_redirects_are_not_followe
 ) -> None:
     port = peer.url.rpartition(":")[2]
     for name in ("localhost", "127.0.0.1", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", "0.0.0.0"):
-        with pytest.raises(NotExchanged) as refused:
+        with pytest.raises(NotSent) as refused:
             await Outgoing().exchange("POST", f"http://{name}:{port}/", {}, b"{}")
         assert "private network" in str(refused.value), name
         assert refused.value.is_final
@@ -179,7 +180,7 @@ async def test_a_name_that_changes_where_it_leads_gains_nothing(
     allowed = parse_networks("127.0.0.1")
     assert (await Outgoing(allowed).exchange("POST", f"http://name.example:{port}/", {}, b"{}")).status == 200
     assert asked == ["name.example"], "it is resolved once"
-    with pytest.raises(NotExchanged, match="private network"):
+    with pytest.raises(NotSent, match="private network"):
         await Outgoing(allowed).exchange("POST", f"http://name.example:{port}/", {}, b"{}")
 
 
@@ -193,11 +194,11 @@ async def test_a_wrong_certificate_is_refused_in_plain_words(tmp_path: Path) -> 
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(cert, key)
     async with running_http(HttpPeer(), tls) as peer:
-        with pytest.raises(NotExchanged, match="certificate of the server is wrong: self-signed") as unknown:
+        with pytest.raises(NotSent, match="certificate of the server is wrong: self-signed") as unknown:
             await Outgoing(HERE).exchange("POST", peer.url, {}, b"{}")
         assert not unknown.value.is_unsure
         trust = ssl.create_default_context(cafile=str(cert))
-        with pytest.raises(NotExchanged, match="certificate of the server is wrong: Hostname mismatch"):
+        with pytest.raises(NotSent, match="certificate of the server is wrong: Hostname mismatch"):
             await Outgoing(HERE, trust).exchange("POST", peer.url, {}, b"{}")
         assert peer.calls == []
 

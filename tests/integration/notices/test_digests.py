@@ -10,12 +10,13 @@ from sqlmodel import col, select
 
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.notices.digest_actions import Post
-from pbxcrm.notices.mail import MailRefused, MailServer
+from pbxcrm.notices.mail import MailServer
 from pbxcrm.notices.models import Digest, DigestState
 from pbxcrm.notices.queries import troubled_digests
 from pbxcrm.people.models import User
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
+from pbxcrm.shared.refusals import NotSent
 from pbxcrm.shared.settings import Settings
 from pbxcrm.upkeep.doctor.data import check_mail
 from tests.calls import FactStory, batch
@@ -143,7 +144,7 @@ async def test_a_refusal_is_shown_and_tried_again(
 async def test_a_server_that_is_not_there_is_a_refusal() -> None:
     message = EmailMessage()
     message["From"], message["To"] = "a@office.example", "b@office.example"
-    with pytest.raises(MailRefused):
+    with pytest.raises(NotSent):
         await MailServer.of("smtp://127.0.0.1:1").deliver(message)
 
 
