@@ -85,7 +85,7 @@ async def _one(request: Request, form: Form | None = None, status: int = 200, *,
         webhook = await access_webhook(session, viewer(request), webhook_id)
         sent = await deliveries_of_webhook(session, viewer(request), webhook_id)
         deals = await deals_named(session, {each.deal_id for each in sent if each.deal_id is not None})
-    typed = {"name": webhook.name, "address": webhook.address, "is_on": "1" if webhook.is_on else ""}
+    typed = {"name": webhook.name, "address": webhook.address, "is_on": webhook.is_on}
     return show(
         request,
         "automation/webhook.html",

@@ -44,9 +44,12 @@ async def test_a_webhook_is_made_changed_and_its_message_sent_again(browser: Bro
     renewed = (await admin.post(f"{PATH}/1/secret")).text
     assert "whsec_" in renewed
     assert secret[1] not in renewed
+    box = 'name="is_on" value="1" checked'
+    assert box in (await admin.get(f"{PATH}/1")).text
     off = {"name": "Stock", "address": "https://stock.example/in"}
     assert (await admin.post(f"{PATH}/1", data=off)).status_code == 303
     assert 'class="mark grey">off' in (await admin.get(PATH)).text
+    assert box not in (await admin.get(f"{PATH}/1")).text, "else it would be on again when its name is changed"
     seller = await browser("olena")
     assert (await seller.get(PATH)).status_code == 403
     assert (await seller.get(f"{PATH}/1")).status_code == 403
