@@ -4,7 +4,7 @@ from starlette.routing import Route
 
 from pbxcrm.access import Permission
 from pbxcrm.messages.mail import UNSUBSCRIBE
-from web.pages import deal_messages, message_stops, messages
+from web.pages import deal_messages, message_stops, messages, sms_gateway
 from web.routing import POST, outside, page
 
 
@@ -33,6 +33,9 @@ def message_routes() -> list[Route]:
             name="remove_message_stop",
         ),
         page(f"{path}/check", messages.check, needs=edit, methods=POST, name="check_message_template"),
+        page(f"{path}/sms", sms_gateway.one, needs=edit, name="sms_gateway"),
+        page(f"{path}/sms", sms_gateway.save, needs=edit, methods=POST, name="save_sms_gateway"),
+        page(f"{path}/sms/try", sms_gateway.send_test, needs=edit, methods=POST, name="try_sms_gateway"),
         page(f"{path}/new", messages.new, needs=edit, name="new_message_template"),
         page(f"{path}/new", messages.save, needs=edit, methods=POST, name="add_message_template"),
         page(one, messages.one, needs=edit, name="message_template"),

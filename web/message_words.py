@@ -1,6 +1,7 @@
 """Messages to clients in the reader's language: states and channels."""
 
 from pbxcrm.messages.models import DeliveryState, MessageChannel
+from pbxcrm.messages.sms_rules import size_of
 from web.i18n import N_
 from web.i18n import gettext as _
 
@@ -36,3 +37,14 @@ def channel(code: str) -> str:
 def tone(code: str) -> str:
     """The colour of a state."""
     return _TONES.get(code, "")
+
+
+def size(text: str) -> str:
+    """How many SMS a text needs: it is paid for by them."""
+    found = size_of(text)
+    said = (
+        _("SMS: {parts}, of at most 70 letters because some are not Latin. Room for {left} more in the last.")
+        if found.is_unicode
+        else _("SMS: {parts}. Room for {left} more letters in the last.")
+    )
+    return said.format(parts=found.parts, left=found.left)

@@ -23,6 +23,7 @@ from pbxcrm.forms.imap import MailboxServer
 from pbxcrm.forms.mail_actions import MailPoll
 from pbxcrm.messages.mail import MailCarrier
 from pbxcrm.messages.sender import MessageSender
+from pbxcrm.messages.sms import SmsCarrier
 from pbxcrm.messages.webhooks import WebhookCarrier
 from pbxcrm.notices.digest_actions import Post
 from pbxcrm.notices.mail import MailServer
@@ -126,13 +127,14 @@ def _post(settings: Settings, db: Database) -> Post | None:
 
 
 def _sender(settings: Settings, db: Database) -> MessageSender:
-    """The sender of messages to clients. Without a mail server it says so on each e-mail."""
+    """The sender of messages to clients. Without a mail server it says so on each e-mail, without a gateway on each SMS."""
     from web.i18n import word_in
 
     register_words(word_in)
     server = MailServer.of(settings.smtp_url) if settings.smtp_url else None
     out = Outgoing(parse_networks(settings.outgoing_networks))
-    return MessageSender(db, (MailCarrier(server, settings.mail_from, settings.public_url), WebhookCarrier(db, out)))
+    mail = MailCarrier(server, settings.mail_from, settings.public_url)
+    return MessageSender(db, (mail, SmsCarrier(db, out), WebhookCarrier(db, out)))
 
 
 def _mail_poll(settings: Settings, db: Database, store: Store) -> MailPoll | None:

@@ -20,6 +20,7 @@ from pbxcrm.messages.guards import objection
 from pbxcrm.messages.models import Delivery, DeliveryState, MessageChannel, MessageTemplate
 from pbxcrm.messages.queries import access_delivery, access_message_template
 from pbxcrm.messages.rules import message_id_of
+from pbxcrm.messages.sms_rules import MOST_PARTS, size_of
 from pbxcrm.messages.template_rules import LONGEST_SUBJECT, MissingValue, filled, language_for
 from pbxcrm.messages.values import MessageFacts, field_titles, load_message_facts
 from pbxcrm.people.directory import load_directory
@@ -49,13 +50,13 @@ def compose(template: MessageTemplate, facts: MessageFacts, now: datetime, addre
     """The template with the values of a deal or a client, in the client's language. ``address``: instead of the client's."""
     language = language_for((facts.language, facts.options.message_language), template.texts)
     known = facts.values(language)
-    address = address or known["client.email" if template.channel == MessageChannel.EMAIL else "client.number"]
+    address = address or facts.address_for(template.channel)
     if not address:
         return Composed("", language)  # the guards say so
     compute = facts.formulas(language, now)
     try:
         subject = one_line(filled(template.subjects.get(language, ""), known, compute))[:LONGEST_SUBJECT]
-        return Composed(address, language, subject, filled(template.texts[language], known, compute))
+        body = filled(template.texts[language], known, compute)
     except MissingValue as missing:
         title = field_titles(facts.fields).get(str(missing), str(missing))
         return Composed(address, language, fault=reason("message.no_value", field=title))
@@ -63,6 +64,9 @@ def compose(template: MessageTemplate, facts: MessageFacts, now: datetime, addre
         return Composed(address, language, fault=reason("message.formula", why=error.at_field("")))
     except (Invalid, KeyError) as error:
         return Composed(address, language, fault=reason("message.gone", why=error))
+    parts = size_of(body).parts if template.channel == MessageChannel.SMS else 1
+    too_long = reason("message.too_long", parts=parts, most=MOST_PARTS) if parts > MOST_PARTS else None
+    return Composed(address, language, subject, body, fault=too_long)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,28 @@ class Webhook(SQLModel, table=True):
     version: int = 1
 
 
+class SmsGateway(SQLModel, table=True):
+    """The one gateway of SMS, as its form describes it (``gateway_rules``). ``secret`` is never shown again."""
+
+    __tablename__ = "sms_gateways"
+
+    id: int | None = row_id()
+    is_on: bool = True
+    address: str = Field(max_length=500)
+    method: str = Field(max_length=8)
+    headers: str = Field(default="", max_length=1000)  # one a line: ``Name: value``
+    body_format: str = Field(max_length=8)  # a BodyFormat
+    body: str = Field(default="", max_length=4000)
+    sender: str = Field(default="", max_length=30)  # the name that the client sees
+    secret: str = Field(default="", max_length=200, repr=False)
+    taken_path: str = Field(default="", max_length=100)  # where a JSON answer says that it was taken
+    error_path: str = Field(default="", max_length=200)
+    taken_words: str = Field(default="", max_length=100)  # words of an answer that took it
+    knows_repeats: bool = False  # it takes a message with a known ``id`` or ``key`` once
+    changed_at: datetime = utc_column()
+    version: int = 1
+
+
 class Delivery(SQLModel, table=True):
     """A message with an effect outside, as it was or shall be sent.
 

@@ -4,7 +4,7 @@ from pbxcrm.shared.reasons import N_, Counted, N_counted
 
 REASONS: dict[str, str | Counted] = {
     "message.no_email": N_("The client has no e-mail address."),
-    "message.no_sms": N_("The client has no number."),
+    "message.no_sms": N_("The client has no number that takes SMS."),
     "message.stopped": N_("{address} is on the stop list."),
     "message.unsubscribed": N_("Whoever got “{subject}” pressed the link in it that ends messages."),
     "message.no_consent": N_("The client does not agree to the use of their data."),
@@ -17,6 +17,7 @@ REASONS: dict[str, str | Counted] = {
     "message.quiet": N_("It waits for the end of quiet hours ({hours})."),
     "message.no_value": N_("“{field}” is empty, and the template has no other word for it."),
     "message.formula": N_("A formula of the template gives nothing: {why}"),
+    "message.too_long": N_("The text is {parts} SMS long; at most {most} are sent as one message."),
     "message.gone": N_("The template asks for something that is gone: {why}"),
     "message.retry": N_("It could not be sent and will be tried again: {why}"),
     "message.failed": N_("It could not be sent: {why}"),

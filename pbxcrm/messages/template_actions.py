@@ -19,7 +19,7 @@ from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.lengths import check_line
 from pbxcrm.shared.locking import lock_row
 
-OFFERED = (MessageChannel.EMAIL.value,)  # channels that have a carrier; SMS waits for its gateway
+OFFERED = (MessageChannel.EMAIL.value, MessageChannel.SMS.value)  # channels by which clients are written to
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ from pbxcrm.fields.terms import name_of_term
 from pbxcrm.formulas.evaluating import evaluate
 from pbxcrm.formulas.functions import FormulaTime, Value
 from pbxcrm.formulas.texts import said
+from pbxcrm.messages.models import MessageChannel
+from pbxcrm.messages.sms_rules import number_for_sms
 from pbxcrm.messages.template_rules import LINK
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.reasons import N_
@@ -79,6 +81,16 @@ class MessageFacts:
     def language(self) -> str:
         """The language that the client reads; empty: not known."""
         return self.contact.contact.language if self.contact is not None else ""
+
+    def address_for(self, channel: str) -> str:
+        """Where a message of the channel goes; empty: nowhere. An SMS goes to a mobile number if one is known."""
+        rows = self.contact
+        if channel == MessageChannel.EMAIL:
+            return rows.emails[0].address if rows is not None and rows.emails else ""
+        numbers = [(each.number, each.kind) for each in rows.phones] if rows is not None else []
+        if not numbers and self.deal is not None and self.deal.client_number:
+            numbers = [(self.deal.client_number, "")]
+        return number_for_sms(numbers)
 
     def values(self, language: str) -> dict[str, str]:
         """The value of each field by its name; empty for none."""

@@ -219,12 +219,21 @@ def read_numbers(text: str, region: str) -> list[Written]:
 
 def is_mobile(number: str) -> bool:
     """Whether a number in E.164 is one of a mobile network. In some countries (the USA) numbers do not tell; these are not."""
+    return _type_of(number) == phonenumbers.PhoneNumberType.MOBILE
+
+
+def is_fixed(number: str) -> bool:
+    """Whether a number in E.164 is known to be one of a fixed network."""
+    return _type_of(number) == phonenumbers.PhoneNumberType.FIXED_LINE
+
+
+def _type_of(number: str) -> int | None:
     if not number.startswith("+"):
-        return False
+        return None
     try:
-        return phonenumbers.number_type(phonenumbers.parse(number)) == phonenumbers.PhoneNumberType.MOBILE
+        return phonenumbers.number_type(phonenumbers.parse(number))
     except phonenumbers.NumberParseException:
-        return False
+        return None
 
 
 def is_several(text: str, region: str) -> bool:

@@ -109,13 +109,14 @@ PLAIN: dict[str, str] = {
     "page": "", "referrer": "", "phone": "+380501239998", "consent_version": "", "homepage": "", "proof": "", "proof_answer": "",
     "state": "off", "mode": "once", "most_per_hour": "20", "waiting": "keep", "when.kind": "deal_created", "then.0.kind": "stop",    "product": "Work", "quantity": "1", "price": "10", "discount": "", "unit": "", "sku": "", "group": "", "vat_rate": "", "up": "1", "same_product": "sum", "inputs": "", "values": "", "lines": "Work | 1 | 10", "discount_limit_seller": "10", "discount_limit_manager": "100", "amount_by_lines": "",
     "channel": "email", "texts.uk": "Hello", "subjects.uk": "Hi", "texts.ru": "", "subjects.ru": "", "texts.en": "", "subjects.en": "", "address": "walk@stop.example", "take_language": "",
+    "was": "", "headers": "", "body": "", "body_format": "json", "sender": "", "secret": "", "taken_path": "", "error_path": "", "taken_words": "", "knows_repeats": "",
     "message_own_name": "", "message_own_phone": "", "message_own_site": "", "message_language": "", "message_quiet": "", "message_most_a_day": "1", "message_needs_consent": "", "message_test_email": "", "message_test_number": "",
     "offset_unit": "h", "offset_side": "after", "step_after": "5", "step_unit": "h", "step_whom": "responsible", "step_what": "task", "step_text": "", "step_checklist": "",
 }  # fmt: skip
 #: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
 FILTERS = {
     "q", "birthday", "anonymous", "entity", "field_kind", "formula", "own_key", "quantity", "company_name", "sort", "view", "week", "column", "row", "by", "until", "from", "text", "kind", "state", "mine", "who", "line", "rows", "show", "cursor", "after", "edit", "what", "version", "period",
-    "due_at", "next_due_at", "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format", "team", "phones", "emails", "mobiles", "meant", "job", "hour", "day", "of", "shown", "form", "group", "retired", "product",
+    "due_at", "next_due_at", "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format", "team", "phones", "emails", "mobiles", "meant", "job", "hour", "day", "of", "shown", "form", "group", "retired", "product", "like",
 }  # fmt: skip
 #: Refused before they look at what else was sent: without a handset that talks, and for a call that has a number.
 NOT_ON_A_CALL = {

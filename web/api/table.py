@@ -37,6 +37,7 @@ from web.api.v1.products import products
 from web.api.v1.reports import reports
 from web.api.v1.rules import rules
 from web.api.v1.runs import runs
+from web.api.v1.sms_gateway import sms_gateway
 from web.api.v1.special_ranges import special_ranges
 from web.api.v1.stage_tasks import stage_tasks
 from web.api.v1.tasks import tasks
@@ -83,6 +84,7 @@ RESOURCES: tuple[Resource, ...] = (
     webhooks,
     runs,
     messages,
+    sms_gateway,
     reports,
     users,
     tokens,

@@ -9,6 +9,7 @@ from pbxcrm.deals.formula_texts import text_names
 from pbxcrm.deals.queries import list_deals
 from pbxcrm.fields.queries import load_fields
 from pbxcrm.messages.actions import compose, do_preview
+from pbxcrm.messages.gateway_queries import load_gateway
 from pbxcrm.messages.models import MessageTemplate
 from pbxcrm.messages.option_actions import KEYS, add_stop, change_message_options, remove_stop
 from pbxcrm.messages.queries import access_message_template, list_message_templates, list_stops
@@ -145,7 +146,7 @@ async def check(request: Request) -> Response:
                     said[Language(language).own_name] = compose(only, facts, now(request), address="—")
     except Invalid as error:
         form.refuse(error)
-    return show(request, "messages/_said.html", form=form, preview=preview, said=said)
+    return show(request, "messages/_said.html", form=form, preview=preview, said=said, is_sms=form["channel"] == "sms")
 
 
 async def archive(request: Request) -> Response:
@@ -204,6 +205,7 @@ async def _list_page(
         stops = await list_stops(session, viewer(request))
         known = await load_options(session)
         people = await load_directory(session)
+        gateway = await load_gateway(session)
     settings = parts(request).settings
     return show(
         request,
@@ -221,4 +223,5 @@ async def _list_page(
         ],
         has_server=bool(settings.smtp_url),
         sender=settings.mail_from,
+        gateway=gateway if gateway is not None and gateway.is_on else None,
     )

@@ -85,7 +85,7 @@ OF_THE_OFFICE = {
     "companies", "company_merges", "configuration_version", "deal_views", "digests", "distribution_rules", "distribution_turns", "engine_beats", "extensions",
     "failed_logins", "field_definitions", "field_sections", "form_consents", "leaves", "line_templates", "lines", "list_columns", "login_sessions",
     "mailboxes", "message_templates", "mobile_numbers", "name_spellings", "not_same_companies", "options", "outbox", "pbx_journals", "pbx_status", "pipelines", "products",
-    "special_ranges", "stage_tasks", "stages", "tags", "teams", "timers", "users", "web_forms", "webhooks",
+    "sms_gateways", "special_ranges", "stage_tasks", "stages", "tags", "teams", "timers", "users", "web_forms", "webhooks",
 }  # fmt: skip
 
 #: References by which a row is not the client's: it has a client of its own.
@@ -100,7 +100,7 @@ NOT_THEIRS = {
 #: What the audit log is kept of, apart from rows about clients.
 ENTITIES_OF_THE_OFFICE = {
     "calendar", "checkpoint", "company", "distribution_rule", "field", "line", "line_template", "options", "pipeline", "product",
-    "message_stop", "message_template", "range", "stage", "team", "user", "form", "view", "rule", "hook", "webhook",
+    "message_stop", "message_template", "sms_gateway", "range", "stage", "team", "user", "form", "view", "rule", "hook", "webhook",
     "run",  # only that one was undone: ids and a count
 }  # fmt: skip
 ENTITIES = {"contact", "deal", "call", "task", "callback", "request", "number"}

@@ -49,7 +49,9 @@ class MessageDesk:
             template = await save_message_template(session, viewer, None, draft, self.rules.now)
         return template.id or 0
 
-    async def client(self, *emails: str, name: str = "Petro", language: str = "", birthday: str = "") -> int:
+    async def client(
+        self, *emails: str, name: str = "Petro", language: str = "", birthday: str = "", phones: Sequence[str] = ()
+    ) -> int:
         async with self.rules.database.write() as session:
             viewer = await self.rules.office.viewer(session, "ivan")
             found = await create_contact(
@@ -57,6 +59,7 @@ class MessageDesk:
                 viewer,
                 name=name,
                 emails=emails or (CLIENT,),
+                phones=phones,
                 now=self.rules.now,
                 region=REGION,
                 language=language,

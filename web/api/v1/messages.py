@@ -17,6 +17,7 @@ from pbxcrm.messages.queries import (
     list_stops,
     stops_of_client,
 )
+from pbxcrm.messages.sms_rules import size_of
 from pbxcrm.messages.stop_actions import stop_client, welcome_client
 from pbxcrm.messages.template_actions import MessageDraft, archive_message_template, save_message_template
 from pbxcrm.messages.template_rules import LONGEST_SUBJECT, LONGEST_TEXT
@@ -91,6 +92,7 @@ class MessagePreviewOut(ApiAnswer):
     subject: str
     body: str
     refused: str | None = Field(description="Why it would not be sent, or only later.")
+    sms: int | None = Field(description="How many SMS the text needs; null for e-mail.")
     due_at: Moment | None = Field(description="When quiet hours are over, if that is what it waits for.")
 
 
@@ -218,6 +220,7 @@ async def read_message_preview(ask: Ask, deal_id: int, message_template_id: int)
         subject=found.composed.subject,
         body=found.composed.body,
         refused=text(found.why_not) if found.why_not is not None else None,
+        sms=size_of(found.composed.body).parts if template.channel == MessageChannel.SMS else None,
         due_at=found.until,
     )
 
