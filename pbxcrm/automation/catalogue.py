@@ -29,6 +29,7 @@ class RuleKind:
     params: tuple[Param, ...]
     subjects: frozenset[str]
     group: str = ""
+    repeats: str = ""  # of a step: a ``Repeats``
 
 
 WHEN: Mapping[str, RuleKind] = {
@@ -37,7 +38,13 @@ WHEN: Mapping[str, RuleKind] = {
 }
 THEN: Mapping[str, RuleKind] = {
     **{
-        each.kind: RuleKind(each.kind, each.title, each.params, frozenset({DEAL}) if each.needs_deal else SUBJECTS)
+        each.kind: RuleKind(
+            each.kind,
+            each.title,
+            each.params,
+            frozenset({DEAL}) if each.needs_deal else SUBJECTS,
+            repeats=each.repeats.value,
+        )
         for each in STEPS.values()
     },
     WAIT: RuleKind(WAIT, N_("Wait, then go on if it still holds"), WAITS, SUBJECTS),

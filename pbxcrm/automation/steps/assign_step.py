@@ -3,7 +3,7 @@
 from pbxcrm.automation.experience import most_experienced
 from pbxcrm.automation.models import StepStatus
 from pbxcrm.automation.params import WORDS_OF_WHOM, Param, ParamKind
-from pbxcrm.automation.steps.step import Settings, Step, StepContext, StepTaken, TakingBack, whom
+from pbxcrm.automation.steps.step import Repeats, Settings, Step, StepContext, StepTaken, TakingBack, whom
 from pbxcrm.deals.actions import do_assign_deal
 from pbxcrm.distribution.actions import choose_owner, read_case, settle
 from pbxcrm.people.whom import MANAGER
@@ -17,6 +17,7 @@ class _AssignStep(Step):
 
     kind = "assign"
     title = N_("Give the deal to somebody")
+    repeats = Repeats.TOGETHER
     params = (
         Param(
             "to",

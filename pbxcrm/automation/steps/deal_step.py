@@ -4,8 +4,8 @@ from sqlmodel import col, select
 
 from pbxcrm.automation.models import StepStatus
 from pbxcrm.automation.params import WORDS_OF_WHOM, Param, ParamKind
+from pbxcrm.automation.steps.step import Repeats, Step, StepContext, StepTaken, TakingBack
 from pbxcrm.automation.steps.step import Settings as Given
-from pbxcrm.automation.steps.step import Step, StepContext, StepTaken, TakingBack
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.creation_actions import DealDraft, do_create_by_itself
 from pbxcrm.deals.fields import BY_KEY
@@ -32,6 +32,7 @@ class _DealStep(Step):
 
     kind = "deal"
     title = N_("Make a deal of the client")
+    repeats = Repeats.TOGETHER
     params = (
         Param("stage_id", N_("In which stage it begins"), ParamKind.OPEN_STAGE, required=True),
         Param(

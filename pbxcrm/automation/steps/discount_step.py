@@ -2,7 +2,7 @@
 
 from pbxcrm.automation.params import Param, ParamKind
 from pbxcrm.automation.steps.money_author import author_of
-from pbxcrm.automation.steps.step import Settings, Step, StepContext, StepTaken, TakingBack
+from pbxcrm.automation.steps.step import Repeats, Settings, Step, StepContext, StepTaken, TakingBack
 from pbxcrm.money.discount_rules import must_ask
 from pbxcrm.money.line_actions import do_give_discount, do_put_back
 from pbxcrm.money.line_drafts import WholeDraft
@@ -20,6 +20,7 @@ class _DiscountStep(Step):
 
     kind = "discount"
     title = N_("Give a discount on the whole deal")
+    repeats = Repeats.TOGETHER
     params = (
         Param(
             "discount",

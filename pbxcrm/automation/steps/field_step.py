@@ -9,7 +9,7 @@ from typing import Any
 
 from pbxcrm.automation.params import Param, ParamKind
 from pbxcrm.automation.rule_formulas import IS_FORMULA, moment_by, names_for, text_by, value_by
-from pbxcrm.automation.steps.step import KnownThings, Settings, Step, StepContext, StepTaken, TakingBack
+from pbxcrm.automation.steps.step import KnownThings, Repeats, Settings, Step, StepContext, StepTaken, TakingBack
 from pbxcrm.automation.triggers import DEAL
 from pbxcrm.deals.actions import do_edit_deal
 from pbxcrm.deals.fields import BY_KEY, DealField, FieldKind, Value
@@ -35,6 +35,7 @@ class _FieldStep(Step):
 
     kind = "field"
     title = N_("Set a field")
+    repeats = Repeats.TOGETHER
     params = (
         Param("field", N_("Field"), ParamKind.FIELD, required=True),
         Param(

@@ -6,7 +6,7 @@ from typing import Any
 
 from pbxcrm.automation.params import Param, ParamKind
 from pbxcrm.automation.steps.money_author import author_of
-from pbxcrm.automation.steps.step import KnownThings, Settings, Step, StepContext, StepTaken, TakingBack
+from pbxcrm.automation.steps.step import KnownThings, Repeats, Settings, Step, StepContext, StepTaken, TakingBack
 from pbxcrm.fields.rules import read_decimal
 from pbxcrm.formulas.problems import FormulaError
 from pbxcrm.formulas.reading import LONGEST as LONGEST_FORMULA
@@ -29,6 +29,7 @@ class _LinesStep(Step):
 
     kind = "lines"
     title = N_("Add products")
+    repeats = Repeats.TOGETHER
     params = (
         Param("product_id", N_("Product"), ParamKind.PRODUCT, hint=N_("Its SKU, its name, or # and its number.")),
         Param(

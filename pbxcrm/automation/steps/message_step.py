@@ -1,7 +1,7 @@
 """``{"kind": "message", "template_id"}``."""
 
 from pbxcrm.automation.params import Param, ParamKind
-from pbxcrm.automation.steps.step import Settings, Step, StepContext, StepTaken, TakingBack
+from pbxcrm.automation.steps.step import Repeats, Settings, Step, StepContext, StepTaken, TakingBack
 from pbxcrm.messages.actions import Origin, compose, queue_message
 from pbxcrm.messages.models import Delivery, DeliveryState, MessageTemplate
 from pbxcrm.messages.queries import access_message_template
@@ -15,6 +15,9 @@ class _MessageStep(Step):
 
     kind = "message"
     title = N_("Send a message to the client")
+    repeats = (
+        Repeats.UNSAFE
+    )  # e-mail never, SMS only if the gateway knows a message by its id (``may_repeat`` of the carriers)
     params = (Param("template_id", N_("Template"), ParamKind.TEMPLATE, required=True),)
     needs_deal = False
     changes = frozenset()

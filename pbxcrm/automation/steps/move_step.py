@@ -2,7 +2,7 @@
 
 from pbxcrm.automation.models import StepStatus
 from pbxcrm.automation.params import Param, ParamKind
-from pbxcrm.automation.steps.step import Settings, Step, StepContext, StepTaken, TakingBack
+from pbxcrm.automation.steps.step import Repeats, Settings, Step, StepContext, StepTaken, TakingBack
 from pbxcrm.deals.actions import do_move_back
 from pbxcrm.deals.automatic_moves import do_move_by_itself
 from pbxcrm.deals.gate_queries import check_may_enter
@@ -19,6 +19,7 @@ class _MoveStep(Step):
 
     kind = "move"
     title = N_("Move the deal to another stage")
+    repeats = Repeats.TOGETHER
     params = (
         Param("stage_id", N_("Stage"), ParamKind.STAGE, required=True),
         Param(

@@ -2,7 +2,7 @@
 
 from pbxcrm.automation.params import FORMULAS, Param, ParamKind
 from pbxcrm.automation.rule_formulas import text_by
-from pbxcrm.automation.steps.step import Settings, Step, StepContext, StepTaken, TakingBack
+from pbxcrm.automation.steps.step import Repeats, Settings, Step, StepContext, StepTaken, TakingBack
 from pbxcrm.deals.models import Note
 from pbxcrm.notes.actions import do_add_note, do_take_back_note
 from pbxcrm.shared.lengths import cut, longest
@@ -16,6 +16,7 @@ class _NoteStep(Step):
 
     kind = "note"
     title = N_("Write a note")
+    repeats = Repeats.TOGETHER
     params = (
         Param(
             "text", N_("Text"), ParamKind.TEXT, required=True, most=longest(Note.text), has_formulas=True, hint=FORMULAS

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -21,6 +22,14 @@ from pbxcrm.people.whom import RESPONSIBLE, USER, named
 from pbxcrm.shared.reasons import Reason
 
 Settings = Mapping[str, Any]
+
+
+class Repeats(StrEnum):
+    """What becomes of a step if the worker is killed in its midst."""
+
+    TOGETHER = "together"  # it changes our database only, in the transaction that marks it as taken: it is taken once
+    SAFE = "safe"  # it reaches outside, and the other side knows a repetition: it is done again
+    UNSAFE = "unsafe"  # it reaches outside: nobody knows whether it was done, and a person decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +104,14 @@ class TakingBack:
 
 
 class Step(ABC):
-    """A kind of step. ``params``: its settings besides ``kind``. ``needs_deal``: not for rules that work on clients."""
+    """A kind of step. ``params``: its settings besides ``kind``. ``needs_deal``: not for rules that work on clients. ``repeats`` has no
+    default: each kind says it.
+    """
 
     kind: ClassVar[str]
     title: ClassVar[str]
     params: ClassVar[tuple[Param, ...]]
+    repeats: ClassVar[Repeats]
     needs_deal: ClassVar[bool] = True
     changes: ClassVar[frozenset[str] | None] = (
         None  # names of the terms of conditions that it may change; None: anything

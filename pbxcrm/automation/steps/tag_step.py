@@ -3,7 +3,7 @@
 from typing import Any
 
 from pbxcrm.automation.params import Param, ParamKind
-from pbxcrm.automation.steps.step import KnownThings, Settings, Step, StepContext, StepTaken, TakingBack
+from pbxcrm.automation.steps.step import KnownThings, Repeats, Settings, Step, StepContext, StepTaken, TakingBack
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.tag_actions import do_change_tags
 from pbxcrm.shared.errors import Invalid
@@ -15,6 +15,7 @@ class _TagStep(Step):
 
     kind = "tag"
     title = N_("Put tags on the deal, or take them off")
+    repeats = Repeats.TOGETHER
     changes = frozenset({"tag", "lamp"})
     params = (
         Param("add", N_("Put on"), ParamKind.TAGS, default=()),

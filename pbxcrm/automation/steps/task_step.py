@@ -2,14 +2,7 @@
 
 from pbxcrm.automation.params import FORMULAS, WORDS_OF_WHOM, Param, ParamKind
 from pbxcrm.automation.rule_formulas import checklist_by, moment_by, text_by
-from pbxcrm.automation.steps.step import (
-    Settings,
-    Step,
-    StepContext,
-    StepTaken,
-    TakingBack,
-    whom,
-)
+from pbxcrm.automation.steps.step import Repeats, Settings, Step, StepContext, StepTaken, TakingBack, whom
 from pbxcrm.people.whom import RESPONSIBLE
 from pbxcrm.shared.lengths import cut, longest
 from pbxcrm.shared.locking import lock_row
@@ -23,6 +16,7 @@ class _TaskStep(Step):
 
     kind = "task"
     title = N_("Make a task")
+    repeats = Repeats.TOGETHER
     params = (
         Param(
             "title",

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from pbxcrm.automation.params import Param, ParamKind
-from pbxcrm.automation.steps.step import Settings, Step, StepContext, StepTaken, TakingBack
+from pbxcrm.automation.steps.step import Repeats, Settings, Step, StepContext, StepTaken, TakingBack
 from pbxcrm.contacts.models import Contact
 from pbxcrm.contacts.queries import with_numbers
 from pbxcrm.deals.fields import BY_KEY
@@ -25,12 +25,13 @@ class _WebhookStep(Step):
 
     kind = "webhook"
     title = N_("Call a webhook")
+    repeats = Repeats.SAFE
     params = (
         Param("webhook_id", N_("Webhook"), ParamKind.WEBHOOK, required=True),
         Param("fields", N_("Fields of the deal to send"), ParamKind.FIELDS, hint=N_("Besides what is always sent.")),
     )
     needs_deal = False
-    changes_facts = False
+    changes = frozenset()
 
     async def do(self, context: StepContext, settings: Settings) -> StepTaken:
         webhook = await _webhook(context, settings)

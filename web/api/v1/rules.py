@@ -167,6 +167,10 @@ class KindOut(ApiAnswer):
     group: str
     subjects: list[str] = Field(description="What the rules that may have it work on: `deal`, `contact`.")
     params: list[ParamOut]
+    repeats: str = Field(
+        description="Of a step, if the server dies in its midst. `together`: it is taken once. `safe`: it reaches outside and is done again, for the "
+        "other side knows a repetition. `unsafe`: nobody knows whether it was done, and a person decides. Empty: nothing to repeat."
+    )
 
 
 class TermOut(ApiAnswer):
@@ -322,7 +326,14 @@ def _kind(kind: RuleKind) -> KindOut:
         )
         for each in kind.params
     ]
-    return KindOut(code=kind.code, title=kind.title, group=kind.group, subjects=sorted(kind.subjects), params=params)
+    return KindOut(
+        code=kind.code,
+        title=kind.title,
+        group=kind.group,
+        subjects=sorted(kind.subjects),
+        params=params,
+        repeats=kind.repeats,
+    )
 
 
 def _term(term: AskedTerm) -> TermOut:
