@@ -18,11 +18,14 @@ class TakenCall:
 
 @dataclass
 class HttpPeer:
-    """``answer`` is written as it is. While ``holds`` is set it does not answer. ``url``: with the name ``localhost``."""
+    """``answer`` is written as it is, with ``pace`` one byte in so many seconds. While ``holds`` is set it does not answer. ``url``: with
+    the name ``localhost``.
+    """
 
     calls: list[TakenCall] = field(default_factory=list)
     answer: bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
     holds: asyncio.Event | None = None
+    pace: float = 0.0
     url: str = ""
 
     def says(self, status: str, *headers: str, body: bytes = b"") -> None:
@@ -37,8 +40,12 @@ class HttpPeer:
             self.calls.append(TakenCall(head[0], headers, body))
             if self.holds is not None:
                 await self.holds.wait()
-            writer.write(self.answer)
-            await writer.drain()
+            for piece in (
+                [self.answer] if not self.pace else [self.answer[at : at + 1] for at in range(len(self.answer))]
+            ):
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(self.pace)
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:

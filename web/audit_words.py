@@ -92,6 +92,7 @@ ACTIONS: dict[str, str] = {
     "webhook.created": N_("Outgoing webhook made"),
     "webhook.changed": N_("Outgoing webhook changed"),
     "webhook.secret_renewed": N_("Secret of an outgoing webhook renewed"),
+    "webhook.deleted": N_("Outgoing webhook deleted"),
     "webhook.sent_again": N_("Message of a webhook sent again"),
     "rule.created": N_("Rule added"),
     "rule.changed": N_("Rule changed"),

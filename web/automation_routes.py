@@ -44,6 +44,7 @@ def automation_routes() -> list[Route]:
         page("/automation/webhooks", webhooks.create, needs=edit, methods=POST, name="add_webhook"),
         page(of_webhook, webhooks.one, needs=edit, name="webhook"),
         page(of_webhook, webhooks.save, needs=edit, methods=POST, name="save_webhook"),
+        page(f"{of_webhook}/delete", webhooks.delete, needs=edit, methods=POST, name="delete_webhook"),
         page(f"{of_webhook}/secret", webhooks.renew, needs=edit, methods=POST, name="renew_webhook"),
         page(
             f"{of_webhook}/messages/{{webhook_delivery_id:int}}/again",

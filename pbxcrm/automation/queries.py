@@ -174,6 +174,13 @@ async def list_rules(session: AsyncSession, viewer: Viewer, *, archived: bool = 
     return (await session.exec(query if archived else query.where(col(AutomationRule.archived_at).is_(None)))).all()
 
 
+async def rules_calling(session: AsyncSession, webhook_id: int) -> int:
+    """How many rules have a step that calls the webhook."""
+    query = select(AutomationRule.steps).where(col(AutomationRule.archived_at).is_(None))
+    calls = (any(step.get("webhook_id") == webhook_id for step in steps) for steps in (await session.exec(query)).all())
+    return sum(calls)
+
+
 async def products_in_rules(session: AsyncSession) -> Mapping[int, Product]:
     """The products that steps of rules name, by id, also retired ones."""
     query = select(AutomationRule.steps).where(col(AutomationRule.archived_at).is_(None))

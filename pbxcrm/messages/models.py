@@ -64,7 +64,9 @@ class MessageTemplate(SQLModel, table=True):
 
 
 class Webhook(SQLModel, table=True):
-    """Another program that rules call. ``secret`` signs what is sent; it is shown once and never again."""
+    """Another program that rules call. ``secret`` signs what is sent; it is shown once and never again. Of a deleted one what was sent
+    stays; its name is free, and it has no secret.
+    """
 
     __tablename__ = "webhooks"
     __table_args__ = NEVER_REUSED
@@ -75,6 +77,7 @@ class Webhook(SQLModel, table=True):
     secret: str = Field(max_length=64, repr=False)
     is_on: bool = True
     created_at: datetime = utc_column()
+    deleted_at: datetime | None = maybe_utc_column()
     version: int = 1
 
 

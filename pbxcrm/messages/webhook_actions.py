@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlmodel import func, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
@@ -11,7 +11,7 @@ from pbxcrm.messages.models import Delivery, DeliveryState, Webhook
 from pbxcrm.messages.webhook_queries import access_webhook, access_webhook_delivery
 from pbxcrm.messages.webhook_rules import new_secret
 from pbxcrm.shared.errors import Conflict, Invalid
-from pbxcrm.shared.lengths import check_line
+from pbxcrm.shared.lengths import check_line, longest
 from pbxcrm.shared.locking import lock_row
 from pbxcrm.shared.outgoing import fault_of_address
 
@@ -26,7 +26,8 @@ async def create_webhook(
     """A new one, and its secret, which cannot be read again. Raises Invalid at ``name address``, Conflict, NotAllowed."""
     check(viewer, Permission.RULES_EDIT)
     checked = await _checked(session, name, address, None)
-    if (await session.exec(select(func.count()).select_from(Webhook))).one() >= MOST_WEBHOOKS:
+    live = select(func.count()).select_from(Webhook).where(col(Webhook.deleted_at).is_(None))
+    if (await session.exec(live)).one() >= MOST_WEBHOOKS:
         raise Conflict("webhooks.many", "There are {most} webhooks already. Change one of them.", most=MOST_WEBHOOKS)
     webhook = Webhook(name=checked[0], address=checked[1], secret=new_secret(), created_at=now)
     session.add(webhook)
@@ -39,10 +40,9 @@ async def change_webhook(
     session: AsyncSession, viewer: Viewer, webhook_id: int, *, name: str, address: str, is_on: bool, now: datetime
 ) -> Webhook:
     """What waits goes to the new address; of one that is switched off it has failed. Raises NotFound, Invalid at ``name address``,
-    NotAllowed.
+    NotAllowed, Conflict for a deleted one.
     """
-    await access_webhook(session, viewer, webhook_id)
-    webhook = await lock_row(session, Webhook, webhook_id)
+    webhook = await _access_live(session, viewer, webhook_id)
     checked = await _checked(session, name, address, webhook_id)
     if (webhook.name, webhook.address, webhook.is_on) != (*checked, is_on):
         webhook.name, webhook.address, webhook.is_on = *checked, is_on
@@ -52,19 +52,45 @@ async def change_webhook(
 
 
 async def renew_secret(session: AsyncSession, viewer: Viewer, webhook_id: int, now: datetime) -> tuple[Webhook, str]:
-    """A new secret, from the next try on; the old one signs nothing any more. Raises NotFound, NotAllowed."""
-    await access_webhook(session, viewer, webhook_id)
-    webhook = await lock_row(session, Webhook, webhook_id)
+    """A new secret, from the next try on; the old one signs nothing any more. Raises NotFound, NotAllowed, Conflict
+    for a deleted one.
+    """
+    webhook = await _access_live(session, viewer, webhook_id)
     webhook.secret = new_secret()
     webhook.version += 1
     record(session, now, "webhook.secret_renewed", "webhook", webhook_id, actor=viewer, name=webhook.name)
     return webhook, webhook.secret
 
 
+async def delete_webhook(session: AsyncSession, viewer: Viewer, webhook_id: int, now: datetime) -> Webhook:
+    """Nothing is sent to it any more: what waits fails, and so do rules that call it. What was sent stays.
+
+    Raises NotFound, NotAllowed, Conflict for one that is deleted already.
+    """
+    webhook = await _access_live(session, viewer, webhook_id)
+    record(session, now, "webhook.deleted", "webhook", webhook_id, actor=viewer, name=webhook.name)
+    freed = f" (#{webhook_id})"
+    webhook.name = f"{webhook.name[: longest(Webhook.name) - len(freed)]}{freed}"
+    webhook.is_on, webhook.secret, webhook.deleted_at = False, "", now
+    webhook.version += 1
+    return webhook
+
+
+async def _access_live(session: AsyncSession, viewer: Viewer, webhook_id: int) -> Webhook:
+    await access_webhook(session, viewer, webhook_id)
+    webhook = await lock_row(session, Webhook, webhook_id)
+    if webhook.deleted_at is not None:
+        raise Conflict("webhooks.deleted", "This webhook is deleted.")
+    return webhook
+
+
 async def send_again(
     session: AsyncSession, viewer: Viewer, webhook_id: int, delivery_id: int, now: datetime
 ) -> Delivery:
-    """Send a message once more, with the same key. Raises NotFound, NotAllowed, Conflict while it waits or is being sent."""
+    """Send a message once more, with the same key. Raises NotFound, NotAllowed, Conflict while it waits or is being sent, and of a
+    deleted webhook.
+    """
+    await _access_live(session, viewer, webhook_id)
     delivery = await access_webhook_delivery(session, viewer, webhook_id, delivery_id, lock=True)
     if delivery.state not in AGAIN:
         raise Conflict("webhooks.waits", "This message is on its way already.")

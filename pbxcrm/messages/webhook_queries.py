@@ -14,7 +14,7 @@ MOST_SHOWN = 100
 
 
 async def access_webhook(session: AsyncSession, viewer: Viewer, webhook_id: int) -> Webhook:
-    """A webhook, for those who write rules. Raises NotFound, NotAllowed."""
+    """A webhook, also a deleted one, for those who write rules. Raises NotFound, NotAllowed."""
     check(viewer, Permission.RULES_EDIT)
     webhook = await session.get(Webhook, webhook_id)
     if webhook is None:
@@ -23,9 +23,10 @@ async def access_webhook(session: AsyncSession, viewer: Viewer, webhook_id: int)
 
 
 async def list_webhooks(session: AsyncSession, viewer: Viewer) -> Sequence[Webhook]:
-    """All of them by name. Raises NotAllowed."""
+    """All of them by name, the deleted ones last. Raises NotAllowed."""
     check(viewer, Permission.RULES_EDIT)
-    return (await session.exec(select(Webhook).order_by(col(Webhook.name), col(Webhook.id)))).all()
+    order = (col(Webhook.deleted_at).is_not(None), col(Webhook.name), col(Webhook.id))
+    return (await session.exec(select(Webhook).order_by(*order))).all()
 
 
 async def names_of_webhooks(session: AsyncSession) -> Mapping[int, str]:

@@ -6,9 +6,17 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from pbxcrm.automation.queries import rules_calling
 from pbxcrm.automation.run_queries import deals_named
 from pbxcrm.messages.models import Webhook
-from pbxcrm.messages.webhook_actions import AGAIN, change_webhook, create_webhook, renew_secret, send_again
+from pbxcrm.messages.webhook_actions import (
+    AGAIN,
+    change_webhook,
+    create_webhook,
+    delete_webhook,
+    renew_secret,
+    send_again,
+)
 from pbxcrm.messages.webhook_queries import access_webhook, count_deliveries, deliveries_of_webhook, list_webhooks
 from pbxcrm.shared.errors import Conflict, Invalid
 from web.answers import redirect
@@ -71,6 +79,13 @@ async def renew(request: Request) -> Response:
     return await _one(request, secret=secret)
 
 
+async def delete(request: Request) -> Response:
+    """``POST /automation/webhooks/12/delete``: what was sent stays."""
+    async with parts(request).db.write() as session:
+        await delete_webhook(session, viewer(request), request.path_params["webhook_id"], now(request))
+    return redirect(request, PATH, done="deleted")
+
+
 async def again(request: Request) -> Response:
     """``POST /automation/webhooks/12/messages/7/again``: send it once more, with its key."""
     webhook_id, delivery_id = request.path_params["webhook_id"], request.path_params["webhook_delivery_id"]
@@ -84,6 +99,7 @@ async def _one(request: Request, form: Form | None = None, status: int = 200, *,
     async with parts(request).db.read() as session:
         webhook = await access_webhook(session, viewer(request), webhook_id)
         sent = await deliveries_of_webhook(session, viewer(request), webhook_id)
+        callers = await rules_calling(session, webhook_id)
         deals = await deals_named(session, {each.deal_id for each in sent if each.deal_id is not None})
     typed = {"name": webhook.name, "address": webhook.address, "is_on": webhook.is_on}
     return show(
@@ -95,7 +111,8 @@ async def _one(request: Request, form: Form | None = None, status: int = 200, *,
         sent=sent,
         deals=deals,
         secret=secret,
-        again=AGAIN,
+        again=AGAIN if webhook.deleted_at is None else (),
+        callers=callers,
     )
 
 
@@ -110,7 +127,8 @@ async def _list(
         "automation/webhooks.html",
         status=status,
         form=form,
-        webhooks=webhooks,
+        webhooks=[each for each in webhooks if each.deleted_at is None],
+        deleted=[each for each in webhooks if each.deleted_at is not None],
         counts=counts,
         made=made,
         secret=secret,

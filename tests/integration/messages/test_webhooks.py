@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from pbxcrm.automation.queries import rules_calling
 from pbxcrm.messages.models import Webhook
 from pbxcrm.messages.rules import LEASE
 from pbxcrm.messages.sender import MessageSender
-from pbxcrm.messages.webhook_actions import change_webhook, create_webhook, renew_secret, send_again
-from pbxcrm.messages.webhook_queries import deliveries_of_webhook
+from pbxcrm.messages.webhook_actions import change_webhook, create_webhook, delete_webhook, renew_secret, send_again
+from pbxcrm.messages.webhook_queries import deliveries_of_webhook, list_webhooks
 from pbxcrm.messages.webhook_rules import signature
 from pbxcrm.messages.webhooks import WebhookCarrier
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed
@@ -145,6 +146,18 @@ async def test_one_that_hangs_is_given_up_and_one_that_talks_without_end_is_cut(
     assert (await Outgoing(HERE).exchange("POST", peer.url, {}, b"{}")).text == "ok"
 
 
+async def test_one_that_trickles_has_no_more_time_than_any_other(peer: HttpPeer) -> None:
+    """Each byte comes in time, the whole does not: in the head and in the body of an answer."""
+    peer.pace = 0.02
+    for length in (100_000, 2):
+        peer.says("200 OK", *([] if length > 2 else ["x-filler: " + "x" * 100_000]), body=b"x" * length)
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(NotSent, match="did not answer in time") as slow:
+            await Outgoing(HERE, seconds=0.5).exchange("POST", peer.url, {}, b"{}")
+        assert slow.value.is_unsure
+        assert asyncio.get_running_loop().time() - began < 20, "it would take half an hour"
+
+
 async def test_this_machine_is_refused_by_any_name_and_redirects_are_not_followed(
     calls: MessageDesk, peer: HttpPeer
 ) -> None:
@@ -201,6 +214,34 @@ async def test_a_wrong_certificate_is_refused_in_plain_words(tmp_path: Path) -> 
         with pytest.raises(NotSent, match="certificate of the server is wrong: Hostname mismatch"):
             await Outgoing(HERE, trust).exchange("POST", peer.url, {}, b"{}")
         assert peer.calls == []
+
+
+async def test_a_deleted_webhook_gets_nothing_and_keeps_its_history(calls: MessageDesk, peer: HttpPeer) -> None:
+    webhook_id, _secret = await make(calls, peer.url)
+    await fire(calls, webhook_id)
+    now = calls.rules.now
+    async with calls.rules.database.write() as session:
+        viewer = await calls.rules.office.viewer(session, "admin")
+        assert await rules_calling(session, webhook_id) == 1
+        gone = await delete_webhook(session, viewer, webhook_id, now)
+        assert (gone.name, gone.secret, gone.is_on) == (f"Stock (#{webhook_id})", "", False)
+        for refused in (
+            delete_webhook(session, viewer, webhook_id, now),
+            renew_secret(session, viewer, webhook_id, now),
+            change_webhook(session, viewer, webhook_id, name="Stock", address=peer.url, is_on=True, now=now),
+        ):
+            with pytest.raises(Conflict):
+                await refused
+        await create_webhook(session, viewer, name="Stock", address=peer.url, now=now)  # the name is free
+    await calls.send()
+    assert await calls.told() == [("failed", "It could not be sent: The webhook is switched off.")]
+    async with calls.rules.database.write() as session:
+        viewer = await calls.rules.office.viewer(session, "admin")
+        (row,) = await deliveries_of_webhook(session, viewer, webhook_id)
+        with pytest.raises(Conflict):
+            await send_again(session, viewer, webhook_id, row.id or 0, now)
+        assert [each.deleted_at is not None for each in await list_webhooks(session, viewer)] == [False, True]
+    assert peer.calls == []
 
 
 async def test_an_administrator_makes_changes_and_switches_off(calls: MessageDesk, peer: HttpPeer) -> None:

@@ -2,6 +2,8 @@
 
 import re
 
+from sqlmodel import select
+
 from pbxcrm.messages.models import Delivery
 from pbxcrm.shared.db import Database
 from tests.calls import NOON
@@ -50,6 +52,16 @@ async def test_a_webhook_is_made_changed_and_its_message_sent_again(browser: Bro
     assert (await admin.post(f"{PATH}/1", data=off)).status_code == 303
     assert 'class="mark grey">off' in (await admin.get(PATH)).text
     assert box not in (await admin.get(f"{PATH}/1")).text, "else it would be on again when its name is changed"
+    async with database.write() as session:
+        (row,) = (await session.exec(select(Delivery))).all()
+        row.state, row.said = "unknown", {}
+    assert "not known" in (await admin.get(f"{PATH}/1")).text
+    assert "What was sent stays" in (await admin.get(f"{PATH}/1")).text, "it is asked first"
+    assert (await admin.post(f"{PATH}/1/delete")).status_code == 303
+    assert (await admin.post(f"{PATH}/1/delete")).status_code == 409
+    one = (await admin.get(f"{PATH}/1")).text
+    assert "404 &lt;i&gt;" in one, "what was sent stays"
+    assert "/again" not in one
     seller = await browser("olena")
     assert (await seller.get(PATH)).status_code == 403
     assert (await seller.get(f"{PATH}/1")).status_code == 403

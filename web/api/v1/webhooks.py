@@ -6,7 +6,7 @@ from pydantic import Field
 
 from pbxcrm.access import Permission
 from pbxcrm.messages.models import Delivery, DeliveryState, Webhook
-from pbxcrm.messages.webhook_actions import change_webhook, create_webhook, renew_secret, send_again
+from pbxcrm.messages.webhook_actions import change_webhook, create_webhook, delete_webhook, renew_secret, send_again
 from pbxcrm.messages.webhook_queries import access_webhook, deliveries_of_webhook, list_webhooks
 from web.api.fields import ApiAnswer, ApiRequest, Moment, ShortListQuery, needed_text
 from web.api.resource import Ask, Page, Resource
@@ -42,6 +42,7 @@ class WebhookOut(ApiAnswer):
     address: str
     on: bool
     created_at: Moment
+    deleted_at: Moment | None = Field(description="What was sent to a deleted one stays.")
     version: int
     secret: str | None = Field(description="Only in the answer that makes or renews it.")
 
@@ -64,7 +65,7 @@ class WebhookDeliveryOut(ApiAnswer):
 
 @webhooks.get("/webhooks", needs=Permission.RULES_EDIT, summary="All outgoing webhooks")
 async def read_webhooks(ask: Ask, query: ShortListQuery) -> Page[WebhookOut]:
-    """By name."""
+    """By name, the deleted ones last."""
     return Page[WebhookOut].part_of([_webhook(each) for each in await list_webhooks(ask.session, ask.viewer)], query)
 
 
@@ -87,7 +88,7 @@ async def post_webhook(ask: Ask, body: NewWebhook) -> WebhookOut:
 
 @webhooks.patch("/webhooks/{webhook_id}", needs=Permission.RULES_EDIT, summary="Change an outgoing webhook")
 async def patch_webhook(ask: Ask, webhook_id: int, body: WebhookChange) -> WebhookOut:
-    """What waits goes to the new address; of one that is off it fails."""
+    """What waits goes to the new address; of one that is off it fails. 409 for a deleted one."""
     known = await access_webhook(ask.session, ask.viewer, webhook_id)
     changed = await change_webhook(
         ask.session,
@@ -101,10 +102,18 @@ async def patch_webhook(ask: Ask, webhook_id: int, body: WebhookChange) -> Webho
     return _webhook(changed)
 
 
-@webhooks.post("/webhooks/{webhook_id}/secret", needs=Permission.RULES_EDIT, summary="Renew its secret")
+@webhooks.post("/webhooks/{webhook_id}/secret", needs=Permission.RULES_EDIT, summary="Renew its secret", conflicts=True)
 async def post_webhook_secret(ask: Ask, webhook_id: int) -> WebhookOut:
     """The old one signs nothing any more."""
     return _webhook(*await renew_secret(ask.session, ask.viewer, webhook_id, ask.now))
+
+
+@webhooks.delete(
+    "/webhooks/{webhook_id}", needs=Permission.RULES_EDIT, summary="Delete an outgoing webhook", conflicts=True
+)
+async def remove_webhook(ask: Ask, webhook_id: int) -> None:
+    """What waits is not sent, rules that call it fail, and what was sent stays."""
+    await delete_webhook(ask.session, ask.viewer, webhook_id, ask.now)
 
 
 @webhooks.get("/webhooks/{webhook_id}/deliveries", needs=Permission.RULES_EDIT, summary="Its latest messages")
@@ -118,6 +127,7 @@ async def read_webhook_deliveries(ask: Ask, webhook_id: int, query: ShortListQue
     "/webhooks/{webhook_id}/deliveries/{webhook_delivery_id}/again",
     needs=Permission.RULES_EDIT,
     summary="Send a message again",
+    conflicts=True,
 )
 async def post_webhook_again(ask: Ask, webhook_id: int, webhook_delivery_id: int) -> WebhookDeliveryOut:
     """With the same id; not while it waits or is being sent."""
@@ -131,6 +141,7 @@ def _webhook(webhook: Webhook, secret: str | None = None) -> WebhookOut:
         address=webhook.address,
         on=webhook.is_on,
         created_at=webhook.created_at,
+        deleted_at=webhook.deleted_at,
         version=webhook.version,
         secret=secret,
     )
