@@ -17,13 +17,15 @@ from pbxcrm.shared.reasons import Reason
 
 #: Key in ``session.info``: what this transaction records is kept in the log, but no rule of automation acts on it.
 UNHEARD = "audit_unheard"
+#: Key in ``session.info``: why this transaction does what it records now. The log does not keep it; whoever hears of the entry gets it.
+CAUSE = "audit_cause"
 ENTRIES = "audit"  # key in ``session.info``: entries to write in one statement just before the commit
 
 
 #: An entry as it is written: the columns of ``AuditEntry`` without its id.
 Recorded = dict[str, Any]
-#: These entries were written, in the transaction of the change that they tell of.
-recorded: Hook[list[Recorded]] = Hook("audit.recorded")
+#: These entries were written, in the transaction of the change that they tell of; beside each its ``CAUSE``, if it had one.
+recorded: Hook[list[tuple[Recorded, Any]]] = Hook("audit.recorded")
 
 _ADD = insert(SQLModel.metadata.tables[str(AuditEntry.__tablename__)])
 
@@ -42,20 +44,19 @@ def record(
     """Log ``action`` on an entity. ``actor`` None means the product itself. Raises ValueError if then ``reason`` is missing."""
     if actor is None and reason is None:
         raise ValueError(f"{action}: an automatic act needs a reason")
-    entries: list[Recorded] = session.info.setdefault(ENTRIES, [])
+    entries: list[tuple[Recorded, Any]] = session.info.setdefault(ENTRIES, [])
     if not entries:
         before_commit(session, write_down)
-    entries.append(
-        {
-            "at": at,
-            "actor_id": actor.user_id if actor else None,
-            "action": action,
-            "entity": entity,
-            "entity_id": str(entity_id),
-            "reason": reason.stored() if reason else {},
-            "data": data,
-        }
-    )
+    entry = {
+        "at": at,
+        "actor_id": actor.user_id if actor else None,
+        "action": action,
+        "entity": entity,
+        "entity_id": str(entity_id),
+        "reason": reason.stored() if reason else {},
+        "data": data,
+    }
+    entries.append((entry, session.info.get(CAUSE)))
 
 
 #: The longest list of filters that is kept of an export.
@@ -70,9 +71,9 @@ def record_export(session: AsyncSession, at: datetime, viewer: Viewer, entity: s
 
 async def write_down(session: AsyncSession) -> None:
     """Write the entries recorded so far now, for code that reads the log in the transaction of the change."""
-    entries: list[Recorded] = session.info.pop(ENTRIES, [])
+    entries: list[tuple[Recorded, Any]] = session.info.pop(ENTRIES, [])
     if entries:
-        await execute(session, _ADD, entries)
+        await execute(session, _ADD, [entry for entry, _ in entries])
         await recorded(session, entries)
 
 

@@ -1,17 +1,17 @@
 """The comparisons of a condition in words: what was asked, and what the rule saw. Stored with each firing, as it was then."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from pbxcrm.deals.queries import Funnel
-from pbxcrm.fields.conditions import Op, Shape, Term
-from pbxcrm.fields.explained import SeenComparison
+from pbxcrm.fields.conditions import Condition, Op, Shape, Term
+from pbxcrm.fields.explained import SeenComparison, explain, guilty
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, ValueKind
 from pbxcrm.fields.queries import FieldSet
-from pbxcrm.fields.relative_times import Relative
+from pbxcrm.fields.relative_times import AskedAt, Relative
 from pbxcrm.fields.rules import as_entered
 from pbxcrm.fields.terms import name_of_term
 from pbxcrm.people.directory import Directory
@@ -127,17 +127,28 @@ def in_words(seen: SeenComparison, names: Names) -> SeenTest:
     return SeenTest(term.name, term.title, op.value, asked, names.said(term, seen.value), seen.held)
 
 
-Said = dict[tuple[int, object, bool], SeenTest]  # comparisons in words, by the test and what it saw
-_MOST_KEPT = 2000
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether a condition holds, why not, and its comparisons, stored ``SeenTest``."""
+
+    held: bool
+    why_not: Reason
+    seen: Sequence[dict[str, Any]]
 
 
-def words_of(seen: SeenComparison, names: Names, kept: Said) -> SeenTest:
-    """One comparison in words. ``kept``: words of the same rule, because most deals have one of a few values."""
-    value = tuple(seen.value) if isinstance(seen.value, list) else seen.value
-    key = (id(seen.test), value, seen.held)
+Said = dict[tuple[object, ...], Answer]  # answers of one condition, by what it saw
+_MOST_KEPT = 1000
+
+
+def answer_in_words(condition: Condition, row: Any, clock: AskedAt, names: Names, kept: Said) -> Answer:
+    """Ask a condition. ``kept``: its answers so far, because most deals have one of a few values."""
+    held, seen = explain(condition, row, clock)
+    key = tuple((tuple(each.value) if isinstance(each.value, list) else each.value, each.held) for each in seen)
     found = kept.get(key)
     if found is None:
+        decided = guilty(condition, seen)
+        why_not = reason("automation.not_so", in_words(decided, names).why() if decided is not None else None)
         if len(kept) >= _MOST_KEPT:
             kept.clear()
-        found = kept[key] = in_words(seen, names)
+        found = kept[key] = Answer(held, why_not, [in_words(each, names).stored() for each in seen])
     return found

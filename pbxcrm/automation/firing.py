@@ -8,8 +8,8 @@ from typing import Any
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.automation.batch import EventBatch
-from pbxcrm.automation.explanations import Names, SeenTest, words_of
+from pbxcrm.automation.batch import EventBatch, NewRun, Run
+from pbxcrm.automation.explanations import Answer, Names, answer_in_words
 from pbxcrm.automation.facts import RuleFacts, load_facts
 from pbxcrm.automation.models import AutomationRule, RuleRun, RunStatus
 from pbxcrm.automation.order_queries import order_of
@@ -19,7 +19,6 @@ from pbxcrm.automation.triggers import MeantDeal, TriggerTest, failed_in_a_row
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.models import Deal, StageMove
 from pbxcrm.fields.conditions import holds
-from pbxcrm.fields.explained import explain, guilty
 from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import TaskDraft, do_create_task
@@ -153,33 +152,28 @@ class Firing:
 class RunInHand:
     """A firing in hand: its row, new or read, and the steps that it takes now."""
 
-    row: RuleRun
-    is_new: bool
+    row: Run
     steps: list[dict[str, Any]]  # columns
 
 
-def skip(firing: Firing, rule: AutomationRule, why: Reason, seen: Sequence[SeenTest] = ()) -> None:
-    """The rule heard the event and did nothing."""
+def skip(firing: Firing, rule: AutomationRule, why: Reason, seen: Sequence[dict[str, Any]] = ()) -> None:
+    """The rule heard the event and did nothing. ``seen``: what it saw, as it is stored."""
     ended = {"status": RunStatus.SKIPPED.value, "reason": why.stored(), "ended_at": firing.now}
-    firing.batch.skip(firing.row(rule) | ended | {"seen": [each.stored() for each in seen]})
+    firing.batch.skip(firing.row(rule) | ended | {"seen": list(seen)})
 
 
-def begin(firing: Firing, rule: AutomationRule, seen: Sequence[SeenTest] = ()) -> RunInHand:
-    """A new run, which is written with the others of the batch."""
-    run = RunInHand(RuleRun(**firing.row(rule)), is_new=True, steps=[])
-    run.row.seen = [each.stored() for each in seen]
-    firing.batch.keep(run.row, run.steps)
+def begin(firing: Firing, rule: AutomationRule, seen: Sequence[dict[str, Any]] = ()) -> RunInHand:
+    """A new run, which is written with the others of the batch. ``seen`` as for ``skip``."""
+    row = NewRun(**firing.row(rule) | {"seen": list(seen)})
+    run = RunInHand(row, steps=[])
+    firing.batch.keep(row, run.steps)
     return run
 
 
-def ask(firing: Firing, ready: ActiveRule, facts: RuleFacts) -> tuple[bool, list[SeenTest], Reason]:
-    """Whether the condition of a rule holds, its comparisons in words, and the reason if it does not."""
+def ask(firing: Firing, ready: ActiveRule, facts: RuleFacts) -> Answer:
+    """Whether the condition of a rule holds, with its comparisons in words."""
     assert ready.condition is not None
-    held, seen = explain(ready.condition, facts, firing.clock)
-    told = [words_of(each, firing.names, ready.said) for each in seen]
-    decided = None if held else guilty(ready.condition, seen)
-    because = words_of(decided, firing.names, ready.said).why() if decided is not None else None
-    return held, told, reason("automation.not_so", because)
+    return answer_in_words(ready.condition, facts, firing.clock, firing.names, ready.said)
 
 
 async def goals_reached(firing: Firing, ready: ActiveRule, facts: RuleFacts) -> None:
@@ -196,18 +190,18 @@ async def give_up(firing: Firing, rule: AutomationRule, error: str) -> None:
     await fail(firing, rule, begin(firing, rule).row, error)
 
 
-async def fail(firing: Firing, rule: AutomationRule, run: RuleRun, error: str) -> None:
+async def fail(firing: Firing, rule: AutomationRule, run: Run, error: str) -> None:
     """The run has failed for good, and the owner of the rule is told."""
     why = reason("automation.refused", why=error)
     await tell_owner(firing, rule, await firing.deal(), why)
     end(firing, run, RunStatus.FAILED, why)
 
 
-def end(firing: Firing, run: RuleRun, status: RunStatus, why: Reason) -> None:
+def end(firing: Firing, run: Run, status: RunStatus, why: Reason) -> None:
     """The run has ended. The next one that waits for it begins."""
-    was_waiting = run.id is not None and run.status == RunStatus.WAITING
+    was_waiting = run.status == RunStatus.WAITING
     run.status, run.reason, run.ended_at, run.due_at = status.value, why.stored(), firing.now, None
-    if run.id is None:
+    if isinstance(run, NewRun):
         return
     run.version += 1
     firing.session.add(run)

@@ -20,21 +20,19 @@ from pbxcrm.calls.models import Call
 from pbxcrm.shared.core_sql import execute
 from pbxcrm.tasks.models import Task
 
-CAUSE = "automation_cause"  # key in ``session.info``: the ``Cause`` while a rule works
-
 _ADD = insert(SQLModel.metadata.tables[str(AutomationEvent.__tablename__)])
 
 
-async def hear(session: AsyncSession, entries: list[Recorded]) -> None:
-    """Handler of ``audit.recorded``."""
+async def hear(session: AsyncSession, entries: list[tuple[Recorded, Cause | None]]) -> None:
+    """Handler of ``audit.recorded``. The cause of what a rule did is set by ``running``."""
     rules = await load_active(session)
     if not rules.by_id:
         return
     deaf = UNHEARD in session.info
     events = [
         event
-        for entry in entries
-        if (event := await _heard(session, rules, entry, session.info.get(CAUSE), deaf=deaf)) is not None
+        for entry, cause in entries
+        if (event := await _heard(session, rules, entry, cause, deaf=deaf)) is not None
     ]
     await execute(session, _ADD, events)
 

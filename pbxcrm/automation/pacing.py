@@ -6,13 +6,14 @@ from typing import Any
 
 from sqlmodel import col, func, select
 
+from pbxcrm.automation.batch import NewRun, Run
 from pbxcrm.automation.firing import Firing
 from pbxcrm.automation.models import RuleRun, RunStatus, RunStep
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.shared.db import lock
 
 
-async def day_with_room(firing: Firing, run: RuleRun, step: Mapping[str, Any], working: WorkingTime) -> datetime:
+async def day_with_room(firing: Firing, run: Run, step: Mapping[str, Any], working: WorkingTime) -> datetime:
     """The end of the wait, or the morning of the first working day after it on which fewer than ``per_day`` go on. ``run`` stands behind
     the wait already.
 
@@ -29,7 +30,7 @@ async def day_with_room(firing: Firing, run: RuleRun, step: Mapping[str, Any], w
         RuleRun.rule_id == run.rule_id,
         RuleRun.status == RunStatus.WAITING.value,
         RuleRun.position == run.position,
-        col(RuleRun.id).is_distinct_from(run.id),
+        col(RuleRun.id).is_distinct_from(None if isinstance(run, NewRun) else run.id),
     )
     last = (await session.exec(select(func.max(col(RuleRun.due_at))).where(*waits))).one()
     new = [each.due_at for each in firing.batch.new_runs if each is not run and _waits_so(each, run)]
@@ -48,7 +49,7 @@ async def day_with_room(firing: Firing, run: RuleRun, step: Mapping[str, Any], w
     return queue_ends if taken < most else working.next_morning(queue_ends)
 
 
-def _waits_so(other: RuleRun, run: RuleRun) -> bool:
+def _waits_so(other: NewRun, run: Run) -> bool:
     return other.rule_id == run.rule_id and other.position == run.position and other.status == RunStatus.WAITING
 
 

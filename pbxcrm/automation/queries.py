@@ -40,13 +40,12 @@ class ActiveRule:
 
     def hears(self, hearing: Hearing) -> bool:
         """Whether the rule listens to this act now."""
-        paused = self.rule.paused_until
         return (
             hearing.act in self.trigger.acts
-            and (paused is None or hearing.at >= paused)
             and DEAF not in hearing.data
-            and hearing.data.get(FOR_RULE, self.rule.id) == self.rule.id
-            and self.trigger.hears(self.rule.when, hearing.act, hearing.data)
+            and self.trigger.hears(self.rule.when, hearing.act, hearing.data)  # before the others: most rules end here
+            and (FOR_RULE not in hearing.data or hearing.data[FOR_RULE] == self.rule.id)
+            and ((paused := self.rule.paused_until) is None or hearing.at >= paused)
         )
 
     def means(self, act: str, deal: MeantDeal) -> bool:
@@ -106,7 +105,7 @@ async def with_merged(session: AsyncSession, ready: ActiveRule) -> ActiveRule:
         return ready
     condition = None if ready.condition is None else await with_merged_links(session, ready.condition)
     goal = None if ready.goal is None else await with_merged_links(session, ready.goal)
-    return replace(ready, condition=condition, goal=goal)
+    return replace(ready, condition=condition, goal=goal, said={})
 
 
 async def _read_active(session: AsyncSession) -> ActiveRules:

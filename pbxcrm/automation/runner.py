@@ -6,6 +6,7 @@ subjects share a transaction as long as none of their steps fails; then each is 
 then the run.
 """
 
+from asyncio import gather
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -13,7 +14,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import bindparam, delete, exists, literal_column, or_
-from sqlalchemy.orm import aliased
+from sqlalchemy import select as select_columns
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -27,14 +28,16 @@ from pbxcrm.automation.rules import LONGEST_ERROR, RETRY_SECONDS, Hearing, retry
 from pbxcrm.automation.running import fire, resume
 from pbxcrm.automation.steps.assign_step import DISTRIBUTION
 from pbxcrm.deals.models import Deal
+from pbxcrm.deals.people_queries import read_watchers
 from pbxcrm.distribution.actions import LOCK as DISTRIBUTION_LOCK
-from pbxcrm.shared.core_sql import execute, list_param
+from pbxcrm.shared.core_sql import execute, fetch, list_param
 from pbxcrm.shared.db import Database, is_away, lock
 
 log = structlog.get_logger()
 
 AT_MOST = 500  # events and waits in one go
 TOGETHER = 20  # events in one transaction
+AT_ONCE = 2  # transactions, where one computes while another one waits for the database; on SQLite one writes at a time
 #: A transaction takes no more events after so many seconds, because others wait for its deals, on SQLite for the database; but at least
 #: so many, because each transaction has its own cost.
 LONGEST, LEAST = 0.05, 5
@@ -54,6 +57,19 @@ _WAITING = (
     .where(col(RuleRun.subject).in_(list_param("subjects")), RuleRun.status == literal_column("'waiting'"))
     .order_by(col(RuleRun.id))
 )
+_EVENTS, _OLDER = (SQLModel.metadata.tables[str(AutomationEvent.__tablename__)].alias(name) for name in ("e", "older"))
+#: A new event is due at once, whatever the clocks say.
+_IS_DUE = or_(_EVENTS.c.tries == 0, _EVENTS.c.due_at <= bindparam("now"))
+_DUE = select_columns(_EVENTS.c.id).where(_IS_DUE).limit(1)
+#: The oldest events of subjects of which nobody else handles one.
+_CLAIM = (
+    select_columns(_EVENTS)
+    .where(_IS_DUE, ~exists().where(_OLDER.c.subject == _EVENTS.c.subject, _OLDER.c.id < _EVENTS.c.id))
+    .order_by(_EVENTS.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_CLAIM_ONE = _CLAIM.where(_EVENTS.c.id == bindparam("row"))
 _DELETE = delete(SQLModel.metadata.tables[str(AutomationEvent.__tablename__)]).where(
     col(AutomationEvent.id) == bindparam("row")
 )
@@ -61,15 +77,22 @@ _DELETE = delete(SQLModel.metadata.tables[str(AutomationEvent.__tablename__)]).w
 
 async def run_due(db: Database, now: datetime, region: str) -> int:
     """Handle the events and the waits that are due at ``now``. Returns how many. ``region``: of telephone numbers."""
-    done, is_full = 0, False
-    while done < AT_MOST and (is_full or await _event_due(db, now)):
-        handled, is_full = await _next_events(db, now, region)
-        if not handled:
-            break
-        done += handled
+    done = sum(await gather(*(_events_due(db, now, region) for _ in range(1 if db.is_sqlite else AT_ONCE))))
     while done < AT_MOST and (run_id := await _run_due(db, now)) is not None:
         await _next_run(db, run_id, now, region)
         done += 1
+    return done
+
+
+async def _events_due(db: Database, now: datetime, region: str) -> int:
+    done, most, are_more = 0, TOGETHER, False
+    while done < AT_MOST and (are_more or await _event_due(db, now)):
+        claimed, handled = await _next_events(db, now, region, most)
+        done += handled
+        if not claimed:
+            break
+        # Claiming costs, too: next time no more than there was time for, or twice as many where all were handled.
+        are_more, most = claimed == most, min(TOGETHER, 2 * most if handled == claimed else max(LEAST, handled))
     return done
 
 
@@ -82,33 +105,31 @@ async def prune(session: AsyncSession, now: datetime) -> None:
 async def _event_due(db: Database, now: datetime) -> bool:
     # Read first: on SQLite a write transaction each second would block the listener.
     async with db.read() as session:
-        return (await session.exec(select(AutomationEvent.id).where(_is_due(now)).limit(1))).first() is not None
+        return bool(await fetch(session, _DUE, {"now": now}))
 
 
-async def _next_events(db: Database, now: datetime, region: str) -> tuple[int, bool]:
-    """Handle some events. Returns how many, 0 if others have all of them, and whether there were as many as fit together: then there
-    are more.
-    """
+async def _next_events(db: Database, now: datetime, region: str, most: int) -> tuple[int, int]:
+    """Handle some events: how many were claimed, none if others have all of them, and how many of these there was time for."""
     claimed: list[int] = []
     try:
         async with db.write() as session:
-            events = await _claim(session, now, TOGETHER)
-            claimed += [event.id or 0 for event in events]
+            events = await fetch(session, _CLAIM, {"now": now, "most": most})
+            claimed += [event.id for event in events]
             handled = await _handle(session, events, now, region, careful=False) if events else 0
-        return handled, len(events) == TOGETHER
+        return len(claimed), handled
     except Exception as error:
         if not claimed or is_away(error):
             raise
     # One of them fails: each alone, so that it holds up no other, and its steps by themselves.
     for event_id in claimed:
         await _alone(db, event_id, now, region)
-    return len(claimed), False
+    return len(claimed), len(claimed)
 
 
 async def _alone(db: Database, event_id: int, now: datetime, region: str) -> None:
     try:
         async with db.write() as session:
-            events = await _claim(session, now, 1, AutomationEvent.id == event_id)
+            events = await fetch(session, _CLAIM_ONE, {"now": now, "most": 1, "row": event_id})
             if events:  # else somebody was faster
                 await _handle(session, events, now, region, careful=True)
     except Exception as error:
@@ -118,24 +139,7 @@ async def _alone(db: Database, event_id: int, now: datetime, region: str) -> Non
         await _put_off(db, event_id, now, region, error)
 
 
-async def _claim(session: AsyncSession, now: datetime, most: int, *only: Any) -> Sequence[AutomationEvent]:
-    """The oldest events of subjects of which nobody else handles one."""
-    older = aliased(AutomationEvent)
-    is_behind = exists().where(
-        col(older.subject) == col(AutomationEvent.subject), col(older.id) < col(AutomationEvent.id)
-    )
-    query = select(AutomationEvent).where(_is_due(now), ~is_behind, *only).order_by(col(AutomationEvent.id)).limit(most)
-    return (await session.exec(query.with_for_update(skip_locked=True))).all()
-
-
-def _is_due(now: datetime) -> Any:
-    """A new event is due at once, whatever the clocks say."""
-    return or_(col(AutomationEvent.tries) == 0, col(AutomationEvent.due_at) <= now)
-
-
-async def _handle(
-    session: AsyncSession, events: Sequence[AutomationEvent], now: datetime, region: str, *, careful: bool
-) -> int:
+async def _handle(session: AsyncSession, events: Sequence[Any], now: datetime, region: str, *, careful: bool) -> int:
     """Handle the events in their order, as many as there is time for, and delete them."""
     batch = await _batch(session, events, now, region, careful=careful)
     deals = {deal.id: deal for deal in batch.held if deal.merged_into_id is None}
@@ -145,7 +149,7 @@ async def _handle(
     began = perf_counter()
     for event in events:
         await _hear(_firing(batch, event), batch, _hearing(event))
-        handled.append(event.id or 0)
+        handled.append(event.id)
         if len(handled) >= LEAST and perf_counter() - began > LONGEST:
             break
     await batch.write()
@@ -169,12 +173,13 @@ async def _hear(firing: Firing, batch: EventBatch, hearing: Hearing) -> None:
 
 
 async def _batch(
-    session: AsyncSession, rows: Sequence[AutomationEvent | RuleRun], now: datetime, region: str, *, careful: bool
+    session: AsyncSession, rows: Sequence[Any], now: datetime, region: str, *, careful: bool
 ) -> EventBatch:
     """What events and runs share; their subjects are locked from here on."""
     deals = sorted({row.deal_id for row in rows if row.deal_id is not None})
     rules = await load_active(session)
     held = await _lock(session, deals, rules.by_id.values())
+    await read_watchers(session, deals)
     subjects = [row.subject for row in rows]
     return EventBatch(
         session=session,
@@ -189,7 +194,7 @@ async def _batch(
     )
 
 
-def _firing(batch: EventBatch, event: AutomationEvent) -> Firing:
+def _firing(batch: EventBatch, event: Any) -> Firing:
     return Firing(
         batch,
         event.id or 0,
@@ -204,7 +209,7 @@ def _firing(batch: EventBatch, event: AutomationEvent) -> Firing:
     )
 
 
-def _hearing(event: AutomationEvent) -> Hearing:
+def _hearing(event: Any) -> Hearing:
     return Hearing(event.act, event.at, event.data)
 
 

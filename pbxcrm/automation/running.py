@@ -9,11 +9,11 @@ from typing import Any
 
 import structlog
 
-from pbxcrm.audit.actions import write_down
+from pbxcrm.audit.actions import CAUSE
+from pbxcrm.automation.batch import NewRun, Run
 from pbxcrm.automation.facts import RuleFacts
 from pbxcrm.automation.firing import Firing, RunInHand, ask, begin, end, fail, skip, tell_owner
 from pbxcrm.automation.guards import guarded, must_queue
-from pbxcrm.automation.hearing import CAUSE
 from pbxcrm.automation.models import AutomationRule, RuleRun, RuleState, RunStatus, RunStep, StepStatus
 from pbxcrm.automation.pacing import day_with_room
 from pbxcrm.automation.queries import ActiveRule
@@ -52,12 +52,12 @@ async def fire(firing: Firing, ready: ActiveRule) -> None:
         await tell_owner(firing, rule, deal, why)
         end(firing, begin(firing, rule).row, RunStatus.FAILED, why)
         return
-    held, seen, why_not = ask(firing, ready, facts)
-    stopped = await guarded(firing, rule, deal) if held else why_not
+    answer = ask(firing, ready, facts)
+    stopped = await guarded(firing, rule, deal) if answer.held else answer.why_not
     if stopped is not None:
-        skip(firing, rule, stopped, seen)
+        skip(firing, rule, stopped, answer.seen)
         return
-    run = begin(firing, rule, seen)
+    run = begin(firing, rule, answer.seen)
     if rule.state == RuleState.WATCH:
         await _watch(firing, rule, run, deal)
     elif must_queue(firing, rule):
@@ -84,7 +84,7 @@ async def resume(firing: Firing, ready: ActiveRule | None, row: RuleRun) -> None
     if ended is not None:
         end(firing, row, *ended)
         return
-    await _go_on(firing, ready.rule, RunInHand(row, is_new=False, steps=[]))
+    await _go_on(firing, ready.rule, RunInHand(row, steps=[]))
 
 
 def _still_so(firing: Firing, ready: ActiveRule, facts: RuleFacts) -> tuple[RunStatus, Reason] | None:
@@ -93,8 +93,8 @@ def _still_so(firing: Firing, ready: ActiveRule, facts: RuleFacts) -> tuple[RunS
         return RunStatus.DONE, reason("automation.goal")
     if ready.condition is None:
         return RunStatus.FAILED, reason("automation.broken", why=str(ready.broken))
-    held, _seen, why_not = ask(firing, ready, facts)
-    return None if held else (RunStatus.SKIPPED, reason("automation.no_longer", *why_not.because))
+    answer = ask(firing, ready, facts)
+    return None if answer.held else (RunStatus.SKIPPED, reason("automation.no_longer", *answer.why_not.because))
 
 
 async def _watch(firing: Firing, rule: AutomationRule, run: RunInHand, deal: Deal | None) -> None:
@@ -109,7 +109,6 @@ async def _go_on(firing: Firing, rule: AutomationRule, run: RunInHand) -> None:
     session, row = firing.session, run.row
     session.info[CAUSE] = Cause(row.root_id, (*(tuple(link) for link in row.chain), (rule.id, row.subject)))
     await _take_steps(firing, rule, run)
-    await write_down(session)
     session.info.pop(CAUSE)
 
 
@@ -161,7 +160,9 @@ async def _step_failed(
     words = str(error) if is_final else f"{type(error).__name__}: {error}"
     if not is_final:
         where = "".join(format_tb(error.__traceback__)[-2:])
-        log.warning("automation.step_failed", rule=rule.id, run=row.id, step=step["kind"], why=words, where=where)
+        log.warning(
+            "automation.step_failed", rule=rule.id, heard=firing.event_id, step=step["kind"], why=words, where=where
+        )
     row.tries += 1
     again = None if is_final else retry_at(row.tries, firing.now)
     if again is not None:
@@ -182,15 +183,15 @@ async def _wait(firing: Firing, run: RunInHand, step: dict[str, Any]) -> None:
     row.position, row.tries = row.position + 1, 0
     row.status, row.due_at = RunStatus.WAITING.value, await day_with_room(firing, row, step, working)
     row.reason = reason("automation.waits", minutes=minutes).stored()
-    if not run.is_new:
+    if not isinstance(row, NewRun):
         row.version += 1
     if deal is not None:  # its timeline shows what waits
         say_deal_changed(firing.session, deal, firing.now, firing.around.people)
 
 
-async def _read_again(firing: Firing, row: RuleRun) -> None:
+async def _read_again(firing: Firing, row: Run) -> None:
     """Read run and deal again, which a rollback has made old."""
-    if row.id is not None:
+    if not isinstance(row, NewRun):
         await firing.session.refresh(row)
     if firing.deal_id is not None:
         await firing.session.get(Deal, firing.deal_id, populate_existing=True)
@@ -210,8 +211,9 @@ def _key(firing: Firing, rule: AutomationRule) -> str:
 
 
 def _keep_step(firing: Firing, run: RunInHand, position: int, step: dict[str, Any], taken: StepTaken) -> None:
-    row = {
-        "run_id": run.row.id or 0,
+    run_id = None if isinstance(run.row, NewRun) else run.row.id
+    columns = {
+        "run_id": run_id,
         "position": position,
         "kind": step["kind"],
         "status": taken.status.value,
@@ -219,7 +221,7 @@ def _keep_step(firing: Firing, run: RunInHand, position: int, step: dict[str, An
         "undo": dict(taken.undo),
         "at": firing.now,
     }
-    if run.is_new:
-        run.steps.append(row)
+    if run_id is None:  # set when both are written
+        run.steps.append(columns)
     else:
-        firing.session.add(RunStep(**row))
+        firing.session.add(RunStep(**columns))

@@ -1,11 +1,11 @@
 """The people of a deal besides its client, and its watchers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, literal, true, union_all
+from sqlalchemy import literal, true, union_all
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -18,11 +18,13 @@ from pbxcrm.deals.audience import audience_of_deal
 from pbxcrm.deals.models import Deal, DealPerson, DealWatcher, Note, StageMove
 from pbxcrm.people.directory import Directory
 from pbxcrm.people.models import User
-from pbxcrm.shared.core_sql import fetch
+from pbxcrm.shared.core_sql import fetch, list_param
 from pbxcrm.shared.errors import NotFound
 
 MOST_ROLES = 100  # suggested
-_WATCHERS = select(DealWatcher.user_id).where(DealWatcher.deal_id == bindparam("deal"))  # built once: each note asks it
+# Built once: each note asks it.
+_WATCHERS = select(DealWatcher.deal_id, DealWatcher.user_id).where(col(DealWatcher.deal_id).in_(list_param("deals")))
+_READ = "deal_watchers"  # key in ``session.info``: the ids of who watches, by deal, of those that were read together
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +104,26 @@ async def deals_of_person(session: AsyncSession, viewer: Viewer, contact_id: int
 
 async def watchers_of(session: AsyncSession, deal_id: int, people: Directory) -> list[User]:
     """Who watches a deal, by name; those who have left are not among them."""
+    known: Mapping[int, set[int]] = session.info.get(_READ, {})
+    if deal_id not in known:
+        known = await _watching(session, [deal_id])
+    watching = (people.active(user_id) for user_id in known.get(deal_id, ()))
+    return sorted((user for user in watching if user is not None), key=lambda user: user.name)
+
+
+async def read_watchers(session: AsyncSession, deal_ids: Sequence[int]) -> None:
+    """Read who watches these deals together, for a transaction that writes to many of them and lets nobody begin or end it."""
+    found = await _watching(session, deal_ids)
+    session.info[_READ] = {deal_id: found.get(deal_id, set()) for deal_id in deal_ids}
+
+
+async def _watching(session: AsyncSession, deal_ids: Sequence[int]) -> dict[int, set[int]]:
     if session.autoflush:
         await session.flush()  # somebody may have begun to watch just now
-    found = await fetch(session, _WATCHERS, {"deal": deal_id})
-    watching = (people.active(user_id) for user_id in {user_id for (user_id,) in found})
-    return sorted((user for user in watching if user is not None), key=lambda user: user.name)
+    found: dict[int, set[int]] = {}
+    for deal_id, user_id in await fetch(session, _WATCHERS, {"deals": deal_ids}):
+        found.setdefault(deal_id, set()).add(user_id)
+    return found
 
 
 def who_sees_deal(deal: Deal, people: Directory) -> list[User]:

@@ -1,9 +1,10 @@
 """Putting tags on deals and taking them off."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete
+from sqlalchemy import Executable, bindparam, delete, literal, union_all
+from sqlalchemy import select as select_columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -22,6 +23,9 @@ MOST_TAGS = 20  # of one deal
 # Built once, because building a statement takes as long as executing it.
 _OF_DEAL = select(DealTag.tag_id).where(DealTag.deal_id == bindparam("deal"))
 _KNOWN = select(Tag.key, Tag.id).where(col(Tag.key).in_(list_param("keys")))
+_OF_DEAL_AND_KNOWN: Executable = union_all(
+    select_columns(literal(""), col(DealTag.tag_id)).where(col(DealTag.deal_id) == bindparam("deal")), _KNOWN
+)
 
 
 def check_tag(name: str) -> str:
@@ -84,11 +88,16 @@ async def do_change_tags(
 ) -> tuple[list[str], list[str]]:
     """Put tags on a deal by name and take others off. The caller has checked access. Returns the names of what changed. Raises Invalid."""
     assert deal.id is not None
-    had = await _ids(session, deal.id)
-    gone = {tag_key(name) for name in remove}
-    off = set((await session.exec(select(Tag.id).where(col(Tag.key).in_(gone)))).all()) if gone else set()
-    on = await _tag_ids(session, [check_tag(name) for name in add])
-    return await _change(session, actor, deal, had, (had - off) | on, at, why)
+    on = {_key(name): name for name in map(check_tag, add)}
+    off = {tag_key(name) for name in remove}
+    # One question: rules ask it of every event.
+    found = await fetch(session, _OF_DEAL_AND_KNOWN, {"deal": deal.id, "keys": [*on, *off]})
+    had = {tag_id for key, tag_id in found if not key}
+    known = {key: tag_id for key, tag_id in found if key}
+    if any(key not in known for key in on):
+        known |= await _known_or_made(session, on)
+    wanted = had - {known[key] for key in off if key in known} | {known[key] for key in on}
+    return await _change(session, actor, deal, had, wanted, at, why)
 
 
 async def _ids(session: AsyncSession, deal_id: int) -> set[int]:
@@ -102,14 +111,20 @@ async def _tag_id(session: AsyncSession, name: str) -> int:
 
 async def _tag_ids(session: AsyncSession, names: Iterable[str]) -> set[int]:
     """The ids of the tags. Those that are missing are made; two people may make one at once."""
-    wanted = {tag_key(name)[: 4 * LONGEST_TAG]: name for name in names}
-    if not wanted:
-        return set()
+    wanted = {_key(name): name for name in names}
+    return set((await _known_or_made(session, wanted)).values()) if wanted else set()
+
+
+async def _known_or_made(session: AsyncSession, wanted: Mapping[str, str]) -> dict[str, int]:
     known = dict(await _by_key(session, wanted))
     if missing := [{"name": name, "key": key} for key, name in wanted.items() if key not in known]:
         await add_new(session, Tag, missing)
         known = dict(await _by_key(session, wanted))
-    return set(known.values())
+    return known
+
+
+def _key(name: str) -> str:
+    return tag_key(name)[: 4 * LONGEST_TAG]
 
 
 async def _by_key(session: AsyncSession, keys: Iterable[str]) -> Sequence[tuple[str, int]]:

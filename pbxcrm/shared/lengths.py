@@ -3,6 +3,8 @@
 Checks and API models pass the column (``longest(Contact.name)``), templates its name (``longest_of("contacts.name")``).
 """
 
+from functools import cache
+
 from sqlmodel import SQLModel
 
 from pbxcrm.shared.errors import Invalid
@@ -14,6 +16,7 @@ LONGEST_SEARCH = 100
 LONGEST_REPEATED = 60
 
 
+@cache
 def longest(column: str | None) -> int:
     """How many characters a text column holds: ``longest(Contact.name)``. Raises TypeError for a column without a limit."""
     return _length(getattr(column, "type", None))  # a mapped attribute, which type checkers take for its value

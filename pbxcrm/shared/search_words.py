@@ -46,6 +46,9 @@ class SearchWord(SQLModel, table=True):
     row_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
 
 
+_ADD = insert(SQLModel.metadata.tables[str(SearchWord.__tablename__)])  # built once: each note needs it
+
+
 def keep_words(table: type[SQLModel], source: str) -> None:
     """Index the words of the column ``source`` of ``table``; they are updated and deleted with the row."""
     kind = str(table.__tablename__)
@@ -53,7 +56,7 @@ def keep_words(table: type[SQLModel], source: str) -> None:
     def write(connection: Connection, row_id: int, text: str) -> None:
         rows = [{"word": word, "kind": kind, "row_id": row_id} for word in words_of(text)]
         if rows:
-            connection.execute(insert(SearchWord), rows)
+            connection.execute(_ADD, rows)
 
     def made(_mapper: Mapper[SQLModel], connection: Connection, row: SQLModel) -> None:
         write(connection, row.id, getattr(row, source))  # type: ignore[attr-defined]
