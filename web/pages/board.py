@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pbxcrm.access import Permission, can, sees_others
+from pbxcrm.automation.mass_changes import rules_listening
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals import queries
 from pbxcrm.deals.board_queries import (
@@ -73,6 +74,7 @@ async def board(request: Request) -> Response:
         columns, heads = await cards_and_figures(session, who, shown.stages, selection, shown.sort, limits, cards=FIRST)
         people = await colleagues(session, who) if sees_others(who) else []
         by_rules = await any_rules(session)
+        listening = await rules_listening(session, now(request))
         active = await chips(session, request)
         directory = await load_directory(session)
     may_move = can(who, Permission.DEALS_EDIT)
@@ -91,6 +93,7 @@ async def board(request: Request) -> Response:
         recent=RECENT if selection.recent else 0,
         people=people,
         by_rules=by_rules,
+        listening=listening,
         may_move=may_move,
         chips=active,
         is_narrowed=bool(asked_pairs(request)),

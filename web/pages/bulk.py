@@ -29,7 +29,7 @@ SHOWN = 100  # deals that were refused, shown by name
 
 
 async def start(request: Request) -> Response:
-    """``POST /board/bulk``: ``bulk_act``, what it needs, and ``chosen`` (``12:3,14:1``: deals with the versions that were seen), or ``all`` for
+    """``POST /board/bulk``: ``bulk_act``, what it needs, ``heard`` (0: rules do not hear it), and ``chosen`` (``12:3,14:1``: deals with the versions that were seen), or ``all`` for
     all open deals that match the ``query`` of the board of ``pipeline_id``, or without one for all that match that of the list.
     """
     form = await read_form(request)
@@ -58,7 +58,8 @@ async def _act(session: AsyncSession, request: Request, form: Form) -> BulkAct:
     act = Act(form["bulk_act"])
     due_at: datetime | None = await deadline_of(session, request, form["due_at"], None) if act is Act.TASK else None
     text = {Act.TAG: "tag", Act.TASK: "title"}.get(act, "lost_reason")
-    return BulkAct(act, form.id("stage_id"), form.id("responsible_id"), form[text], due_at)
+    is_unheard = form["heard"] == "0"  # without the question, rules hear it
+    return BulkAct(act, form.id("stage_id"), form.id("responsible_id"), form[text], due_at, is_unheard)
 
 
 async def _chosen(session: AsyncSession, request: Request, form: Form) -> list[Chosen]:

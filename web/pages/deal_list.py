@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from pbxcrm.access import Permission, can, sees_others
 from pbxcrm.audit.actions import record_export
+from pbxcrm.automation.mass_changes import rules_listening
 from pbxcrm.deals.board_queries import MOST_FOUND, ColumnFigures
 from pbxcrm.deals.filters import DealFilter
 from pbxcrm.deals.list_queries import (
@@ -89,6 +90,7 @@ async def deals(request: Request) -> Response:
         figures = await list_figures(session, shown.among)
         people = await colleagues(session, who) if sees_others(who) else []
         by_rules = await any_rules(session)
+        listening = await rules_listening(session, now(request))
         views = await of_viewer(session, who)
         active = await chips(session, request)
         stages = await list_pipelines(session)
@@ -99,6 +101,7 @@ async def deals(request: Request) -> Response:
         figures=figures,
         people=people,
         by_rules=by_rules,
+        listening=listening,
         views=views,
         view_id=asked_number(request, "view") or 0,
         address_of=address_of,
