@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Index
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from pbxcrm.shared.columns import json_object, maybe_link, row_id, utc_column
+from pbxcrm.shared.columns import TableModel, json_object, maybe_link, row_id, utc_column
 
 
-class AuditEntry(SQLModel, table=True):
+class AuditEntry(TableModel, table=True):
     """One logged change. ``actor_id`` None means the product itself; then ``reason`` (a stored Reason) says why."""
 
     __tablename__ = "audit"

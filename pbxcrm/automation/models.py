@@ -5,11 +5,12 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Index, UniqueConstraint, text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from pbxcrm.shared.columns import (
     ID,
     NEVER_REUSED,
+    TableModel,
     json_list,
     json_object,
     link,
@@ -69,7 +70,7 @@ class HookCallState(StrEnum):
 
 
 @cached_config
-class IncomingHook(SQLModel, table=True):
+class IncomingHook(TableModel, table=True):
     """A secret address whose calls rules hear. ``fields``: the values that rules may ask, stored ``hook_rules.HookField``."""
 
     __tablename__ = "automation_hooks"
@@ -83,7 +84,7 @@ class IncomingHook(SQLModel, table=True):
     revoked_at: datetime | None = maybe_utc_column()
 
 
-class HookCall(SQLModel, table=True):
+class HookCall(TableModel, table=True):
     """A call of an incoming webhook. ``sent``: the declared values, where it was found whom they are about. ``key``: of repetitions."""
 
     __tablename__ = "automation_hook_calls"
@@ -103,7 +104,7 @@ class HookCall(SQLModel, table=True):
 
 
 @cached_config
-class AutomationRule(SQLModel, table=True):
+class AutomationRule(TableModel, table=True):
     """A rule as it is now. ``when``, ``conditions`` and ``steps`` are JSON that ``rule_checks`` has checked."""
 
     __tablename__ = "automation_rules"
@@ -126,7 +127,7 @@ class AutomationRule(SQLModel, table=True):
     version: int = 1
 
 
-class RuleVersion(SQLModel, table=True):
+class RuleVersion(TableModel, table=True):
     """A rule as somebody saved it. ``saved``: its columns as JSON."""
 
     __tablename__ = "automation_rule_versions"
@@ -140,7 +141,7 @@ class RuleVersion(SQLModel, table=True):
     saved: dict[str, Any] = json_object()
 
 
-class AutomationEvent(SQLModel, table=True):
+class AutomationEvent(TableModel, table=True):
     """Something that a rule listens to and has not heard yet; deleted in the transaction that handles it.
 
     ``subject``: events of one are handled in the order of their ids, never two at once. ``root_id`` and ``chain`` tell from which event
@@ -168,7 +169,7 @@ class AutomationEvent(SQLModel, table=True):
     due_at: datetime = utc_column()
 
 
-class RuleRun(SQLModel, table=True):
+class RuleRun(TableModel, table=True):
     """One firing: a rule heard an event. ``seen``: the comparisons of its condition with the values they saw, in words."""
 
     __tablename__ = "automation_runs"
@@ -206,7 +207,7 @@ class RuleRun(SQLModel, table=True):
     version: int = 1
 
 
-class RunStep(SQLModel, table=True):
+class RunStep(TableModel, table=True):
     """A step that was taken; its row is written in the transaction of its effect. ``undo``: what taking it back needs."""
 
     __tablename__ = "automation_steps"

@@ -4,14 +4,14 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from pbxcrm.shared.columns import NEVER_REUSED, link, maybe_link, row_id, utc_column
+from pbxcrm.shared.columns import NEVER_REUSED, TableModel, link, maybe_link, row_id, utc_column
 from pbxcrm.shared.config_cache import cached_config
 
 
 @cached_config
-class Calendar(SQLModel, table=True):
+class Calendar(TableModel, table=True):
     """A calendar. Teams and people refer to theirs (``calendar_id``); those without one use the default."""
 
     __tablename__ = "calendars"
@@ -25,7 +25,7 @@ class Calendar(SQLModel, table=True):
 
 
 @cached_config
-class CalendarSpan(SQLModel, table=True):
+class CalendarSpan(TableModel, table=True):
     """Work from ``start_minute`` to ``end_minute`` after local midnight; an end over 1440 runs into the next day."""
 
     __tablename__ = "calendar_spans"
@@ -38,7 +38,7 @@ class CalendarSpan(SQLModel, table=True):
 
 
 @cached_config
-class CalendarDay(SQLModel, table=True):
+class CalendarDay(TableModel, table=True):
     """A date with other hours than its weekday: a day off, or other spans (as ``HH:MM-HH:MM`` separated by commas)."""
 
     __tablename__ = "calendar_days"
@@ -52,7 +52,7 @@ class CalendarDay(SQLModel, table=True):
 
 
 @cached_config
-class Leave(SQLModel, table=True):
+class Leave(TableModel, table=True):
     """A person is away from ``starts_at`` until ``ends_at`` (exclusive); ``deputy_id`` stands in."""
 
     __tablename__ = "leaves"

@@ -5,9 +5,9 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Index, text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from pbxcrm.shared.columns import ID, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import ID, TableModel, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
 
 
 class EpisodeStatus(StrEnum):
@@ -33,7 +33,7 @@ class AttemptResult(StrEnum):
 BY_CALL = text("closed_by_call_id IS NOT NULL")
 
 
-class Episode(SQLModel, table=True):
+class Episode(TableModel, table=True):
     """A callback. ``client_key`` is ``contact:ID``, ``number:E164`` or ``anonymous:LINE``; it is unique among open episodes."""
 
     __tablename__ = "episodes"
@@ -78,7 +78,7 @@ class Episode(SQLModel, table=True):
     version: int = 1
 
 
-class EpisodeCall(SQLModel, table=True):
+class EpisodeCall(TableModel, table=True):
     """A missed call of an episode. These rows are counted by ``missed_count``."""
 
     __tablename__ = "episode_calls"
@@ -87,7 +87,7 @@ class EpisodeCall(SQLModel, table=True):
     call_id: int = Field(foreign_key="calls.id", primary_key=True, sa_type=ID)
 
 
-class Attempt(SQLModel, table=True):
+class Attempt(TableModel, table=True):
     """One attempt to call the client back, seen as a call or recorded by a person."""
 
     __tablename__ = "attempts"

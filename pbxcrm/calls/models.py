@@ -5,10 +5,11 @@ from typing import Any
 
 from sqlalchemy import JSON, Column, Connection, Index, Text, UniqueConstraint, event, inspect, text
 from sqlalchemy.orm import Mapper
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from pbxcrm.shared.columns import (
     NEVER_REUSED,
+    TableModel,
     json_list,
     json_object,
     link,
@@ -27,7 +28,7 @@ GOING_ON = text("outcome = 'open' AND merged_into_id IS NULL")
 
 
 @cached_config
-class Line(SQLModel, table=True):
+class Line(TableModel, table=True):
     """A telephone line with its rules. A call belongs to the first line (by position) all of whose globs match."""
 
     __tablename__ = "lines"
@@ -52,7 +53,7 @@ class Line(SQLModel, table=True):
     attempt_schedule: dict[str, Any] = json_object()  # a stored ``AttemptSchedule``; empty: none of its own
 
 
-class Call(SQLModel, table=True):
+class Call(TableModel, table=True):
     """A call; the columns up to ``click_to_call`` are those of ``CallState``, refreshed by every fact."""
 
     __tablename__ = "calls"
@@ -117,7 +118,7 @@ class Call(SQLModel, table=True):
     reason: dict[str, Any] = json_object()  # what the call did and why: a stored Reason
 
 
-class CallLeg(SQLModel, table=True):
+class CallLeg(TableModel, table=True):
     """One phone's part in a call. ``user_id`` is the user who had the extension then; it stays when the extension moves."""
 
     __tablename__ = "call_legs"
@@ -140,7 +141,7 @@ class CallLeg(SQLModel, table=True):
     cause: int | None = None
 
 
-class CallEvent(SQLModel, table=True):
+class CallEvent(TableModel, table=True):
     """An applied fact. Its key prevents a second application; the rows are the call's own timeline."""
 
     __tablename__ = "call_events"
@@ -154,7 +155,7 @@ class CallEvent(SQLModel, table=True):
     at: datetime = utc_column()
 
 
-class HeardCaller(SQLModel, table=True):
+class HeardCaller(TableModel, table=True):
     """A number with a name, as calls came with them: each pair once. An empty text is no number or no name.
 
     Searches of calls begin here, because there are fewer callers than calls. Rows stay when calls are deleted.

@@ -5,10 +5,11 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Index, UniqueConstraint, text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from pbxcrm.shared.columns import (
     NEVER_REUSED,
+    TableModel,
     json_list,
     json_object,
     link,
@@ -69,7 +70,7 @@ class Decision(StrEnum):
 
 
 @cached_config
-class Checkpoint(SQLModel, table=True):
+class Checkpoint(TableModel, table=True):
     """A rule that watches deals or callbacks. Minutes are working minutes.
 
     ``field`` is the date of a ``date`` checkpoint, or the field whose filling counts as work. ``talked_seconds``: the least length of a
@@ -94,7 +95,7 @@ class Checkpoint(SQLModel, table=True):
 
 
 @cached_config
-class CheckpointStep(SQLModel, table=True):
+class CheckpointStep(TableModel, table=True):
     """A step. ``after_minutes``: working minutes after the clock's start for the first step (None: the norm of the stage), after the
     previous lamp for the others.
     """
@@ -117,7 +118,7 @@ PARKED = text("parked_at IS NOT NULL")
 STOOD_IN = text("state = 'burning' AND (instead_of_id IS NOT NULL OR half_instead_of_id IS NOT NULL)")
 
 
-class Lamp(SQLModel, table=True):
+class Lamp(TableModel, table=True):
     """A step of a checkpoint for one subject: armed until it is due, burning until there is work, then out.
 
     ``entry`` identifies the start of the clock (subject, entry into the stage, last work). It is unique per step, so that each lights
@@ -190,7 +191,7 @@ class Lamp(SQLModel, table=True):
     version: int = 1
 
 
-class Pause(SQLModel, table=True):
+class Pause(TableModel, table=True):
     """A pause of a deal. Its working minutes do not count for clocks."""
 
     __tablename__ = "pauses"
@@ -208,7 +209,7 @@ class Pause(SQLModel, table=True):
 STOPPED = "stopped"  # the beat of a worker that was stopped; the next sweep of any worker removes it
 
 
-class EngineBeat(SQLModel, table=True):
+class EngineBeat(TableModel, table=True):
     """The last time when the engine was alive; the sweep updates it each minute."""
 
     __tablename__ = "engine_beats"

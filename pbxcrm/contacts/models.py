@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Index, Text, text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from pbxcrm.contacts.name_likeness import LONGEST_ADDRESS, address_key, company_key, domain_key, keep_key, name_key
 from pbxcrm.fields.models import values_column
@@ -13,6 +13,7 @@ from pbxcrm.shared.alphabet import order_key
 from pbxcrm.shared.columns import (
     ID,
     NEVER_REUSED,
+    TableModel,
     json_list,
     json_object,
     link,
@@ -43,7 +44,7 @@ class WayKind(StrEnum):
     OTHER = "other"
 
 
-class Company(SQLModel, table=True):
+class Company(TableModel, table=True):
     """A company that clients belong to. The ORM keeps ``name_folded`` up to date for searching.
 
     A company that was merged has ``merged_into_id``: it keeps its fields and is not shown.
@@ -72,7 +73,7 @@ class Company(SQLModel, table=True):
     version: int = 1
 
 
-class Contact(SQLModel, table=True):
+class Contact(TableModel, table=True):
     """A client: a person who calls or is called.
 
     A client that was merged has ``merged_into_id``: it keeps its fields and is not shown. One that was erased on request has
@@ -108,7 +109,7 @@ class Contact(SQLModel, table=True):
     version: int = 1
 
 
-class Phone(SQLModel, table=True):
+class Phone(TableModel, table=True):
     """A number of a contact, in E.164 if possible. Several contacts may share one."""
 
     __tablename__ = "phones"
@@ -129,7 +130,7 @@ class Phone(SQLModel, table=True):
         return f"{self.number} ext. {self.extension}" if self.extension else self.number
 
 
-class Email(SQLModel, table=True):
+class Email(TableModel, table=True):
     """An e-mail address of a contact, as typed."""
 
     __tablename__ = "emails"
@@ -150,7 +151,7 @@ class Email(SQLModel, table=True):
     is_main: bool = False  # as of a number
 
 
-class Consent(SQLModel, table=True):
+class Consent(TableModel, table=True):
     """That a client gave or withdrew consent to the use of their data. Rows are only added: the newest says what holds.
 
     ``text_id``: the text that they agreed to; None where it was not a form's. ``source``: a form's name, or what somebody wrote:
@@ -176,7 +177,7 @@ class NumberKind(StrEnum):
     SPAM = "spam"  # not a client
 
 
-class SpecialNumber(SQLModel, table=True):
+class SpecialNumber(TableModel, table=True):
     """A number whose calls make no deals and no callbacks."""
 
     __tablename__ = "special_numbers"
@@ -189,7 +190,7 @@ class SpecialNumber(SQLModel, table=True):
 
 
 @cached_config
-class SpecialRange(SQLModel, table=True):
+class SpecialRange(TableModel, table=True):
     """Numbers from ``first`` to ``last``, both included and of one length, whose calls make no deals and no callbacks.
 
     A number in it that a client has counts as the client's.
@@ -211,7 +212,7 @@ class SpecialRange(SQLModel, table=True):
         return len(number) == len(self.first) and self.first <= number <= self.last
 
 
-class Merge(SQLModel, table=True):
+class Merge(TableModel, table=True):
     """A merge of two clients, with all that an undo needs.
 
     ``moved``: the moved rows, ``{table.column: [[id, version or null], …]}``; ``adopted``: rows that had no client before, in
@@ -239,7 +240,7 @@ class Merge(SQLModel, table=True):
     left: list[dict[str, Any]] = json_list()  # what the undo did not restore: stored ``contacts.hooks.Left``
 
 
-class NotSame(SQLModel, table=True):
+class NotSame(TableModel, table=True):
     """Two similar clients that somebody marked as different people. ``low_id`` is the smaller id."""
 
     __tablename__ = "not_same"
@@ -250,7 +251,7 @@ class NotSame(SQLModel, table=True):
     at: datetime = utc_column()
 
 
-class CompanyMerge(SQLModel, table=True):
+class CompanyMerge(TableModel, table=True):
     """A merge of two companies, with all that an undo needs; the columns are those of ``Merge``."""
 
     __tablename__ = "company_merges"
@@ -269,7 +270,7 @@ class CompanyMerge(SQLModel, table=True):
     left: list[dict[str, Any]] = json_list()
 
 
-class NotSameCompany(SQLModel, table=True):
+class NotSameCompany(TableModel, table=True):
     """Two similar companies that somebody marked as different. ``low_id`` is the smaller id."""
 
     __tablename__ = "not_same_companies"

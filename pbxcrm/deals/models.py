@@ -7,12 +7,13 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Index, text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from pbxcrm.fields.models import values_column
 from pbxcrm.shared.columns import (
     ID,
     NEVER_REUSED,
+    TableModel,
     json_list,
     json_object,
     link,
@@ -71,7 +72,7 @@ CLOSED_KINDS = (StageKind.WON, StageKind.LOST)
 
 
 @cached_config
-class Pipeline(SQLModel, table=True):
+class Pipeline(TableModel, table=True):
     """A sequence of stages. New deals go to the default pipeline."""
 
     __tablename__ = "pipelines"
@@ -91,7 +92,7 @@ class Pipeline(SQLModel, table=True):
 
 
 @cached_config
-class Stage(SQLModel, table=True):
+class Stage(TableModel, table=True):
     """A column of the board, with its norm and its requirements for entering deals."""
 
     __tablename__ = "stages"
@@ -112,7 +113,7 @@ class Stage(SQLModel, table=True):
     version: int = 1
 
 
-class Deal(SQLModel, table=True):
+class Deal(TableModel, table=True):
     """A card on the board. ``version`` grows with each change, so that an outdated form never overwrites a newer change.
 
     A deal that was merged has ``merged_into_id``: it keeps its fields, its stage and its history, is closed, and is not shown.
@@ -176,7 +177,7 @@ class Deal(SQLModel, table=True):
     version: int = 1
 
 
-class Tag(SQLModel, table=True):
+class Tag(TableModel, table=True):
     """A word that people put on deals. ``key`` is its search key, so that two spellings of one word are one tag."""
 
     __tablename__ = "tags"
@@ -186,7 +187,7 @@ class Tag(SQLModel, table=True):
     key: str = Field(max_length=4 * LONGEST_TAG, unique=True)
 
 
-class DealTag(SQLModel, table=True):
+class DealTag(TableModel, table=True):
     """A deal has a tag."""
 
     __tablename__ = "deal_tags"
@@ -196,7 +197,7 @@ class DealTag(SQLModel, table=True):
     tag_id: int = Field(foreign_key="tags.id", primary_key=True, sa_type=ID, ondelete="CASCADE")
 
 
-class DealPerson(SQLModel, table=True):
+class DealPerson(TableModel, table=True):
     """Somebody besides the client who has to do with a deal: the accountant who pays, the one who decides.
 
     The client is ``Deal.contact_id``. Two rows may name one person after a merge of clients; readers show the first.
@@ -212,7 +213,7 @@ class DealPerson(SQLModel, table=True):
     version: int = 1
 
 
-class DealWatcher(SQLModel, table=True):
+class DealWatcher(TableModel, table=True):
     """Somebody who is told of moves and notes of a deal. It lets nobody see a deal: ``deals.access`` alone does."""
 
     __tablename__ = "deal_watchers"
@@ -223,7 +224,7 @@ class DealWatcher(SQLModel, table=True):
     at: datetime = utc_column()
 
 
-class BulkChange(SQLModel, table=True):
+class BulkChange(TableModel, table=True):
     """What a background job has changed in one deal. ``before`` holds what its undo restores."""
 
     __tablename__ = "bulk_changes"
@@ -237,7 +238,7 @@ class BulkChange(SQLModel, table=True):
 STAGE_REMOVED = "deal.stage_archived"  # the reason of a move out of a stage that was removed
 
 
-class StageMove(SQLModel, table=True):
+class StageMove(TableModel, table=True):
     """A deal entered a stage. The ``from_…`` columns hold the previous state, for undo; the first move of a deal has none."""
 
     __tablename__ = "stage_moves"
@@ -259,7 +260,7 @@ def is_by_structure(why: Mapping[str, Any]) -> bool:
     return why.get("code") == STAGE_REMOVED
 
 
-class DealMerge(SQLModel, table=True):
+class DealMerge(TableModel, table=True):
     """A merge of two deals of one client, with all that an undo needs; the columns are those of ``contacts.models.Merge``."""
 
     __tablename__ = "deal_merges"
@@ -278,7 +279,7 @@ class DealMerge(SQLModel, table=True):
     left: list[dict[str, Any]] = json_list()  # what the undo did not restore: stored ``contacts.hooks.Left``
 
 
-class Note(SQLModel, table=True):
+class Note(TableModel, table=True):
     """A note on a deal, on a contact or about a call, or on several of them."""
 
     __tablename__ = "notes"

@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Index
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from pbxcrm.shared.columns import (
     ID,
+    TableModel,
     json_list,
     json_object,
     maybe_link,
@@ -19,7 +20,7 @@ from pbxcrm.shared.config_cache import cached_config
 
 
 @cached_config
-class DistributionRule(SQLModel, table=True):
+class DistributionRule(TableModel, table=True):
     """Who gets new deals, and which. The first rule (by position) whose condition holds decides.
 
     ``query``: its condition as filters in an address, like a saved view; empty: every new deal. ``members``: stored ``rules.Member``.
@@ -42,7 +43,7 @@ class DistributionRule(SQLModel, table=True):
     version: int = 1
 
 
-class DistributionTurn(SQLModel, table=True):
+class DistributionTurn(TableModel, table=True):
     """When a person had their last turn in a rule: the largest number is the latest."""
 
     __tablename__ = "distribution_turns"
@@ -52,7 +53,7 @@ class DistributionTurn(SQLModel, table=True):
     turn: int = Field(sa_type=ID)
 
 
-class DistributionChoice(SQLModel, table=True):
+class DistributionChoice(TableModel, table=True):
     """What the rules said about one new deal. ``user_id`` is None if nobody could get it.
 
     ``subject`` is what was asked about (``call:12``): asked again, the stored answer is given and nobody loses a turn.

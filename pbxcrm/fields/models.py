@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import JSON, Column, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from pbxcrm.formulas.reading import LONGEST as LONGEST_FORMULA
-from pbxcrm.shared.columns import ID, NEVER_REUSED, json_list, maybe_link, maybe_utc_column, row_id
+from pbxcrm.shared.columns import ID, NEVER_REUSED, TableModel, json_list, maybe_link, maybe_utc_column, row_id
 from pbxcrm.shared.config_cache import cached_config
 
 
@@ -54,7 +54,7 @@ class LinkTarget(StrEnum):
 
 
 @cached_config
-class FieldSection(SQLModel, table=True):
+class FieldSection(TableModel, table=True):
     """A heading under which fields of one entity stand together."""
 
     __tablename__ = "field_sections"
@@ -67,7 +67,7 @@ class FieldSection(SQLModel, table=True):
 
 
 @cached_config
-class FieldDefinition(SQLModel, table=True):
+class FieldDefinition(TableModel, table=True):
     """A custom field. ``key`` is its name for programs and never changes; an archived field keeps its key, options and values.
 
     ``options``: ``[{"id", "name", "retired"}]``; ids count up in ``options_made`` and are never used again. ``pipeline_ids``
@@ -114,7 +114,7 @@ def _no_values() -> dict[str, Any]:
     return {}
 
 
-class ListColumns(SQLModel, table=True):
+class ListColumns(TableModel, table=True):
     """The columns that a person has chosen for a list: names of built-in ones, and ``field.KEY`` of custom fields, in order."""
 
     __tablename__ = "list_columns"

@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from pbxcrm.shared.columns import ID, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import ID, TableModel, maybe_link, maybe_utc_column, row_id, utc_column
 
 
-class AttachedFile(SQLModel, table=True):
+class AttachedFile(TableModel, table=True):
     """A file on a deal or a task: exactly one of ``deal_id`` and ``task_id`` is set. Its bytes are in the store under ``sha256``."""
 
     __tablename__ = "files"

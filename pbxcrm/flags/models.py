@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from pbxcrm.shared.columns import json_object, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import TableModel, json_object, maybe_link, maybe_utc_column, row_id, utc_column
 
 
-class Flag(SQLModel, table=True):
+class Flag(TableModel, table=True):
     """A flag on a deal or a call: exactly one of ``deal_id`` and ``call_id`` is set. It is open until ``resolved_at``."""
 
     __tablename__ = "flags"

@@ -5,10 +5,20 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Index, Text, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from pbxcrm.contacts.name_likeness import LONGEST_ADDRESS
-from pbxcrm.shared.columns import ID, json_list, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import (
+    ID,
+    TableModel,
+    json_list,
+    json_object,
+    link,
+    maybe_link,
+    maybe_utc_column,
+    row_id,
+    utc_column,
+)
 from pbxcrm.shared.config_cache import cached_config
 from pbxcrm.shared.numbers import LONGEST_NUMBER
 
@@ -29,7 +39,7 @@ class RequestState(StrEnum):
 
 
 @cached_config
-class WebForm(SQLModel, table=True):
+class WebForm(TableModel, table=True):
     """A form, with what becomes of its requests. ``key`` is its name in addresses, ``secret`` never leaves the server.
 
     ``fields``: stored ``rules.FormField``, in order. ``consent_version`` is the current one; 0: the form asks for no consent.
@@ -64,7 +74,7 @@ class WebForm(SQLModel, table=True):
     version: int = 1
 
 
-class FormConsent(SQLModel, table=True):
+class FormConsent(TableModel, table=True):
     """A version of the text to which people consent with a request. It is never changed, so that each request keeps its text."""
 
     __tablename__ = "form_consents"
@@ -77,7 +87,7 @@ class FormConsent(SQLModel, table=True):
     since: datetime = utc_column()
 
 
-class FormRequest(SQLModel, table=True):
+class FormRequest(TableModel, table=True):
     """A request as it came. ``dedup_key`` is the sender's key, else made of the content: the same one comes in once.
 
     ``answers``: ``[[label, text], …]`` in the order of the form. ``fault``: a stored Reason, the last step of the repeat sale that
@@ -123,7 +133,7 @@ class FormRequest(SQLModel, table=True):
     files: list[dict[str, Any]] = json_list()  # of one set aside: the name and the stored ``files.store.Kept`` of each
 
 
-class Mailbox(SQLModel, table=True):
+class Mailbox(TableModel, table=True):
     """How far a mailbox of the settings has been read, and whether it can be reached. Its address and password are in the settings.
 
     A worker that reads it claims it by moving ``next_at``.

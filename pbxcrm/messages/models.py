@@ -5,12 +5,13 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Index, Text, text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from pbxcrm.contacts.name_likeness import LONGEST_ADDRESS
 from pbxcrm.shared.columns import (
     ID,
     NEVER_REUSED,
+    TableModel,
     json_object,
     maybe_link,
     maybe_utc_column,
@@ -48,7 +49,7 @@ class DeliveryState(StrEnum):
     LEFT = "left"  # it was not known whether it was sent, and somebody left it so
 
 
-class MessageTemplate(SQLModel, table=True):
+class MessageTemplate(TableModel, table=True):
     """A text for clients. ``subjects`` and ``texts``: by language, with fields in braces (``template_rules``). SMS have no subject."""
 
     __tablename__ = "message_templates"
@@ -63,7 +64,7 @@ class MessageTemplate(SQLModel, table=True):
     version: int = 1
 
 
-class Webhook(SQLModel, table=True):
+class Webhook(TableModel, table=True):
     """Another program that rules call. ``secret`` signs what is sent; it is shown once and never again. Of a deleted one what was sent
     stays; its name is free, and it has no secret.
     """
@@ -103,7 +104,7 @@ class SmsGateway(SQLModel, table=True):
     version: int = 1
 
 
-class Delivery(SQLModel, table=True):
+class Delivery(TableModel, table=True):
     """A message with an effect outside, as it was or shall be sent.
 
     It is written in the transaction of what wants it and sent after the commit. ``key`` is the same for the same message, so that it is
@@ -148,7 +149,7 @@ class Delivery(SQLModel, table=True):
     version: int = 1
 
 
-class MessageStop(SQLModel, table=True):
+class MessageStop(TableModel, table=True):
     """An address that gets no message: its owner said no."""
 
     __tablename__ = "message_stops"

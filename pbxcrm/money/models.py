@@ -6,10 +6,11 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import BigInteger, Dialect, Index, TypeDecorator
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from pbxcrm.formulas.reading import LONGEST as LONGEST_FORMULA
 from pbxcrm.shared.columns import (
+    TableModel,
     json_list,
     json_object,
     link,
@@ -47,7 +48,7 @@ class ProductKind(StrEnum):
     SERVICE = "service"
 
 
-class Product(SQLModel, table=True):
+class Product(TableModel, table=True):
     """Something that is sold. A retired one stays in the deals that have it and is offered no more.
 
     ``price`` includes VAT. ``vat_rate``: per cent; None: without VAT. ``group_name``: in the
@@ -71,7 +72,7 @@ class Product(SQLModel, table=True):
     version: int = 1
 
 
-class DealLine(SQLModel, table=True):
+class DealLine(TableModel, table=True):
     """A line of a deal: a product as it was when it was added, or free text.
 
     ``quantity`` is what counts; with a ``formula`` it is computed again when ``inputs`` (name → what was entered) or fields of the deal
@@ -103,7 +104,7 @@ class DealLine(SQLModel, table=True):
     version: int = 1
 
 
-class DealDiscount(SQLModel, table=True):
+class DealDiscount(TableModel, table=True):
     """The discount on the whole of a deal; the columns are those of ``DealLine``. A merged deal keeps its own."""
 
     __tablename__ = "deal_discounts"
@@ -121,7 +122,7 @@ class DealDiscount(SQLModel, table=True):
 
 
 @cached_config
-class LineTemplate(SQLModel, table=True):
+class LineTemplate(TableModel, table=True):
     """Lines that are added together ("room under the key").
 
     ``inputs``: what is asked when it is applied, ``[{"key", "name", "unit", "value"}]``. ``values``: named formulas over them,

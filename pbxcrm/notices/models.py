@@ -4,9 +4,9 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from sqlalchemy import Index, UniqueConstraint, text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from pbxcrm.shared.columns import link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import TableModel, link, maybe_utc_column, row_id, utc_column
 
 
 class DigestState(StrEnum):
@@ -22,7 +22,7 @@ class DigestState(StrEnum):
 WAITS = text("state IN ('waiting', 'sending')")
 
 
-class Digest(SQLModel, table=True):
+class Digest(TableModel, table=True):
     """The digest of a person for one local day. A worker that sends it claims this row."""
 
     __tablename__ = "digests"

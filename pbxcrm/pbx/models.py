@@ -3,12 +3,12 @@
 from datetime import datetime
 
 from sqlalchemy import BigInteger
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from pbxcrm.shared.columns import json_object, maybe_utc_column
+from pbxcrm.shared.columns import TableModel, json_object, maybe_utc_column
 
 
-class PbxStatus(SQLModel, table=True):
+class PbxStatus(TableModel, table=True):
     """The latest report on a PBX, and which listener holds the lease to apply its facts.
 
     ``lease_until`` is by the database's clock. ``lease_epoch`` grows with each new holder.
@@ -31,7 +31,7 @@ class PbxStatus(SQLModel, table=True):
     lease_epoch: int = Field(default=0, sa_type=BigInteger)
 
 
-class PbxJournal(SQLModel, table=True):
+class PbxJournal(TableModel, table=True):
     """How far a listener's journal of a PBX has been applied; each listener writes its own journal.
 
     ``owner`` is the process that writes it, ``seen_at`` (by the database's clock) its last sign of life, ``is_hearing`` whether

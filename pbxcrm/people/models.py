@@ -4,9 +4,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from pbxcrm.shared.columns import link, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import TableModel, link, maybe_link, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.config_cache import cached_config
 from pbxcrm.shared.numbers import LONGEST_NUMBER
 
@@ -20,7 +20,7 @@ class PopupMode(StrEnum):
 
 
 @cached_config
-class Team(SQLModel, table=True):
+class Team(TableModel, table=True):
     """People with one manager, who sees their rows."""
 
     __tablename__ = "teams"
@@ -36,7 +36,7 @@ _EMPTY = {"server_default": text("''")}
 
 
 @cached_config
-class User(SQLModel, table=True):
+class User(TableModel, table=True):
     """Somebody who logs in. Users are not deleted: ``is_active`` False ends every access."""
 
     __tablename__ = "users"
@@ -64,7 +64,7 @@ class User(SQLModel, table=True):
 
 
 @cached_config
-class Extension(SQLModel, table=True):
+class Extension(TableModel, table=True):
     """A phone of a user. A number belongs to one user at a time; earlier owners are in the audit log."""
 
     __tablename__ = "extensions"
@@ -74,7 +74,7 @@ class Extension(SQLModel, table=True):
 
 
 @cached_config
-class MobileNumber(SQLModel, table=True):
+class MobileNumber(TableModel, table=True):
     """A user's telephone outside the PBX. A talk on it counts as one on the user's first extension."""
 
     __tablename__ = "mobile_numbers"
@@ -83,7 +83,7 @@ class MobileNumber(SQLModel, table=True):
     user_id: int = link("users.id")
 
 
-class LoginSession(SQLModel, table=True):
+class LoginSession(TableModel, table=True):
     """A logged-in browser. Only the token's SHA-256 is stored; the session can be revoked at any time."""
 
     __tablename__ = "login_sessions"
@@ -99,7 +99,7 @@ class LoginSession(SQLModel, table=True):
     device_hash: str = Field(default="", max_length=64)  # SHA-256 of the browser's own token; empty: it has none
 
 
-class ApiToken(SQLModel, table=True):
+class ApiToken(TableModel, table=True):
     """A token for programs, with the rights of its owner. Only its SHA-256 is stored."""
 
     __tablename__ = "api_tokens"
@@ -114,7 +114,7 @@ class ApiToken(SQLModel, table=True):
     revoked_at: datetime | None = maybe_utc_column()
 
 
-class FailedLogin(SQLModel, table=True):
+class FailedLogin(TableModel, table=True):
     """A wrong password, kept as long as the throttle needs it."""
 
     __tablename__ = "failed_logins"

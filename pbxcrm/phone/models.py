@@ -5,9 +5,9 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Index, text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from pbxcrm.shared.columns import json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import TableModel, json_object, link, maybe_link, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.numbers import LONGEST_NUMBER
 
 
@@ -35,7 +35,7 @@ ACTIVE = (CommandStatus.ASKED, CommandStatus.SENT, CommandStatus.RINGING)
 _LOCKED = text("kind = 'originate' AND status IN ('asked', 'sent', 'ringing')")
 
 
-class PhoneCommand(SQLModel, table=True):
+class PhoneCommand(TableModel, table=True):
     """One order. Only one click-to-call per client number may be active, by any user (``uq_phone_commands_active``)."""
 
     __tablename__ = "phone_commands"

@@ -4,9 +4,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from pbxcrm.shared.columns import ID, json_object, maybe_utc_column, utc_column
+from pbxcrm.shared.columns import ID, TableModel, json_object, maybe_utc_column, utc_column
 
 
 class Disposition(StrEnum):
@@ -18,7 +18,7 @@ class Disposition(StrEnum):
     WRONG_NUMBER = "wrong_number"
 
 
-class WrapUp(SQLModel, table=True):
+class WrapUp(TableModel, table=True):
     """One person's wrap-up of one call. It and its card stay open until the person gives the outcome."""
 
     __tablename__ = "wrap_ups"

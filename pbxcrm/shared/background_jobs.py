@@ -19,11 +19,20 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Index, delete, text
-from sqlmodel import Field, SQLModel, col, select
+from sqlmodel import Field, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
-from pbxcrm.shared.columns import NEVER_REUSED, json_list, json_object, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import (
+    NEVER_REUSED,
+    TableModel,
+    json_list,
+    json_object,
+    maybe_link,
+    maybe_utc_column,
+    row_id,
+    utc_column,
+)
 from pbxcrm.shared.db import Database, is_away
 from pbxcrm.shared.lengths import cut
 
@@ -46,7 +55,7 @@ class JobState(StrEnum):
     UNDONE = "undone"
 
 
-class BackgroundJob(SQLModel, table=True):
+class BackgroundJob(TableModel, table=True):
     """``payload`` holds the arguments, ``cursor`` the progress, ``refused`` the items that could not be processed and why."""
 
     __tablename__ = "background_jobs"

@@ -13,7 +13,7 @@ from sqlalchemy.orm import ORMExecuteState, Session
 from sqlmodel import Field, SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.shared.columns import ID
+from pbxcrm.shared.columns import ID, TableModel
 from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.db import DATABASE, Database
 
@@ -29,7 +29,7 @@ _GROW: Executable = text(
 )
 
 
-class ConfigurationVersion(SQLModel, table=True):
+class ConfigurationVersion(TableModel, table=True):
     """A table of one row with ``id`` 1; empty before the first change."""
 
     __tablename__ = "configuration_version"

@@ -15,7 +15,7 @@ from sqlalchemy import JSON, delete, false, func, insert
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.shared.columns import NEVER_REUSED, row_id, utc_column
+from pbxcrm.shared.columns import NEVER_REUSED, TableModel, row_id, utc_column
 from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.db import EMITTED, Database, before_commit
 
@@ -25,7 +25,7 @@ RELAY_AT_ONCE = 500
 PUBLISH_SECONDS = 1.0  # if Redis takes longer to accept a message, it counts as unavailable
 
 
-class Outbox(SQLModel, table=True):
+class Outbox(TableModel, table=True):
     """A hint to publish, to the users with the ids ``users`` and to everybody with one of ``roles``."""
 
     __tablename__ = "outbox"

@@ -5,14 +5,15 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic import Field as Limit
 from sqlalchemy import JSON
-from sqlmodel import Field, SQLModel, select
+from sqlmodel import Field, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.shared.columns import TableModel
 from pbxcrm.shared.config_cache import cached_config
 
 
 @cached_config
-class Option(SQLModel, table=True):
+class Option(TableModel, table=True):
     """The JSON value of an option under a stable key, a field of ``Options``."""
 
     __tablename__ = "options"

@@ -24,13 +24,14 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapper
 from sqlmodel import Field, SQLModel, col, select
 
+from pbxcrm.shared.columns import TableModel
 from pbxcrm.shared.search_keys import LONGEST_WORD, word_readings, words_of
 
 _READ = 20_000  # words with one beginning
 _LAST = "\U0010ffff"  # sorts behind every letter
 
 
-class SearchWord(SQLModel, table=True):
+class SearchWord(TableModel, table=True):
     """A word of a text; ``kind`` is the name of the text's table, ``row_id`` its row."""
 
     __tablename__ = "search_words"

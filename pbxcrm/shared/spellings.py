@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapper
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.shared.columns import TableModel
 from pbxcrm.shared.core_sql import insert_new
 from pbxcrm.shared.search_keys import LONGEST_WORD, readings, search_key
 
@@ -18,7 +19,7 @@ MOST_TEXTS = 4  # corrected texts that are worth a search
 _MOST_WORDS = 20
 
 
-class NameSpelling(SQLModel, table=True):
+class NameSpelling(TableModel, table=True):
     """A spelling of a word of a name: the word's key itself, or the key without one letter. Rows stay when names change."""
 
     __tablename__ = "name_spellings"

@@ -17,10 +17,10 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Index, delete, text
-from sqlmodel import Field, SQLModel, col, select
+from sqlmodel import Field, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.shared.columns import json_object, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import TableModel, json_object, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.core_sql import set_row
 from pbxcrm.shared.db import Database, is_away
 from pbxcrm.shared.lengths import cut
@@ -28,7 +28,7 @@ from pbxcrm.shared.lengths import cut
 log = structlog.get_logger()
 
 
-class Timer(SQLModel, table=True):
+class Timer(TableModel, table=True):
     """A deadline. ``key`` identifies it (``callbacks.norm:17``): setting it again moves it, so it fires only once."""
 
     __tablename__ = "timers"

@@ -5,11 +5,12 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, ForeignKey, Index, UniqueConstraint, literal_column, text
-from sqlmodel import Field, SQLModel, col
+from sqlmodel import Field, col
 
 from pbxcrm.shared.columns import (
     ID,
     NEVER_REUSED,
+    TableModel,
     json_list,
     json_object,
     link,
@@ -67,7 +68,7 @@ GIVEN = text("kind = 'assignment'")
 TO_CHECK = text("kind = 'assignment' AND status = 'done' AND checked_at IS NULL")
 
 
-class Task(SQLModel, table=True):
+class Task(TableModel, table=True):
     """Something to do by a time. If the product wrote ``title`` or ``result``, it is English, and ``title_code`` or ``result_code`` holds
     the reason to translate.
     """
@@ -148,7 +149,7 @@ def is_assignment() -> ColumnElement[bool]:
 
 
 @cached_config
-class StageTask(SQLModel, table=True):
+class StageTask(TableModel, table=True):
     """An automatic task for every deal that enters a stage. A deleted one stays inactive, because its tasks refer to it."""
 
     __tablename__ = "stage_tasks"
@@ -166,7 +167,7 @@ class StageTask(SQLModel, table=True):
     version: int = 1
 
 
-class CalendarFeed(SQLModel, table=True):
+class CalendarFeed(TableModel, table=True):
     """The secret address at which calendar programs read a person's tasks. Only the hash is stored."""
 
     __tablename__ = "calendar_feeds"
@@ -176,7 +177,7 @@ class CalendarFeed(SQLModel, table=True):
     created_at: datetime = utc_column()
 
 
-class TaskComment(SQLModel, table=True):
+class TaskComment(TableModel, table=True):
     """An entry in the thread of a task: a comment, or an action with an optional comment."""
 
     __tablename__ = "task_comments"

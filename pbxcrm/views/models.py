@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from pbxcrm.shared.columns import link, maybe_link, maybe_utc_column, row_id
+from pbxcrm.shared.columns import TableModel, link, maybe_link, maybe_utc_column, row_id
 
 
-class SavedView(SQLModel, table=True):
+class SavedView(TableModel, table=True):
     """A saved selection of deals, clients or companies, of a person or of a team. ``query`` holds its filters as in an address.
 
     ``is_default``: what its people see when they open the board; a person's own default comes before the team's.

@@ -26,11 +26,12 @@ from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.money.models import Quantity
+from pbxcrm.shared.columns import TableModel
 from pbxcrm.shared.db import Money, UtcDateTime
 from tests.calls import NOON
 
 MODELS: dict[str, type[SQLModel]] = {
-    str(model.__tablename__): model for model in SQLModel.__subclasses__() if hasattr(model, "__table__")
+    str(model.__tablename__): model for model in TableModel.__subclasses__() if hasattr(model, "__table__")
 }
 
 
