@@ -82,7 +82,7 @@ class Webhook(TableModel, table=True):
     version: int = 1
 
 
-class SmsGateway(SQLModel, table=True):
+class SmsGateway(TableModel, table=True):
     """The one gateway of SMS, as its form describes it (``gateway_rules``). ``secret`` is never shown again."""
 
     __tablename__ = "sms_gateways"
