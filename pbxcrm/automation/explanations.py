@@ -128,7 +128,7 @@ def in_words(seen: SeenComparison, names: Names) -> SeenTest:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ConditionAnswer:
     """Whether a condition holds, why not, and its comparisons, stored ``SeenTest``."""
 
     held: bool
@@ -136,11 +136,11 @@ class Answer:
     seen: Sequence[dict[str, Any]]
 
 
-Said = dict[tuple[object, ...], Answer]  # answers of one condition, by what it saw
+Said = dict[tuple[object, ...], ConditionAnswer]  # answers of one condition, by what it saw
 _MOST_KEPT = 1000
 
 
-def answer_in_words(condition: Condition, row: Any, clock: AskedAt, names: Names, kept: Said) -> Answer:
+def answer_in_words(condition: Condition, row: Any, clock: AskedAt, names: Names, kept: Said) -> ConditionAnswer:
     """Ask a condition. ``kept``: its answers so far, because most deals have one of a few values."""
     held, seen = explain(condition, row, clock)
     key = tuple((tuple(each.value) if isinstance(each.value, list) else each.value, each.held) for each in seen)
@@ -150,5 +150,5 @@ def answer_in_words(condition: Condition, row: Any, clock: AskedAt, names: Names
         why_not = reason("automation.not_so", in_words(decided, names).why() if decided is not None else None)
         if len(kept) >= _MOST_KEPT:
             kept.clear()
-        found = kept[key] = Answer(held, why_not, [in_words(each, names).stored() for each in seen])
+        found = kept[key] = ConditionAnswer(held, why_not, [in_words(each, names).stored() for each in seen])
     return found

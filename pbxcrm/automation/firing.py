@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.automation.batch import EventBatch, NewRun, Run
-from pbxcrm.automation.explanations import Answer, Names, answer_in_words
+from pbxcrm.automation.explanations import ConditionAnswer, Names, answer_in_words
 from pbxcrm.automation.facts import RuleFacts, load_facts
 from pbxcrm.automation.models import AutomationRule, RuleRun, RunStatus
 from pbxcrm.automation.order_queries import order_of
@@ -170,7 +170,7 @@ def begin(firing: Firing, rule: AutomationRule, seen: Sequence[dict[str, Any]] =
     return run
 
 
-def ask(firing: Firing, ready: ActiveRule, facts: RuleFacts) -> Answer:
+def ask(firing: Firing, ready: ActiveRule, facts: RuleFacts) -> ConditionAnswer:
     """Whether the condition of a rule holds, with its comparisons in words."""
     assert ready.condition is not None
     return answer_in_words(ready.condition, facts, firing.clock, firing.names, ready.said)
