@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_
 from sqlalchemy.orm import aliased
@@ -11,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from pbxcrm.access import Viewer
+from pbxcrm.access.kept import kept
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.callbacks.access import visible_episodes
 from pbxcrm.callbacks.models import Attempt, AttemptResult, Episode, EpisodeCall, EpisodeStatus
@@ -26,7 +28,7 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.people.filters import of_login
 from pbxcrm.people.models import User
 from pbxcrm.shared.conditions import equal, within
-from pbxcrm.shared.core_sql import list_param, load_by_id
+from pbxcrm.shared.core_sql import counted, list_param, load_by_id
 from pbxcrm.shared.errors import not_there
 from pbxcrm.shared.numbers import format_for_people
 from pbxcrm.shared.runtime_options import Options, load_options
@@ -125,12 +127,13 @@ async def missed_calls_of(session: AsyncSession, episode_id: int) -> list[Call]:
 
 async def open_count(session: AsyncSession, viewer: Viewer) -> int:
     """The number of open callbacks that the viewer may see."""
-    found = await session.exec(
-        select(func.count())
-        .select_from(Episode)
-        .where(visible_episodes(viewer), Episode.status == EpisodeStatus.OPEN.value)
-    )
-    return found.one()
+    return await counted(session, _open(viewer))
+
+
+@kept
+def _open(viewer: Viewer) -> Any:  # Select
+    still_open = Episode.status == EpisodeStatus.OPEN.value
+    return select(func.count()).select_from(Episode).where(visible_episodes(viewer), still_open)
 
 
 async def as_rows(session: AsyncSession, episodes: list[Episode]) -> list[EpisodeRow]:

@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, and_, case, cast, exists, func, or_
+from sqlalchemy import select as columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.access.kept import kept
 from pbxcrm.checkpoints.access import (
     editable_escalations,
     is_burning,
@@ -22,6 +25,7 @@ from pbxcrm.checkpoints.models import STOPPED, Checkpoint, CheckpointStep, Engin
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.filters import of_login
 from pbxcrm.shared.conditions import equal
+from pbxcrm.shared.core_sql import counted, fetch
 from pbxcrm.shared.errors import NotFound
 from pbxcrm.tasks.access import visible_tasks
 from pbxcrm.tasks.models import Task, TaskKind, is_open
@@ -244,8 +248,12 @@ async def escalation_count(session: AsyncSession, viewer: Viewer, now: datetime)
     """The number of deals and callbacks with a burning escalation, plus open control tasks without a lamp, over what the viewer may
     see.
     """
-    tasks = await session.exec(select(func.count()).select_from(Task).where(*other_control_tasks(viewer)))
-    return (await burning_counts(session, viewer)).escalations + tasks.one()
+    return (await burning_counts(session, viewer)).escalations + await counted(session, _other_control_tasks(viewer))
+
+
+@kept
+def _other_control_tasks(viewer: Viewer) -> Any:  # Select
+    return select(func.count()).select_from(Task).where(*other_control_tasks(viewer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,14 +266,15 @@ class BurningCounts:
 
 async def burning_counts(session: AsyncSession, viewer: Viewer) -> BurningCounts:
     """The counts over the lamps that the viewer may see."""
-    key = subject_key()
-    rows = await session.exec(
-        select(func.count(key.distinct()), func.count(case((col(Lamp.is_escalation), key)).distinct())).where(
-            visible_lamps(viewer), is_burning()
-        )
-    )
-    subjects, escalations = rows.one()
+    ((subjects, escalations),) = await fetch(session, _burning_counts(viewer))
     return BurningCounts(subjects, escalations if can(viewer, Permission.ESCALATIONS_READ) else 0)
+
+
+@kept
+def _burning_counts(viewer: Viewer) -> Any:  # Select
+    key = subject_key()
+    counted = func.count(key.distinct()), func.count(case((col(Lamp.is_escalation), key)).distinct())
+    return columns(*counted).where(visible_lamps(viewer), is_burning())
 
 
 async def beside(

@@ -1,13 +1,17 @@
 """Queries on Unsorted: deals that a call made and that somebody is to accept, merge, attach or refuse."""
 
+from typing import Any
+
 from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
+from pbxcrm.access.kept import kept
 from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.queries import load_funnel, stage_of_kind
+from pbxcrm.shared.core_sql import counted, list_param
 from pbxcrm.shared.errors import Conflict
 
 MOST_COUNTED = 1000
@@ -21,8 +25,13 @@ async def _stage_ids(session: AsyncSession) -> list[int]:
 
 async def count_unsorted(session: AsyncSession, viewer: Viewer) -> int:
     """How many unsorted deals the viewer sees; ``MOST_COUNTED`` stands for all larger numbers."""
-    found = select(col(Deal.id)).where(col(Deal.stage_id).in_(await _stage_ids(session)), visible_deals(viewer))
-    return (await session.exec(select(func.count()).select_from(found.limit(MOST_COUNTED).subquery()))).one()
+    return await counted(session, _unsorted(viewer), {"stages": await _stage_ids(session)})
+
+
+@kept
+def _unsorted(viewer: Viewer) -> Any:  # Select
+    found = select(col(Deal.id)).where(col(Deal.stage_id).in_(list_param("stages")), visible_deals(viewer))
+    return select(func.count()).select_from(found.limit(MOST_COUNTED).subquery())
 
 
 async def list_unsorted(session: AsyncSession, viewer: Viewer, limit: int) -> list[Deal]:

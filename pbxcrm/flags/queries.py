@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
+from pbxcrm.access.kept import kept
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.models import Deal
 from pbxcrm.flags.access import visible_flags
 from pbxcrm.flags.models import Flag
+from pbxcrm.shared.core_sql import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,5 +63,9 @@ async def list_flags(
 
 async def open_flags(session: AsyncSession, viewer: Viewer, now: datetime) -> int:
     """The number of unresolved flags that the viewer may see, for the navigation rail."""
-    query = select(func.count()).select_from(Flag).where(col(Flag.resolved_at).is_(None), visible_flags(viewer))
-    return (await session.exec(query)).one()
+    return await counted(session, _unresolved(viewer))
+
+
+@kept
+def _unresolved(viewer: Viewer) -> Any:  # Select
+    return select(func.count()).select_from(Flag).where(col(Flag.resolved_at).is_(None), visible_flags(viewer))

@@ -98,6 +98,11 @@ async def fetch(
     return await session.run_sync(_ask, statement, params)
 
 
+async def counted(session: AsyncSession, statement: Executable, params: Mapping[str, Any] | None = None) -> int:
+    """The one number that a statement counts, through Core."""
+    return int((await fetch(session, statement, params))[0][0])
+
+
 async def execute(session: AsyncSession, statement: Executable, params: Sequence[Mapping[str, Any]]) -> int:
     """Execute through Core; returns the row count, 0 without ``params``. The session must not have loaded the affected rows."""
     return await session.run_sync(_tell, statement, params) if params else 0

@@ -11,11 +11,12 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import SEES_EVERYTHING, Permission, Viewer, can, teammates
+from pbxcrm.access.kept import kept
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.lamp_queries import LampLevel
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.models import User
-from pbxcrm.shared.core_sql import load_by_id
+from pbxcrm.shared.core_sql import counted, load_by_id
 from pbxcrm.shared.errors import NotFound
 from pbxcrm.tasks.access import editable_tasks, visible_tasks
 from pbxcrm.tasks.models import Task, TaskComment, TaskKind, TaskStatus, is_open
@@ -117,8 +118,13 @@ def due_order(query: Any, after: tuple[datetime, int] | None) -> Any:
 
 async def overdue_count(session: AsyncSession, viewer: Viewer, now: datetime) -> int:
     """The number of the viewer's own overdue tasks, as ``TaskChoice`` lists them."""
-    overdue = (is_open(), col(Task.due_at) <= now)
-    return (await session.exec(select(func.count()).select_from(Task).where(*overdue, *own_day(viewer)))).one()
+    return await counted(session, _overdue(viewer), {"now": now})
+
+
+@kept
+def _overdue(viewer: Viewer) -> Any:  # Select
+    overdue = (is_open(), col(Task.due_at) <= bindparam("now"))
+    return select(func.count()).select_from(Task).where(*overdue, *own_day(viewer))
 
 
 def own_day(viewer: Viewer) -> list[ColumnElement[bool]]:
