@@ -24,7 +24,9 @@ def said(params: Mapping[str, str]) -> dict[str, str]:
 
 
 def _said(name: str, value: str) -> str:
-    if name in NAMES or value == NO_NUMBER:
+    if (
+        name in NAMES or value == NO_NUMBER or (name == "why" and value)
+    ):  # a sentence of ours, or words of another program
         return _(value)
     if name.endswith("_at"):
         return _local_time(datetime.fromisoformat(value))

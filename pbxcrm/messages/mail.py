@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.messages.models import Delivery, MessageChannel
 from pbxcrm.messages.template_rules import linked
 from pbxcrm.notices.mail import MailServer
+from pbxcrm.shared.reasons import N_
 from pbxcrm.shared.refusals import NotSent
 
 UNSUBSCRIBE = "/unsubscribe"  # the page of the link that ends messages
@@ -34,7 +35,7 @@ class MailCarrier:
     async def carry(self, delivery: Delivery) -> str:
         """Send it. Its Message-ID is the same each time, so that a repeat is seen. Raises NotSent."""
         if self.server is None:
-            raise NotSent("No mail server is set (PBXCRM_SMTP_URL).", is_final=True)
+            raise NotSent(N_("No mail server is set (PBXCRM_SMTP_URL)."), is_final=True)
         try:
             return await self.server.deliver(written(delivery, self.sender, self.home))
         except ValueError as error:  # an address that no header can have

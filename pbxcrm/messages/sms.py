@@ -11,6 +11,7 @@ from pbxcrm.messages.rules import message_id_of
 from pbxcrm.messages.sms_rules import takes_sms
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.outgoing import Outgoing
+from pbxcrm.shared.reasons import N_
 from pbxcrm.shared.refusals import NotSent
 
 
@@ -33,9 +34,9 @@ class SmsCarrier:
         async with self.db.read() as session:
             gateway = await load_gateway(session)
         if gateway is None or not gateway.is_on:
-            raise NotSent("No gateway of SMS is set, or it is switched off (Settings, Messages).", is_final=True)
+            raise NotSent(N_("No gateway of SMS is set, or it is switched off (Settings, Messages)."), is_final=True)
         if not takes_sms(delivery.address):
-            raise NotSent(f"{delivery.address}: no SMS can be sent to this number.", is_final=True)
+            raise NotSent(N_("No SMS can be sent to this number."), is_final=True)
         asked = request_of(
             gateway, SmsValues(delivery.address, delivery.body, delivery.id or 0, message_id_of(delivery.key))
         )

@@ -10,6 +10,7 @@ from pbxcrm.messages.rules import message_id_of
 from pbxcrm.messages.webhook_rules import headers_of, is_for_good, is_taken
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.outgoing import Outgoing
+from pbxcrm.shared.reasons import N_
 from pbxcrm.shared.refusals import NotSent
 from pbxcrm.shared.texts import one_line
 
@@ -32,7 +33,7 @@ class WebhookCarrier:
         async with self.db.read() as session:
             webhook = await session.get(Webhook, delivery.webhook_id) if delivery.webhook_id is not None else None
         if webhook is None or not webhook.is_on:
-            raise NotSent("The webhook is switched off.", is_final=True)
+            raise NotSent(N_("The webhook is switched off."), is_final=True)
         body = delivery.body.encode()
         headers = headers_of(webhook.secret, message_id_of(delivery.key), body, datetime.now(UTC))
         answer = await self.out.exchange("POST", webhook.address, headers, body)

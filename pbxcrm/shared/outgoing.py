@@ -65,11 +65,11 @@ class Outgoing:
         except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
             raise _not_connected(error) from error
         except (httpcore2.UnsupportedProtocol, httpcore2.LocalProtocolError) as error:
-            raise NotSent("This address cannot be called.", is_final=True) from error
+            raise NotSent(N_("This address cannot be called."), is_final=True) from error
         except (TimeoutError, httpcore2.TimeoutException) as error:
-            raise NotSent("The server did not answer in time.", is_unsure=network.has_sent) from error
+            raise NotSent(N_("The server did not answer in time."), is_unsure=network.has_sent) from error
         except (httpcore2.NetworkError, httpcore2.ProtocolError, OSError) as error:
-            raise NotSent("The connection broke before the answer.", is_unsure=network.has_sent) from error
+            raise NotSent(N_("The connection broke before the answer."), is_unsure=network.has_sent) from error
 
 
 _TIMES = {
@@ -84,9 +84,9 @@ def _not_connected(error: Exception) -> NotSent:
             why = found.verify_message or "it is not trusted"
             return NotSent(f"The certificate of the server is wrong: {why}.")
         if isinstance(found, ssl.SSLError):
-            return NotSent("The server does not speak TLS as it should.")
+            return NotSent(N_("The server does not speak TLS as it should."))
         found = found.__cause__ or found.__context__
-    return NotSent("The server cannot be reached.")
+    return NotSent(N_("The server cannot be reached."))
 
 
 class _Network(httpcore2.AsyncNetworkBackend):
@@ -108,12 +108,12 @@ class _Network(httpcore2.AsyncNetworkBackend):
         try:
             infos = await asyncio.get_running_loop().getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            raise NotSent("The name of the server is not known.") from error
+            raise NotSent(N_("The name of the server is not known.")) from error
         found = list(dict.fromkeys(str(info[4][0]) for info in infos))
         permitted = [each for each in found if is_permitted(each, self.allowed)]
         if not permitted:
             raise NotSent(
-                "The address leads to this machine or to a private network, which is not allowed.", is_final=True
+                N_("The address leads to this machine or to a private network, which is not allowed."), is_final=True
             )
         for at, each in enumerate(permitted):
             try:
@@ -132,7 +132,7 @@ class _Network(httpcore2.AsyncNetworkBackend):
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         """Never."""
-        raise NotSent("This address cannot be called.", is_final=True)
+        raise NotSent(N_("This address cannot be called."), is_final=True)
 
     async def sleep(self, seconds: float) -> None:
         """Between two tries of a connection."""

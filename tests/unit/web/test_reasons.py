@@ -51,6 +51,21 @@ def test_titles_have_their_plural() -> None:
     assert reasons.text(title) == "Call back Acme, missed 3 times"
 
 
+def test_why_a_message_was_not_sent_is_said_in_the_language_of_the_reader() -> None:
+    """A sentence of ours is translated, what another program answered is not; none is no sentence at all."""
+    told = {
+        each: reason("message.failed", why=each).stored()
+        for each in ("The server cannot be reached.", "200 No money", "")
+    }
+    with speaking(place(Language.UK)):
+        said = [words.because(stored)[0] for stored in told.values()]
+    assert said == [
+        "Не вдалося надіслати: Сервер недосяжний.",
+        "Не вдалося надіслати: 200 No money",
+        "Не вдалося надіслати: ",
+    ]
+
+
 def test_a_number_that_is_none_is_left_as_it_is() -> None:
     assert reasons.text({"code": "lamp.planned", "params": {}}).endswith("within  working minutes.")
 
