@@ -38,6 +38,7 @@ from pbxcrm.calls.lines import line_deleted
 from pbxcrm.calls.lines import stage_archived as line_stage_archived
 from pbxcrm.checkpoints import handlers
 from pbxcrm.checkpoints import reasons as checkpoints
+from pbxcrm.checkpoints.access import escalated_tasks
 from pbxcrm.checkpoints.deal_facts import register_attempts
 from pbxcrm.checkpoints.engine import light_due
 from pbxcrm.checkpoints.erase_actions import erase_from_lamps
@@ -161,7 +162,7 @@ from pbxcrm.tasks.actions import say_tasks_relinked
 from pbxcrm.tasks.calendar_feeds import end_feed_with_password
 from pbxcrm.tasks.erase_actions import erase_from_tasks
 from pbxcrm.tasks.hooks import next_task_changed
-from pbxcrm.tasks.work_queries import register_ending_work
+from pbxcrm.tasks.work_queries import register_lamp_tasks
 from pbxcrm.timeline.entries import EntryKind
 from pbxcrm.timeline.queries import register_sources
 from pbxcrm.timeline.sources import (
@@ -283,7 +284,7 @@ def compose() -> None:
     )
     register_table("callback", Episode)
     register_lamps(lamp_rank_of_deal)
-    register_ending_work(ending_work)
+    register_lamp_tasks(ending_work, escalated_tasks)
     register_attempts(next_attempts.planned_attempts)
     register_work(CHECKPOINT_WORK)
     register_work(TRIAL_WORK)

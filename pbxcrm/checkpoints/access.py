@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, false, literal_column, or_, true
+from sqlalchemy import ColumnElement, SelectBase, and_, case, false, literal_column, or_, true
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
@@ -37,10 +37,23 @@ def waiting_for(viewer: Viewer) -> ColumnElement[bool]:
 
 @kept
 def visible_escalations(viewer: Viewer, lamp: type[Lamp] = Lamp) -> ColumnElement[bool]:
-    """Lamps that reached a manager, for roles that may read escalations; none for others."""
+    """Lamps that reached a manager, for roles that may read escalations; none for others.
+
+    What of a manager's own work has reached another one is for that one to decide. The manager works on it as on all their own.
+    """
     if not can(viewer, Permission.ESCALATIONS_READ):
         return false()
-    return col(lamp.is_escalation) & visible_lamps(viewer, lamp)
+    reached = and_(col(lamp.is_escalation), visible_lamps(viewer, lamp))
+    if viewer.role in SEES_EVERYTHING:
+        return reached
+    owner, addressee = col(lamp.owner_id), col(lamp.addressee_id)
+    return and_(reached, or_(owner.is_(None), owner != viewer.user_id, addressee == viewer.user_id))
+
+
+def escalated_tasks(viewer: Viewer) -> SelectBase:
+    """The ids of the viewer's tasks that burning escalations have given them."""
+    asked = (col(Lamp.addressee_id) == viewer.user_id, is_burning(), col(Lamp.is_escalation))
+    return select(Lamp.task_id).where(*asked, col(Lamp.task_id).is_not(None))
 
 
 @kept

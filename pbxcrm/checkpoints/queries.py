@@ -10,7 +10,7 @@ from sqlalchemy import select as columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.access import Viewer
 from pbxcrm.access.kept import kept
 from pbxcrm.checkpoints.access import (
     editable_escalations,
@@ -28,8 +28,8 @@ from pbxcrm.shared.conditions import equal
 from pbxcrm.shared.core_sql import counted, fetch
 from pbxcrm.shared.errors import NotFound
 from pbxcrm.tasks.access import visible_tasks
-from pbxcrm.tasks.models import Task, TaskKind, is_open
-from pbxcrm.tasks.rules import ABOUT_CALLBACK_LAMP, ABOUT_DIGEST, ABOUT_LAMP
+from pbxcrm.tasks.models import Task, is_open
+from pbxcrm.tasks.work_queries import is_control
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,13 +229,7 @@ async def access_escalation(session: AsyncSession, viewer: Viewer, lamp_id: int,
 
 def other_control_tasks(viewer: Viewer) -> list[ColumnElement[bool]]:
     """Conditions for open control tasks without a lamp (an unknown extension, a pause to approve, and the like)."""
-    about = col(Task.about)
-    return [
-        visible_tasks(viewer),
-        col(Task.kind) == TaskKind.CONTROL.value,
-        is_open(),
-        *(about.not_like(f"{prefix}%") for prefix in (ABOUT_CALLBACK_LAMP, ABOUT_LAMP, ABOUT_DIGEST)),
-    ]
+    return [visible_tasks(viewer), is_control(), is_open()]
 
 
 async def list_control_tasks(session: AsyncSession, viewer: Viewer, *, limit: int = 100) -> list[Task]:
@@ -266,14 +260,13 @@ class BurningCounts:
 
 async def burning_counts(session: AsyncSession, viewer: Viewer) -> BurningCounts:
     """The counts over the lamps that the viewer may see."""
-    ((subjects, escalations),) = await fetch(session, _burning_counts(viewer))
-    return BurningCounts(subjects, escalations if can(viewer, Permission.ESCALATIONS_READ) else 0)
+    return BurningCounts(*(await fetch(session, _burning_counts(viewer)))[0])
 
 
 @kept
 def _burning_counts(viewer: Viewer) -> Any:  # Select
     key = subject_key()
-    counted = func.count(key.distinct()), func.count(case((col(Lamp.is_escalation), key)).distinct())
+    counted = func.count(key.distinct()), func.count(case((visible_escalations(viewer), key)).distinct())
     return columns(*counted).where(visible_lamps(viewer), is_burning())
 
 

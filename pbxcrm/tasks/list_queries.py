@@ -15,7 +15,8 @@ from pbxcrm.shared.text_match import part_of
 from pbxcrm.shared.trigrams import holds_words
 from pbxcrm.tasks.access import visible_tasks
 from pbxcrm.tasks.models import Task, TaskStatus, is_assignment, is_next_step, is_open
-from pbxcrm.tasks.queries import TaskRow, answered_for, as_rows, counted_once, due_order, own_day, reached_manager
+from pbxcrm.tasks.queries import TaskRow, answered_for, as_rows, counted_once, due_order, own_day
+from pbxcrm.tasks.work_queries import reached_manager
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ async def overdue_by_person(
 
 async def reached_count(session: AsyncSession, viewer: Viewer) -> int:
     """How many open tasks of the viewer stand among the escalations instead of in their own list (``own_day``)."""
-    mine = (col(Task.assignee_id) == viewer.user_id, is_open(), reached_manager())
+    mine = (col(Task.assignee_id) == viewer.user_id, is_open(), reached_manager(viewer))
     return (await session.exec(select(func.count()).select_from(Task).where(*mine))).one()
 
 

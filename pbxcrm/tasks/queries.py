@@ -21,7 +21,7 @@ from pbxcrm.shared.errors import NotFound
 from pbxcrm.tasks.access import editable_tasks, visible_tasks
 from pbxcrm.tasks.models import Task, TaskComment, TaskKind, TaskStatus, is_open
 from pbxcrm.tasks.rules import ABOUT_LAMP, GIVEN_TO_ONE, Workplace, ended_by, workplace_of
-from pbxcrm.tasks.work_queries import ending_work, is_of_lamp
+from pbxcrm.tasks.work_queries import ending_work, is_of_lamp, reached_manager
 from pbxcrm.tasks.work_rules import EndingWork, WorkActs, acts_of
 
 
@@ -135,14 +135,9 @@ def own_day(viewer: Viewer) -> list[ColumnElement[bool]]:
 
     def mine(task: type[Task]) -> ColumnElement[bool]:
         own = col(task.assignee_id) == viewer.user_id
-        return and_(own, ~reached_manager(task)) if can(viewer, Permission.ESCALATIONS_READ) else own
+        return and_(own, ~reached_manager(viewer, task)) if can(viewer, Permission.ESCALATIONS_READ) else own
 
     return [mine(Task), counted_once(mine)]
-
-
-def reached_manager(task: type[Task] = Task) -> ColumnElement[bool]:
-    """Tasks that reached a manager: the page of escalations shows each of them."""
-    return col(task.kind) == TaskKind.CONTROL.value
 
 
 #: Made once: the columns of an alias are copied when it is first used, which takes longer than the question it stands in.

@@ -2,6 +2,7 @@
 offered is what puts it out.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -94,6 +95,28 @@ async def test_two_checkpoints_of_a_deal_are_one_thing_to_do(desk: DealDesk) -> 
         assert len(await open_tasks_of_deal(session, deal_id)) == 1
     await desk.talk(later + MINUTE)  # ends all of the first deal
     assert {row.task.deal_id for row in await day_of(desk, "ivan")} == {other}
+
+
+@pytest.mark.parametrize(
+    ("owner", "whom", "own", "reached"),
+    [("ivan", "joint", 0, 1), ("ivan", "manager", 0, 1), ("maria", "responsible", 1, 0), ("maria", "manager", 0, 0)],
+)
+async def test_a_manager_has_each_thing_among_their_tasks_or_among_the_escalations(
+    desk: DealDesk, owner: str, whom: str, own: int, reached: int
+) -> None:
+    """What of the manager's own work has reached the administrator is the administrator's to decide."""
+    change = await of_stage(desk, ["talked"])
+    await watch(desk, replace(change, steps=(StepChange(60, whom, "task"),)))
+    await desk.deal("Call held", at=DUE, owner=owner)
+    await desk.sweep(DUE + 60 * MINUTE)
+    at = DUE + 61 * MINUTE
+    for login, (mine, theirs) in {"maria": (own, reached), "admin": (0, int(whom != "responsible"))}.items():
+        viewer = await desk.viewer(login)
+        async with desk.database.read() as session:
+            assert len(await day_of(desk, login)) == await overdue_count(session, viewer, at) == mine, login
+            assert len(await list_escalations(session, viewer)) == theirs
+            assert await escalation_count(session, viewer, at) == theirs
+    assert len(await day_of(desk, "ivan")) == int(whom == "joint")
 
 
 async def test_a_manager_who_accepts_a_deal_accepts_all_that_is_said_of_it(desk: DealDesk) -> None:
