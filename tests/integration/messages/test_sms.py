@@ -16,6 +16,7 @@ from pbxcrm.messages.option_actions import add_stop, change_message_options
 from pbxcrm.messages.rules import LEASE
 from pbxcrm.messages.sender import MessageSender
 from pbxcrm.messages.sms import SmsCarrier
+from pbxcrm.privacy.erase_actions import erase_client
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed
 from pbxcrm.shared.networks import parse_networks
 from pbxcrm.shared.outgoing import Outgoing
@@ -219,6 +220,20 @@ async def test_without_a_gateway_it_is_said_and_a_test_is_sent_at_once(messages:
     await messages.send()
     assert (await messages.told())[-1] == ("failed", "It could not be sent: 200 No such sender")
     assert len(await messages.rules.tasks()) == tasks, "who tests looks at it"
+
+
+async def test_a_client_who_is_erased_is_in_no_sms_and_in_no_test(desk: MessageDesk) -> None:
+    contact_id = await fire(desk)
+    async with desk.rules.database.write() as session:
+        admin = await desk.rules.office.viewer(session, "admin")
+        for number in (NUMBER, "+380509998877"):
+            await try_gateway(session, admin, number, "Test", "UA", desk.rules.now)
+    assert len(await desk.deliveries()) == 3
+    await desk.rules.move((await desk.deliveries())[0].deal_id or 0, "Received")
+    async with desk.rules.database.write() as session:
+        admin = await desk.rules.office.viewer(session, "admin")
+        await erase_client(session, admin, contact_id, "Petro", lambda _pbx: None, now=desk.rules.now)
+    assert [each.address for each in await desk.deliveries()] == ["+380509998877"]
 
 
 async def test_the_form_is_checked_where_it_is_wrong_and_keeps_its_secret(desk: MessageDesk, peer: HttpPeer) -> None:
