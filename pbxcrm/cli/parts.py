@@ -123,7 +123,11 @@ def _post(settings: Settings, db: Database) -> Post | None:
     """The sender of digests; None if no mail server is set."""
     from web.digest import writer  # the texts are those of the pages
 
-    return Post(db, writer(settings), MailServer.of(settings.smtp_url).deliver) if settings.smtp_url else None
+    return (
+        Post(db, writer(settings), MailServer.of(settings.smtp_url, settings.mail_ca).deliver)
+        if settings.smtp_url
+        else None
+    )
 
 
 def _sender(settings: Settings, db: Database) -> MessageSender:
@@ -131,7 +135,7 @@ def _sender(settings: Settings, db: Database) -> MessageSender:
     from web.i18n import word_in
 
     register_words(word_in)
-    server = MailServer.of(settings.smtp_url) if settings.smtp_url else None
+    server = MailServer.of(settings.smtp_url, settings.mail_ca) if settings.smtp_url else None
     out = Outgoing(parse_networks(settings.outgoing_networks))
     mail = MailCarrier(server, settings.mail_from, settings.public_url)
     return MessageSender(db, (mail, SmsCarrier(db, out), WebhookCarrier(db, out)))
@@ -139,7 +143,7 @@ def _sender(settings: Settings, db: Database) -> MessageSender:
 
 def _mail_poll(settings: Settings, db: Database, store: Store) -> MailPoll | None:
     """The reader of mailboxes; None if the settings name none."""
-    servers = {mailbox.name: MailboxServer.of(mailbox.url) for mailbox in settings.mailboxes}
+    servers = {mailbox.name: MailboxServer.of(mailbox.url, settings.mail_ca) for mailbox in settings.mailboxes}
     around = Surroundings(settings.region, settings.currency, settings.files_total_gb)
     return MailPoll(db, servers, store, around, settings.files_max_mb, settings.mail_from) if servers else None
 

@@ -6,15 +6,15 @@ pieces into a file, so that one of 50 MB does not stand in memory several times.
 
 import imaplib
 import re
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
-from pbxcrm.shared.mail_urls import server_of
+from pbxcrm.shared.mail_urls import fault_of_tls, server_of, trust_of
 
 SECONDS = 30.0  # the longest wait for an answer
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -30,7 +30,10 @@ class MailboxAway(Exception):
 
 @dataclass(frozen=True, slots=True)
 class MailboxServer:
-    """Where a mailbox is. ``is_tls``: TLS from the start (imaps); otherwise STARTTLS is required, except on this machine."""
+    """Where a mailbox is. ``is_tls``: TLS from the start (imaps); otherwise STARTTLS is required, except on this machine.
+
+    ``ca``: a file of authorities that are trusted besides those of the system.
+    """
 
     host: str
     port: int
@@ -38,12 +41,13 @@ class MailboxServer:
     password: str
     is_tls: bool
     folder: str
+    ca: Path | None = None
 
     @classmethod
-    def of(cls, url: str) -> "MailboxServer":
+    def of(cls, url: str, ca: Path | None = None) -> "MailboxServer":
         """From the URL in the settings, which check it."""
         folder = unquote(urlsplit(url).path.strip("/")) or "INBOX"
-        return cls(*server_of(url, tls="imaps", ports=(143, 993)), folder)
+        return cls(*server_of(url, tls="imaps", ports=(143, 993)), folder, ca)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ def opened(server: MailboxServer) -> Iterator[OpenMailbox]:
     client: imaplib.IMAP4 | None = None
     try:
         with _said():
-            context = ssl.create_default_context()
+            context = trust_of(server.ca)
             if server.is_tls:
                 client = imaplib.IMAP4_SSL(server.host, server.port, ssl_context=context, timeout=SECONDS)
             else:
@@ -155,4 +159,4 @@ def _said() -> Iterator[None]:
     except (imaplib.IMAP4.error, OSError, ValueError) as error:
         text = error.args[0] if error.args and isinstance(error.args[0], bytes) else str(error)
         said = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-        raise MailboxAway(" ".join(said.split()) or type(error).__name__) from None
+        raise MailboxAway(fault_of_tls(error) or " ".join(said.split()) or type(error).__name__) from None

@@ -12,7 +12,7 @@ from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.forms.answers import AnsweredMessage
 from pbxcrm.messages.access import visible_messages
-from pbxcrm.messages.models import TO_CLIENTS, Delivery, MessageStop, MessageTemplate
+from pbxcrm.messages.models import TO_CLIENTS, Delivery, DeliveryState, MessageChannel, MessageStop, MessageTemplate
 from pbxcrm.messages.rules import address_key, message_id_of
 from pbxcrm.shared.errors import Invalid, NotFound
 
@@ -57,6 +57,14 @@ async def deliveries_of_deal(session: AsyncSession, viewer: Viewer, deal_id: int
         .order_by(col(Delivery.id).desc())
     )
     return (await session.exec(query.limit(MOST_SHOWN))).all()
+
+
+async def mail_trouble(session: AsyncSession, viewer: Viewer) -> Delivery | None:
+    """The last e-mail that was handed to the mail server, if that went wrong. Raises NotAllowed."""
+    check(viewer, Permission.SETTINGS_EDIT)
+    tried = (Delivery.channel == MessageChannel.EMAIL.value, col(Delivery.tries) > 0)
+    last = (await session.exec(select(Delivery).where(*tried).order_by(col(Delivery.id).desc()).limit(1))).first()
+    return last if last is not None and last.state in {DeliveryState.QUEUED, DeliveryState.FAILED} else None
 
 
 async def list_stops(session: AsyncSession, viewer: Viewer) -> Sequence[MessageStop]:

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import getaddresses
+from pathlib import Path
 
 import aiosmtplib
 
-from pbxcrm.shared.mail_urls import server_of
+from pbxcrm.shared.mail_urls import fault_of_tls, server_of, trust_of
 from pbxcrm.shared.refusals import NotSent
 
 SECONDS = 30.0  # the timeout for sending one e-mail
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+NO_STARTTLS = "The mail server offers no STARTTLS, and a password is sent only with TLS."
 PERMANENT = 500  # answers from here on will be the same next time
 
 
@@ -30,18 +32,22 @@ POLICY = _WholeLinks(linesep="\r\n")
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """A mail server. ``is_tls``: TLS from the start (smtps). A password is sent only with TLS or to the local machine."""
+    """A mail server. ``is_tls``: TLS from the start (smtps). A password is sent only with TLS or to the local machine.
+
+    ``ca``: a file of authorities that are trusted besides those of the system.
+    """
 
     host: str
     port: int
     user: str
     password: str
     is_tls: bool
+    ca: Path | None = None
 
     @classmethod
-    def of(cls, url: str) -> "MailServer":
+    def of(cls, url: str, ca: Path | None = None) -> "MailServer":
         """From the URL in the settings, which check it."""
-        return cls(*server_of(url, tls="smtps", ports=(587, 465)))
+        return cls(*server_of(url, tls="smtps", ports=(587, 465)), ca)
 
     async def deliver(self, message: EmailMessage) -> str:
         """Send the message. Returns the answer of the server. Raises NotSent."""
@@ -53,6 +59,7 @@ class MailServer:
             password=self.password or None,
             use_tls=self.is_tls,
             start_tls=True if must else (False if self.is_tls else None),
+            tls_context=trust_of(self.ca),
             timeout=SECONDS / 2,
         )
         is_handed_over = False
@@ -69,7 +76,9 @@ class MailServer:
             is_final = error.code >= PERMANENT and not isinstance(error, aiosmtplib.SMTPAuthenticationError)
             raise NotSent(f"{error.code} {_words(error.message)}".strip(), is_final=is_final) from error
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            words = _words(str(error)) or type(error).__name__
+            words = fault_of_tls(error) or _words(str(error)) or type(error).__name__
+            if "STARTTLS extension not supported" in words:
+                words = NO_STARTTLS
             raise NotSent(words, is_unsure=is_handed_over) from error
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pbxcrm.shared.errors import BadSettings
+from pbxcrm.shared.mail_urls import trust_of
 from pbxcrm.shared.networks import parse_networks
 
 
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     metrics_networks: str = "127.0.0.0/8, ::1"  # who may read /metrics and the details of /readyz without a token
     smtp_url: str = ""  # smtp://user:password@host:587 or smtps://host:465; empty: no e-mail
     mail_from: str = ""  # the sender of e-mail; required with smtp_url
+    mail_ca: Path | None = None  # certificates (PEM) of authorities that mail servers may have besides the system's
     public_url: str = ""  # https://crm.example: how people reach the pages, for links in e-mail
     log_level: str = "INFO"
     files_max_mb: int = Field(default=25, ge=1, le=30)  # one file; a request may be 32 MB long (web/app.py)
@@ -148,6 +150,17 @@ class Settings(BaseSettings):
     def _address(cls, value: str) -> str:
         if value and not re.fullmatch(r"[^\s<>@,;]+@[^\s<>@,;]+", value):
             raise ValueError("must be an e-mail address, for example crm@example.com")
+        return value
+
+    @field_validator("mail_ca")
+    @classmethod
+    def _authorities(cls, value: Path | None) -> Path | None:
+        try:
+            trust_of(value)
+        except OSError as error:
+            raise ValueError(
+                f"must be a file with certificates of authorities (PEM): {error.strerror or error}"
+            ) from None
         return value
 
     @field_validator("public_url")

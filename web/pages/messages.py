@@ -12,7 +12,7 @@ from pbxcrm.messages.actions import compose, do_preview
 from pbxcrm.messages.gateway_queries import load_gateway
 from pbxcrm.messages.models import MessageTemplate
 from pbxcrm.messages.option_actions import KEYS, add_stop, change_message_options, remove_stop
-from pbxcrm.messages.queries import access_message_template, list_message_templates, list_stops
+from pbxcrm.messages.queries import access_message_template, list_message_templates, list_stops, mail_trouble
 from pbxcrm.messages.template_actions import (
     OFFERED,
     MessageDraft,
@@ -203,6 +203,7 @@ async def _list_page(
     async with parts(request).db.read() as session:
         rows = await list_message_templates(session, archived=True)
         stops = await list_stops(session, viewer(request))
+        trouble = await mail_trouble(session, viewer(request))
         known = await load_options(session)
         people = await load_directory(session)
         gateway = await load_gateway(session)
@@ -222,6 +223,7 @@ async def _list_page(
             *((each.value, each.own_name) for each in Language),
         ],
         has_server=bool(settings.smtp_url),
+        trouble=trouble,
         sender=settings.mail_from,
         gateway=gateway if gateway is not None and gateway.is_on else None,
     )
