@@ -134,6 +134,11 @@ def working_span(minutes: float) -> str:
     return _("{n} h").format(n=hours).replace(" ", NBSP) if hours >= 24 else span(int(minutes) * 60)
 
 
+def took(minutes: float) -> str:
+    """How much working time something took: as ``working_span``, but what took no time was not "now"."""
+    return working_span(minutes) if minutes >= 1 else _("under a minute")
+
+
 def waited(minutes: float, since: datetime) -> str:
     """How long somebody waits: working time up to a day of it, then the days since ``since``: nobody counts 2231 hours."""
     return working_span(minutes) if minutes < 24 * 60 else age(since)

@@ -106,6 +106,7 @@ class Templates:
             full_time=formats.full_time,
             clock_seconds=formats.clock_seconds,
             span=formats.span,
+            took=formats.took,
             waited=formats.waited,
             working_span=formats.working_span,
             age=formats.age,

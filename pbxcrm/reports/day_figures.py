@@ -1,4 +1,4 @@
-"""Today's figures for a manager: missed clients, how fast they were called back, burning lamps and open tasks."""
+"""Today's figures for a manager: what was missed, how fast it was called back, burning lamps and open tasks."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,8 +21,8 @@ from pbxcrm.tasks.queries import answered_for, counted_once
 
 @dataclass(frozen=True, slots=True)
 class DayFigures:
-    """Counts of clients missed since ``since``; lamps and tasks as of now. ``median_minutes``: working minutes from the first missed
-    call until the callback was closed by a talk.
+    """Counts of callbacks that began since ``since`` (a client who is missed again after the first was settled counts twice); lamps and
+    tasks as of now. ``median_minutes``: working minutes from the first missed call until the callback was closed by a talk.
     """
 
     missed: int

@@ -1,4 +1,4 @@
-"""The report on missed calls (I5): clients who got through by themselves, who were called back and how fast, who are left."""
+"""The report on missed calls (I5): callbacks whose clients got through by themselves, who were called back and how fast, who are left."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -94,14 +94,15 @@ MISSED = Report(
     title=N_("Missed calls"),
     question=N_("Whom did we miss, and who called them back, how fast?"),
     definition=N_(
-        "Clients missed in the period, each counted once however often they called. Lucky: the client got through by themselves. "
+        "Missed in the period and to be called back. A client who calls again while that is open still counts once; one who is missed "
+        "again after it was settled counts again. Lucky: the client got through by themselves. "
         "Called back: we reached them; how fast is the median of working minutes from the first missed call to the talk. "
         "Returned in the norm: lucky or called back before the time was up, out of those we have talked to or whose time is up. "
         "Left: still open. Not reached: called as often as the schedule says, in vain. Those that somebody dismissed with a reason are shown apart and count nowhere else."
     ),
     dimensions={"owner": N_("By person"), "line": N_("By line"), "hour": N_("By hour"), "day": N_("By day")},
     columns=(
-        Column("missed", N_("Missed clients"), ColumnKind.COUNT, opens=True),
+        Column("missed", N_("Missed"), ColumnKind.COUNT, opens=True),
         Column("recovered", N_("Lucky"), ColumnKind.COUNT, opens=True),
         Column("reached", N_("Called back"), ColumnKind.COUNT, opens=True),
         Column("in_norm", N_("Returned in the norm"), ColumnKind.COUNT, opens=True),

@@ -82,8 +82,8 @@ async def _callbacks(session: AsyncSession, viewer: Viewer, who: int, asked: Ask
         ]
 
     return [
-        _line("called_back", N_("Missed clients called back"), len(called), behind(called)),
-        _line("left", N_("Missed clients left"), len(left), behind(left)),
+        _line("called_back", N_("Missed, called back"), len(called), behind(called)),
+        _line("left", N_("Missed, left"), len(left), behind(left)),
     ]
 
 
@@ -151,9 +151,10 @@ def _line(key: str, name: str, value: int | Decimal, behind: list[Behind]) -> Re
 OWN_KPI = Report(
     name="own_kpi",
     title=N_("My figures"),
-    question=N_("My calls, missed clients, deals and tasks."),
+    question=N_("My calls, callbacks, deals and tasks."),
     definition=N_(
-        "Your calls with clients, the missed clients who were yours, your deals and your tasks in the period; what is overdue is as of now."
+        "Your calls with clients, your deals and your tasks in the period, and what was missed in it and yours to call back: a client who is "
+        "missed again after that was settled counts again. What is overdue is as of now."
     ),
     dimensions={"figure": N_("By figure")},
     columns=(Column("value", N_("Value"), ColumnKind.COUNT, opens=True),),

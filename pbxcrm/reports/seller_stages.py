@@ -123,7 +123,8 @@ SELLER_STAGES = Report(
     title=N_("Sellers by stage"),
     question=N_("In which stages do a seller's deals sink more often than the team's?"),
     definition=N_(
-        "Deals that left a stage in the period, by whose they are now, and how many of them went on to a later stage. Each person is "
+        "Deals that left a stage in the period, each time they left it, by whose they are now, and how many of them went on to a later "
+        "stage. Each person is "
         "compared with their whole team in the same stage: the difference says where somebody's deals sink. With fewer than ten deals "
         "nobody is judged, and no difference is shown."
     ),

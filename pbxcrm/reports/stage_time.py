@@ -113,8 +113,8 @@ STAGE_TIME = Report(
     title=N_("Time in stage"),
     question=N_("How long do deals stand in each stage?"),
     definition=N_(
-        "Deals that left a stage in the period, and how many working minutes they had stood there, by the calendar of whoever is "
-        "responsible. The median is the middle one; nine of ten took no longer than the 90th percentile. Over the norm counts "
+        "Deals that left a stage in the period, each time they left it, and how many working minutes they had stood there, by the calendar "
+        "of whoever is responsible. The median is the middle one; nine of ten took no longer than the 90th percentile. Over the norm counts "
         "those that stood longer than the norm the stage has now. Deals that left a stage because it was removed do not count."
     ),
     dimensions={"stage": N_("By stage"), "owner": N_("By person")},

@@ -67,6 +67,14 @@ def test_waits_are_short_words(seconds: float, text: str) -> None:
     assert formats.span(seconds).replace("\u00a0", " ") == text
 
 
+@pytest.mark.usefixtures("english")
+@pytest.mark.parametrize(
+    ("minutes", "text"), [(0, "under a minute"), (0.9, "under a minute"), (1, "1 min"), (125, "2 h 5 min")]
+)
+def test_what_took_no_time_was_not_now(minutes: float, text: str) -> None:
+    assert formats.took(minutes).replace("\u00a0", " ") == text
+
+
 def test_money_in_each_language() -> None:
     with speaking(place(Language.EN)):
         assert formats.money(Decimal("48000.00")) == "48,000\u00a0₴"
