@@ -44,6 +44,11 @@ def now(request: Request) -> datetime:
     return cast("datetime", request.state.now)
 
 
+def home(request: Request) -> str:
+    """The address of our pages, without a slash at its end: the one that is set, else as the asker reached us."""
+    return (parts(request).settings.public_url or str(request.base_url)).rstrip("/")
+
+
 def wants_fragment(request: Request) -> bool:
     """Whether htmx asks for a part of a page, not for a page to put in place of the whole body."""
     headers = request.headers

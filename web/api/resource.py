@@ -32,6 +32,7 @@ class Ask:
     viewer: Viewer
     now: datetime
     settings: Settings
+    home: str  # the address of our pages, for links in files
 
 
 class Page(ApiAnswer, Generic[Item]):

@@ -15,7 +15,7 @@ from web.api.custom_values import FilteredQuery
 from web.api.problems import Wrong, problem, problem_of, wrong_body, wrong_query
 from web.api.resource import ApiEndpoint, Ask, requires_body
 from web.api.tokens import note_use
-from web.parts import now, parts, viewer
+from web.parts import home, now, parts, viewer
 from web.routing import api
 
 PREFIX = "/api/v1"
@@ -56,7 +56,9 @@ async def _answer(endpoint: ApiEndpoint, request: Request) -> Response:
     await note_use(request)
     unit = on.db.read() if endpoint.method == "GET" else on.db.write()
     async with unit as session:
-        answer = await endpoint.run(Ask(session, viewer(request), now(request), on.settings), **arguments)
+        answer = await endpoint.run(
+            Ask(session, viewer(request), now(request), on.settings, home(request)), **arguments
+        )
         if endpoint.method != "GET":
             await session.flush()
     if isinstance(answer, Response):

@@ -34,7 +34,7 @@ from web.forms import Form, filled, read_form
 from web.i18n import Here, Language, here, speaking
 from web.i18n import gettext as _
 from web.pages.common import choices, colleagues, show, version_of
-from web.parts import now, parts, viewer
+from web.parts import home, now, parts, viewer
 from web.public_form import public_form
 
 PATH = "/settings/forms"
@@ -273,7 +273,7 @@ async def _form_page(request: Request, typed: Form, form: WebForm | None, status
         mailbox = (await load_mailboxes(session)).get(form.mailbox) if form is not None else None
     rows = _rows(typed, definitions)
     is_mail = typed["kind"] == FormKind.MAIL
-    home = at.settings.public_url or str(request.base_url).rstrip("/")
+    address = home(request)
     return show(
         request,
         "forms/edit.html",
@@ -291,7 +291,7 @@ async def _form_page(request: Request, typed: Form, form: WebForm | None, status
         mailboxes=[(each.name, each.name) for each in at.settings.mailboxes],
         mailbox=mailbox,
         consents=consents,
-        home=home,
-        snippet=_snippet(home, form) if form is not None else "",
+        home=address,
+        snippet=_snippet(address, form) if form is not None else "",
         **({} if is_mail else _looked(request, typed, rows, definitions)),
     )

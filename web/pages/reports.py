@@ -24,21 +24,17 @@ from pbxcrm.reports.queries import (
     reports_for,
     rows_behind,
 )
-from pbxcrm.reports.report import Behind, Report, ReportLine, Table
+from pbxcrm.reports.report import Report, ReportLine, Table
 from pbxcrm.shared.errors import Invalid
-from web.exports import csv_file, xlsx_file
-from web.formats import in_file
 from web.forms import Form, filled
 from web.i18n import gettext as _
 from web.i18n import here
 from web.pages.common import asked_id, asked_number, show, today
-from web.parts import now, parts, viewer
+from web.parts import home, now, parts, viewer
+from web.report_files import FILES, path_of_row, rows_file
 
 DAYS = 30
 LISTED = 500  # rows behind a figure on one page
-FILES = {"csv": csv_file, "xlsx": xlsx_file}
-PATHS = {"call": "/calls/{id}", "callback": "/callbacks/{id}", "deal": "/deals/{id}", "task": "/tasks/{id}"}
-PATHS |= {"contact": "/contacts/{id}", "company": "/companies/{id}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +96,8 @@ async def rows(request: Request) -> Response:
     line, column = request.query_params.get("row", ""), column_with_rows(report, request.query_params.get("column", ""))
     found, at = rows_behind(table, line, column), min(asked_number(request, "at") or 0, MOST)
     whole = table.whole if line == ALL else next(each for each in table.lines if each.key == line)
-    make = FILES.get(request.query_params.get("format", ""))
-    if make is not None:
-        home = parts(request).settings.public_url or str(request.base_url).rstrip("/")
-        head = [_("What"), _("When"), _(column.title), _("Link")]
-        lines = [(_(row.title), in_file(row.at), row.value, home + _path(row)) for row in found]
-        return make(f"{report.name}-{line}", head, lines)
+    if (kind := request.query_params.get("format", "")) in FILES:
+        return rows_file(kind, report, line, column, found, home(request))
     shown = found[at : at + LISTED]
     return show(
         request,
@@ -115,7 +107,7 @@ async def rows(request: Request) -> Response:
         column=column,
         value=whole.values.get(column.key) if whole is not None else None,
         count=len(found),
-        rows=[(row, _path(row)) for row in shown],
+        rows=[(row, path_of_row(row)) for row in shown],
         valued=any(row.value is not None for row in shown),
         is_share=any(isinstance(row.value, bool) for row in shown),
         more=at + LISTED if len(found) > at + LISTED else None,
@@ -124,10 +116,6 @@ async def rows(request: Request) -> Response:
 
 def _named(line: ReportLine) -> str:
     return ", ".join(_(name) for name in (line.name, line.under) if name)
-
-
-def _path(row: Behind) -> str:
-    return PATHS[row.kind].format(id=row.id)
 
 
 async def _load(

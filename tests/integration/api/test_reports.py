@@ -37,7 +37,7 @@ async def ask(client: Any, path: str) -> dict[str, Any]:
     return found
 
 
-async def test_missed_calls_are_counted_once_and_every_figure_opens_its_rows(day: Programs) -> None:
+async def test_missed_calls_are_callbacks_and_every_figure_opens_its_rows(day: Programs) -> None:
     async with await day.as_("admin") as client:
         report = await ask(client, f"/missed?{TODAY}")
         assert report["totals"]["missed"] == 2
@@ -59,6 +59,20 @@ async def test_missed_calls_are_counted_once_and_every_figure_opens_its_rows(day
         assert sorted(row["value"] for row in talked_to["items"]) == [False, True]
         nothing = await ask(client, "/missed?from=2026-01-01&until=2026-01-31")
         assert (nothing["rows"], nothing["totals"]["missed"], nothing["totals"]["percent_returned"]) == ([], 0, None)
+
+
+async def test_a_client_who_is_missed_again_counts_again_only_after_the_first_was_settled(
+    day: Programs, database: Database, settings: Settings
+) -> None:
+    again = [
+        FactStory(f"17.3{n}", f"+38067111000{n}", at=NOON - timedelta(minutes=5)).ring("101").wait(20).end()
+        for n in (1, 2)
+    ]
+    await hear(database, settings, *again)  # the first was settled by the talk, the second is still open
+    async with await day.as_("admin") as client:
+        assert (await ask(client, f"/missed?{TODAY}"))["totals"]["missed"] == 3
+        rows = await ask(client, f"/missed/rows?{TODAY}&row=all&column=missed")
+        assert sorted(row["title"][-2:] for row in rows["items"]) == ["01", "01", "02"]
 
 
 async def test_a_pipeline_is_refused_by_reports_that_have_no_use_for_it(day: Programs) -> None:
@@ -137,12 +151,39 @@ async def test_a_report_is_a_file_and_no_text_in_it_is_a_formula(day: Programs) 
         text = await client.get(f"/api/v1/reports/missed?{TODAY}&format=csv")
         assert text.headers["content-type"].startswith("text/csv")
         lines = list(csv.reader(io.StringIO(text.text.removeprefix("\ufeff"))))
-        assert lines[0][:2] == ["Missed calls", "Missed clients"]
+        assert lines[0][:2] == ["Missed calls", "Missed"]
         assert lines[-1][1] == "2"
         book = await client.get(f"/api/v1/reports/missed?{TODAY}&format=xlsx")
         sheet = load_workbook(io.BytesIO(book.content)).active
         assert sheet is not None
-        assert [each.value for each in next(iter(sheet.rows))][:2] == ["Missed calls", "Missed clients"]
+        assert [each.value for each in next(iter(sheet.rows))][:2] == ["Missed calls", "Missed"]
+
+
+async def test_the_rows_behind_a_figure_are_a_file(day: Programs) -> None:
+    path = f"/reports/missed/rows?{TODAY}&row=all&column=missed"
+    async with await day.as_("admin") as client:
+        rows = (await ask(client, path.removeprefix("/reports")))["items"]
+        text = await client.get(f"/api/v1{path}&format=csv&limit=1")
+        assert text.headers["content-type"].startswith("text/csv")
+        assert 'filename="missed-all.csv"' in text.headers["content-disposition"]
+        [head, *lines] = csv.reader(io.StringIO(text.text.removeprefix("\ufeff")))
+        assert head == ["What", "When", "Missed", "Link"]
+        assert [line[0].removeprefix("'") for line in lines] == [row["title"] for row in rows]
+        assert [line[3] for line in lines] == [f"{client.base_url}/callbacks/{row['id']}" for row in rows]
+        book = await client.get(f"/api/v1{path}&format=xlsx")
+        sheet = load_workbook(io.BytesIO(book.content)).active
+        assert sheet is not None
+        assert [next(str(cell.value or "") for cell in row) for row in sheet.rows] == [
+            "What",
+            *(row["title"] for row in rows),
+        ]
+        assert_problem(await client.get(f"/api/v1{path}&format=pdf"), 422, "api.value", "format")
+        described = (await client.get("/api/v1/openapi.json")).json()["paths"]["/reports/{report}/rows"]["get"]
+        assert set(described["responses"]["200"]["content"]) == {
+            "application/json",
+            "text/csv",
+            book.headers["content-type"],
+        }
 
 
 @pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1"])

@@ -25,7 +25,9 @@ from pbxcrm.reports.report import Asked, ColumnKind, Report, Table
 from pbxcrm.shared.errors import Invalid
 from web.api.fields import ApiAnswer, ApiRequest, IdText, Login, Moment, ShortListQuery, Word
 from web.api.resource import Ask, Page, Resource
-from web.exports import XLSX, csv_file, xlsx_file
+from web.exports import XLSX
+from web.i18n import Here, Language, speaking
+from web.report_files import FILES, rows_file
 
 reports = Resource("reports", "Reports on what you may see, and the rows behind each figure.")
 
@@ -140,12 +142,20 @@ async def read_report(ask: Ask, report: str, query: ReportQuery) -> TableOut | R
     return _table(found, asked, table, await load_before(ask.session, ask.viewer, found, asked))
 
 
-@reports.get("/reports/{report}/rows", needs=Permission.OWN_PROFILE, summary="The rows behind a figure")
-async def read_report_rows(ask: Ask, report: str, query: RowsQuery) -> Page[BehindOut]:
-    """All of them, unless you ask for less."""
+@reports.get(
+    "/reports/{report}/rows", needs=Permission.OWN_PROFILE, summary="The rows behind a figure", files=("text/csv", XLSX)
+)
+async def read_report_rows(ask: Ask, report: str, query: RowsQuery) -> Page[BehindOut] | Response:
+    """All of them, unless you ask for less. `format=csv` and `format=xlsx` answer with a file of all of them, with links to their pages
+    and times by the clock of `PBXCRM_TIMEZONE`; `limit` and `cursor` are for JSON only.
+    """
     found = access_report(ask.viewer, report)
     _, table = await load_report(ask.session, ask.viewer, found, await _filter(ask, query), now=ask.now)
-    rows = rows_behind(table, query.row, column_with_rows(found, query.column))
+    column = column_with_rows(found, query.column)
+    rows = rows_behind(table, query.row, column)
+    if query.format != "json":
+        with speaking(Here(Language.EN, ZoneInfo(ask.settings.timezone), ask.now)):
+            return rows_file(query.format, found, query.row, column, rows, ask.home)
     items = [
         BehindOut(kind=row.kind, id=row.id, title=row.title, at=row.at, value=_plain_value(row.value))  # type: ignore[arg-type]
         for row in rows
@@ -165,7 +175,7 @@ def as_file(report: Report, table: Table, kind: str) -> Response:
     ]
     if table.totals:
         rows.append(["", *(table.totals.get(column.key) for column in report.columns)])
-    return (csv_file if kind == "csv" else xlsx_file)(report.name, head, rows)
+    return FILES[kind](report.name, head, rows)
 
 
 async def _filter(ask: Ask, query: ReportQuery) -> Filter:
