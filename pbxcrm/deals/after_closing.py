@@ -9,17 +9,16 @@ from pbxcrm.deals.automatic_moves import do_move_by_itself
 from pbxcrm.deals.creation_actions import DealDraft, do_create_by_itself
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.hooks import DealFollowed, StageEntry, deal_followed
+from pbxcrm.deals.lost import LOST_WITH_THE_WIN
 from pbxcrm.deals.models import CLOSED_KINDS, Carried, Deal, Pipeline, StageKind
 from pbxcrm.deals.queries import stage_of_kind
-from pbxcrm.shared.reasons import N_, reason
+from pbxcrm.shared.reasons import reason
 from pbxcrm.tasks.actions import TaskDraft, do_create_task
 from pbxcrm.tasks.models import TaskKind
 
-TAKEN_BACK = N_("The win was taken back")
-
 
 async def follow_closing(session: AsyncSession, entry: StageEntry) -> None:
-    """Handler of ``stage_entered``: create or take back the following deal, or ask why the deal is lost."""
+    """Handler of ``stage_entered``: create or take back the following deal, or ask why the deal is lost, unless we took it back."""
     if entry.left is not None and entry.left.kind == StageKind.WON and entry.stage.kind != StageKind.WON:
         await _take_back(session, entry)
     if entry.stage.kind not in CLOSED_KINDS:
@@ -29,7 +28,8 @@ async def follow_closing(session: AsyncSession, entry: StageEntry) -> None:
         return
     if entry.stage.kind == StageKind.WON and pipeline.next_pipeline_id is not None:
         await _go_on(session, entry, pipeline, pipeline.next_pipeline_id)
-    if entry.stage.kind == StageKind.LOST and pipeline.asks_why_lost:
+    is_taken_back = entry.actor is None and entry.deal.lost_reason == LOST_WITH_THE_WIN
+    if entry.stage.kind == StageKind.LOST and pipeline.asks_why_lost and not is_taken_back:
         await _ask_why_lost(session, entry)
 
 
@@ -92,13 +92,17 @@ async def _take_back(session: AsyncSession, entry: StageEntry) -> None:
     lost = await stage_of_kind(session, follower.pipeline_id, StageKind.LOST)
     if lost is not None:
         why = reason("deal.win_taken_back")
-        await do_move_by_itself(session, follower, lost, entry.at, people=entry.people, why=why, lost_reason=TAKEN_BACK)
+        await do_move_by_itself(
+            session, follower, lost, entry.at, people=entry.people, why=why, lost_reason=LOST_WITH_THE_WIN
+        )
 
 
 async def _follower(session: AsyncSession, won: Deal) -> Deal | None:
     """The deal that followed ``won`` and was not taken back; None without one."""
     found = await session.exec(
-        select(Deal).where(Deal.follows_id == won.id, Deal.lost_reason != TAKEN_BACK).order_by(col(Deal.id).desc())
+        select(Deal)
+        .where(Deal.follows_id == won.id, Deal.lost_reason != LOST_WITH_THE_WIN)
+        .order_by(col(Deal.id).desc())
     )
     return found.first()
 

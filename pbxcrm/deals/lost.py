@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy import ColumnElement, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -19,7 +20,14 @@ LOST_WRONG_NUMBER = N_("Wrong number")
 LOST_NOT_A_CLIENT = N_("Not a client")
 LOST_NOT_REACHED = N_("Not reached")
 
+LOST_WITH_THE_WIN = N_("The win was taken back")
+
 _RAW = frozenset({StageKind.DIDNT_REACH, StageKind.UNSORTED})
+
+
+def lost_by_client() -> ColumnElement[bool]:
+    """Of lost deals, those that a client did not want. One that was made for a win goes when the win is taken back: nobody lost it."""
+    return or_(col(Deal.follows_id).is_(None), col(Deal.lost_reason) != LOST_WITH_THE_WIN)
 
 
 async def do_lose_deal(

@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.permissions import Viewer
 from pbxcrm.deals.access import visible_deals
+from pbxcrm.deals.lost import lost_by_client
 from pbxcrm.deals.models import Deal, StageKind, StageMove
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import load_directory
@@ -20,7 +21,7 @@ NO_REASON, NO_STAGE = N_("No reason given"), N_("No stage")
 
 
 async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
-    """Deals that were lost in the period, and are lost still."""
+    """Deals that were lost in the period, and are lost still, but not those that went with a win that was taken back."""
     people, funnel = await load_directory(session), await load_funnel(session)
     lost = [stage.id for stage in funnel.stages.values() if stage.kind == StageKind.LOST]
     # Looked up for each deal that is found. A join made PostgreSQL read every move there had ever been.
@@ -36,6 +37,7 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
         columns(*DEAL_COLUMNS, left)
         .where(
             visible_deals(viewer),
+            lost_by_client(),
             (col(Deal.stage_id) + 0).in_(lost),  # not by its index: SQLite would read all deals ever lost
             col(Deal.closed_at) >= asked.since,
             col(Deal.closed_at) < asked.until,
@@ -83,7 +85,7 @@ LOSSES = Report(
     question=N_("Why do we lose deals, in which stage, and whose?"),
     definition=N_(
         "Deals that were lost in the period and are lost still, by the reason given, by the stage they were lost from, and by whose they "
-        "are. The share is of all lost deals of the report."
+        "are. The share is of all lost deals of the report. A deal that was made for a win and went when the win was taken back is not lost."
     ),
     dimensions={"reason": N_("By reason"), "stage": N_("By stage"), **BY_DEAL},
     columns=(

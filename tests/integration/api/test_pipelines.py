@@ -227,6 +227,8 @@ async def test_a_won_deal_goes_on_once_and_is_taken_back(programs: Programs) -> 
         assert_problem(circle, 422, "pipelines.circle", "next_pipeline_id")
         own = await client.patch(f"/api/v1/pipelines/{repeat['id']}", json={"next_pipeline_id": repeat["id"]})
         assert own.status_code == 200  # repeat sales follow themselves
+        asks = await client.patch(f"/api/v1/pipelines/{repeat['id']}", json={"asks_why_lost": True})
+        assert asks.status_code == 200
         first, won = leads["stages"][0]["id"], of_kind(leads, "won")["id"]
         contact = (await client.post("/api/v1/contacts", json={"name": "Olga", "phones": ["0671110001"]})).json()
         body = {"title": "Fence", "stage_id": first, "amount": "500.00", "contact_id": contact["id"], "source": "Fair"}
@@ -244,6 +246,11 @@ async def test_a_won_deal_goes_on_once_and_is_taken_back(programs: Programs) -> 
         await client.patch(path, json={"stage_id": first})
         [following] = await followers()
         assert (following["stage_kind"], following["lost_reason"]) == ("lost", "The win was taken back")
+        tasks = (await client.get(f"/api/v1/tasks?deal_id={following['id']}")).json()["items"]
+        assert tasks == []  # nobody is asked why: it went with the win
+        assert (await client.get("/api/v1/reports/losses")).json()["totals"]["lost"] == 0
+        figures = (await client.get("/api/v1/reports/own_kpi")).json()["rows"]
+        assert [row["values"]["value"] for row in figures if row["key"] == "lost"] == [0]
         await client.patch(path, json={"stage_id": won})
         assert sorted(each["stage_kind"] for each in await followers()) == ["lost", "open"]
         await client.patch(path, json={"stage_id": won})
