@@ -11,7 +11,7 @@ from pbxcrm.files.queries import list_files
 from pbxcrm.people.directory import load_directory
 from pbxcrm.tasks import checklist_rules
 from pbxcrm.tasks.queries import TaskRow, access_task_row, comments_of, edits_task
-from pbxcrm.tasks.rules import Workplace
+from pbxcrm.tasks.rules import Workplace, may_reopen
 from web.due_dates import QUICK, deadline_text
 from web.forms import Form, filled
 from web.pages.common import choices, colleagues, show
@@ -73,6 +73,7 @@ async def form_page(
         deal=deal,
         people=choices(people),
         quick=QUICK,
+        may_reopen=row is None or may_reopen(who, row.task),
         may_edit=can(who, Permission.TASKS_EDIT) and edits,
         may_comment=can(who, Permission.TASKS_EDIT),
         files=own,

@@ -9,6 +9,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.people.directory import Directory, load_directory
+from pbxcrm.shared.errors import NotAllowed
 from pbxcrm.shared.lengths import check_optional_text
 from pbxcrm.tasks import checklist_rules
 from pbxcrm.tasks.actions import (
@@ -22,7 +23,7 @@ from pbxcrm.tasks.actions import (
 )
 from pbxcrm.tasks.joint_actions import do_close_other_half, do_reopen_other_half
 from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskKind, TaskStatus
-from pbxcrm.tasks.rules import check_ticked, next_repetition
+from pbxcrm.tasks.rules import check_ticked, may_reopen, next_repetition
 from pbxcrm.tasks.work_queries import check_not_of_work
 
 
@@ -104,11 +105,19 @@ async def following_task(session: AsyncSession, task: Task) -> Task | None:
 
 
 async def reopen_task(session: AsyncSession, viewer: Viewer, task_id: int, *, now: datetime) -> Task:
-    """Undo ``finish_task``. A next task that it created is deleted if nobody has changed it. Raises Conflict, NotFound."""
+    """Undo ``finish_task``. A next task that it created is deleted if nobody has changed it.
+
+    Raises NotAllowed for a checked assignment and who may not check it, Conflict, NotFound.
+    """
     task = await access_task_for_change(session, viewer, task_id, None)
     await check_not_of_work(session, task)
     if task.status == TaskStatus.OPEN:
         return task
+    if not may_reopen(viewer, task):
+        raise NotAllowed(
+            "tasks.reopen_checked",
+            "This assignment was checked: only whoever gave it, or a manager, opens it again.",
+        )
     people = await load_directory(session)
     following = await following_task(session, task) if task.repeat else None
     if following is not None and following.status == TaskStatus.OPEN:

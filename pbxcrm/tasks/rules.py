@@ -124,7 +124,17 @@ def may_judge(viewer: Viewer, task: Task) -> bool:
     """Whether the viewer may check a done assignment: as its giver, or as a manager who is not its assignee."""
     if task.kind != TaskKind.ASSIGNMENT or progress_of(task) is not Progress.DONE:
         return False
+    return judges(viewer, task)
+
+
+def judges(viewer: Viewer, task: Task) -> bool:
+    """Whether the viewer gave the assignment, or is a manager who is not its assignee."""
     return viewer.user_id == task.given_by_id or (leads(viewer.role) and viewer.user_id != task.assignee_id)
+
+
+def may_reopen(viewer: Viewer, task: Task) -> bool:
+    """Whether the viewer, who may change the task, may open it again. A checked assignment only who may check it: that erases the check."""
+    return task.kind != TaskKind.ASSIGNMENT or task.checked_at is None or judges(viewer, task)
 
 
 def next_repetition(

@@ -123,6 +123,9 @@ async def test_an_assignment_from_given_to_checked(database: Database, office: O
         assert (task.status, task.returned_at, task.done_at) == ("open", LATER, None)
         await finish_task(session, ivan, task_id, result="With the price", now=LATER)
         await approve_task(session, maria, task_id, now=LATER)
+    async with database.write() as session:
+        with pytest.raises(NotAllowed, match="whoever gave it"):
+            await reopen_task(session, ivan, task_id, now=LATER)
     checked = await read(task_id)
     assert (checked.status, checked.checked_at, checked.checked_by_id) == ("done", LATER, office.id("maria"))
     assert checked.accepted_at == NOON
@@ -135,6 +138,10 @@ async def test_an_assignment_from_given_to_checked(database: Database, office: O
     both = {office.id("ivan"), office.id("maria")}
     assert told
     assert all(both <= each for each in told)
+    async with database.write() as session:
+        await reopen_task(session, maria, task_id, now=LATER)
+    again = await read(task_id)
+    assert (again.status, again.checked_at) == ("open", None)
 
 
 async def test_a_task_that_is_given_on_is_an_assignment_of_whoever_gave_it(
