@@ -452,9 +452,13 @@ class PathStep:
 
 
 def path_of(deal: Deal, stages: Sequence[Stage], moves: Sequence[StageMove], now: datetime) -> list[PathStep]:
-    """The ``stages`` with the time that the deal spent in each; ``moves`` are sorted by time."""
+    """The ``stages`` of its pipeline with the time that the deal spent in each; ``moves`` are sorted by time.
+
+    A removed stage is on the path of a deal that was in it.
+    """
     spent: dict[int, float] = {}
     ends = [*(move.at for move in moves[1:]), deal.closed_at or now]
     for move, until in zip(moves, ends, strict=False):  # a deal without moves (an old import) has no path
         spent[move.to_stage_id] = spent.get(move.to_stage_id, 0.0) + max(0.0, (until - move.at).total_seconds())
-    return [PathStep(stage, spent.get(stage.id or 0), stage.id == deal.stage_id) for stage in stages]
+    steps = (PathStep(stage, spent.get(stage.id or 0), stage.id == deal.stage_id) for stage in stages)
+    return [step for step in steps if step.stage.archived_at is None or step.is_here or step.seconds is not None]

@@ -70,6 +70,11 @@ class Funnel:
         """The same as ``list_pipelines``; the rows belong to no session and are not to be changed."""
         return [(each, self.stages_of(each.id)) for each in self.pipelines.values() if each.archived_at is None]
 
+    def stages_ever_of(self, pipeline_id: int | None) -> list[Stage]:
+        """The stages of a pipeline in order, those that were removed, too: each before the one that has its place now."""
+        ever = [s for s in self.stages.values() if s.pipeline_id == pipeline_id]
+        return sorted(ever, key=lambda s: (s.position, s.archived_at is None))
+
     def stages_of(self, pipeline_id: int | None) -> list[Stage]:
         """The stages of a pipeline that are not archived, in order."""
         return [s for s in self.stages.values() if s.pipeline_id == pipeline_id and s.archived_at is None]

@@ -41,7 +41,6 @@ from pbxcrm.deals.queries import (
     list_pipelines,
     load_funnel,
     moves_of,
-    stages_of,
 )
 from pbxcrm.deals.second_deal_queries import open_there
 from pbxcrm.deals.tag_queries import list_tags, tags_of
@@ -112,7 +111,8 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
         found = row.deal
         if found.id != request.path_params["deal_id"]:  # it was merged into this one
             return redirect(request, f"/deals/{found.id}")
-        stages = await stages_of(session, found.pipeline_id)
+        funnel = await load_funnel(session)
+        stages = funnel.stages_of(found.pipeline_id)
         told = await _timeline(session, request, found.id or 0)
         moves = await moves_of(session, found.id or 0)
         contact: ContactRow | None = None
@@ -128,7 +128,7 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             deal=found,
             must_plan=found.responsible_id == who.user_id and await failed_without_task(session, found),
             stages=stages,
-            steps=path_of(found, stages, moves, now(request)),
+            steps=path_of(found, funnel.stages_ever_of(found.pipeline_id), moves, now(request)),
             undo=_undo_of(request, moves, stages),
             told=told,
             kinds=KINDS,
@@ -138,7 +138,7 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             edits_client=contact is not None and await edits_contact(session, who, contact.contact.id or 0),
             stops=await stops_among(session, reached_at(contact)) if contact is not None else (),
             tasks=tasks,
-            plan_days=(await load_funnel(session)).pipelines[found.pipeline_id].longest_plan_days,
+            plan_days=funnel.pipelines[found.pipeline_id].longest_plan_days,
             others=await other_open_deals(session, who, found, pipeline_id=found.pipeline_id)
             if found.closed_at is None
             else None,

@@ -201,6 +201,24 @@ async def test_now_is_said_only_of_the_stage_where_the_deal_is(browsers: Browser
     assert (took["Shipped"], took["Invoice issued"].split(" ")[0]) == ("1\u00a0min", "now")
 
 
+async def test_a_removed_stage_stays_on_the_path_of_a_deal_that_was_in_it(
+    browsers: Browsers, desk: BrowserDesk
+) -> None:
+    ivan, gone, to = await browsers("ivan"), desk.busy.stages["Proposal sent"], desk.busy.stages["Shipped"]
+    admin = await browsers("admin")
+    assert (await admin.post(f"/settings/stages/{gone.id}/remove", data={"move_to": str(to.id)})).status_code == 303
+    page = (await ivan.get(f"/deals/{desk.busy.deals[DESK]}")).text
+    path = page.partition('id="path"')[2].partition("</nav>")[0]
+    took = dict(re.findall(r"<b>([^<]+)</b><span>([^<]+)</span>", path))
+    assert re.fullmatch(r"\d+\u00a0d · stage removed", took["Proposal sent"])
+    assert f'name="stage_id" value="{gone.id}"' not in path
+    assert list(took).index("Proposal sent") < list(took).index("Shipped")
+    story = page.partition('<ol class="timeline">')[2]
+    assert "removed the stage “Proposal sent”." in story.partition("moved it to “Shipped”")[2].partition("</li>")[0]
+    other = (await admin.get(f"/deals/{desk.busy.deals['Foreign deal']}")).text
+    assert "Proposal sent" not in other.partition('id="path"')[2].partition("</nav>")[0]
+
+
 async def test_card_tells_what_happened_newest_on_top(browsers: Browsers, desk: BrowserDesk) -> None:
     page = (await (await browsers("ivan")).get(f"/deals/{desk.busy.deals[DESK]}")).text
     story = page.partition('<ol class="timeline">')[2]
