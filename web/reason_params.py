@@ -9,27 +9,31 @@ from pbxcrm.checkpoints.counting import GAP, stretches_of
 from web.formats import NBSP, date_text, local
 from web.i18n import gettext as _
 from web.i18n import here
+from web.rule_codes import code_said
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 NAMES = frozenset(
     {"stage", "pipeline", "key", "field"}
 )  # shipped names of stages and pipelines, and the names of fields: translated
 _PERHAPS_DATES = frozenset({"until", "value", "saw"})  # a date, a moment, or any other text
+_COMPARED = frozenset({"value", "saw"})  # of a condition; ``field`` is what it asked
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?")
 
 
 def said(params: Mapping[str, str]) -> dict[str, str]:
     """The parameters of a stored reason, ready to be put into its sentence."""
-    return {name: _said(name, value) for name, value in params.items()}
+    return {name: _said(name, value, params.get("field", "")) for name, value in params.items()}
 
 
-def _said(name: str, value: str) -> str:
+def _said(name: str, value: str, asked: str) -> str:
     if (
         name in NAMES or value == NO_NUMBER or (name == "why" and value)
     ):  # a sentence of ours, or words of another program
         return _(value)
     if name.endswith("_at"):
         return _local_time(datetime.fromisoformat(value))
+    if name in _COMPARED and (word := code_said(asked, value)) is not None:
+        return word
     if name in _PERHAPS_DATES:
         return date_in_words(value)
     if name == "working_minutes":

@@ -11,6 +11,8 @@ from web.audit_words import ACTIONS
 from web.i18n import N_
 from web.i18n import gettext as _
 from web.reason_params import date_in_words
+from web.rule_codes import code_said
+from web.rule_sentences import OPS
 
 STATUSES: dict[str, str] = {
     RunStatus.DONE.value: N_("done"),
@@ -41,7 +43,18 @@ def act_said(act: str, by: User | None) -> str:
 def seen(run: RuleRun) -> Sequence[SeenTest]:
     """The comparisons of its conditions with the values that they saw."""
     tests = [SeenTest.load(each) for each in run.seen]
-    return [replace(each, saw=date_in_words(each.saw), value=date_in_words(each.value)) for each in tests]
+    return [
+        replace(each, op=_seen_op(each.op), saw=_seen(each, each.saw), value=_seen(each, each.value)) for each in tests
+    ]
+
+
+def _seen(test: SeenTest, value: str) -> str:
+    word = code_said(test.title, value)
+    return date_in_words(value) if word is None else word
+
+
+def _seen_op(op: str) -> str:
+    return _(OPS.get(op, op))
 
 
 def filters(counts: Mapping[str, int], chosen: str, address: Callable[..., str]) -> list[tuple[str, str, bool, int]]:

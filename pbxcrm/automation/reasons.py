@@ -13,7 +13,7 @@ REASONS: dict[str, str | Counted] = {
     "automation.test_is_not": N_("{field} is {saw}, and must be something else."),
     "automation.test_order": N_("{field} is {saw}, asked: {op} {value}."),
     "automation.test_in": N_("{field} is {saw}, asked: one of {value}."),
-    "automation.test_has": N_("{field} is {saw}, without {value}."),
+    "automation.test_has": N_("{field} is {saw}, asked: {value}."),
     "automation.test_begins": N_("{field} is {saw}, asked: begins with {value}."),
     "automation.test_contains": N_("{field} is {saw}, asked: has {value} in it."),
     "automation.test_empty": N_("{field} is {saw}, asked: empty."),

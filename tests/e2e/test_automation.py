@@ -4,24 +4,30 @@ import re
 
 import pytest
 from playwright.async_api import Page, expect
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 
-from pbxcrm.automation.models import AutomationRule, RuleRun
+from pbxcrm.audit.models import AuditEntry
+from pbxcrm.automation.models import AutomationEvent, AutomationRule, RuleRun
 from pbxcrm.automation.runner import run_due
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.actions import move_deal
 from pbxcrm.deals.models import Deal, Pipeline, Stage
+from pbxcrm.messages.models import Delivery
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import viewer_of
 from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.background_jobs import work_on
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.settings import Settings
+from pbxcrm.shared.timers import Timer
+from pbxcrm.tasks.models import Task
 from tests.calls import NOON, FactStory, batch, outbound
 from tests.e2e.browser import cut_words, live, overflow, small_targets, violations
 from tests.e2e.conftest import AtScreen
 from tests.e2e.test_pages import House, house
 
 __all__ = ["house"]
+_UNTOUCHED = (Task, AuditEntry, RuleRun, AutomationEvent, Delivery, Timer)  # rows that a rule which works would make
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
@@ -146,6 +152,51 @@ async def test_its_pages_read_well_and_fit(house: House, language: str, theme: s
             found[path] = faults
     assert found == {}
     assert admin.troubles == []
+
+
+async def state_of(house: House) -> dict[str, object]:
+    """What a dry run must leave as it is."""
+    async with house.database.read() as session:
+        deals = (await session.exec(select(Deal.id, Deal.stage_id, Deal.version).order_by(col(Deal.id)))).all()
+        counts = [(await session.exec(select(func.count()).select_from(table))).one() for table in _UNTOUCHED]
+    return {"deals": [tuple(deal) for deal in deals], "counts": counts}
+
+
+async def test_a_rule_is_tried_on_the_last_days_and_nothing_is_changed(house: House) -> None:
+    """The form is tried before it is saved: progress, figures, and the rows behind them, each of which leads to its deal."""
+    _, page = await house.person("admin", width=1280)
+    await page.goto(f"{house.address}/automation/new")
+    await live(page)
+    await page.locator("#f-name").fill("Every deal gets a task")
+    await page.locator('[name="when.kind"]').select_option("deal_created")
+    await redrawn(page, "when.kind")
+    await page.locator('[name="then.0.kind"]').select_option("task")
+    await redrawn(page, "then.0.kind")
+    tried = page.get_by_role("button", name="Try it on the last")
+    await tried.press("Enter")
+    await expect(page.locator("#trial")).to_contain_text("Step 1: ")  # what is wrong, and nothing was begun
+    await page.locator('[name="then.0.title"]').fill("Greet them")
+    await page.locator("select[name=days]").select_option("90")
+    before = await state_of(house)
+    await tried.press("Enter")
+    await expect(page.locator("#trial progress")).to_be_visible()
+    await work_on(house.database, NOON)
+    await expect(page.get_by_role("heading", name="What it would have done")).to_be_visible()
+    async with house.database.read() as session:
+        made = {f"/deals/{deal_id}" for deal_id in (await session.exec(select(Deal.id))).all()}
+    rows = page.locator("#trial tbody tr")
+    links = await rows.locator("a[href^='/deals/']").evaluate_all("all => all.map((each) => each.getAttribute('href'))")
+    assert set(links) == made
+    count = len(made)
+    await expect(page.locator("#trial [role=status]")).to_contain_text(
+        f"It would have fired {count} times on {count} deals;"
+    )
+    await expect(rows.first).to_contain_text("Task: Greet them")
+    assert await state_of(house) == before
+    assert await rules(house) == []
+    await rows.first.locator("a").press("Enter")
+    await page.wait_for_url("**/deals/*")
+    await expect(page.locator("main")).not_to_contain_text("Greet them")
 
 
 async def go_to(page: Page, name: str) -> None:

@@ -21,6 +21,7 @@ from pbxcrm.shared.background_jobs import BackgroundJob
 from pbxcrm.shared.errors import Invalid, NotFound
 from web import rule_words, words
 from web.forms import Form, read_form
+from web.i18n import gettext as _
 from web.pages.common import show
 from web.parts import now, parts, viewer
 from web.rule_form import draft_typed, read_typed, refuse
@@ -71,11 +72,20 @@ async def progress(request: Request) -> Response:
 
 
 def _refused(request: Request, form: Form) -> HTMLResponse:
-    """Nothing is tried: the sentences, once each. The form says them at their places when it is saved."""
-    faults = list(dict.fromkeys(form.errors.values()))
+    """Nothing is tried: the sentences with the part of the rule that each is about. The form says them at their places when it is saved."""
+    faults = list(dict.fromkeys(_with_its_part(place, said) for place, said in form.errors.items()))
     return show(
         request, "automation/_trial.html", status=HTTPStatus.UNPROCESSABLE_ENTITY, job=None, faults=faults, rows=()
     )
+
+
+def _with_its_part(place: str, said: str) -> str:
+    part, _dot, rest = place.partition(".")
+    number = rest.partition(".")[0]
+    if part == "then" and number.isdigit():
+        return _("Step {n}: {fault}").format(n=int(number) + 1, fault=said)
+    word = {"when": _("When"), "if": _("If"), "name": _("Name of the rule")}.get(part)
+    return f"{word}: {said}" if word else said
 
 
 async def _shown(request: Request, job: BackgroundJob) -> HTMLResponse:

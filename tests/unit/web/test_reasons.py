@@ -83,3 +83,19 @@ def test_the_end_of_a_pause_is_said_as_the_reader_says_dates(stored: str, said: 
     why = reason("pause.waits", who="Olena", until=stored, why="They build in spring")
     with speaking(place(Language.UK)):
         assert said in words.because(why.stored())[0].replace("\xa0", " ")
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (Language.EN, "Kind of stage is Unsorted, asked: In work."),
+        (Language.UK, "Вид етапу: Нерозібране, а потрібно У роботі."),
+        (Language.RU, "Вид этапа: Неразобранное, а нужно В работе."),
+    ],
+)
+def test_codes_that_a_condition_saw_are_said_as_words(language: Language, said: str) -> None:
+    seen = reason("automation.test_has", field="Kind of stage", op="has", value="open", saw="unsorted")
+    with speaking(place(language)):
+        assert words.because(seen.stored()) == [said]
+        typed = reason("automation.test_is", field="Title", op="=", value="open", saw="won")
+        assert "open" in words.because(typed.stored())[0], "what somebody typed is no code"
