@@ -192,6 +192,31 @@ async def house_of_the_administrator(studio: Studio) -> None:
             await take(page, name)
 
 
+async def rules_of_the_administrator(studio: Studio) -> None:
+    """Templates that are switched on, the form of a rule, what it would have done, and the log of one that has fired."""
+    async with studio.person("admin", color_scheme="light") as page:
+        for code in ("not_reached", "request", "sum_reached", "status_message", "win_back", "next_steps", "silence"):
+            await studio.go(page, "/automation/templates")
+            async with page.expect_navigation():
+                await page.locator(f"#template-{code} [name=to][value=on]").click()
+        silent = page.locator("#rules tr[data-row]", has_text="A deal is silent").locator("a[href$=\"state=done\"]")
+        log = (await silent.get_attribute("href") or "").partition("?")[0]
+        await studio.go(page, "/automation")
+        await take(page, "automation")
+        await studio.go(page, "/automation/new?template=sum_reached")
+        await take(page, "rule-form")
+        await page.locator(".try button").click()
+        await page.locator("#trial section").wait_for(timeout=PATIENCE)
+        await page.locator("#trial").evaluate("(trial) => trial.scrollIntoView()")
+        await take(page, "rule-trial")
+        await studio.go(page, log)
+        while not await page.locator("#log tr[data-row]").count():  # its timers are set by the worker
+            await page.wait_for_timeout(500)
+            await studio.go(page, log)
+        await page.locator("#log .why summary").first.click()
+        await take(page, "rule-log")
+
+
 def check_that_all_differ() -> None:
     contents = [path.read_bytes() for path in IMAGES.glob("*.png")]
     if len(set(contents)) < len(contents):
@@ -211,6 +236,7 @@ async def main() -> None:
             studio = Studio(run, browser)
             await shorten_the_norm(studio)
             await house_of_the_administrator(studio)
+            await rules_of_the_administrator(studio)
             await work_of_a_seller(studio)
             await watch_of_a_manager(studio)
             await calls_of_a_seller(studio)
