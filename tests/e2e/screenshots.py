@@ -199,7 +199,7 @@ async def rules_of_the_administrator(studio: Studio) -> None:
             await studio.go(page, "/automation/templates")
             async with page.expect_navigation():
                 await page.locator(f"#template-{code} [name=to][value=on]").click()
-        silent = page.locator("#rules tr[data-row]", has_text="A deal is silent").locator("a[href$=\"state=done\"]")
+        silent = page.locator("#rules tr[data-row]", has_text="A deal is silent").locator('a[href$="state=done"]')
         log = (await silent.get_attribute("href") or "").partition("?")[0]
         await studio.go(page, "/automation")
         await take(page, "automation")

@@ -189,7 +189,7 @@ async def test_a_rule_is_tried_on_the_last_days_and_nothing_is_changed(house: Ho
     assert set(links) == made
     count = len(made)
     await expect(page.locator("#trial [role=status]")).to_contain_text(
-        f"It would have fired {count} times on {count} deals;"
+        f"It would have fired {count} times on {count} deals."
     )
     await expect(rows.first).to_contain_text("Task: Greet them")
     assert await state_of(house) == before
