@@ -237,6 +237,7 @@ FACTS: dict[str, str] = {
     "name": N_("Name"),
     "note": N_("Note"),
     "reason": N_("Reason"),
+    "new_secret": N_("New secret"),
     "word": N_("What was done"),
     "number": N_("Number"),
     "phones": N_("Numbers"),
