@@ -139,6 +139,18 @@ def took(minutes: float) -> str:
     return working_span(minutes) if minutes >= 1 else _("under a minute")
 
 
+def working_days(minutes: int) -> str:
+    """Working time that may be long, in days of nine hours and the rest, with the hours: where a day has eight, they are others.
+
+    ``60 working d (540 h)``, ``2 working d 8 h (26 h)``; up to 24 hours as ``working_span``, except for whole days.
+    """
+    days, rest = divmod(minutes, WORKING_DAY)
+    if not days or (rest and minutes < 24 * 60):
+        return working_span(minutes)
+    told = _("{n} working d {rest} ({hours})") if rest else _("{n} working d ({hours})")
+    return told.format(n=days, rest=working_span(rest), hours=working_span(minutes))
+
+
 def waited(minutes: float, since: datetime) -> str:
     """How long somebody waits: working time up to a day of it, then the days since ``since``: nobody counts 2231 hours."""
     return working_span(minutes) if minutes < 24 * 60 else age(since)
@@ -185,6 +197,9 @@ def file_size(size: int) -> str:
     if size < 1 << 20:
         return _("{amount} KB").format(amount=number(round(size / (1 << 10))))
     return _("{amount} MB").format(amount=number(round(size / (1 << 20), 1)))
+
+
+WORKING_DAY = 9 * 60  # minutes
 
 
 def initials(name: str) -> str:

@@ -1,10 +1,10 @@
 """Working time in forms: an amount of minutes, hours or days."""
 
 from pbxcrm.shared.errors import Invalid
+from web.formats import WORKING_DAY
 from web.i18n import N_
 from web.i18n import gettext as _
 from web.untrusted import whole_number
-from web.words import WORKING_DAY
 
 UNITS: dict[str, tuple[str, int]] = {
     "min": (N_("working minutes"), 1),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from pbxcrm.calls.rules import NO_NUMBER
 from pbxcrm.checkpoints.counting import GAP, stretches_of
-from web.formats import NBSP, date_text, local
+from web.formats import NBSP, date_text, local, working_days
 from web.i18n import gettext as _
 from web.i18n import here
 from web.rule_codes import code_said
@@ -38,6 +38,8 @@ def _said(name: str, value: str, asked: str) -> str:
         return date_in_words(value)
     if name == "working_minutes":
         return _working(int(value))
+    if name == "wait_minutes":
+        return working_days(int(value))
     if name == "stretches":
         return ", ".join(_stretches(value))
     return value

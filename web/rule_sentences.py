@@ -30,7 +30,7 @@ from pbxcrm.money.models import LineTemplate, Product
 from pbxcrm.money.queries import load_templates
 from pbxcrm.people.directory import Directory, load_directory
 from web import whom_words
-from web.formats import exact_number, money, working_span
+from web.formats import exact_number, money, working_days, working_span
 from web.i18n import N_, ngettext
 from web.i18n import gettext as _
 from web.rule_patterns import THEN_SAID, WHEN_SAID, kind_said
@@ -290,7 +290,7 @@ _SAID: Mapping[ParamKind, Callable[[NamesInRules, Any], str]] = {
     ParamKind.LINE_TEMPLATE: lambda names, value: names.template_said(value),
     ParamKind.DISCOUNT: lambda _names, value: str(value),
     ParamKind.DUE: lambda _names, value: due_said(str(value)),
-    ParamKind.MINUTES: lambda _names, value: working_span(value) if isinstance(value, int) else str(value),
+    ParamKind.MINUTES: lambda _names, value: working_days(value) if isinstance(value, int) else str(value),
 }
 
 

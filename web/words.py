@@ -26,7 +26,7 @@ from pbxcrm.tasks.models import Repeat, Task, TaskAct, TaskKind, TaskStatus
 from pbxcrm.tasks.rules import Progress, progress_of
 from pbxcrm.tasks.work_rules import EndingWork, in_words
 from web import reason_params
-from web.formats import day_time, money, working_span
+from web.formats import WORKING_DAY, day_time, money, working_days, working_span
 from web.i18n import N_, ngettext, pgettext
 from web.i18n import gettext as _
 
@@ -100,7 +100,6 @@ DEADLINES = (N_("in 2 h"), N_("in 3 days"), N_("tomorrow morning"), N_("tomorrow
 DEAL_NAMES = {key: field.name for key, field in BY_KEY.items()}
 DEAL_KINDS = {key: field.kind for key, field in BY_KEY.items()}
 LOST = frozenset({LOST_WRONG_NUMBER, LOST_NOT_A_CLIENT})
-WORKING_DAY = 9 * 60  # minutes
 BAD = frozenset({Outcome.MISSED.value, Outcome.VOICEMAIL.value, Outcome.FAILED.value, Outcome.INTERRUPTED.value})
 
 
@@ -380,9 +379,7 @@ def stage(found: Stage | None) -> str:
 
 def norm(minutes: int) -> str:
     """A norm in working time. Days of nine hours, as the shipped stages count them, also say their hours: elsewhere a day has eight."""
-    if minutes % WORKING_DAY == 0:
-        return _("{n} working d ({hours})").format(n=minutes // WORKING_DAY, hours=working_span(minutes))
-    return working_span(minutes)
+    return working_days(minutes) if minutes % WORKING_DAY == 0 else working_span(minutes)
 
 
 def line_preview(line: Line, *, stage_name: str, owner_name: str) -> list[str]:

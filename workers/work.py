@@ -15,8 +15,8 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from pbxcrm.automation.hook_actions import prune_calls
+from pbxcrm.automation.runner import CURRENCY, run_due
 from pbxcrm.automation.runner import prune as prune_runs
-from pbxcrm.automation.runner import run_due
 from pbxcrm.checkpoints.sweep import say_stopped, sweep_lamps
 from pbxcrm.checkpoints.zone_actions import follow_zones
 from pbxcrm.files.queries import needed_hashes
@@ -57,15 +57,17 @@ class WorkLoop:
         mail: MailPoll | None = None,
         region: str = "",
         sender: MessageSender | None = None,
+        currency: str = CURRENCY,
     ) -> None:
         """``post`` sends digests; None: no mail server is set. ``files`` is where orphans are swept; None: nowhere. ``mail`` reads
         mailboxes; None: the settings name none. ``region``: of telephone numbers that rules set. ``sender`` sends messages to clients; None: nobody does here.
+        ``currency``: of a client's first deal that a rule makes.
         """
         self.db = db
         self.post = post
         self.files = files
         self.mail = mail
-        self.region = region
+        self.region, self.currency = region, currency
         self.sender = sender
         self.redis_url = redis_url
         self.relay = relay
@@ -154,7 +156,7 @@ class WorkLoop:
         while True:
             handled = 0
             try:
-                handled = await run_due(self.db, datetime.now(UTC), self.region)
+                handled = await run_due(self.db, datetime.now(UTC), self.region, self.currency)
             except (SQLAlchemyError, PbxcrmError, OSError) as error:
                 log.warning("rules.failed", why=str(getattr(error, "orig", None) or error))
             if not handled:

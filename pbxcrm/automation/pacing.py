@@ -8,9 +8,27 @@ from sqlmodel import col, func, select
 
 from pbxcrm.automation.batch import NewRun, Run
 from pbxcrm.automation.firing import Firing
-from pbxcrm.automation.models import RuleRun, RunStatus, RunStep
+from pbxcrm.automation.models import AutomationRule, RuleRun, RunStatus, RunStep
+from pbxcrm.automation.steps.kinds import WAIT
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.shared.db import lock
+
+
+async def later_day(firing: Firing, rule: AutomationRule, run: RuleRun) -> datetime | None:
+    """When a run whose wait is over goes on instead, if as many as may went on today already: the rule paused, or no worker ran, and many
+    waits are over at once.
+    """
+    step = rule.steps[run.position - 1] if run.position else {}
+    most = step.get("per_day")
+    if step.get("kind") != WAIT or most is None:
+        return None
+    deal = await firing.deal()
+    working = firing.around.calendars.of_user(deal.responsible_id if deal is not None else None)
+    await lock(firing.session, f"automation.per_day:{run.rule_id}")
+    begins, ends = _day_of(firing.now, working)
+    if (await firing.session.exec(_went_on(run, begins, ends))).one() < most:
+        return None
+    return await day_with_room(firing, run, {**step, "minutes": 0}, working)
 
 
 async def day_with_room(firing: Firing, run: Run, step: Mapping[str, Any], working: WorkingTime) -> datetime:
@@ -37,16 +55,20 @@ async def day_with_room(firing: Firing, run: Run, step: Mapping[str, Any], worki
     queue_ends = max([wanted, *filter(None, (last, *new))])
     begins, ends = _day_of(queue_ends, working)
     waiting = select(func.count()).where(*waits, col(RuleRun.due_at) >= begins, col(RuleRun.due_at) < ends)
-    went_on = (
+    taken = (await session.exec(waiting)).one() + (await session.exec(_went_on(run, begins, ends))).one()
+    taken += sum(1 for due_at in new if due_at is not None and begins <= due_at < ends)
+    return queue_ends if taken < most else working.next_morning(queue_ends)
+
+
+def _went_on(run: Run, begins: datetime, ends: datetime) -> Any:  # a query
+    """How many runs of the rule took the step behind the wait within these moments."""
+    return (
         select(func.count())
         .select_from(RunStep)
         .join(RuleRun, col(RuleRun.id) == col(RunStep.run_id))
         .where(RuleRun.rule_id == run.rule_id, RunStep.position == run.position)
         .where(col(RunStep.at) >= begins, col(RunStep.at) < ends)
     )
-    taken = (await session.exec(waiting)).one() + (await session.exec(went_on)).one()
-    taken += sum(1 for due_at in new if due_at is not None and begins <= due_at < ends)
-    return queue_ends if taken < most else working.next_morning(queue_ends)
 
 
 def _waits_so(other: NewRun, run: Run) -> bool:

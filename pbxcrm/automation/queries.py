@@ -73,8 +73,8 @@ class ActiveRules:
     asked: frozenset[str] = frozenset()
 
 
-async def load_around(session: AsyncSession, region: str) -> Around:
-    """What checks and steps need to know. ``region``: of telephone numbers."""
+async def load_around(session: AsyncSession, region: str, currency: str = "") -> Around:
+    """What checks and steps need to know. ``region``: of telephone numbers; ``currency``: of first deals, only steps ask it."""
     people = await load_directory(session)
     return Around(
         people,
@@ -83,6 +83,7 @@ async def load_around(session: AsyncSession, region: str) -> Around:
         await load_fields(session),
         region,
         await load_hook_values(session),
+        currency,
     )
 
 

@@ -25,6 +25,8 @@ REASONS: dict[str, str | Counted] = {
     "automation.waits_already": N_("Skipped: it waits on this deal already."),
     "automation.restarted": N_("It heard the same again while it waited, and began anew."),
     "automation.queued": N_("It waits until the run before it has ended."),
+    "automation.waits_time": N_("It goes on after {wait_minutes} of working time."),
+    # Firings of before 29 November 2026 say it in minutes.
     "automation.waits": N_("It goes on after {minutes} working minutes."),
     "automation.loop": N_("Skipped, or it would go round in a circle: {chain} on “{title}”."),
     "automation.deep": N_("Skipped: {most} rules had caused each other before it on “{title}”."),
@@ -66,6 +68,7 @@ REASONS: dict[str, str | Counted] = {
     "automation.tested": N_("Message to {address}, the recipient of tests: {text}"),
     "automation.called": N_("Call of the webhook “{name}”."),
     "automation.no_message": N_("No message."),
+    "automation.waits_for": N_("Waits {wait_minutes} of working time"),
     "automation.waited": N_("Waits {minutes} working minutes"),
     # why something is not taken back
     "automation.kept_changed": N_("Somebody has changed it since."),

@@ -8,6 +8,7 @@ then the run.
 
 from asyncio import gather
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
@@ -32,9 +33,11 @@ from pbxcrm.deals.people_queries import read_watchers
 from pbxcrm.distribution.actions import LOCK as DISTRIBUTION_LOCK
 from pbxcrm.shared.core_sql import execute, fetch, list_param
 from pbxcrm.shared.db import Database, is_away, lock
+from pbxcrm.shared.settings import Settings
 
 log = structlog.get_logger()
 
+CURRENCY = str(Settings.model_fields["currency"].default)
 AT_MOST = 500  # events and waits in one go
 TOGETHER = 20  # events in one transaction
 AT_ONCE = 2  # transactions, where one computes while another one waits for the database; on SQLite one writes at a time
@@ -75,19 +78,30 @@ _DELETE = delete(SQLModel.metadata.tables[str(AutomationEvent.__tablename__)]).w
 )
 
 
-async def run_due(db: Database, now: datetime, region: str) -> int:
-    """Handle the events and the waits that are due at ``now``. Returns how many. ``region``: of telephone numbers."""
-    done = sum(await gather(*(_events_due(db, now, region) for _ in range(1 if db.is_sqlite else AT_ONCE))))
+@dataclass(frozen=True, slots=True)
+class RuleSettings:
+    """What the settings say."""
+
+    region: str
+    currency: str
+
+
+async def run_due(db: Database, now: datetime, region: str, currency: str = CURRENCY) -> int:
+    """Handle the events and the waits that are due at ``now``. Returns how many. ``region``: of telephone numbers;
+    ``currency``: of the first deal of a client.
+    """
+    given = RuleSettings(region, currency)
+    done = sum(await gather(*(_events_due(db, now, given) for _ in range(1 if db.is_sqlite else AT_ONCE))))
     while done < AT_MOST and (run_id := await _run_due(db, now)) is not None:
-        await _next_run(db, run_id, now, region)
+        await _next_run(db, run_id, now, given)
         done += 1
     return done
 
 
-async def _events_due(db: Database, now: datetime, region: str) -> int:
+async def _events_due(db: Database, now: datetime, given: RuleSettings) -> int:
     done, most, are_more = 0, TOGETHER, False
     while done < AT_MOST and (are_more or await _event_due(db, now)):
-        claimed, handled = await _next_events(db, now, region, most)
+        claimed, handled = await _next_events(db, now, given, most)
         done += handled
         if not claimed:
             break
@@ -108,40 +122,42 @@ async def _event_due(db: Database, now: datetime) -> bool:
         return bool(await fetch(session, _DUE, {"now": now}))
 
 
-async def _next_events(db: Database, now: datetime, region: str, most: int) -> tuple[int, int]:
+async def _next_events(db: Database, now: datetime, given: RuleSettings, most: int) -> tuple[int, int]:
     """Handle some events: how many were claimed, none if others have all of them, and how many of these there was time for."""
     claimed: list[int] = []
     try:
         async with db.write() as session:
             events = await fetch(session, _CLAIM, {"now": now, "most": most})
             claimed += [event.id for event in events]
-            handled = await _handle(session, events, now, region, careful=False) if events else 0
+            handled = await _handle(session, events, now, given, careful=False) if events else 0
         return len(claimed), handled
     except Exception as error:
         if not claimed or is_away(error):
             raise
     # One of them fails: each alone, so that it holds up no other, and its steps by themselves.
     for event_id in claimed:
-        await _alone(db, event_id, now, region)
+        await _alone(db, event_id, now, given)
     return len(claimed), len(claimed)
 
 
-async def _alone(db: Database, event_id: int, now: datetime, region: str) -> None:
+async def _alone(db: Database, event_id: int, now: datetime, given: RuleSettings) -> None:
     try:
         async with db.write() as session:
             events = await fetch(session, _CLAIM_ONE, {"now": now, "most": 1, "row": event_id})
             if events:  # else somebody was faster
-                await _handle(session, events, now, region, careful=True)
+                await _handle(session, events, now, given, careful=True)
     except Exception as error:
         if is_away(error):
             raise
         log.warning("automation.event_failed", row=event_id, why=f"{type(error).__name__}: {error}")
-        await _put_off(db, event_id, now, region, error)
+        await _put_off(db, event_id, now, given, error)
 
 
-async def _handle(session: AsyncSession, events: Sequence[Any], now: datetime, region: str, *, careful: bool) -> int:
+async def _handle(
+    session: AsyncSession, events: Sequence[Any], now: datetime, given: RuleSettings, *, careful: bool
+) -> int:
     """Handle the events in their order, as many as there is time for, and delete them."""
-    batch = await _batch(session, events, now, region, careful=careful)
+    batch = await _batch(session, events, now, given, careful=careful)
     deals = {deal.id: deal for deal in batch.held if deal.merged_into_id is None}
     facts = await load_facts_of(session, [(deals.get(each.deal_id), each.contact_id) for each in events])
     batch.facts.update((event.subject, known) for event, known in zip(events, facts, strict=True))
@@ -173,7 +189,7 @@ async def _hear(firing: Firing, batch: EventBatch, hearing: Hearing) -> None:
 
 
 async def _batch(
-    session: AsyncSession, rows: Sequence[Any], now: datetime, region: str, *, careful: bool
+    session: AsyncSession, rows: Sequence[Any], now: datetime, given: RuleSettings, *, careful: bool
 ) -> EventBatch:
     """What events and runs share; their subjects are locked from here on."""
     deals = sorted({row.deal_id for row in rows if row.deal_id is not None})
@@ -183,7 +199,7 @@ async def _batch(
     subjects = [row.subject for row in rows]
     return EventBatch(
         session=session,
-        around=await load_around(session, region),
+        around=await load_around(session, given.region, given.currency),
         rules=rules,
         now=now,
         waiting=await _waiting(session, subjects),
@@ -213,7 +229,7 @@ def _hearing(event: Any) -> Hearing:
     return Hearing(event.act, event.at, event.data)
 
 
-async def _put_off(db: Database, event_id: int, now: datetime, region: str, error: Exception) -> None:
+async def _put_off(db: Database, event_id: int, now: datetime, given: RuleSettings, error: Exception) -> None:
     """Try the event later; the events of the same subject wait behind it. In the end its rules have failed."""
     async with db.write() as session:
         event = await session.get(AutomationEvent, event_id, with_for_update=True)
@@ -223,7 +239,7 @@ async def _put_off(db: Database, event_id: int, now: datetime, region: str, erro
             event.due_at = now + timedelta(seconds=RETRY_SECONDS[event.tries])
             event.tries += 1
             return
-        batch = await _batch(session, [event], now, region, careful=True)
+        batch = await _batch(session, [event], now, given, careful=True)
         firing = _firing(batch, event)
         for ready in batch.rules.by_act.get(event.act, ()):
             if ready.hears(_hearing(event)):
@@ -238,22 +254,22 @@ async def _run_due(db: Database, now: datetime) -> int | None:
         return (await session.exec(select(RuleRun.id).where(*due).order_by(col(RuleRun.due_at)).limit(1))).first()
 
 
-async def _next_run(db: Database, run_id: int, now: datetime, region: str) -> None:
+async def _next_run(db: Database, run_id: int, now: datetime, given: RuleSettings) -> None:
     """Go on with one run. One that fails by itself is tried later, as an event is, so that the others go on."""
     try:
-        await _go_on(db, run_id, now, region)
+        await _go_on(db, run_id, now, given)
     except Exception as error:
         if is_away(error):
             raise
         why = f"{type(error).__name__}: {error}"
         log.warning("automation.run_failed", run=run_id, why=why)
-        await _put_off_run(db, run_id, now, region, why[:LONGEST_ERROR])
+        await _put_off_run(db, run_id, now, given, why[:LONGEST_ERROR])
 
 
-async def _go_on(db: Database, run_id: int, now: datetime, region: str) -> None:
+async def _go_on(db: Database, run_id: int, now: datetime, given: RuleSettings) -> None:
     async with db.write() as session:
         seen = await session.get_one(RuleRun, run_id)
-        batch = await _batch(session, [seen], now, region, careful=True)
+        batch = await _batch(session, [seen], now, given, careful=True)
         run = await session.get_one(RuleRun, run_id, with_for_update=True, populate_existing=True)
         if run.status != RunStatus.WAITING or run.due_at is None or run.due_at > now:
             return  # somebody was faster
@@ -279,11 +295,11 @@ def _firing_of(batch: EventBatch, run: RuleRun) -> Firing:
     )
 
 
-async def _put_off_run(db: Database, run_id: int, now: datetime, region: str, why: str) -> None:
+async def _put_off_run(db: Database, run_id: int, now: datetime, given: RuleSettings, why: str) -> None:
     """In the end the run has failed and the owner of its rule is told."""
     async with db.write() as session:
         seen = await session.get_one(RuleRun, run_id)
-        batch = await _batch(session, [seen], now, region, careful=True)
+        batch = await _batch(session, [seen], now, given, careful=True)
         run = await session.get_one(RuleRun, run_id, with_for_update=True, populate_existing=True)
         if run.status != RunStatus.WAITING or run.due_at is None or run.due_at > now:
             return

@@ -15,7 +15,7 @@ from pbxcrm.automation.facts import RuleFacts
 from pbxcrm.automation.firing import Firing, RunInHand, ask, begin, end, fail, skip, tell_owner
 from pbxcrm.automation.guards import guarded, must_queue
 from pbxcrm.automation.models import AutomationRule, RuleRun, RuleState, RunStatus, RunStep, StepStatus
-from pbxcrm.automation.pacing import day_with_room
+from pbxcrm.automation.pacing import day_with_room, later_day
 from pbxcrm.automation.queries import ActiveRule
 from pbxcrm.automation.rules import LONGEST_ERROR, Cause, retry_at
 from pbxcrm.automation.steps.kinds import STEPS, STOP, WAIT
@@ -75,6 +75,9 @@ async def resume(firing: Firing, ready: ActiveRule | None, row: RuleRun) -> None
         return
     if ready.rule.paused_until is not None and firing.now < ready.rule.paused_until:
         row.due_at = ready.rule.paused_until
+        return
+    if row.reason["code"] != RETRY and (later := await later_day(firing, ready.rule, row)) is not None:
+        row.due_at = later
         return
     facts = await firing.facts()
     if firing.deal_id is not None and facts.deal is None:
@@ -179,10 +182,10 @@ async def _wait(firing: Firing, run: RunInHand, step: dict[str, Any]) -> None:
     deal, row = await firing.deal(), run.row
     working = firing.around.calendars.of_user(deal.responsible_id if deal is not None else None)
     minutes = step["minutes"]
-    _keep_step(firing, run, row.position, step, StepTaken(reason("automation.waited", minutes=minutes)))
+    _keep_step(firing, run, row.position, step, StepTaken(reason("automation.waits_for", wait_minutes=minutes)))
     row.position, row.tries = row.position + 1, 0
     row.status, row.due_at = RunStatus.WAITING.value, await day_with_room(firing, row, step, working)
-    row.reason = reason("automation.waits", minutes=minutes).stored()
+    row.reason = reason("automation.waits_time", wait_minutes=minutes).stored()
     if not isinstance(row, NewRun):
         row.version += 1
     if deal is not None:  # its timeline shows what waits

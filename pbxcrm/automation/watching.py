@@ -28,7 +28,7 @@ async def would(context: StepContext, key: str = "") -> list[Reason]:
         if step["kind"] == STOP:
             break
         if step["kind"] == WAIT:
-            said.append(reason("automation.waited", minutes=step["minutes"]))
+            said.append(reason("automation.waits_for", wait_minutes=step["minutes"]))
             continue
         try:
             kind = STEPS[step["kind"]]

@@ -165,6 +165,7 @@ def serve_worker(settings: Settings) -> None:
                 _mail_poll(settings, on.db, store),
                 settings.region,
                 _sender(settings, on.db),
+                settings.currency,
             )
             set_aside()
             await work.run()

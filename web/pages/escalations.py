@@ -32,14 +32,13 @@ from pbxcrm.tasks.finish_actions import finish_task
 from pbxcrm.tasks.queries import access_task_row
 from web.answers import toast, with_toast
 from web.due_dates import deadline_of
-from web.formats import day_time
+from web.formats import WORKING_DAY, day_time
 from web.forms import Form, filled, read_form
 from web.i18n import N_, ngettext
 from web.i18n import gettext as _
 from web.pages.common import LISTED, colleagues, page_query, period, query_number, show, today
 from web.parts import now, parts, viewer
 from web.untrusted import whole_number
-from web.words import WORKING_DAY
 
 #: Usual reasons for accepting an escalation, offered as buttons.
 WHY_ACCEPTED = (N_("We agreed on another time"), N_("The client has been told"), N_("Not worth a call"))

@@ -1,11 +1,8 @@
 """``{"kind": "deal", "stage_id", "title", "carry"}``: another deal, for example in the pipeline of repeat sales; of a client the first one."""
 
-from sqlmodel import col, select
-
 from pbxcrm.automation.models import StepStatus
 from pbxcrm.automation.params import WORDS_OF_WHOM, Param, ParamKind
-from pbxcrm.automation.steps.step import Repeats, Step, StepContext, StepTaken, TakingBack
-from pbxcrm.automation.steps.step import Settings as Given
+from pbxcrm.automation.steps.step import Repeats, Settings, Step, StepContext, StepTaken, TakingBack
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.creation_actions import DealDraft, do_create_by_itself
 from pbxcrm.deals.fields import BY_KEY
@@ -20,7 +17,6 @@ from pbxcrm.people.whom import RESPONSIBLE
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import longest
 from pbxcrm.shared.reasons import N_, Reason, reason
-from pbxcrm.shared.settings import Settings
 
 
 class _DealStep(Step):
@@ -54,7 +50,7 @@ class _DealStep(Step):
 
     needs_deal = False
 
-    async def do(self, context: StepContext, settings: Given) -> StepTaken:
+    async def do(self, context: StepContext, settings: Settings) -> StepTaken:
         stage = await context.session.get(Stage, settings["stage_id"])
         if stage is None or stage.archived_at is not None:
             raise Invalid("stage_id", "deals.no_stage", "There is no such stage any more.")
@@ -96,7 +92,7 @@ class _DealStep(Step):
         )
         return StepTaken(reason("automation.made", stage=stage.name, title=made.title), undo={"deal": made.id})
 
-    async def would(self, context: StepContext, settings: Given) -> Reason:
+    async def would(self, context: StepContext, settings: Settings) -> Reason:
         stage = await context.session.get(Stage, settings["stage_id"])
         pipeline_id = stage.pipeline_id if stage is not None else 0
         meant = context.deal or Wanted((await _client(context)).id, None)
@@ -106,7 +102,7 @@ class _DealStep(Step):
         title = settings["title"] or (context.deal.title if context.deal is not None else (await _client(context)).name)
         return reason("automation.made", stage=stage.name if stage is not None else "", title=title)
 
-    async def undo(self, _undoing: TakingBack, kept: Given) -> Reason | None:
+    async def undo(self, _undoing: TakingBack, kept: Settings) -> Reason | None:
         return reason("automation.kept_made") if kept else None
 
 
@@ -115,13 +111,7 @@ async def _client(context: StepContext) -> Contact:
     return await context.session.get_one(Contact, context.contact_id)
 
 
-async def _currency(context: StepContext) -> str:
-    """That of the newest deal: a client has none."""
-    found = (await context.session.exec(select(Deal.currency).order_by(col(Deal.id).desc()).limit(1))).first()
-    return found or str(Settings.model_fields["currency"].default)
-
-
-async def _of_client(context: StepContext, settings: Given, stage: Stage) -> DealDraft:
+async def _of_client(context: StepContext, settings: Settings, stage: Stage) -> DealDraft:
     client = await _client(context)
     owner = context.around.people.active(client.responsible_id) if RESPONSIBLE in settings["carry"] else None
     return DealDraft(
@@ -129,7 +119,7 @@ async def _of_client(context: StepContext, settings: Given, stage: Stage) -> Dea
         stage=stage,
         responsible_id=owner.id if owner is not None else None,
         reason=context.why,
-        currency=await _currency(context),
+        currency=context.around.currency,
         contact_id=client.id,
         company_id=client.company_id,
     )

@@ -42,6 +42,7 @@ class Around:
     fields: FieldSet
     region: str  # of telephone numbers
     hook_values: Mapping[str, str] = field(default_factory=dict)  # what incoming webhooks declare
+    currency: str = ""  # of a client's first deal; set where steps are taken
 
 
 @dataclass(frozen=True, slots=True)

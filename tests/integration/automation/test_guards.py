@@ -65,12 +65,12 @@ async def test_a_wait_ends_in_working_time(desk: RuleDesk) -> None:
             "restart",
             [
                 ("skipped", "It heard the same again while it waited, and began anew."),
-                ("waiting", "It goes on after 60 working minutes."),
+                ("waiting", "It goes on after 60 of working time."),
             ],
         ),
         (
             "queue",
-            [("done", "All steps were taken."), ("waiting", "It goes on after 60 working minutes.")],
+            [("done", "All steps were taken."), ("waiting", "It goes on after 60 of working time.")],
         ),
     ],
 )
@@ -99,7 +99,7 @@ async def test_a_goal_ends_what_waits_as_soon_as_it_is_reached(desk: RuleDesk) -
     await desk.work()
     assert await desk.told() == [
         ("done", "Its goal was reached while it waited."),
-        ("waiting", "It goes on after 60 working minutes."),
+        ("waiting", "It goes on after 60 of working time."),
     ]
     assert not await desk.tasks()
 

@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
+from pbxcrm.automation.runner import run_due
 from pbxcrm.automation.triggers import CALL_OVER
+from pbxcrm.contacts.actions import create_contact
 from pbxcrm.deals.models import Deal, Note
 from pbxcrm.deals.tag_actions import set_tags
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared import reasons
 from tests.calls import FactStory, batch
 from tests.forms import make_form, send
-from tests.integration.automation.conftest import A_TASK, RuleDesk
+from tests.integration.automation.conftest import A_TASK, REGION, RuleDesk
 
 ENTERED = {"kind": "stage_entered"}
 
@@ -182,6 +184,18 @@ async def test_a_rule_on_new_clients_works_on_the_client(desk: RuleDesk) -> None
     assert (run.status, run.deal_id, run.subject) == ("done", None, f"contact:{run.contact_id}")
     made = [task for task in await desk.tasks() if task.contact_id == run.contact_id and task.deal_id is None]
     assert [reasons.text(task.reason) for task in made] == ["The rule “Rule” did it."]
+
+
+async def test_the_first_deal_of_a_client_is_in_the_currency_of_the_settings(desk: RuleDesk) -> None:
+    await desk.rule({"kind": "contact_created"}, {"kind": "deal", "stage_id": desk.stages["Invoice issued"]})
+    await desk.deal(currency="USD")
+    async with desk.database.write() as session:
+        viewer = await desk.office.viewer(session, "ivan")
+        await create_contact(session, viewer, name="Petro Oliinyk", region=REGION, now=desk.now)
+    await run_due(desk.database, desk.now, REGION, "EUR")
+    async with desk.database.read() as session:
+        deals = (await session.exec(select(Deal).order_by(col(Deal.id)))).all()
+    assert [(deal.title, deal.currency) for deal in deals] == [("Roof", "USD"), ("Petro Oliinyk", "EUR")]
 
 
 async def test_a_rule_that_watches_says_what_it_would_do(desk: RuleDesk) -> None:

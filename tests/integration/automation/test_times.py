@@ -192,3 +192,20 @@ async def test_what_went_on_today_counts(desk: RuleDesk) -> None:
         await desk.work()
         await desk.work(timedelta(minutes=2))
     assert [run.status for run in await desk.runs()] == ["done", "waiting"]
+
+
+async def test_a_pause_lets_no_more_go_on_on_a_day(desk: RuleDesk) -> None:
+    """Three waits end while the rule pauses, and all may go on at its end."""
+    rule_id = await desk.rule(
+        {"kind": "stage_entered", "stage_id": desk.stages["Lost"]}, {"kind": "wait", "minutes": 1, "per_day": 1}, NOTE
+    )
+    for _ in range(3):
+        await desk.move(await desk.deal(second=True), "Lost", login="admin", lost_reason="Too dear")
+    await desk.work()
+    await desk.change(rule_id, paused_until=desk.now + 7 * DAY)
+    await desk.work(6 * DAY)
+    went = [sum(run.status == "done" for run in await desk.runs())]
+    for after in (timedelta(days=1, hours=1), DAY, DAY):
+        await desk.work(after)
+        went.append(sum(run.status == "done" for run in await desk.runs()))
+    assert went == [0, 1, 2, 3]

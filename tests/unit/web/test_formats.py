@@ -3,6 +3,7 @@ from decimal import Decimal
 
 import pytest
 
+from pbxcrm.shared.reasons import reason
 from tests.unit.web.conftest import NOON, place
 from web import formats, words
 from web.i18n import Language, speaking
@@ -111,6 +112,23 @@ def test_a_name_keeps_its_colour() -> None:
 )
 def test_working_time_is_said_in_hours_since_no_working_day_has_24(minutes: float, said: str) -> None:
     assert formats.working_span(minutes).replace("\u00a0", " ") == said
+
+
+@pytest.mark.usefixtures("english")
+@pytest.mark.parametrize(
+    ("minutes", "said"),
+    [
+        (60, "1 h"),
+        (540, "1 working d (9 h)"),
+        (600, "10 h"),
+        (1560, "2 working d 8 h (26 h)"),
+        (32400, "60 working d (540 h)"),
+    ],
+)
+def test_a_long_wait_is_said_in_days_and_hours(minutes: int, said: str) -> None:
+    assert formats.working_days(minutes).replace("\u00a0", " ") == said
+    (told,) = words.because(reason("automation.waits_time", wait_minutes=minutes).stored())
+    assert told.replace("\u00a0", " ") == f"It goes on after {said} of working time."
 
 
 @pytest.mark.usefixtures("english")
