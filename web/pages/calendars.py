@@ -17,7 +17,7 @@ from pbxcrm.calendars.rules import format_spans, timezones
 from pbxcrm.checkpoints.hours_queries import look_at_hours
 from pbxcrm.checkpoints.preview_jobs import Look
 from pbxcrm.people.directory import Directory, load_directory
-from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.errors import Conflict, Invalid
 from web import words
 from web.answers import redirect
 from web.formats import with_apostrophes
@@ -26,6 +26,7 @@ from web.i18n import gettext as _
 from web.i18n import here
 from web.pages.common import show, today
 from web.parts import now, parts, viewer
+from web.two_tabs import keep_typed
 
 PATH = "/settings/calendars"
 DAYS = [f"day_{weekday}" for weekday in range(7)]
@@ -123,6 +124,8 @@ async def save(request: Request) -> Response:
     except Invalid as error:
         form.refuse(_at_its_line(error, form, len(older)))
         return _page(request, form, found, people, HTTPStatus.UNPROCESSABLE_ENTITY)
+    except Conflict as error:
+        return _page(request, form, found, people, keep_typed(form, error, found.calendar.version))
     return redirect(request, f"{PATH}/{found.calendar.id}", done="saved")
 
 

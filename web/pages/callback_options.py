@@ -12,11 +12,12 @@ from pbxcrm.checkpoints.preview_jobs import Look, look_at_callbacks
 from pbxcrm.shared.errors import Invalid
 from web.answers import redirect
 from web.attempt_schedules import minutes_of
-from web.forms import Form, filled, read_form
+from web.forms import Form, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
 from web.pages.common import show
 from web.parts import now, parts, viewer
+from web.two_tabs import check_unchanged, drawn
 
 PATH = "/settings/callbacks"
 #: The rules that choose an owner, in words (C5).
@@ -56,6 +57,7 @@ async def save(request: Request) -> Response:
                 form.errors["begin"] = _("Choose what happens to them, then save.")
                 return await _page(request, form, HTTPStatus.UNPROCESSABLE_ENTITY, look)
         async with parts(request).db.write() as session:
+            check_unchanged(form, _form_of(await load_context(session)))
             await change_options(session, viewer(request), changes, now=now(request), begin_now=form["begin"] == "now")
     except Invalid as error:
         form.refuse(error)
@@ -91,7 +93,7 @@ def _form_of(context: DecisionContext) -> Form:
     values["retry_minutes"] = ", ".join(str(minutes) for minutes in options.retry_minutes)
     for place in range(len(OWNERS)):
         values[f"owner_{place}"] = options.owner_order[place] if place < len(options.owner_order) else ""
-    return filled(values)
+    return drawn(values)
 
 
 def _whole(form: Form, name: str) -> int:

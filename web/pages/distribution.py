@@ -26,6 +26,7 @@ from web.forms import Form, read_form
 from web.i18n import gettext as _
 from web.pages.common import show, version_of
 from web.parts import now, parts, viewer, wants_fragment
+from web.two_tabs import keep_typed
 
 PATH = "/settings/distribution"
 NOBODYS = "who=nobody&status=open"  # the list of deals that nobody has yet
@@ -77,8 +78,11 @@ async def save(request: Request) -> Response:
         form.refuse(error)
         return await _form_page(request, form, rule_id, HTTPStatus.UNPROCESSABLE_ENTITY)
     except Conflict as error:
-        form.errors[""] = _(error.message)
-        return await _form_page(request, form, rule_id, HTTPStatus.CONFLICT)
+        if rule_id is None:
+            raise
+        async with parts(request).db.read() as session:
+            stored = await access_rule(session, rule_id)
+        return await _form_page(request, form, rule_id, keep_typed(form, error, stored.version))
     return redirect(request, PATH, done="saved")
 
 

@@ -22,12 +22,13 @@ from pbxcrm.money.template_actions import (
 )
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.core_sql import load_by_id
-from pbxcrm.shared.errors import Invalid
+from pbxcrm.shared.errors import Conflict, Invalid
 from web.answers import redirect
 from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
 from web.pages.common import show
 from web.parts import now, parts, viewer
+from web.two_tabs import keep_typed
 
 PATH = "/settings/products"
 SEPARATOR = "|"
@@ -62,6 +63,8 @@ async def save(request: Request) -> Response:
     except Invalid as error:
         _refuse(form, error)
         return await _page(request, form, template, HTTPStatus.UNPROCESSABLE_ENTITY)
+    except Conflict as error:
+        return await _page(request, form, template, keep_typed(form, error, template.version if template else 0))
     return redirect(request, PATH, done="saved" if template_id is not None else "added")
 
 

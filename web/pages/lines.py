@@ -23,6 +23,7 @@ from web.i18n import N_
 from web.i18n import gettext as _
 from web.pages.common import choices, colleagues, show
 from web.parts import now, parts, viewer
+from web.two_tabs import check_unchanged, drawn
 
 PATH = "/settings/lines"
 UNSORTED = N_("Unsorted")
@@ -52,11 +53,15 @@ async def line(request: Request) -> Response:
         found = await get_line(session, request.path_params["line_id"])
     if found is None:
         raise NotFound("lines.not_found", "There is no such line any more.")
+    return await _form_page(request, _form_of(found), found.id)
+
+
+def _form_of(found: Line) -> Form:
     values = {name: getattr(found, name) for name in LineRules.__dataclass_fields__ if hasattr(found, name)}
     values |= as_fields(found.attempt_schedule)
     for glob in ("pbx", "trunk", "did", "queue"):
         values[glob] = "" if values[glob] == "*" else values[glob]
-    return await _form_page(request, filled(values), found.id)
+    return drawn(values)
 
 
 async def save(request: Request) -> Response:
@@ -64,6 +69,9 @@ async def save(request: Request) -> Response:
     form, line_id = await read_form(request), request.path_params.get("line_id")
     try:
         async with parts(request).db.write() as session:
+            found = await get_line(session, line_id) if line_id is not None else None
+            if found is not None:
+                check_unchanged(form, _form_of(found))
             await save_line(session, viewer(request), line_id, _rules(form), now(request))
     except Invalid as error:
         form.refuse(error)

@@ -23,8 +23,8 @@ from pbxcrm.messages.template_actions import (
 from pbxcrm.messages.template_rules import LANGUAGES
 from pbxcrm.messages.values import field_titles, load_message_facts
 from pbxcrm.people.directory import load_directory
-from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.runtime_options import load_options
+from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.runtime_options import Options, load_options
 from web.answers import redirect
 from web.forms import Form, filled, read_form
 from web.i18n import Language
@@ -32,6 +32,7 @@ from web.i18n import gettext as _
 from web.message_words import CHANNELS
 from web.pages.common import show
 from web.parts import now, parts, viewer
+from web.two_tabs import check_unchanged, drawn, keep_typed
 
 PATH = "/settings/messages"
 UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -56,11 +57,16 @@ async def options(request: Request) -> Response:
     try:
         async with parts(request).db.write() as session:
             region = parts(request).settings.region
+            check_unchanged(form, _options_form(await load_options(session)))
             await change_message_options(session, viewer(request), values, region, now(request))
     except Invalid as error:
         form.refuse(error)
         return await _list_page(request, form, status=UNPROCESSABLE)
     return redirect(request, PATH, done="saved")
+
+
+def _options_form(known: Options) -> Form:
+    return drawn({key: getattr(known, key) for key in KEYS})
 
 
 async def stop(request: Request) -> Response:
@@ -115,6 +121,8 @@ async def save(request: Request) -> Response:
     except Invalid as error:
         form.refuse(error)
         return await _form_page(request, form, template, UNPROCESSABLE)
+    except Conflict as error:
+        return await _form_page(request, form, template, keep_typed(form, error, template.version if template else 0))
     return redirect(request, PATH, done="saved" if template is not None else "added")
 
 
@@ -212,7 +220,7 @@ async def _list_page(
         request,
         "messages/list.html",
         status=status,
-        form=form or filled({key: getattr(known, key) for key in KEYS}),
+        form=form or _options_form(known),
         stop_form=stop_form or Form(),
         rows=[row for row in rows if row.archived_at is None],
         archived=[row for row in rows if row.archived_at is not None],

@@ -27,6 +27,7 @@ from web.i18n import N_
 from web.i18n import gettext as _
 from web.parts import now, parts, viewer
 from web.rendering import render
+from web.two_tabs import check_unchanged, drawn
 from web.untrusted import local_path
 
 ROLES: dict[str, str] = {
@@ -96,9 +97,14 @@ async def person(request: Request) -> Response:
     """``GET /people/{id}``: the form of a person with their API tokens."""
     async with parts(request).db.read() as session:
         user = await _user(session, request)
-        numbers = (await extensions_of(session, [user.id or 0]))[user.id or 0]
-        mobiles = (await mobiles_of(session, [user.id or 0]))[user.id or 0]
-    form = filled(
+        form = await _person_form(session, user)
+    return await _person_page(request, form, user)
+
+
+async def _person_form(session: AsyncSession, user: User) -> Form:
+    numbers = (await extensions_of(session, [user.id or 0]))[user.id or 0]
+    mobiles = (await mobiles_of(session, [user.id or 0]))[user.id or 0]
+    return drawn(
         {
             "name": user.name,
             "role": user.role,
@@ -108,7 +114,6 @@ async def person(request: Request) -> Response:
             "is_active": user.is_active,
         }
     )
-    return await _person_page(request, form, user)
 
 
 async def save_person(request: Request) -> Response:
@@ -129,6 +134,7 @@ async def save_person(request: Request) -> Response:
                 form.errors["begin"] = _("Choose what happens to them, then save.")
                 return await _person_page(request, form, user, HTTPStatus.UNPROCESSABLE_ENTITY, look)
         async with parts(request).db.write() as session:
+            check_unchanged(form, await _person_form(session, await _user(session, request)))
             await actions.edit_user(
                 session,
                 viewer(request),
@@ -211,7 +217,11 @@ async def new_team(request: Request) -> Response:
 async def team(request: Request) -> Response:
     """``GET /teams/{id}``: the form of a team."""
     found = await _team(request)
-    return await _team_page(request, filled({"name": found.name, "manager_id": found.manager_id}), found)
+    return await _team_page(request, _team_form(found), found)
+
+
+def _team_form(found: Team) -> Form:
+    return drawn({"name": found.name, "manager_id": found.manager_id})
 
 
 async def _team(request: Request) -> Team:
@@ -236,6 +246,8 @@ async def _save_team(request: Request, found: Team | None) -> Response:
     form = await read_form(request)
     try:
         async with parts(request).db.write() as session:
+            if found is not None:
+                check_unchanged(form, _team_form(await session.get_one(Team, found.id)))
             await actions.save_team(
                 session,
                 viewer(request),

@@ -40,6 +40,7 @@ from web.i18n import gettext as _
 from web.norms import as_typed, minutes_typed, unit_choices
 from web.pages.common import show
 from web.parts import now, parts, viewer
+from web.two_tabs import keep_typed
 from web.untrusted import whole_number
 
 PATH = "/settings/pipelines"
@@ -178,8 +179,8 @@ async def save(request: Request) -> Response:
         form.refuse(error)
         return _pipeline_page(request, form, shown, others, HTTPStatus.UNPROCESSABLE_ENTITY)
     except Conflict as error:
-        _keep_typed(form, error, shown.pipeline.version)
-        return _pipeline_page(request, form, shown, others, HTTPStatus.CONFLICT)
+        status = keep_typed(form, error, shown.pipeline.version)
+        return _pipeline_page(request, form, shown, others, status)
     return redirect(request, f"{PATH}/{pipeline_id}", done="saved")
 
 
@@ -268,8 +269,7 @@ async def save_stage(request: Request) -> Response:
         _refuse(form, error)
         return _stage_page(request, form, shown, found, HTTPStatus.UNPROCESSABLE_ENTITY)
     except Conflict as error:
-        _keep_typed(form, error, found.version)
-        return _stage_page(request, form, shown, found, HTTPStatus.CONFLICT)
+        return _stage_page(request, form, shown, found, keep_typed(form, error, found.version))
     return redirect(request, f"{PATH}/{found.pipeline_id}", done="saved")
 
 
@@ -277,16 +277,6 @@ def _norm_to_try(change: StageChange) -> int:
     if change.norm_minutes is None:
         raise Invalid("norm", "stages.norm_to_try", "Write the norm that is to be tried.")
     return check_norm(change.norm_minutes) or change.norm_minutes
-
-
-def _keep_typed(form: Form, error: Conflict, version: int) -> None:
-    """After a conflict of versions, keep the typed text; sending it again overwrites the other change. Re-raises other conflicts."""
-    if error.code != "pipelines.stale":
-        raise error
-    form.errors[""] = _(
-        "Somebody else has changed this meanwhile. What you typed stands below and is not saved: look at theirs in another tab, then save yours over it or leave."
-    )
-    form.values["version"] = str(version)
 
 
 async def move_stage(request: Request) -> Response:

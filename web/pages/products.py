@@ -11,11 +11,11 @@ from starlette.responses import HTMLResponse, Response
 from pbxcrm.fields.rules import read_decimal
 from pbxcrm.money.line_drafts import SameProduct
 from pbxcrm.money.models import Product, ProductKind
-from pbxcrm.money.option_actions import change_line_options
+from pbxcrm.money.option_actions import KEYS, change_line_options
 from pbxcrm.money.product_actions import ProductDraft, add_product, change_product, retire_product
 from pbxcrm.money.queries import ProductFilter, access_product, list_groups, list_products, list_templates, list_units
-from pbxcrm.shared.errors import Invalid
-from pbxcrm.shared.runtime_options import load_options
+from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.runtime_options import Options, load_options
 from web import money_words
 from web.answers import redirect
 from web.cursors import next_of_id, read_id
@@ -25,6 +25,7 @@ from web.i18n import N_
 from web.i18n import gettext as _
 from web.pages.common import LISTED, address, asked_text, show, version_of
 from web.parts import now, parts, viewer
+from web.two_tabs import check_unchanged, drawn, keep_typed
 
 PATH = "/settings/products"
 KINDS = {ProductKind.GOODS.value: N_("Goods"), ProductKind.SERVICE.value: N_("Service")}
@@ -86,6 +87,7 @@ async def options(request: Request) -> Response:
     try:
         values = {key: _whole(form, key) for key in ("discount_limit_seller", "discount_limit_manager")}
         async with parts(request).db.write() as session:
+            check_unchanged(form, _options_form(await load_options(session)))
             await change_line_options(
                 session, viewer(request), {**values, "same_product": form["same_product"]}, now(request)
             )
@@ -93,6 +95,10 @@ async def options(request: Request) -> Response:
         form.refuse(error)
         return await _list_page(request, form, UNPROCESSABLE)
     return redirect(request, PATH, done="saved")
+
+
+def _options_form(known: Options) -> Form:
+    return drawn({key: getattr(known, key) for key in KEYS})
 
 
 async def new(request: Request) -> Response:
@@ -143,6 +149,8 @@ async def save(request: Request) -> Response:
     except Invalid as error:
         form.refuse(error)
         return await _product_page(request, form, product, UNPROCESSABLE)
+    except Conflict as error:
+        return await _product_page(request, form, product, keep_typed(form, error, product.version))
     return redirect(request, PATH, done="saved")
 
 
@@ -210,7 +218,7 @@ async def _list_page(request: Request, form: Form | None = None, status: int = H
             archived=await list_templates(session, archived=True),
             kinds=KINDS,
             same=[(key, _(word)) for key, word in SAME.items()],
-            form=form or filled(known.model_dump()),
+            form=form or _options_form(known),
         )
 
 

@@ -23,6 +23,7 @@ from web.answers import redirect
 from web.forms import Form, filled, read_form
 from web.pages.common import show
 from web.parts import now, parts, viewer
+from web.two_tabs import check_unchanged, drawn
 
 PATH = "/automation/webhooks"
 
@@ -57,6 +58,7 @@ async def save(request: Request) -> Response:
     webhook_id = request.path_params["webhook_id"]
     try:
         async with parts(request).db.write() as session:
+            check_unchanged(form, _form_of(await access_webhook(session, viewer(request), webhook_id)))
             await change_webhook(
                 session,
                 viewer(request),
@@ -94,6 +96,10 @@ async def again(request: Request) -> Response:
     return redirect(request, f"{PATH}/{webhook_id}", done="saved")
 
 
+def _form_of(webhook: Webhook) -> Form:
+    return drawn({"name": webhook.name, "address": webhook.address, "is_on": webhook.is_on})
+
+
 async def _one(request: Request, form: Form | None = None, status: int = 200, *, secret: str = "") -> HTMLResponse:
     webhook_id = request.path_params["webhook_id"]
     async with parts(request).db.read() as session:
@@ -101,13 +107,12 @@ async def _one(request: Request, form: Form | None = None, status: int = 200, *,
         sent = await deliveries_of_webhook(session, viewer(request), webhook_id)
         callers = await rules_calling(session, webhook_id)
         deals = await deals_named(session, {each.deal_id for each in sent if each.deal_id is not None})
-    typed = {"name": webhook.name, "address": webhook.address, "is_on": webhook.is_on}
     return show(
         request,
         "automation/webhook.html",
         status=status,
         webhook=webhook,
-        form=form or filled(typed),
+        form=form or _form_of(webhook),
         sent=sent,
         deals=deals,
         secret=secret,

@@ -101,7 +101,7 @@ async def test_what_is_wrong_is_said_at_its_place_and_nothing_typed_is_lost(
     (rule,) = await rules(database)
     stale = await admin.post(f"{PATH}/{rule.id}", data=typed(olena, version="7", name="Mine"))
     assert stale.status_code == 409
-    assert "Somebody changed this rule" in stale.text
+    assert "Somebody else has changed this meanwhile" in stale.text
     assert 'value="Mine"' in stale.text
 
 
