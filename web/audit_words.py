@@ -240,7 +240,6 @@ FACTS: dict[str, str] = {
     "new_secret": N_("New secret"),
     "word": N_("What was done"),
     "number": N_("Number"),
-    "new_secret": N_("New secret"),
     "phones": N_("Numbers"),
     "emails": N_("E-mail"),
     "birthday": N_("Birthday"),
