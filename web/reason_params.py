@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from pbxcrm.calls.rules import NO_NUMBER
 from pbxcrm.checkpoints.counting import GAP, stretches_of
+from pbxcrm.shared.reasons import SAID_AS, filled
 from web.formats import NBSP, date_text, local, working_days
 from web.i18n import gettext as _
 from web.i18n import here
@@ -22,7 +23,21 @@ _ISO = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))
 
 def said(params: Mapping[str, str]) -> dict[str, str]:
     """The parameters of a stored reason, ready to be put into its sentence."""
-    return {name: _said(name, value, params.get("field", "")) for name, value in params.items()}
+    asked = params.get("field", "")
+    return {
+        name: _error(name, params) or _said(name, value, asked) for name, value in params.items() if "." not in name
+    }
+
+
+def _error(name: str, params: Mapping[str, str]) -> str:
+    """The error that a parameter holds, with its own parameters (``reasons.reason``); empty if it holds none."""
+    message = params.get(f"{name}{SAID_AS}", "")
+    own = {each.partition(".")[2]: value for each, value in params.items() if each.startswith(f"{name}.")}
+    return (
+        filled(_(message), {each: _(value) if each in NAMES else value for each, value in own.items()})
+        if message
+        else ""
+    )
 
 
 def _said(name: str, value: str, asked: str) -> str:

@@ -20,6 +20,7 @@ from pbxcrm.calls.models import Call
 from pbxcrm.deals.models import Deal, StageMove
 from pbxcrm.fields.conditions import holds
 from pbxcrm.fields.relative_times import AskedAt
+from pbxcrm.shared.errors import PbxcrmError
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.tasks.actions import TaskDraft, do_create_task
 from pbxcrm.tasks.models import TaskKind
@@ -190,7 +191,7 @@ async def give_up(firing: Firing, rule: AutomationRule, error: str) -> None:
     await fail(firing, rule, begin(firing, rule).row, error)
 
 
-async def fail(firing: Firing, rule: AutomationRule, run: Run, error: str) -> None:
+async def fail(firing: Firing, rule: AutomationRule, run: Run, error: str | PbxcrmError) -> None:
     """The run has failed for good, and the owner of the rule is told."""
     why = reason("automation.refused", why=error)
     await tell_owner(firing, rule, await firing.deal(), why)

@@ -48,7 +48,7 @@ async def fire(firing: Firing, ready: ActiveRule) -> None:
         skip(firing, rule, reason("automation.deal_gone"))
         return
     if ready.condition is None:
-        why = reason("automation.broken", why=str(ready.broken))
+        why = reason("automation.broken", why=ready.broken)
         await tell_owner(firing, rule, deal, why)
         end(firing, begin(firing, rule).row, RunStatus.FAILED, why)
         return
@@ -95,7 +95,7 @@ def _still_so(firing: Firing, ready: ActiveRule, facts: RuleFacts) -> tuple[RunS
     if ready.goal is not None and holds(ready.goal, replace(facts, act="", data={}), firing.clock):
         return RunStatus.DONE, reason("automation.goal")
     if ready.condition is None:
-        return RunStatus.FAILED, reason("automation.broken", why=str(ready.broken))
+        return RunStatus.FAILED, reason("automation.broken", why=ready.broken)
     answer = ask(firing, ready, facts)
     return None if answer.held else (RunStatus.SKIPPED, reason("automation.no_longer", *answer.why_not.because))
 
@@ -172,7 +172,7 @@ async def _step_failed(
         row.status, row.due_at = RunStatus.WAITING.value, again
         row.reason = reason(RETRY, why=words[:LONGEST_ERROR]).stored()
         return
-    told = words[:LONGEST_ERROR]
+    told = error if isinstance(error, PbxcrmError) else words[:LONGEST_ERROR]
     taken = StepTaken(reason("automation.refused", why=told), StepStatus.FAILED)
     _keep_step(firing, run, row.position, step, taken)
     await fail(firing, rule, row, told)

@@ -35,5 +35,5 @@ async def would(context: StepContext, key: str = "") -> list[Reason]:
             told = kind.watch(replace(context, key=f"{key}:{position}"), step) if key else kind.would(context, step)
             said.append(await told)
         except PbxcrmError as error:
-            said.append(reason("automation.refused", why=str(error)))
+            said.append(reason("automation.refused", why=error))
     return said

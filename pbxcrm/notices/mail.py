@@ -10,11 +10,12 @@ from pathlib import Path
 import aiosmtplib
 
 from pbxcrm.shared.mail_urls import fault_of_tls, server_of, trust_of
+from pbxcrm.shared.reasons import N_
 from pbxcrm.shared.refusals import NotSent
 
 SECONDS = 30.0  # the timeout for sending one e-mail
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
-NO_STARTTLS = "The mail server offers no STARTTLS, and a password is sent only with TLS."
+NO_STARTTLS = N_("The mail server offers no STARTTLS, and a password is sent only with TLS.")
 PERMANENT = 500  # answers from here on will be the same next time
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from pbxcrm.shared.reasons import N_
+
 
 class ServerLogin(NamedTuple):
     """``is_tls``: TLS from the start."""
@@ -47,6 +49,6 @@ def fault_of_tls(error: BaseException) -> str:
             why = found.verify_message or found.reason
             return f"The certificate of the mail server is wrong: {why}. An authority of your own is trusted by PBXCRM_MAIL_CA."
         if isinstance(found, ssl.SSLError):
-            return "The mail server does not speak TLS as it should."
+            return N_("The server does not speak TLS as it should.")
         found = found.__cause__ or found.__context__
     return ""

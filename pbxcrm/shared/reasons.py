@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from pbxcrm.shared.errors import PbxcrmError
+
 
 def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "translate this later"
     """Mark a sentence for the catalogues and return it unchanged."""
@@ -35,6 +37,7 @@ def english(one: str, many: str, number: int) -> str:
 
 
 MESSAGES: dict[str, str | Counted] = {}
+SAID_AS = ".message"  # after the name of a parameter: the English message of the error that it holds
 
 
 def register_reasons(*parts: Mapping[str, str | Counted]) -> None:
@@ -77,12 +80,18 @@ class Reason:
 
 
 def reason(code: str, *because: Reason | None, **params: object) -> Reason:
-    """Build a Reason: ``because`` are the reasons behind it (None is skipped), ``params`` its facts, stored as text."""
-    return Reason(
-        code,
-        {key: "" if value is None else str(value) for key, value in params.items()},
-        tuple(r for r in because if r is not None),
-    )
+    """Build a Reason: ``because`` are the reasons behind it (None is skipped), ``params`` its facts, stored as text.
+
+    Of a business error its message and its parameters are stored beside its text (``why.message``, ``why.NAME``), so that pages can say it
+    in another language.
+    """
+    facts: dict[str, str] = {}
+    for key, value in params.items():
+        facts[key] = "" if value is None else str(value)
+        if isinstance(value, PbxcrmError):
+            facts[f"{key}{SAID_AS}"] = value.message
+            facts |= {f"{key}.{name}": str(each) for name, each in value.params.items()}
+    return Reason(code, facts, tuple(r for r in because if r is not None))
 
 
 def sentences(

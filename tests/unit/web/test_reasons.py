@@ -3,6 +3,7 @@
 import pytest
 
 from pbxcrm.shared import reasons
+from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.reasons import reason
 from pbxcrm.tasks.models import Task
 from tests.unit.web.conftest import NOON, place
@@ -64,6 +65,17 @@ def test_why_a_message_was_not_sent_is_said_in_the_language_of_the_reader() -> N
         "Не вдалося надіслати: 200 No money",
         "Не вдалося надіслати: ",
     ]
+
+
+def test_an_error_with_parameters_is_said_in_the_language_of_the_reader() -> None:
+    """What stands in its parameters is data: braces and names of messages in it are nothing."""
+    error = Invalid("then.0.text", "formulas.empty_field", "“{name}” is empty.", name="{why} <b>")
+    stored = reason("automation.refused", why=error).stored()
+    assert reasons.text(stored) == "A step could not be taken: “{why} <b>” is empty."
+    with speaking(place(Language.UK)):
+        (said,) = words.because(stored)
+    assert "is empty" not in said
+    assert "{why} <b>" in said
 
 
 def test_a_number_that_is_none_is_left_as_it_is() -> None:
