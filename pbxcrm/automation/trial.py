@@ -1,7 +1,7 @@
 """A rule asked about the past: which acts it would have heard, and for which of them its condition held."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlmodel import col, select
@@ -9,22 +9,30 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.automation.due_times import date_due, next_daily
 from pbxcrm.automation.facts import RuleFacts, load_facts_of
+from pbxcrm.automation.order_queries import WonDeal, won_of_clients
 from pbxcrm.automation.past import PastAct, PastDeal, load_acts
 from pbxcrm.automation.queries import ActiveRule
 from pbxcrm.automation.rules import RATE_WINDOW, Hearing
 from pbxcrm.automation.steps.step import Around
-from pbxcrm.automation.triggers import CALL_OVER, DATE_CAME, DAY_CAME, OUTCOMES, OVERDUE, MeantDeal, failed_in_a_row
+from pbxcrm.automation.triggers import (
+    CALL_OVER,
+    DATE_CAME,
+    DAY_CAME,
+    OUTCOMES,
+    OVERDUE,
+    MeantDeal,
+    TriggerTest,
+    failed_in_a_row,
+)
 from pbxcrm.calls.models import Call
-from pbxcrm.deals.models import Deal
+from pbxcrm.deals.models import Deal, StageKind
 from pbxcrm.fields.conditions import holds
 from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.shared.core_sql import load_by_id, one_of
 from pbxcrm.tasks.models import Task, TaskStatus
 
 #: Kinds of rules whose past nothing tells.
-NOT_TRIED = frozenset(
-    {"silence", "contact_created", "birthday", "holiday", "rhythm", "order", "webhook", "webhook_client"}
-)
+NOT_TRIED = frozenset({"silence", "contact_created", "birthday", "holiday", "rhythm", "webhook", "webhook_client"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +76,13 @@ async def try_on(
     wanted = [deal_id for deal_id in deal_ids if heard[deal_id] or kind in {"date", "daily"}]
     deals = await load_by_id(session, Deal, wanted)
     rows = [deals[deal_id] for deal_id in wanted]
+    won = await won_of_clients(session, rows) if ready.trigger.asks is TriggerTest.ORDERS else {}
     for facts in await load_facts_of(session, [(deal, None) for deal in rows]):
         assert facts.deal is not None
         deal = facts.deal.deal
         mine = heard[deal.id or 0] + _of_clock(ready, deal, window, around)
+        if ready.trigger.asks is TriggerTest.ORDERS:
+            mine = [_as_order(act, deal, won, around) for act in mine]
         past = PastDeal(facts, acts.get(deal.id or 0, ()), around)
         _ask(
             ready,
@@ -126,8 +137,23 @@ def _means(ready: ActiveRule, facts: RuleFacts, act: PastAct) -> bool:
     deal = facts.deal.deal
     if act.act == DAY_CAME and (deal.created_at > act.at or deal.closed_at is not None):
         return False
-    failed = act.data.get("failed", 0)
-    return ready.means(act.act, MeantDeal(deal.pipeline_id, deal.stage_id, deal.amount, deal.stage_id, failed))
+    failed, order = act.data.get("failed", 0), act.data.get("order", 0)
+    return ready.means(act.act, MeantDeal(deal.pipeline_id, deal.stage_id, deal.amount, deal.stage_id, failed, order))
+
+
+def _as_order(act: PastAct, deal: Deal, won: Mapping[int, Sequence[WonDeal]], around: Around) -> PastAct:
+    """The move with which of the client's orders it made the deal, by the deals that are won today; none if it did not win it."""
+    stage = around.funnel.stages.get(act.data.get("to_stage", 0))
+    if stage is None or stage.kind != StageKind.WON or deal.contact_id is None:
+        return act
+    before = [
+        each
+        for each in won.get(deal.contact_id, ())
+        if each.pipeline_id == stage.pipeline_id
+        and (each.at, each.deal_id) < (act.at, deal.id)
+        and each.deal_id != deal.id
+    ]
+    return replace(act, data={**act.data, "order": len(before) + 1})
 
 
 def _of_clock(ready: ActiveRule, deal: Deal, window: Window, around: Around) -> list[PastAct]:

@@ -109,6 +109,26 @@ async def test_it_says_what_rules_on_calls_then_really_did(desk: RuleDesk, intak
         assert really, "the reference is not empty"
 
 
+async def test_it_says_which_deal_of_a_client_was_the_second_won(desk: RuleDesk) -> None:
+    when = {"kind": "order", "order": 2}
+    rule_id = await desk.rule(when, A_TASK, state="watch")
+    async with desk.database.write() as session:
+        viewer = await desk.office.viewer(session, "ivan")
+        clients = [
+            await create_contact(session, viewer, name=name, region=REGION, now=desk.now) for name in ("Petro", "Olha")
+        ]
+    for number in (0, 1, 0, 1, 0):
+        deal_id = await desk.deal(contact_id=clients[number].id)
+        desk.now += timedelta(minutes=5)
+        await desk.move(deal_id, "Received", second=True)
+        await desk.work()
+    really = [(run.at.isoformat(), run.deal_id) for run in await desk.runs(rule_id)]
+    desk.now += timedelta(minutes=1)
+    job = await trial(desk, draft_of(desk, when, {}))
+    assert sorted((row["at"], row["deal_id"]) for row in job.result["rows"]) == really
+    assert len(really) == 2
+
+
 async def test_it_tells_what_a_gate_would_refuse_and_what_people_did(desk: RuleDesk) -> None:
     deal_id = await desk.deal()
     await desk.edit(deal_id, title="Hall")
