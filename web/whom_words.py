@@ -17,7 +17,7 @@ ROLES: dict[str, str] = {
     Role.SELLER.value: N_("a seller of the team"),
     Role.MANAGER.value: N_("a manager of the team"),
     Role.QC.value: N_("somebody of quality control"),
-    Role.ADMIN.value: N_("an administrator"),
+    Role.ADMIN.value: N_("one of the administrators"),
 }
 
 

@@ -117,4 +117,16 @@ def _said(first: Mapping[str, Any]) -> str:
         return said
     if first["type"] == "too_long":
         return f"at most {first['ctx']['max_length']} items, not {first['ctx']['actual_length']}"
+    if first["type"] == "too_short":
+        if first["ctx"]["min_length"] == 1:
+            return "at least one item"
+        return f"at least {first['ctx']['min_length']} items, not {first['ctx']['actual_length']}"
+    if first["type"] == "string_too_short":
+        return (
+            _PATTERNS[SOMETHING]
+            if first["ctx"]["min_length"] == 1
+            else f"at least {first['ctx']['min_length']} characters"
+        )
+    if first["type"] == "string_too_long":
+        return f"at most {first['ctx']['max_length']} characters"
     return str(first["msg"]).removeprefix("Value error, ")

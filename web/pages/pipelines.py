@@ -45,7 +45,7 @@ from web.untrusted import whole_number
 
 PATH = "/settings/pipelines"
 KINDS: dict[str, str] = {
-    StageKind.OPEN.value: N_("Open"),
+    StageKind.OPEN.value: N_("Open: deals are worked on here"),
     StageKind.UNSORTED.value: N_("Unsorted: callers arrive here"),
     StageKind.DIDNT_REACH.value: N_("Didn't reach: missed callers arrive here"),
     StageKind.WON.value: N_("Won"),
