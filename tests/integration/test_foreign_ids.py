@@ -109,7 +109,7 @@ PLAIN: dict[str, str] = {
     "page": "", "referrer": "", "phone": "+380501239998", "consent_version": "", "homepage": "", "proof": "", "proof_answer": "",
     "state": "off", "mode": "once", "most_per_hour": "20", "waiting": "keep", "when.kind": "deal_created", "then.0.kind": "stop",    "product": "Work", "quantity": "1", "price": "10", "discount": "", "unit": "", "sku": "", "group": "", "vat_rate": "", "up": "1", "same_product": "sum", "inputs": "", "values": "", "lines": "Work | 1 | 10", "discount_limit_seller": "10", "discount_limit_manager": "100", "amount_by_lines": "",
     "channel": "email", "texts.uk": "Hello", "subjects.uk": "Hi", "texts.ru": "", "subjects.ru": "", "texts.en": "", "subjects.en": "", "address": "walk@stop.example", "take_language": "",
-    "was": "", "headers": "", "body": "", "body_format": "json", "sender": "", "secret": "", "taken_path": "", "error_path": "", "taken_words": "", "knows_repeats": "",
+    "was": "", "heard": "", "headers": "", "body": "", "body_format": "json", "sender": "", "secret": "", "taken_path": "", "error_path": "", "taken_words": "", "knows_repeats": "",
     "message_own_name": "", "message_own_phone": "", "message_own_site": "", "message_language": "", "message_quiet": "", "message_most_a_day": "1", "message_needs_consent": "", "message_test_email": "", "message_test_number": "",
     "offset_unit": "h", "offset_side": "after", "step_after": "5", "step_unit": "h", "step_whom": "responsible", "step_what": "task", "step_text": "", "step_checklist": "",
 }  # fmt: skip
