@@ -177,7 +177,8 @@ async def _lag(db: Database, deals: list[int], stages: list[int], on: str) -> Fi
         over.set()
 
     async def worker() -> None:
-        last = 0
+        async with db.read() as session:
+            last = (await session.exec(select(func.max(RuleRun.id)))).one() or 0  # what ran before is not measured
         while True:
             was_over = over.is_set()
             await run_due(db, datetime.now(UTC), "UA")
