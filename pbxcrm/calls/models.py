@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, Index, Text, UniqueConstraint, event, inspect, text
+from sqlalchemy import JSON, Column, Connection, Index, Text, UniqueConstraint, event, text
 from sqlalchemy.orm import Mapper
 from sqlmodel import Field
 
 from pbxcrm.shared.columns import (
     NEVER_REUSED,
     TableModel,
+    is_written,
     json_list,
     json_object,
     link,
@@ -173,8 +174,7 @@ keep_folded(Call, "client_name", only_names=True)
 def _keep_caller(_mapper: Mapper[Call], connection: Connection, call: Call) -> None:
     """Keep the caller of a call that the ORM writes; facts are applied through Core (``callers.keep_callers``)."""
     pair = {"number": call.client_number or "", "name_folded": call.client_name_folded}
-    said = inspect(call).attrs
-    if any(pair.values()) and any(said[name].history.has_changes() for name in ("client_number", "client_name_folded")):
+    if any(pair.values()) and is_written(call, "client_number", "client_name_folded"):
         connection.execute(insert_new(HeardCaller, connection.dialect.name), pair)
 
 

@@ -105,7 +105,9 @@ async def light(session: AsyncSession, context: EngineContext, due: Sequence[Due
     late: dict[int, list[DueLamp]] = {}
     for each in due:
         user_id = asked[id(each)].user_id
-        if user_id is not None and (each.after_late or now - each.lamp.due_at > LATE):
+        if user_id is None or _has_row(each, user_id):
+            continue
+        if each.after_late or now - each.lamp.due_at > LATE:
             late.setdefault(user_id, []).append(each)
     gathering = await _with_shared_task(session, late)
     for user_id, theirs in sorted(late.items()):  # in one order: two workers may hold digests of the same people
@@ -119,6 +121,11 @@ async def light(session: AsyncSession, context: EngineContext, due: Sequence[Due
     for each in alone:
         _burn(session, context, each, asked[id(each)], now)
     await _give_tasks(session, context, alone, now)
+
+
+def _has_row(each: DueLamp, user_id: int) -> bool:
+    """Whether the lamp's task is a part of one that this person has already: a callback stays one row, however late it is."""
+    return each.subject.kind is Subject.CALLBACK and each.subject.owner_id == user_id
 
 
 async def _with_shared_task(session: AsyncSession, user_ids: Collection[int]) -> set[int]:

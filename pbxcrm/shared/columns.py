@@ -4,7 +4,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Integer, Text, text
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Integer, Text, inspect, text
 from sqlmodel import Field, SQLModel
 
 from pbxcrm.shared.db import UtcDateTime
@@ -35,6 +35,12 @@ class TableModel(SQLModel):
         self.__dict__.update(defaults)
         self.__dict__.update((name, make()) for name, make in factories)
         self.__dict__.update(values)
+
+
+def is_written(row: SQLModel, *names: str) -> bool:
+    """For listeners to inserts and updates: whether one of these columns is written, of a new row each, of another one what has changed."""
+    state = inspect(row)
+    return not state.has_identity or any(state.attrs[name].history.has_changes() for name in names)
 
 
 @cache

@@ -5,12 +5,12 @@ error costs one look-up by the primary key, alike on both databases and however 
 trigrams reads a large part of its index for a frequent syllable and finds little in short names.
 """
 
-from sqlalchemy import Connection, event, inspect
+from sqlalchemy import Connection, event
 from sqlalchemy.orm import Mapper
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.shared.columns import TableModel
+from pbxcrm.shared.columns import TableModel, is_written
 from pbxcrm.shared.core_sql import insert_new
 from pbxcrm.shared.search_keys import LONGEST_WORD, readings, search_key
 
@@ -44,7 +44,7 @@ def keep_spellings(table: type[SQLModel], source: str) -> None:
 
     def keep(_mapper: Mapper[SQLModel], connection: Connection, row: SQLModel) -> None:
         words = words_to_spell(getattr(row, source) or "")
-        if not words or not inspect(row).attrs[source].history.has_changes():
+        if not words or not is_written(row, source):
             return
         itself = select(NameSpelling.word).where(
             col(NameSpelling.spelling).in_(words), col(NameSpelling.spelling) == col(NameSpelling.word)

@@ -282,7 +282,7 @@ async def test_rows_take_two_lines_with_and_without_the_dock_and_fit_a_phone(
             episode = (await session.exec(select(Episode).where(Episode.client_number == number))).one()
             episode.owner_id, episode.contact_id = manager.id, client.id
             why = reason("escalation.callback", minutes=20, who="Костянтин Верхньодніпровський").stored()
-            await lamp_of_callback(session, episode, datetime.now(UTC), reason=why)
+            await lamp_of_callback(session, episode, datetime.now(UTC), addressee_id=manager.id, reason=why)
     person, page = await at_screen("iryna", locale=locale, viewport={"width": 1280, "height": 800})
     await at_queue(page, person)
     await row(page, "+380 50 111 00 02").locator("td.num").first.click()

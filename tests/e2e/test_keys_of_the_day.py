@@ -131,6 +131,7 @@ async def test_a_task_is_done_by_a_key_and_taken_back(at_screen: AtScreen, db: D
     await page.keyboard.press("Enter")  # without a word
     await expect(page.locator(f"#task-{first}")).to_have_count(0)
     await expect(now_in_hand(page)).to_contain_text("Ask about the oak")  # the next is in hand
+    await expect(now_in_hand(page)).to_be_focused()  # itself: the next key is an act, not a letter of its result
     assert (await stored(db, first)).status == "done"
     await to(page, ".toast .undo, .toast button[hx-post$='/reopen']")
     await page.keyboard.press("Enter")

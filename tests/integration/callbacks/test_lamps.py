@@ -13,6 +13,7 @@ from pbxcrm.callbacks.models import AttemptResult, Episode
 from pbxcrm.callbacks.results import record_result
 from pbxcrm.calls.rules import NO_NUMBER
 from pbxcrm.checkpoints.escalation_actions import accept, reassign
+from pbxcrm.checkpoints.lighting import LATE, MOST_LATE
 from pbxcrm.checkpoints.models import Lamp, LampState
 from pbxcrm.checkpoints.queries import escalation_count, list_escalations
 from pbxcrm.deals.models import Deal
@@ -331,6 +332,19 @@ async def test_one_miss_is_one_row_and_counts_once(desk: CallbackDesk) -> None:
     async with desk.database.read() as session:
         (done,) = await list_closed(session, ivan, TaskChoice(assignee_id=ivan.user_id))
         assert done.task.kind == "callback"
+
+
+async def test_many_late_callbacks_of_one_person_stay_one_row_each(desk: CallbackDesk) -> None:
+    """After a stop the late lamps of a person share one task; those of callbacks have a row already, and would be counted twice."""
+    for number in range(MOST_LATE + 2):
+        await desk.miss(f"+3806711122{number:02}")
+    at = NORM + LATE + timedelta(minutes=1)
+    await sweep(desk, at)
+    ivan = await desk.viewer("ivan")
+    async with desk.database.read() as session:
+        rows = await list_tasks(session, ivan, *TaskChoice(assignee_id=ivan.user_id).open(ivan))
+        assert [(row.task.kind, row.lamp) for row in rows] == [("callback", "first")] * (MOST_LATE + 2)
+        assert await overdue_count(session, ivan, at) == MOST_LATE + 2
 
 
 async def test_another_team_sees_a_manager_s_missed_call_only_while_it_is_asked_about_it(desk: CallbackDesk) -> None:

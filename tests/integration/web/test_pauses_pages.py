@@ -39,7 +39,7 @@ async def test_a_deal_rests_for_a_reason_and_a_long_pause_waits_for_the_manager(
     assert "It waits until a manager agrees" in long.text
     assert (await olena.post(f"{path}/pause/approve")).status_code == 403
     assert "/pause/approve" in (await iryna.get(path)).text
-    asked = (await iryna.get("/tasks")).text
+    asked = (await iryna.get("/escalations")).text
     assert "wants to pause it until Mon\xa01\xa0Mar\xa02027\xa010:00: They build in spring" in asked
     assert (await iryna.post(f"{path}/pause/approve")).status_code == 303
     agreed = (await iryna.get(f"{path}/pause")).text

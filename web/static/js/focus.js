@@ -17,7 +17,7 @@ function around(element) {
 
 document.addEventListener("focusin", ({ target }) => {
   if (target.closest("dialog")) { if (at) at.asked = true; return; }
-  if (target.closest("#queue") || target.matches("[data-row], #page")) { at = null; return; }
+  if (target.closest("#queue") || target.matches("[data-row], [data-asked-first], #page")) { at = null; return; }
   const row = target.closest(ROWS);
   const list = row?.parentElement.closest("[id]");
   at = list ? { element: target, word: wordOf(target), list: list.id, place: rowsOf(list).indexOf(row), work: target.closest("[data-worklist]") }

@@ -27,7 +27,7 @@ function take(row, { scroll = false } = {}) {
 function retake(event) {
   // Only the answer to the result moves to the next row; a live refresh may come between key and answer.
   const { sourceElement, response } = event?.detail?.ctx ?? {};
-  const told = /\/(result|dismiss|reassign|accept|merge|attach|refuse)$/.test(sourceElement?.getAttribute?.("hx-post") ?? "") && response?.status < 400;
+  const told = /\/(result|done|dismiss|reassign|accept|merge|attach|refuse)$/.test(sourceElement?.getAttribute?.("hx-post") ?? "") && response?.status < 400;
   const found = rows();
   const same = told ? null : found.find((row) => row.id === chosen);
   const last = beyond === chosen ? found.indexOf(same) : -1;
