@@ -266,8 +266,8 @@ async def burning_counts(session: AsyncSession, viewer: Viewer) -> BurningCounts
 @kept
 def _burning_counts(viewer: Viewer) -> Any:  # Select
     key = subject_key()
-    counted = func.count(key.distinct()), func.count(case((visible_escalations(viewer), key)).distinct())
-    return columns(*counted).where(visible_lamps(viewer), is_burning())
+    counts = func.count(key.distinct()), func.count(case((visible_escalations(viewer), key)).distinct())
+    return columns(*counts).where(visible_lamps(viewer), is_burning())
 
 
 async def beside(

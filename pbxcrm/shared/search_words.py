@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapper
 from sqlmodel import Field, SQLModel, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from pbxcrm.shared.columns import TableModel
 from pbxcrm.shared.search_keys import LONGEST_WORD, word_readings, words_of
@@ -106,12 +107,12 @@ def newest_with(kind: str, text: str, *, most: int) -> Any:  # Select of ids, or
 def _with_all(kind: str, words: Sequence[str]) -> Subquery:
     """A query for the ids of the rows where each of ``words`` begins a word. If one of them is nowhere, none of the others is read."""
     if len(words) == 1:
-        return _beginning(kind, words[0]).subquery()  # type: ignore[no-any-return]
+        return _beginning(kind, words[0]).subquery()
     there = [_beginning(kind, word).exists() for word in sorted(words, key=len, reverse=True)]  # long ones are rarer
     return intersect(*(_beginning(kind, word).where(*there) for word in words)).subquery()
 
 
-def _beginning(kind: str, word: str) -> Any:
+def _beginning(kind: str, word: str) -> SelectOfScalar[int]:
     found = col(SearchWord.word)
     # Joined with nothing, the kind is no reason for SQLite to read all words of it by their index instead of the few by the word.
     of_kind = col(SearchWord.kind).concat("") == kind
