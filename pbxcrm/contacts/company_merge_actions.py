@@ -32,10 +32,10 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.locking import lock_row
+from pbxcrm.shared.merges import Undoing, move_late_rows
 from pbxcrm.shared.reasons import N_
 from pbxcrm.shared.relinking import ANY_VERSIONS, SETTLE_AFTER, SeenVersions, ids_in
 from pbxcrm.shared.timers import set_timer
-from pbxcrm.shared.unmerging import Undoing
 
 SETTLE = "contacts.settle_company_merge"
 
@@ -87,18 +87,9 @@ async def merge_companies(
 
 async def settle_company_merge(session: AsyncSession, merge_id: int, now: datetime) -> None:
     """Move rows that were written for the merged company during the merge. A repetition changes nothing."""
-    merge = await session.get(CompanyMerge, merge_id, with_for_update=True)
-    if merge is None or merge.undone_at is not None:
-        return
-    into = await session.get_one(Company, merge.into_id)
-    if into.merged_into_id is not None:  # the survivor's own merge moves everything
-        return
-    late = await COMPANIES.give_all(session, merge.from_id, merge.into_id)
-    if late:
-        merge.moved = {
-            name: sorted([*merge.moved.get(name, []), *late.get(name, [])]) for name in {*merge.moved, *late}
-        }
-        await rows_relinked(session, Relinked(ids_in(late), now, asked=False))
+    moved = await move_late_rows(session, CompanyMerge, Company, COMPANIES, merge_id)
+    if moved is not None:
+        await rows_relinked(session, Relinked(ids_in(moved[0]), now, asked=False))
 
 
 async def undo_company_merge(session: AsyncSession, viewer: Viewer, merge_id: int, *, now: datetime) -> CompanyMerge:

@@ -27,6 +27,7 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.db import lock_all
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.events import emit
+from pbxcrm.shared.merges import move_late_rows
 from pbxcrm.shared.relinking import ANY_VERSIONS, SETTLE_AFTER, Moved, SeenVersions, ids_in
 from pbxcrm.shared.timers import set_timer
 
@@ -106,18 +107,9 @@ async def merge_contacts(
 
 async def settle_merge(session: AsyncSession, merge_id: int, now: datetime) -> None:
     """Move rows that were written for the merged client during the merge. A repetition changes nothing."""
-    merge = await session.get(Merge, merge_id, with_for_update=True)
-    if merge is None or merge.undone_at is not None:
-        return
-    into = await session.get_one(Contact, merge.into_id)
-    if into.merged_into_id is not None:  # the survivor's own merge moves everything
-        return
-    late = await CLIENTS.give_all(session, merge.from_id, merge.into_id)
-    if late:
-        merge.moved = {
-            name: sorted([*merge.moved.get(name, []), *late.get(name, [])]) for name in {*merge.moved, *late}
-        }
-        await rows_relinked(session, Relinked(ids_in(late), now, asked=False))
+    moved = await move_late_rows(session, Merge, Contact, CLIENTS, merge_id)
+    if moved is not None:
+        await rows_relinked(session, Relinked(ids_in(moved[0]), now, asked=False))
 
 
 def values_of(contact: Contact) -> dict[str, Any]:

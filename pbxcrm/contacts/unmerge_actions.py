@@ -21,9 +21,9 @@ from pbxcrm.fields.value_actions import do_return_values
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.locking import lock_row
+from pbxcrm.shared.merges import Undoing
 from pbxcrm.shared.reasons import N_
 from pbxcrm.shared.relinking import ids_in
-from pbxcrm.shared.unmerging import Undoing
 
 _UNDOING: Undoing[Contact, Merge] = Undoing(
     lock=lock_both,

@@ -30,6 +30,7 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.core_sql import add_new
 from pbxcrm.shared.db import lock_all
 from pbxcrm.shared.errors import Conflict, Invalid
+from pbxcrm.shared.merges import move_late_rows
 from pbxcrm.shared.relinking import ANY_VERSIONS, SETTLE_AFTER, SeenVersions, ids_in
 from pbxcrm.shared.timers import set_timer
 
@@ -109,17 +110,9 @@ async def merge_deals(
 
 async def settle_deal_merge(session: AsyncSession, merge_id: int, now: datetime) -> None:
     """Move rows that were written for the merged deal during the merge. A repetition changes nothing."""
-    merge = await session.get(DealMerge, merge_id, with_for_update=True)
-    if merge is None or merge.undone_at is not None:
-        return
-    into = await session.get_one(Deal, merge.into_id)
-    if into.merged_into_id is not None:  # the survivor's own merge moves everything
-        return
-    late = await DEALS.give_all(session, merge.from_id, merge.into_id)
-    if late:
-        merge.moved = {
-            name: sorted([*merge.moved.get(name, []), *late.get(name, [])]) for name in {*merge.moved, *late}
-        }
+    moved = await move_late_rows(session, DealMerge, Deal, DEALS, merge_id)
+    if moved is not None:
+        late, into = moved
         await deal_changed(session, into, now)
         await rows_relinked(session, Relinked(ids_in(late), now, asked=False))
 

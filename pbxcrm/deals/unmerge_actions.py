@@ -21,8 +21,8 @@ from pbxcrm.fields.models import FieldEntity
 from pbxcrm.fields.value_actions import do_return_values
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.locking import lock_row
+from pbxcrm.shared.merges import Undoing
 from pbxcrm.shared.reasons import N_, reason
-from pbxcrm.shared.unmerging import Undoing
 
 _UNDOING: Undoing[Deal, DealMerge] = Undoing(
     lock=lock_deals,

@@ -1,4 +1,4 @@
-"""What holds for the undo of every merge, of clients and of deals: what is locked in which order, and what forbids it."""
+"""What holds for every merge, of clients, companies and deals: rows that come late, what an undo locks in which order, and what forbids it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Generic, Protocol, TypeVar
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.shared.errors import Conflict, NotAllowed
+from pbxcrm.shared.relinking import Moved, Relinking
 
 
 class MergedRow(Protocol):
@@ -23,6 +24,7 @@ class StoredMerge(Protocol):
     from_id: int
     into_id: int
     undone_at: datetime | None
+    moved: Moved
 
 
 Row = TypeVar("Row", bound=MergedRow)
@@ -61,3 +63,23 @@ class Undoing(Generic[Row, Merge]):
                 f"{self.codes}.merged_on", self.merged_on, **{self.word: self.name(into), "survivor": survivor}
             )
         return merge, this, into
+
+
+async def move_late_rows(
+    session: AsyncSession, merges: type[Merge], rows: type[Row], links: Relinking, merge_id: int
+) -> tuple[Moved, Row] | None:
+    """Move rows that were written for the merged row during the merge, and add them to the merge. A repetition moves nothing.
+
+    Returns what moved, and the survivor; None if nothing did.
+    """
+    merge = await session.get(merges, merge_id, with_for_update=True)
+    if merge is None or merge.undone_at is not None:
+        return None
+    into = await session.get_one(rows, merge.into_id)
+    if into.merged_into_id is not None:  # the survivor's own merge moves everything
+        return None
+    late = await links.give_all(session, merge.from_id, merge.into_id)
+    if not late:
+        return None
+    merge.moved = {name: sorted([*merge.moved.get(name, []), *late.get(name, [])]) for name in {*merge.moved, *late}}
+    return late, into
