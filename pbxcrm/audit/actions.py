@@ -30,6 +30,12 @@ recorded: Hook[list[tuple[Recorded, Any]]] = Hook("audit.recorded")
 _ADD = insert(SQLModel.metadata.tables[str(AuditEntry.__tablename__)])
 
 
+def keep_unheard(session: AsyncSession, unheard: bool = True) -> None:
+    """No rule of automation acts on what this transaction records, if ``unheard``: whoever changes many rows at once may say so."""
+    if unheard:
+        session.info[UNHEARD] = True
+
+
 def record(
     session: AsyncSession,
     at: datetime,

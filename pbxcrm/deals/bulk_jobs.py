@@ -15,7 +15,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
-from pbxcrm.audit.actions import UNHEARD
+from pbxcrm.audit.actions import keep_unheard
 from pbxcrm.deals import actions
 from pbxcrm.deals.gate_rules import GateRefused
 from pbxcrm.deals.models import BulkChange, Deal, Stage, StageKind
@@ -135,8 +135,7 @@ async def _checked(session: AsyncSession, viewer: Viewer, asked: BulkAct) -> Bul
 async def bulk_batch(session: AsyncSession, job: BackgroundJob, now: datetime) -> bool:
     """Do the act to the next deals, as the person who started the job and with the rights that they have now."""
     viewer, asked = await _owner(session, job), BulkAct.load(job.payload["act"])
-    if asked.unheard:
-        session.info[UNHEARD] = True
+    keep_unheard(session, asked.unheard)
     chosen: list[Chosen] = job.payload["chosen"][job.done : job.done + BATCH]
     refused = []
     for deal_id, version in chosen:
@@ -164,8 +163,7 @@ async def undo_bulk(session: AsyncSession, job: BackgroundJob, now: datetime) ->
 async def undo_batch(session: AsyncSession, job: BackgroundJob, now: datetime) -> bool:
     """Restore the next deals, unless somebody has changed since what the job had changed."""
     viewer, asked = await _owner(session, job), BulkAct.load(job.payload["act"])
-    if asked.unheard:
-        session.info[UNHEARD] = True
+    keep_unheard(session, asked.unheard)
     query = select(BulkChange).where(BulkChange.job_id == job.id, col(BulkChange.deal_id) > job.cursor.get("after", 0))
     changes = (await session.exec(query.order_by(col(BulkChange.deal_id)).limit(BATCH))).all()
     refused = []

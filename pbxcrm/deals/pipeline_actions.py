@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Role, Viewer, check
-from pbxcrm.audit.actions import record
+from pbxcrm.audit.actions import keep_unheard, record
 from pbxcrm.deals import pipeline_rules
 from pbxcrm.deals.attempt_schedule import check_schedule, without_stage
 from pbxcrm.deals.clearing_actions import begin_clearing, clear_once_more
@@ -98,6 +98,7 @@ async def change_pipeline(
         await longest_plan_changed(session, pipeline, now)
     if pipeline.amount_by_lines and not before["amount_by_lines"]:
         await session.flush()
+        keep_unheard(session, change.unheard)
         await amount_by_lines_chosen(session, pipeline, now)
     _say_changed(session, pipeline_id, now)
     return pipeline
@@ -186,12 +187,12 @@ async def change_stage(
 
 
 async def archive_stage(
-    session: AsyncSession, viewer: Viewer, stage_id: int, move_to: int | None, *, now: datetime
+    session: AsyncSession, viewer: Viewer, stage_id: int, move_to: int | None, *, now: datetime, unheard: bool = False
 ) -> int:
     """Archive a stage and move its deals to the stage ``move_to``. Returns the number of deals to move.
 
     The first ``clearing_actions.CLEAR_AT_ONCE`` are moved at once, the rest by the worker in batches. ``move_to`` may be None if the stage is empty.
-    Raises Invalid at ``move_to``, Conflict for an archived stage, GateRefused when one of the first deals may not enter ``move_to``.
+    ``unheard``: rules of automation do not hear these moves. Raises Invalid at ``move_to``, Conflict for an archived stage, GateRefused when one of the first deals may not enter ``move_to``.
     """
     check(viewer, Permission.SETTINGS_EDIT)
     stage = await _known_stage(session, stage_id)
@@ -217,10 +218,10 @@ async def archive_stage(
     await stage_archived(session, stage, to)
     record(session, now, "stage.archived", "stage", stage_id, actor=viewer, moved_to=move_to, deals=count)
     if to is not None and count:
-        await begin_clearing(session, stage, to, actor=viewer, now=now)
+        await begin_clearing(session, stage, to, actor=viewer, now=now, unheard=unheard)
     refuge = to or next((each for each in others if each.kind == StageKind.OPEN), None)
     if refuge is not None:
-        await clear_once_more(session, stage, refuge, actor=viewer, now=now)
+        await clear_once_more(session, stage, refuge, actor=viewer, now=now, unheard=unheard)
     _say_changed(session, stage.pipeline_id, now)
     return count
 

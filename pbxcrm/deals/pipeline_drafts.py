@@ -9,7 +9,10 @@ from pbxcrm.deals.pipeline_rules import Requirements
 
 @dataclass(frozen=True, slots=True)
 class PipelineChange:
-    """Changes of a pipeline. None leaves a value as it is; ``unset`` names values to clear (``next_pipeline_id``)."""
+    """Changes of a pipeline. None leaves a value as it is; ``unset`` names values to clear (``next_pipeline_id``).
+
+    ``unheard``: rules of automation do not hear that amounts become the sums of lines.
+    """
 
     name: str | None = None
     next_pipeline_id: int | None = None
@@ -19,6 +22,7 @@ class PipelineChange:
     attempts: AttemptSchedule | None = None  # when clients of its deals are tried again
     longest_plan_days: int | None = None  # for how long a next task counts as work
     amount_by_lines: bool | None = None
+    unheard: bool = False
     unset: frozenset[str] = frozenset()
 
 

@@ -7,6 +7,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Role
+from pbxcrm.audit.actions import keep_unheard
 from pbxcrm.fields.formula_rules import BY_HOURS, functions_of
 from pbxcrm.fields.hooks import own_values
 from pbxcrm.fields.models import FieldEntity
@@ -33,7 +34,8 @@ async def compute_by_hours(session: AsyncSession, now: datetime, _: bool) -> Non
 
 
 async def compute_batch(session: AsyncSession, job: BackgroundJob, now: datetime) -> bool:
-    """Work in the background: the next rows. The audit log has the change of the field, not one of each row."""
+    """Work in the background: the next rows. The audit log has the change of the field, not one of each row; so rules do not hear the amounts that follow."""
+    keep_unheard(session)
     entity = FieldEntity(job.payload["entity"])
     own = own_values(entity)
     model: Any = own.model

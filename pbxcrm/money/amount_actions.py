@@ -7,6 +7,7 @@ from decimal import Decimal
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.audit.actions import UNHEARD, keep_unheard
 from pbxcrm.deals.actions import do_edit_deal
 from pbxcrm.deals.hooks import StageEntry
 from pbxcrm.deals.models import Deal, Pipeline
@@ -61,12 +62,14 @@ async def _set_amount(session: AsyncSession, deal: Deal, total: Decimal, now: da
 
 
 async def count_pipeline(session: AsyncSession, pipeline: Pipeline, now: datetime) -> None:
-    """Handler of ``deals.hooks``: begin with the first batch."""
-    await set_timer(session, COUNT, f"{COUNT}:{pipeline.id}", now, {"pipeline": pipeline.id, "after": 0})
+    """Handler of ``deals.hooks``: begin with the first batch. Rules hear it as they hear the rest of this transaction."""
+    payload = {"pipeline": pipeline.id, "after": 0, "unheard": UNHEARD in session.info}
+    await set_timer(session, COUNT, f"{COUNT}:{pipeline.id}", now, payload)
 
 
 async def count_batch(session: AsyncSession, row: Timer, now: datetime) -> None:
     """Timer handler: the next batch of open deals with lines."""
+    keep_unheard(session, row.payload.get("unheard", False))  # a timer of an older version does not say it
     with_lines = select(DealLine.deal_id).where(col(DealLine.removed_at).is_(None))
     found = await session.exec(
         select(Deal)

@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Permission, Viewer, check, may
+from pbxcrm.audit.actions import keep_unheard
+from pbxcrm.automation.mass_changes import rules_hearing_gifts
 from pbxcrm.calendars.queries import Calendars, load_calendars
 from pbxcrm.callbacks.queries import withheld_callbacks
 from pbxcrm.checkpoints import escalation_actions
@@ -103,11 +105,12 @@ async def reassign(request: Request) -> Response:
 
 
 async def reassign_chosen(request: Request) -> Response:
-    """``POST /escalations/reassign``: ``ids`` and ``user_id``: all of them in one transaction, or none."""
+    """``POST /escalations/reassign``: ``ids``, ``user_id`` and ``heard`` (0: rules do not hear it, nor its undo): all of them in one transaction, or none."""
     form = await read_form(request)
-    user_id, at = form.id("user_id"), now(request)
+    user_id, at, unheard = form.id("user_id"), now(request), form["heard"] == "0"
     chosen = form.ids("ids")[:LISTED_AT_MOST]
     async with parts(request).db.write() as session:
+        keep_unheard(session, unheard)
         for escalation_id in dict.fromkeys(chosen):
             await escalation_actions.reassign(session, viewer(request), escalation_id, user_id or 0, now=at)
         name = (await load_directory(session)).name(user_id)
@@ -116,18 +119,19 @@ async def reassign_chosen(request: Request) -> Response:
         "%(num)d given to %(name)s, with their open deals; their time starts over.",
         len(chosen),
     )
-    undo = f"/escalations/undo?ids={','.join(str(each) for each in chosen)}"
+    undo = f"/escalations/undo?ids={','.join(str(each) for each in chosen)}" + "&heard=0" * unheard
     return with_toast(request, await _page(request), said % {"num": len(chosen), "name": name}, undo=undo)
 
 
 async def undo_chosen(request: Request) -> Response:
-    """``POST /escalations/undo?ids=1,2``: take back that they were given to somebody else; one by one, the last first."""
+    """``POST /escalations/undo?ids=1,2&heard=0``: take back that they were given to somebody else; one by one, the last first."""
     asked = [whole_number(each) for each in request.query_params.get("ids", "").split(",")]
     chosen = list(dict.fromkeys(each for each in asked if each is not None))[:LISTED_AT_MOST]
     refused: list[Conflict] = []
     for escalation_id in reversed(chosen):
         try:
             async with parts(request).db.write() as session:
+                keep_unheard(session, request.query_params.get("heard") == "0")
                 await escalation_actions.undo_reassign(session, viewer(request), escalation_id, now=now(request))
         except Conflict as error:
             if len(chosen) == 1:
@@ -221,6 +225,7 @@ async def _page(request: Request) -> HTMLResponse:
         decided = await load_lamp_rows(session, await list_decided(session, who, limit=DECIDED)) if is_history else []
         picture = await load_day_figures(session, who, since or at, at)
         takers = await _takers(session, request)
+        listening = await rules_hearing_gifts(session, at)
     return show(
         request,
         "escalations/list.html",
@@ -228,6 +233,7 @@ async def _page(request: Request) -> HTMLResponse:
         groups=groups,
         several=len(lamps) > 1,
         takers=takers,
+        listening=listening,
         tasks=tasks if not owner else [],
         decided=decided,
         is_history=is_history,

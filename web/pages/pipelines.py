@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access.jobs import get_job
+from pbxcrm.automation.mass_changes import rules_hearing_amounts, rules_hearing_moves
 from pbxcrm.checkpoints.actions import begin_anew
 from pbxcrm.checkpoints.context import load_watching
 from pbxcrm.checkpoints.default_checkpoints import key_stages
@@ -134,6 +135,7 @@ async def one(request: Request) -> Response:
     async with parts(request).db.read() as session:
         shown = await _shown(session, request.path_params["pipeline_id"], request)
         others = await list_pipelines(session)
+        hear = await _hearing_amounts(session, request, shown)
     pipeline = shown.pipeline
     form = filled(
         {
@@ -148,7 +150,7 @@ async def one(request: Request) -> Response:
             **as_fields(pipeline.attempt_schedule),
         }
     )
-    return _pipeline_page(request, form, shown, others)
+    return _pipeline_page(request, form, shown, others, hear)
 
 
 async def save(request: Request) -> Response:
@@ -158,7 +160,9 @@ async def save(request: Request) -> Response:
     async with parts(request).db.read() as session:
         shown = await _shown(session, pipeline_id)
         others = await list_pipelines(session)
+        hear = await _hearing_amounts(session, request, shown)
     try:
+        _check_answered(form, hear)
         upcoming, attempts = form.number("next_pipeline_id"), schedule_typed(form)
         given = {"next_pipeline_id": upcoming, "attempts": attempts}
         change = PipelineChange(
@@ -170,6 +174,7 @@ async def save(request: Request) -> Response:
             attempts=attempts,
             longest_plan_days=form.number("longest_plan_days"),
             amount_by_lines=form.ticked("amount_by_lines"),
+            unheard=form["heard"] == "0",
             unset=frozenset(name for name, value in given.items() if not value),
         )
         async with parts(request).db.write() as session:
@@ -177,11 +182,23 @@ async def save(request: Request) -> Response:
             await actions.change_pipeline(session, viewer(request), pipeline_id, change, now=at, version=seen)
     except Invalid as error:
         form.refuse(error)
-        return _pipeline_page(request, form, shown, others, HTTPStatus.UNPROCESSABLE_ENTITY)
+        return _pipeline_page(request, form, shown, others, hear, HTTPStatus.UNPROCESSABLE_ENTITY)
     except Conflict as error:
         status = keep_typed(form, error, shown.pipeline.version)
-        return _pipeline_page(request, form, shown, others, status)
+        return _pipeline_page(request, form, shown, others, hear, status)
     return redirect(request, f"{PATH}/{pipeline_id}", done="saved")
+
+
+async def _hearing_amounts(session: AsyncSession, request: Request, shown: PipelineView) -> int:
+    """How many rules would hear that the amounts become the sums of lines; 0 where they are so already."""
+    if shown.pipeline.amount_by_lines:
+        return 0
+    return await rules_hearing_amounts(session, shown.pipeline, now(request))
+
+
+def _check_answered(form: Form, hear: int) -> None:
+    if hear and form.ticked("amount_by_lines") and not form["heard"]:
+        raise Invalid("heard", "pipelines.heard", "Say whether rules shall hear that amounts change.")
 
 
 async def archive(request: Request) -> Response:
@@ -323,7 +340,8 @@ async def ask_remove(request: Request) -> Response:
     async with parts(request).db.read() as session:
         found, shown = await _stage(session, request)
         lamps = await lamps_in_stage(session, found.id or 0)
-    return _remove_page(request, filled({}), found, shown, lamps)
+        hear = await rules_hearing_moves(session, found, shown.stages, now(request))
+    return _remove_page(request, filled({}), found, shown, lamps, hear)
 
 
 async def remove(request: Request) -> Response:
@@ -332,16 +350,19 @@ async def remove(request: Request) -> Response:
     async with parts(request).db.read() as session:
         found, shown = await _stage(session, request)
         lamps = await lamps_in_stage(session, found.id or 0)
+        hear = await rules_hearing_moves(session, found, shown.stages, now(request))
     try:
         move_to = form.number("move_to")
         async with parts(request).db.write() as session:
-            await actions.archive_stage(session, viewer(request), found.id or 0, move_to, now=now(request))
+            await actions.archive_stage(
+                session, viewer(request), found.id or 0, move_to, now=now(request), unheard=form["heard"] == "0"
+            )
     except GateRefused as refused:
         form.errors["move_to"] = " ".join(_(each.message).format(key=each.key) for each in refused.missing)
-        return _remove_page(request, form, found, shown, lamps, HTTPStatus.UNPROCESSABLE_ENTITY)
+        return _remove_page(request, form, found, shown, lamps, hear, HTTPStatus.UNPROCESSABLE_ENTITY)
     except Invalid as error:
         form.refuse(error)
-        return _remove_page(request, form, found, shown, lamps, HTTPStatus.UNPROCESSABLE_ENTITY)
+        return _remove_page(request, form, found, shown, lamps, hear, HTTPStatus.UNPROCESSABLE_ENTITY)
     return redirect(request, f"{PATH}/{found.pipeline_id}", done="stage_removed")
 
 
@@ -419,7 +440,12 @@ def _new_page(request: Request, form: Form, status: int = 200) -> HTMLResponse:
 
 
 def _pipeline_page(
-    request: Request, form: Form, shown: PipelineView, others: list[tuple[Pipeline, list[Stage]]], status: int = 200
+    request: Request,
+    form: Form,
+    shown: PipelineView,
+    others: list[tuple[Pipeline, list[Stage]]],
+    hear: int,
+    status: int = 200,
 ) -> HTMLResponse:
     following = [("", _("nothing: a won deal ends here"))]
     following += [
@@ -436,6 +462,7 @@ def _pipeline_page(
         form=form,
         shown=shown,
         following=following,
+        listening=hear,
         thens=then_choices(),
         goals=[("", "—"), *_goals(shown)],
         say=sayer(shown.people, None, shown.faults),
@@ -473,7 +500,13 @@ def _stage_page(
 
 
 def _remove_page(
-    request: Request, form: Form, stage: Stage, shown: PipelineView, lamps: tuple[int, int], status: int = 200
+    request: Request,
+    form: Form,
+    stage: Stage,
+    shown: PipelineView,
+    lamps: tuple[int, int],
+    hear: int,
+    status: int = 200,
 ) -> HTMLResponse:
     return show(
         request,
@@ -485,6 +518,7 @@ def _remove_page(
         count=shown.deals.get(stage.id or 0, 0),
         armed=lamps[0],
         MOST_ARMED=MOST_ARMED,
+        listening=hear,
         burning=lamps[1],
         targets=[("", "—"), *(goal for goal in _goals(shown) if goal[0] != str(stage.id))],
     )

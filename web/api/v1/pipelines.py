@@ -147,6 +147,7 @@ class PipelinePatch(ApiRequest):
     is_default: bool | None = None
     longest_plan_days: PlanDays | None = Field(None, description="For how long a next task counts as work.")
     amount_by_lines: bool | None = None
+    unheard: bool = Field(False, description="Rules of automation do not hear that amounts become the sums of lines.")
     version: Version | None = Field(None, description="The version you saw: a newer one is not overwritten (409).")
 
 
@@ -189,6 +190,7 @@ class ArchiveStage(ApiRequest):
     move_to: Id | None = Field(
         None, description="The stage of the same pipeline that its deals move to; required unless the stage is empty."
     )
+    unheard: bool = Field(False, description="Rules of automation do not hear these moves.")
 
 
 class Archived(ApiAnswer):
@@ -270,7 +272,7 @@ async def patch_stage(ask: Ask, stage_id: int, body: StagePatch) -> StageOut:
 )
 async def post_archive_stage(ask: Ask, stage_id: int, body: ArchiveStage) -> Archived:
     """The history of the stage is kept. Its deals move to `move_to`, each with an entry in its history."""
-    count = await archive_stage(ask.session, ask.viewer, stage_id, body.move_to, now=ask.now)
+    count = await archive_stage(ask.session, ask.viewer, stage_id, body.move_to, now=ask.now, unheard=body.unheard)
     stage = await ask.session.get_one(Stage, stage_id)
     return Archived(stage=await _placed(ask, stage), deals=count)
 
