@@ -11,6 +11,7 @@ from pbxcrm.automation.erase_actions import erase_runs
 from pbxcrm.automation.hearing import hear, hear_calls
 from pbxcrm.automation.timeline_queries import read_runs
 from pbxcrm.calendars import reasons as calendars
+from pbxcrm.calendars import stand_ins
 from pbxcrm.calendars.hooks import absences_changed, calendar_changed
 from pbxcrm.calendars.timers import HANDLERS as CALENDAR_TIMERS
 from pbxcrm.callbacks import reasons as callbacks
@@ -184,8 +185,8 @@ def compose() -> None:
     calls_over.register(hear_calls)
     delivery_ended.register(follow_delivery)
     calendar_changed.register(recompute_all, compute_by_hours)
-    absences_changed.register(handlers.absences_changed)
-    person_changed.register(handlers.person_changed)
+    absences_changed.register(stand_ins.follow_stand_ins, handlers.absences_changed)
+    person_changed.register(stand_ins.person_changed, handlers.person_changed)
     access_ended.register(end_feed_with_password)
     register_work_on_numbers(DEAL_OF_NUMBER, CALLBACK_OF_NUMBER)
     number_linked.register(adopt_callbacks, adopt_calls, adopt_deals)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 
-from pbxcrm.access import sees_others
+from pbxcrm.access import sees_team
 from pbxcrm.deals.filter_queries import filter_reader
 from pbxcrm.deals.filter_rules import NOBODY, FilterReader
 from pbxcrm.deals.filters import DealFilter
@@ -199,7 +199,7 @@ def _said(request: Request, people: Directory, name: str, value: str) -> str:
 def said_of_whose(request: Request, people: Directory, name: str, value: str) -> str:
     """The words of a filter by person or team."""
     if name == "team":
-        return _("team: {name}").format(name=_team(people, value) if sees_others(viewer(request)) else value)
+        return _("team: {name}").format(name=_team(people, value) if sees_team(viewer(request)) else value)
     return _("Nobody's") if value == NOBODY else _person(request, people, value)
 
 
@@ -237,7 +237,8 @@ SAYINGS = {
 
 def _person(request: Request, people: Directory, value: str) -> str:
     user_id = int(value) if value.isdigit() else 0  # a login, where somebody wrote the address
-    known = sees_others(viewer(request)) or user_id == viewer(request).user_id
+    asking = viewer(request)
+    known = sees_team(asking) or user_id in (asking.user_id, *asking.stands_in_for)
     return (people.name(user_id) if known else "") or _("somebody")
 
 

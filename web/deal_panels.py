@@ -6,6 +6,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 
 from pbxcrm.access import Permission, can
+from pbxcrm.access.owners import leads_owner
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.people_queries import list_roles, people_of, watchers_of, who_sees_deal
 from pbxcrm.money.quantity_rules import problem_of
@@ -39,7 +40,7 @@ async def watchers_context(session: AsyncSession, request: Request, deal: Deal) 
 
 async def lines_context(session: AsyncSession, request: Request, deal: Deal) -> dict[str, Any]:
     """What ``deals/_lines.html`` shows: the lines with their price, templates, and no form with something wrong."""
-    found = await lines_of(session, deal.id or 0)
+    found, directory = await lines_of(session, deal.id or 0), await load_directory(session)
     by_formula = [line for line in found.lines if line.formula]
     fields = await formula_fields(session, deal) if by_formula else {}
     around = await formula_time(session, deal, now(request)) if by_formula else None
@@ -47,9 +48,9 @@ async def lines_context(session: AsyncSession, request: Request, deal: Deal) -> 
         "sold": found,
         "line_problems": {line.id: problem_of(line, fields, around) for line in by_formula if around is not None},
         "line_templates": await load_templates(session) if can(viewer(request), Permission.DEALS_EDIT) else [],
-        "line_people": await load_directory(session),
+        "line_people": directory,
         "edits": can(viewer(request), Permission.DEALS_EDIT),
-        "decides": can(viewer(request), Permission.ESCALATIONS_WORK),
+        "decides": leads_owner(viewer(request), deal.responsible_id, directory),
         "chosen": None,
         "typed": {},
         "decided": {},

@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup, escape
 
 from pbxcrm.access import Permission, Viewer, can
+from pbxcrm.access.owners import leads_owner
 from pbxcrm.calendars import deadline_parser
 from pbxcrm.deals.access import edits_deal, sees_deal
 from pbxcrm.deals.models import Deal
@@ -72,6 +73,7 @@ class Templates:
             here=i18n.here,
             languages=tuple(i18n.Language),
             can=can,
+            leads_owner=leads_owner,
             longest=longest_of,
             LONGEST_DEADLINE=deadline_parser.LONGEST,
             LONGEST_LIST=LONGEST_LIST,

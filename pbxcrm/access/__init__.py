@@ -8,7 +8,7 @@
 * ``<context>/audience.py``: who is notified of a change: ``audience_of_…``.
 """
 
-from pbxcrm.access.owners import SEES_EVERYTHING, Audience, answers_for, decides_for, sees_others, teammates
+from pbxcrm.access.owners import SEES_EVERYTHING, Audience, answers_for, decides_for, sees_others, sees_team, teammates
 from pbxcrm.access.permissions import GRANTS, LEADING, Permission, Role, Viewer, can, check, leads, may
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "leads",
     "may",
     "sees_others",
+    "sees_team",
     "teammates",
 ]

@@ -2,7 +2,8 @@
 
 Sellers answer for themselves. Managers answer for the people of their own team and of the teams they lead (people without a
 team form one team), and for rows without an owner. Quality control sees everything and changes nothing. Administrators see
-and change everything.
+and change everything. Whoever stands in for somebody absent answers for that person, too, with their own permissions, and not for
+that person's team.
 """
 
 from dataclasses import dataclass
@@ -26,8 +27,9 @@ from sqlalchemy.orm import Mapped
 from sqlmodel import SQLModel
 
 from pbxcrm.access.kept import kept
-from pbxcrm.access.permissions import Role, Viewer
+from pbxcrm.access.permissions import Role, Viewer, alone, leads
 from pbxcrm.shared.core_sql import AmongIds
+from pbxcrm.shared.errors import NotAllowed
 
 SEES_EVERYTHING = (Role.ADMIN, Role.QC)
 _USERS = table("users", column("id", Integer), column("team_id", Integer))  # the context people is above this package
@@ -37,16 +39,13 @@ class People(Protocol):
     """The part of ``pbxcrm.people.directory.Directory`` that is used here."""
 
     def teammates(self, viewer: Viewer) -> set[int]:
-        """Ids of the viewer's own team and of those the viewer leads, the viewer included."""
+        """Ids of the viewer's own team and of those the viewer leads, the viewer and those they stand in for included."""
 
     def sharing_with(self, user_id: int) -> set[int]:
         """Ids of the people who have this person among their ``teammates``."""
 
-    def managing(self, user_id: int) -> set[int]:
-        """Ids of every manager who sees the rows of this person."""
-
     def answering_for(self, *user_ids: int | None) -> set[int]:
-        """Ids of these people and of all their managers; None is skipped."""
+        """Ids of these people, of all their managers and of whoever stands in for them; None is skipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +65,18 @@ class Audience:
 
 @kept
 def teammates(viewer: Viewer) -> Select[tuple[int]]:
-    """Ids of the people in the viewer's own team and in the teams they lead, including the viewer."""
+    """Ids of the people in the viewer's own team and in the teams they lead, including the viewer and those they stand in for."""
     team = _USERS.c.team_id
     same = team.is_(None) if viewer.team_id is None else team == viewer.team_id
-    mine = or_(same, team.in_(viewer.managed_team_ids), _USERS.c.id == viewer.user_id)
+    mine = or_(same, team.in_(viewer.managed_team_ids), is_own(viewer, _USERS.c.id))
     return select(_USERS.c.id).where(mine)
+
+
+def is_own(viewer: Viewer, owner: ColumnElement[int] | Mapped[int | None]) -> ColumnElement[bool]:
+    """SQL condition: the ``owner`` is the viewer, or somebody absent for whom they stand in."""
+    if viewer.stands_in_for:
+        return owner.in_((viewer.user_id, *viewer.stands_in_for))
+    return owner == viewer.user_id
 
 
 def owned(viewer: Viewer, *owners: Mapped[int | None]) -> ColumnElement[bool]:
@@ -81,7 +87,7 @@ def owned(viewer: Viewer, *owners: Mapped[int | None]) -> ColumnElement[bool]:
         people = teammates(viewer)
         nobodys = [owner.is_(None) for owner in owners[:1]]
         return or_(*nobodys, *(owner.in_(people) for owner in owners))
-    return or_(*(owner == viewer.user_id for owner in owners))
+    return or_(*(is_own(viewer, owner) for owner in owners))
 
 
 def owned_by_index(viewer: Viewer, owner: Mapped[int | None]) -> ColumnElement[bool]:
@@ -102,17 +108,37 @@ def answers_for(viewer: Viewer, owner_id: int | None, people: People) -> bool:
         return True
     if viewer.role is Role.MANAGER:
         return owner_id is None or owner_id in people.teammates(viewer)
-    return owner_id == viewer.user_id
+    return owner_id == viewer.user_id or owner_id in viewer.stands_in_for
 
 
 def sees_others(viewer: Viewer) -> bool:
     """Whether the viewer sees other people's rows, so that lists offer a filter by person."""
+    return sees_team(viewer) or bool(viewer.stands_in_for)
+
+
+def sees_team(viewer: Viewer) -> bool:
+    """Whether the viewer sees the rows of a team, so that lists offer it as a whole and there are figures by person. A seller who
+    stands in for somebody does not.
+    """
     return viewer.role is Role.MANAGER or viewer.role in SEES_EVERYTHING
 
 
 def decides_for(viewer: Viewer, owner_id: int | None, people: People) -> bool:
     """Whether the viewer may decide about a row of ``owner_id``: they answer for the owner, or there is none. Never QC."""
     return viewer.role is not Role.QC and (owner_id is None or answers_for(viewer, owner_id, people))
+
+
+def leads_owner(viewer: Viewer, owner_id: int | None, people: People) -> bool:
+    """Whether the viewer decides as a manager about what is the owner's. What one has only because one stands in for somebody, that
+    person's manager decides about.
+    """
+    return leads(viewer.role) and answers_for(alone(viewer), owner_id, people)
+
+
+def check_leads(viewer: Viewer, owner_id: int | None, people: People) -> None:
+    """Raise NotAllowed unless the viewer decides as a manager about what is the owner's."""
+    if not leads_owner(viewer, owner_id, people):
+        raise NotAllowed("access.stands_in", "You stand in for somebody here. Their manager decides about it.")
 
 
 def heard_by(people: People, owner_id: int | None, *others: int | None) -> Audience:

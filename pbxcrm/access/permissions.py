@@ -1,6 +1,6 @@
 """Roles, their permissions, and the viewer. It has no tables, so that every other module may import it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from pbxcrm.shared.errors import NotAllowed
@@ -110,6 +110,7 @@ class Viewer:
     role: Role
     team_id: int | None
     managed_team_ids: tuple[int, ...] = ()
+    stands_in_for: tuple[int, ...] = ()  # ids of the absent people whose rows are theirs meanwhile, in order
     extensions: tuple[str, ...] = ()
     language: str = ""
     theme: str = "auto"
@@ -118,6 +119,11 @@ class Viewer:
     notify: bool = True
     quiet_desktop: str = ""  # hours without notifications
     session_id: int | None = field(default=None, compare=False)
+
+
+def alone(viewer: Viewer) -> Viewer:
+    """The viewer without the people whom they stand in for: for what goes with a position and not with rows."""
+    return replace(viewer, stands_in_for=()) if viewer.stands_in_for else viewer
 
 
 LEADING = (Role.MANAGER, Role.ADMIN)

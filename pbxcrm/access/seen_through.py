@@ -63,7 +63,16 @@ async def are_few(
     asked once in ``REMEMBERED`` seconds: counting takes longer than many a list.
     """
     kept, at = session.info[DATABASE].kept, asyncio.get_running_loop().time()
-    key = "few", LITTLE, rows, viewer.user_id, viewer.role, viewer.team_id, viewer.managed_team_ids
+    key = (
+        "few",
+        LITTLE,
+        rows,
+        viewer.user_id,
+        viewer.role,
+        viewer.team_id,
+        viewer.managed_team_ids,
+        viewer.stands_in_for,
+    )
     known = kept.get(key)
     if known is None or at - known[0] > REMEMBERED:
         counts = union_all(*(select(func.count()).select_from(each.limit(LITTLE + 1).subquery()) for each in queries()))

@@ -11,6 +11,7 @@ from pbxcrm.access.kept import kept
 from pbxcrm.access.owners import (
     SEES_EVERYTHING,
     gathered,
+    is_own,
     owned,
     teammates,
     there_is,
@@ -80,7 +81,7 @@ def _little(viewer: Viewer) -> CompoundSelect[Any]:
 def _took_part(viewer: Viewer) -> ColumnElement[bool]:
     if viewer.role is Role.MANAGER:
         return col(CallLeg.user_id).in_(teammates(viewer))
-    return col(CallLeg.user_id) == viewer.user_id
+    return is_own(viewer, col(CallLeg.user_id))
 
 
 async def sees_little(session: AsyncSession, viewer: Viewer) -> bool:

@@ -7,43 +7,37 @@ from sqlalchemy import ColumnElement, SelectBase, and_, case, false, literal_col
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from pbxcrm.access import SEES_EVERYTHING, Role, Viewer, teammates
+from pbxcrm.access import SEES_EVERYTHING, Viewer
 from pbxcrm.access.kept import kept
-from pbxcrm.access.permissions import Permission, can
+from pbxcrm.access.owners import owned
+from pbxcrm.access.permissions import Permission, alone, can
 from pbxcrm.checkpoints.models import Lamp
 
 
 @kept
 def visible_lamps(viewer: Viewer, lamp: type[Lamp] = Lamp) -> ColumnElement[bool]:
-    """Lamps whose owner or addressee is the viewer; a manager also sees lamps of teammates and lamps without an owner."""
+    """Lamps whose addressee is the viewer or for whose owner they answer; a manager also sees lamps without an owner."""
     if viewer.role in SEES_EVERYTHING:
         return true()
-    owner, addressee = col(lamp.owner_id), col(lamp.addressee_id)
-    if viewer.role is not Role.MANAGER:
-        return or_(owner == viewer.user_id, addressee == viewer.user_id)
-    return or_(owner.is_(None), owner.in_(teammates(viewer)), addressee == viewer.user_id)
+    return or_(owned(viewer, col(lamp.owner_id)), col(lamp.addressee_id) == viewer.user_id)
 
 
 @kept
 def waiting_for(viewer: Viewer) -> ColumnElement[bool]:
     """The same as ``visible_lamps`` for armed ones: they have asked nobody yet, so their owner alone decides, and an index finds them."""
-    if viewer.role in SEES_EVERYTHING:
-        return true()
-    owner = col(Lamp.owner_id)
-    if viewer.role is not Role.MANAGER:
-        return owner == viewer.user_id
-    return or_(owner.is_(None), owner.in_(teammates(viewer)))
+    return owned(viewer, col(Lamp.owner_id))
 
 
 @kept
 def visible_escalations(viewer: Viewer, lamp: type[Lamp] = Lamp) -> ColumnElement[bool]:
     """Lamps that reached a manager, for roles that may read escalations; none for others.
 
-    What of a manager's own work has reached another one is for that one to decide. The manager works on it as on all their own.
+    What of a manager's own work has reached another one is for that one to decide. The manager works on it as on all their own. To
+    stand in for somebody of another team is not to decide about that person's work.
     """
     if not can(viewer, Permission.ESCALATIONS_READ):
         return false()
-    reached = and_(col(lamp.is_escalation), visible_lamps(viewer, lamp))
+    reached = and_(col(lamp.is_escalation), visible_lamps(alone(viewer), lamp))
     if viewer.role in SEES_EVERYTHING:
         return reached
     owner, addressee = col(lamp.owner_id), col(lamp.addressee_id)

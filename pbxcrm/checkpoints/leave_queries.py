@@ -8,9 +8,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.permissions import Role
 from pbxcrm.calendars.models import Leave
-from pbxcrm.checkpoints.addressee_rules import Addressee, addressee_of, may_work
+from pbxcrm.checkpoints.addressee_rules import Addressee, addressee_of
 from pbxcrm.checkpoints.context import EngineContext, load_engine
-from pbxcrm.checkpoints.models import Subject
 from pbxcrm.people.models import Team
 from pbxcrm.people.whom import MANAGER, RESPONSIBLE
 
@@ -18,13 +17,11 @@ from pbxcrm.people.whom import MANAGER, RESPONSIBLE
 @dataclass(frozen=True, slots=True)
 class LeaveLook:
     """Who is asked meanwhile. ``own``: about the person's own work. ``escalations``: about what reaches the manager of each team whose
-    escalations are theirs. ``opens_deals``: whether who is asked about the person's own deals may open them, or sees the tasks and the
-    clients only.
+    escalations are theirs.
     """
 
     own: Addressee
     escalations: Sequence[tuple[Team | None, Addressee]]
-    opens_deals: bool = True
 
 
 async def who_is_asked(
@@ -43,9 +40,7 @@ async def who_is_asked(
         for team_id, owner_id in samples.items()
         if (manager := people.manager_of(owner_id)) is not None and manager.id == user_id
     ]
-    own = addressee_of(then, RESPONSIBLE, user_id, at)
-    asked = people.active(own.user_id)
-    return LeaveLook(own, found, asked is None or may_work(people, asked, user_id, Subject.DEAL))
+    return LeaveLook(addressee_of(then, RESPONSIBLE, user_id, at), found)
 
 
 async def asked_during(session: AsyncSession, leave: Leave, now: datetime) -> LeaveLook:

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.access import Permission, Viewer, check, leads
+from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.access.owners import check_leads, leads_owner
 from pbxcrm.audit.actions import record
 from pbxcrm.checkpoints.deal_facts import load_rests
 from pbxcrm.checkpoints.engine import settle_deals
@@ -39,7 +40,8 @@ async def pause_deal(
         raise Invalid("until", "pauses.until", "A pause ends later than now, and within a year.")
     if deal.closed_at is not None:
         raise Conflict("pauses.closed", "The deal is closed: nobody is asked about it.")
-    decides = leads(viewer.role)
+    people = await load_directory(session)
+    decides = leads_owner(viewer, deal.responsible_id, people)
     waits = until - await _paused_since(session, deal, now) > APPROVE_BEYOND and not decides
     before = await _pauses_at(session, deal_id, now)
     for each in before if not waits else [each for each in before if each.waits_for_approval]:
@@ -55,7 +57,6 @@ async def pause_deal(
     )
     session.add(pause)
     await session.flush()
-    people = await load_directory(session)
     record(session, now, "deal.paused", "deal", deal_id, actor=viewer, until=until.isoformat(), why=why, waits=waits)
     say_deal_changed(session, deal, now, people)
     for each in before:
@@ -83,6 +84,7 @@ async def approve_pause(session: AsyncSession, viewer: Viewer, deal_id: int, *, 
     """Approve the pause that waits for approval. Raises NotFound."""
     check(viewer, Permission.ESCALATIONS_WORK)
     deal = await access_deal_for_change(session, viewer, deal_id, None)
+    check_leads(viewer, deal.responsible_id, await load_directory(session))
     pause = await pause_of(session, deal_id, now)
     if pause is None or not pause.waits_for_approval:
         raise NotFound("pauses.none", "No pause of this deal waits for approval.")

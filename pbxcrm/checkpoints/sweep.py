@@ -16,6 +16,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
+from pbxcrm.calendars.stand_ins import follow_stand_ins_now
 from pbxcrm.checkpoints.absence_actions import settle_absences_now
 from pbxcrm.checkpoints.context import EngineContext, load_engine
 from pbxcrm.checkpoints.lighting import say_lamp_changed
@@ -45,6 +46,10 @@ async def sweep_lamps(db: Database, now: datetime) -> int:
     """Light the lamps due at ``now``; each minute, ask others for those who are away. Returns how many lit."""
     lit = batches = 0
     is_new_minute = await beat(db, now)
+    if is_new_minute:
+        await _follow_absences(
+            db, now, follow_stand_ins_now
+        )  # first: who is asked sees it, and nobody else hears of it
     while batches < MOST_BATCHES and await _anything_due(db, now):
         count = 1 if db.is_sqlite else SIDE_BY_SIDE
         ended = await asyncio.gather(*(_batch(db, now) for _ in range(count)), return_exceptions=True)
@@ -56,14 +61,16 @@ async def sweep_lamps(db: Database, now: datetime) -> int:
         if min(claimed for claimed, _lit in done) < BATCH:
             break
     if is_new_minute:
-        await _follow_absences(db, now)
+        await _follow_absences(db, now, settle_absences_now)
     return lit
 
 
-async def _follow_absences(db: Database, now: datetime) -> None:
-    """Ask those who are there. What is broken here stops no lamp."""
+async def _follow_absences(
+    db: Database, now: datetime, follow: Callable[[Database, datetime], Awaitable[object]]
+) -> None:
+    """Let those see it who stand in, and ask those who are there. What is broken here stops no lamp."""
     try:
-        await settle_absences_now(db, now)
+        await follow(db, now)
     except (SQLAlchemyError, OSError):
         raise
     except Exception as error:  # noqa: BLE001 (as for a lamp alone: whatever is wrong with it)

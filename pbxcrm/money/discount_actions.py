@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, check
+from pbxcrm.access.owners import check_leads
 from pbxcrm.money.discount_rules import percent_with_asked
 from pbxcrm.money.discount_task_actions import do_close_asked, do_tell_asker, said_of
 from pbxcrm.money.line_changes import LineChange, close_change, open_change
@@ -44,7 +45,9 @@ async def decide_discount(
     """
     check(viewer, Permission.ESCALATIONS_WORK)
     change = await open_change(session, viewer, deal_id)
-    row, people = _asked_in(change, line_id), await load_directory(session)
+    people = await load_directory(session)
+    check_leads(viewer, change.deal.responsible_id, people)
+    row = _asked_in(change, line_id)
     asked, asker_id, discount = asked_of(row), row.asked_by_id, said_of(row, change.deal)
     if is_approved:
         if percent_with_asked(row, change.live, change.whole) > await own_limit(session, viewer):

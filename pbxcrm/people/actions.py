@@ -68,7 +68,7 @@ async def add_user(
         role=role,
         extensions=wanted,
     )
-    _say_people_changed(session, at)
+    say_people_changed(session, at)
     await session.flush()
     return user
 
@@ -127,7 +127,7 @@ async def edit_user(
         is_active=is_active,
         team_id=user.team_id,
     )
-    _say_people_changed(session, now)
+    say_people_changed(session, now)
     if before != (user.role, user.team_id, user.is_active):
         await session.flush()
         await person_changed(session, user_id, now, begin_now)
@@ -208,7 +208,7 @@ async def save_team(
     session.add(team)
     await session.flush()
     record(session, now, "team.saved", "team", team.id, actor=actor, name=name, manager_id=manager_id)
-    _say_people_changed(session, now)
+    say_people_changed(session, now)
     return team
 
 
@@ -314,7 +314,8 @@ def _by_command_line(actor: Viewer | None) -> Reason | None:
     return reason("by.command_line") if actor is None else None
 
 
-def _say_people_changed(session: AsyncSession, at: datetime) -> None:
+def say_people_changed(session: AsyncSession, at: datetime) -> None:
+    """Tell every open page that a role, a team, a name or who stands in for whom has changed."""
     emit(session, "people", "", at, roles=[role.value for role in Role])
 
 

@@ -95,8 +95,10 @@ class Directory:
         return self._in_team[user.team_id] | {m.id for m in self.managers_of(user_id)[:1] if m.id is not None}
 
     def teammates(self, viewer: Viewer) -> set[int]:
-        """The same as ``access.teammates``: ids of the viewer's own team and the teams they lead, including the viewer."""
-        return {viewer.user_id}.union(
+        """The same as ``access.teammates``: ids of the viewer's own team and the teams they lead, including the viewer
+        and those they stand in for.
+        """
+        return {viewer.user_id, *viewer.stands_in_for}.union(
             *(self._in_team.get(team_id, ()) for team_id in (viewer.team_id, *viewer.managed_team_ids))
         )
 
@@ -108,6 +110,9 @@ class Directory:
 
     def sharing_with(self, user_id: int) -> set[int]:
         """The reverse of ``teammates``: ids of the people who have this person among theirs."""
+        return self._in_or_over_team_of(user_id) | self.standing_in_for(user_id)
+
+    def _in_or_over_team_of(self, user_id: int) -> set[int]:
         user = self.users.get(user_id)
         if user is None:
             return {user_id}
@@ -116,17 +121,37 @@ class Directory:
         return self._in_team[user.team_id] | leader
 
     def managing(self, user_id: int) -> set[int]:
-        """Ids of every manager who sees this person's rows, including the person if they are a manager."""
+        """Ids of every manager who sees this person's rows by their position, including the person if they are a manager. A manager of
+        another team who stands in for the person is none of them.
+        """
         found = self._managing.get(user_id)
         if found is None:
             managers = {manager.id for manager in self._active_of[Role.MANAGER] if manager.id is not None}
-            found = self._managing[user_id] = self.sharing_with(user_id) & managers
+            found = self._managing[user_id] = self._in_or_over_team_of(user_id) & managers
         return found
 
     def answering_for(self, *user_ids: int | None) -> set[int]:
-        """Ids of these people and all their managers, who see their rows (``access.owned``)."""
+        """Ids of these people, all their managers and who stands in for them: who sees their rows (``access.owned``)."""
         known = {user_id for user_id in user_ids if user_id is not None}
-        return known.union(*(self.managing(user_id) for user_id in known))
+        return known.union(*(self.managing(user_id) | self.standing_in_for(user_id) for user_id in known))
+
+    def stands_in_for(self, user_id: int) -> tuple[int, ...]:
+        """Ids of the absent people for whom this person stands in, in order. Not whoever has left: their manager has what was theirs."""
+        return self._stands_in_for.get(user_id, ())
+
+    def standing_in_for(self, user_id: int) -> set[int]:
+        """The reverse of ``stands_in_for``: the id of who stands in for this person; empty for nobody."""
+        user = self.active(user_id)
+        deputy = self.active(user.stood_in_by_id) if user is not None else None
+        return {deputy.id} if deputy is not None and deputy.id is not None else set()
+
+    @cached_property
+    def _stands_in_for(self) -> dict[int, tuple[int, ...]]:
+        found: dict[int, tuple[int, ...]] = {}
+        for user_id in sorted(self.users):
+            for deputy_id in self.standing_in_for(user_id):
+                found[deputy_id] = (*found.get(deputy_id, ()), user_id)
+        return found
 
     @cached_property
     def _managing(self) -> dict[int, set[int]]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import text
 from sqlmodel import Field
 
-from pbxcrm.shared.columns import TableModel, link, maybe_link, maybe_utc_column, row_id, utc_column
+from pbxcrm.shared.columns import ID, TableModel, link, maybe_link, maybe_utc_column, row_id, utc_column
 from pbxcrm.shared.config_cache import cached_config
 from pbxcrm.shared.numbers import LONGEST_NUMBER
 
@@ -61,6 +61,8 @@ class User(TableModel, table=True):
     quiet_digest: str = Field(default="", max_length=60, sa_column_kwargs=_EMPTY)
     is_active: bool = True
     created_at: datetime = utc_column()
+    #: Who does their work now, because they are away. Follows from the leaves (``calendars.stand_ins``, which alone writes it).
+    stood_in_by_id: int | None = Field(default=None, sa_type=ID)
 
 
 @cached_config

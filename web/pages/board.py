@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from pbxcrm.access import Permission, can, sees_others
+from pbxcrm.access import Permission, can, sees_team
 from pbxcrm.automation.mass_changes import rules_listening
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals import queries
@@ -40,7 +40,7 @@ from web.cursors import next_of_ranked, read_ranked
 from web.deal_cards import drawn
 from web.deal_filters import LAMP_WORDS, TABLE, address_of, asked_filter, asked_pairs, chips, custom_inputs
 from web.forms import Form
-from web.pages.common import address, asked_number, colleagues, show
+from web.pages.common import address, asked_number, show, whose_rows
 from web.parts import now, parts, viewer
 from web.untrusted import ascii_address
 
@@ -72,7 +72,7 @@ async def board(request: Request) -> Response:
         selection = await _selection(session, request, shown)
         limits = await _limits(session, request, shown)
         columns, heads = await cards_and_figures(session, who, shown.stages, selection, shown.sort, limits, cards=FIRST)
-        people = await colleagues(session, who) if sees_others(who) else []
+        people = await whose_rows(session, who)
         by_rules = await any_rules(session)
         listening = await rules_listening(session, now(request))
         active = await chips(session, request)
@@ -161,7 +161,7 @@ async def filters(request: Request) -> Response:
     """``GET /board/filters``: the form of all filters, filled in with those of the address."""
     who, path = viewer(request), "/deals" if request.query_params.get("show") == TABLE else "/board"
     async with parts(request).db.read() as session:
-        people = await colleagues(session, who) if sees_others(who) else []
+        people = await whose_rows(session, who)
         directory = await load_directory(session)
         shared_texts = [(each, await queries.texts_of_open_deals(session, who, each.key)) for each in SHARED_TEXTS]
         tags = await list_tags(session)
@@ -171,7 +171,7 @@ async def filters(request: Request) -> Response:
         "deals/_filters.html",
         asked=dict(asked_pairs(request)),
         people=people,
-        teams=sorted(directory.teams.values(), key=lambda team: team.name) if sees_others(who) else [],
+        teams=sorted(directory.teams.values(), key=lambda team: team.name) if sees_team(who) else [],
         lamps=[(level, LAMP_WORDS[level]) for level in LAMPS],
         shared_texts=shared_texts,
         tags=tags,

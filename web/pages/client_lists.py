@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pbxcrm.access import Viewer, sees_others
+from pbxcrm.access import Viewer, sees_team
 from pbxcrm.audit.actions import record_export
 from pbxcrm.contacts.list_queries import most_sorted, sorted_companies, sorted_contacts, with_text
 from pbxcrm.contacts.models import Company, Contact
@@ -37,7 +37,7 @@ from web.forms import read_form
 from web.i18n import N_, here, ngettext
 from web.i18n import gettext as _
 from web.list_columns import ListColumn, custom_columns, those_shown, value_of_field
-from web.pages.common import LISTED, address, asked_number, asked_text, colleagues, show
+from web.pages.common import LISTED, address, asked_number, asked_text, show, whose_rows
 from web.parts import now, parts, viewer
 
 BATCH = 500  # rows of a file that are read at once
@@ -236,7 +236,7 @@ async def filters(request: Request) -> Response:
     """``GET /contacts/filters``, ``GET /companies/filters``: the form of all filters, filled in with those of the address."""
     who, of = viewer(request), _list_of(request)
     async with parts(request).db.read() as session:
-        people = await colleagues(session, who) if sees_others(who) else []
+        people = await whose_rows(session, who)
         directory = await load_directory(session)
         custom = await custom_inputs(session, request, of.entity)
     asked = dict(asked_pairs(request))
@@ -245,7 +245,7 @@ async def filters(request: Request) -> Response:
         "contacts/_filters.html",
         asked=asked,
         people=people,
-        teams=sorted(directory.teams.values(), key=lambda team: team.name) if sees_others(who) else [],
+        teams=sorted(directory.teams.values(), key=lambda team: team.name) if sees_team(who) else [],
         custom=custom,
         here_path=of.path,
         cleared=address(request, of.path, **dict.fromkeys(asked)),

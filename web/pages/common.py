@@ -9,7 +9,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from pbxcrm.access import Permission, Viewer, may
+from pbxcrm.access import Permission, Viewer, answers_for, may, sees_others
+from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import active_users
 from pbxcrm.shared.errors import Invalid, NotFound
@@ -113,6 +114,14 @@ async def colleagues(session: AsyncSession, viewer: Viewer) -> list[User]:
     """The people to whom the viewer may assign work, the viewer first."""
     users = [user for user in await active_users(session, viewer) if may(user.role, Permission.TASKS_EDIT)]
     return sorted(users, key=lambda user: user.id != viewer.user_id)
+
+
+async def whose_rows(session: AsyncSession, viewer: Viewer) -> list[User]:
+    """The people by whom lists are filtered: those whose rows the viewer sees, the viewer first; empty for who sees only their own."""
+    if not sees_others(viewer):
+        return []
+    directory = await load_directory(session)
+    return [each for each in await colleagues(session, viewer) if answers_for(viewer, each.id, directory)]
 
 
 def choices(rows: Iterable[Any], empty: str | None = None) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pbxcrm.access import Permission, can, sees_others
+from pbxcrm.access import Permission, can
 from pbxcrm.audit.actions import record_export
 from pbxcrm.automation.mass_changes import rules_listening
 from pbxcrm.deals.board_queries import MOST_FOUND, ColumnFigures
@@ -43,7 +43,7 @@ from web.exports import MOST_OF_XLSX, csv_stream, xlsx_stream
 from web.forms import Form, read_form
 from web.i18n import gettext as _
 from web.list_columns import ListColumn
-from web.pages.common import LISTED, asked_number, colleagues, show
+from web.pages.common import LISTED, asked_number, show, whose_rows
 from web.parts import now, parts, viewer
 
 BATCH = 500  # rows of a file that are read at once
@@ -88,7 +88,7 @@ async def deals(request: Request) -> Response:
         if after is not None:
             return show(request, "deals/_table_rows.html", **context)
         figures = await list_figures(session, shown.among)
-        people = await colleagues(session, who) if sees_others(who) else []
+        people = await whose_rows(session, who)
         by_rules = await any_rules(session)
         listening = await rules_listening(session, now(request))
         views = await of_viewer(session, who)

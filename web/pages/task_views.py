@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pbxcrm.access import Permission, can, sees_others
+from pbxcrm.access import Permission, can, sees_others, sees_team
 from pbxcrm.people.directory import load_directory
 from pbxcrm.tasks.list_queries import TaskChoice, load_by_person
 from pbxcrm.tasks.queries import TaskRow, editable_among, list_tasks
@@ -52,9 +52,9 @@ async def week(request: Request) -> Response:
 
 
 async def team(request: Request) -> Response:
-    """``GET /tasks/team``: overdue, today and this week by person, for people who see the tasks of others."""
+    """``GET /tasks/team``: overdue, today and this week by person, for people who see the tasks of a team."""
     viewing = viewer(request)
-    if not sees_others(viewing):
+    if not sees_team(viewing):
         return redirect(request, "/tasks")  # without a team there is only one's own list
     day_ends, week_ends = ends_of_day_and_week()
     async with parts(request).db.read() as session:

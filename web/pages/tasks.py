@@ -7,7 +7,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pbxcrm.access import Permission, can, sees_others
+from pbxcrm.access import Permission, can, sees_others, sees_team
 from pbxcrm.contacts.queries import access_contact
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.people.queries import access_user
@@ -39,10 +39,10 @@ from web.pages.common import (
     asked_id,
     asked_number,
     asked_text,
-    colleagues,
     ends_of_day_and_week,
     show,
     version_of,
+    whose_rows,
 )
 from web.parts import now, parts, viewer, wants_fragment
 from web.task_page import form_page, task_page
@@ -56,9 +56,9 @@ UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 async def tasks(request: Request) -> Response:
     """``GET /tasks?who=&state=&kind=&q=``: ``who``: empty for one's own, ``team`` for everybody's, or a user id."""
     viewing, whose = viewer(request), request.query_params.get("who", "")
-    may_see_team = sees_others(viewing)
-    person, kind = asked_number(request, "who") if may_see_team else None, asked_text(request, "kind")
-    everybody = may_see_team and (whose in {"team", "nobody"} or person is not None)
+    may_see_team, may_see_others = sees_team(viewing), sees_others(viewing)
+    person, kind = asked_number(request, "who") if may_see_others else None, asked_text(request, "kind")
+    everybody = person is not None or (may_see_team and whose in {"team", "nobody"})
     due_from, due_before = _bounds(request)
     chosen = TaskChoice(
         assignee_id=person if everybody else viewing.user_id,
@@ -81,9 +81,9 @@ async def tasks(request: Request) -> Response:
             if len(rows) > size and not judging:
                 counts = await count_open(session, viewing, *wanted, after=after, bounds=_days())
         editable = await editable_among(session, viewing, (row.task for row in rows))
-        people = await colleagues(session, viewing) if may_see_team else []
+        people = await whose_rows(session, viewing)
         shown = [each.id or 0 for each in people]
-        late = await overdue_by_person(session, viewing, now(request), among=shown) if may_see_team else {}
+        late = await overdue_by_person(session, viewing, now(request), among=shown) if may_see_others else {}
         waiting = await to_check_count(session, viewing)
         is_own_day = not (whose or done or judging or chosen.kind or chosen.text)
         decides = is_own_day and can(viewing, Permission.ESCALATIONS_READ)

@@ -48,10 +48,8 @@ from pbxcrm.forms.models import FormRequest, RequestState, WebForm
 from pbxcrm.notes.access import editable_notes, visible_notes
 from pbxcrm.notes.actions import say_note_changed
 from pbxcrm.people.access import visible_users
-from pbxcrm.people.actions import add_user
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.people.models import Team, User
-from pbxcrm.people.passwords import hash_password
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import Outbox
@@ -62,6 +60,7 @@ from pbxcrm.views.access import editable_views, visible_views
 from pbxcrm.views.actions import say_view_changed
 from pbxcrm.views.models import SavedView
 from tests.calls import NOON, FactStory, batch, outbound
+from tests.integration.people.absent import some_are_away, two_more_managers
 from tests.lamps import callbacks_checkpoint, lamp_of_callback
 from tests.office import Office
 from tests.source import calls_of, modules
@@ -203,20 +202,11 @@ def _can(viewer: Viewer, permission: Permission) -> ColumnElement[bool]:
     return true() if can(viewer, permission) else false()
 
 
-async def two_more_managers(session: AsyncSession, office: Office) -> None:
-    """``vira`` is a manager in team Sales that another leads; ``pavlo`` leads a team he is not in; ``yurii`` is in no team."""
-    hashed = await hash_password("correct horse")
-    for login, role, team in (("vira", "manager", "Sales"), ("pavlo", "manager", None), ("yurii", "seller", None)):
-        office.users[login] = await add_user(
-            session, None, login=login, name=login.title(), role=role, password_hash=hashed, extensions=(), team=team, now=NOON
-        )  # fmt: skip
-    (await session.exec(select(Team).where(Team.name == "Other"))).one().manager_id = office.id("pavlo")
-
-
 async def rows_of_everybody(database: Database, office: Office, intake: Intake) -> None:
     """One of each kind for each person and for nobody, and those that are seen by others than whose they are."""
     async with database.write() as session:
         await two_more_managers(session, office)
+        await some_are_away(session, office)
     await intake.apply(
         batch(
             FactStory("1.1", client="+380671110001").ring("101", "102").answer("101").wait(20).end(),

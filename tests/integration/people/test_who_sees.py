@@ -1,8 +1,11 @@
 """What the access module says of a loaded row is what it says to the database."""
 
+from datetime import timedelta
+
 import pytest
 from sqlmodel import select
 
+from pbxcrm.calendars.leave_actions import NewLeave, create_leave
 from pbxcrm.callbacks.models import Episode
 from pbxcrm.callbacks.queries import access_episode_row
 from pbxcrm.deals.access import sees_deal, visible_deals
@@ -64,6 +67,18 @@ async def test_also_by_who_manages_two_teams_or_is_in_none(database: Database, o
         for login in ("maria", "ivan"):
             office.users[login] = await session.get_one(User, office.id(login))
             office.users[login].team_id = None
+    assert await disagreements(database, office) == []
+
+
+async def test_also_by_who_stands_in(database: Database, office: Office, intake: Intake) -> None:
+    await deals_of_everybody(database, intake, office)
+    async with database.write() as session:
+        for login, deputy in (("ivan", "petro"), ("maria", "oksana"), ("olena", "oksana")):
+            new = NewLeave(office.id(login), NOON, NOON + timedelta(days=1), office.id(deputy))
+            await create_leave(session, await office.viewer(session, "admin"), new, now=NOON)
+        oksana, people = await office.viewer(session, "oksana"), await load_directory(session)
+        assert oksana.stands_in_for == (office.id("maria"), office.id("olena"))
+        assert people.managing(office.id("olena")) == {office.id("maria")}  # she does not lead her
     assert await disagreements(database, office) == []
 
 

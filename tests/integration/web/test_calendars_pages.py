@@ -198,4 +198,4 @@ async def test_the_form_of_a_leave_says_what_is_watched(browser: Browsers) -> No
     assert "What reaches the manager of Sales asks Адміністратор meanwhile." in looked
     assert "Ірина Мельник is away and nobody stands in, so Адміністратор has it." in looked
     looked = (await admin.get("/people/leaves/look?person=1&deputy=2")).text
-    assert "cannot open the deals" in looked
+    assert "Meanwhile their lamps ask Dmytro Koval." in looked

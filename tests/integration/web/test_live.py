@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,11 +16,18 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from pbxcrm.access import Role, Viewer
+from pbxcrm.calendars.leave_actions import NewLeave, create_leave
+from pbxcrm.checkpoints.sweep import sweep_lamps
+from pbxcrm.deals.actions import say_deal_changed
+from pbxcrm.deals.models import Deal
+from pbxcrm.people.directory import load_directory
 from pbxcrm.people.models import User
 from pbxcrm.shared.db import Database
 from pbxcrm.shared.events import CHANNEL, emit, relay
 from tests.integration.web.conftest import PASSWORD, SetClock
 from tests.integration.web.serving import serving
+from tests.integration.web.test_deal_people import viewer_of_login
+from tests.integration.web.test_settings_pages import make_deal
 from tests.waiting import until
 from web import stream
 from web.live import WAITING_AT_MOST, Ear, Hint, Hub, RenderRequest
@@ -109,6 +117,32 @@ async def test_each_hears_what_is_for_them_and_nothing_else(
     assert [topic for topic in admin.topics if "people" not in topic] == ["task:7", "pbx:main"]
     for hints in olena.of("hint"):
         assert all(set(hint) == {"id", "topic", "ref"} for hint in hints)
+
+
+async def test_a_deputy_hears_of_what_is_theirs_who_is_away_until_the_leave_is_over(
+    listen: Listen, database: Database, redis: Redis, clock: SetClock
+) -> None:
+    deal_id = (await make_deal(database, clock))[1]  # olena's
+    (_, dmytro) = await listen("dmytro")
+
+    async def hears() -> bool:
+        before = len(dmytro.topics)
+        async with database.write() as session:
+            deal, people = await session.get_one(Deal, deal_id), await load_directory(session)
+            say_deal_changed(session, deal, clock(), people)
+            emit(session, "pbx", "main", clock(), roles=[role.value for role in Role])
+        await relay(database, redis)
+        await until(lambda: "pbx:main" in dmytro.topics[before:])
+        return f"deal:{deal_id}" in dmytro.topics[before:]
+
+    assert not await hears()
+    async with database.write() as session:
+        leave = NewLeave(1, clock(), clock() + timedelta(hours=1), 2)
+        await create_leave(session, await viewer_of_login(session, "admin"), leave, now=clock())
+    assert await hears()
+    clock.forward(hours=2)
+    await sweep_lamps(database, clock())
+    assert not await hears()
 
 
 async def test_two_tabs_of_one_person_hear_the_same(listen: Listen, redis: Redis) -> None:
