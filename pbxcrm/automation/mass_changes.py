@@ -49,7 +49,9 @@ async def rules_hearing_gifts(session: AsyncSession, now: datetime) -> int:
 
 
 async def rules_hearing_amounts(session: AsyncSession, pipeline: Pipeline, now: datetime) -> int:
-    """How many rules would hear that amounts of deals of the pipeline become the sums of their lines."""
+    """How many rules would hear that amounts of deals of the pipeline become the sums of their lines; 0 where they are so already."""
+    if pipeline.amount_by_lines:
+        return 0
     change = {"changed": {"amount": {"before": "0", "after": _MORE_THAN_ANY}}}
     return await _hearing(session, [Hearing("deal.edited", now, change)], pipeline.id)
 

@@ -21,7 +21,7 @@ from pbxcrm.deals.field_queries import REQUIRABLE
 from pbxcrm.deals.fields import name_of_field
 from pbxcrm.deals.funnel_templates import TEMPLATES
 from pbxcrm.deals.gate_rules import GateRefused
-from pbxcrm.deals.models import Carried, Colour, Pipeline, Stage, StageKind
+from pbxcrm.deals.models import Pipeline, Stage, StageKind
 from pbxcrm.deals.pipeline_drafts import PipelineChange, StageChange
 from pbxcrm.deals.pipeline_rules import Requirements, check_norm
 from pbxcrm.deals.queries import MOST_COUNTED, archived_stages_of, deals_in_stages, list_pipelines, load_funnel
@@ -36,38 +36,15 @@ from web.answers import redirect
 from web.attempt_schedules import as_fields, schedule_typed, then_choices
 from web.checkpoint_words import sayer
 from web.forms import Form, as_stored, filled, read_form
-from web.i18n import N_
 from web.i18n import gettext as _
 from web.norms import as_typed, minutes_typed, unit_choices
 from web.pages.common import show
 from web.parts import now, parts, viewer
+from web.pipeline_words import CARRIED, COLOURS, KINDS
 from web.two_tabs import keep_typed
 from web.untrusted import whole_number
 
 PATH = "/settings/pipelines"
-KINDS: dict[str, str] = {
-    StageKind.OPEN.value: N_("Open: deals are worked on here"),
-    StageKind.UNSORTED.value: N_("Unsorted: callers arrive here"),
-    StageKind.DIDNT_REACH.value: N_("Didn't reach: missed callers arrive here"),
-    StageKind.WON.value: N_("Won"),
-    StageKind.LOST.value: N_("Lost"),
-}
-CARRIED: dict[str, str] = {
-    Carried.CLIENT.value: N_("the client"),
-    Carried.RESPONSIBLE.value: N_("who is responsible"),
-    Carried.AMOUNT.value: N_("the amount"),
-    Carried.SOURCE.value: N_("the source"),
-    Carried.NOTES.value: N_("the notes"),
-}
-COLOURS: dict[str, str] = {
-    Colour.NONE.value: N_("none"),
-    Colour.BLUE.value: N_("blue"),
-    Colour.VIOLET.value: N_("violet"),
-    Colour.TEAL.value: N_("teal"),
-    Colour.PINK.value: N_("pink"),
-    Colour.BROWN.value: N_("brown"),
-    Colour.GREY.value: N_("grey"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +112,7 @@ async def one(request: Request) -> Response:
     async with parts(request).db.read() as session:
         shown = await _shown(session, request.path_params["pipeline_id"], request)
         others = await list_pipelines(session)
-        hear = await _hearing_amounts(session, request, shown)
+        hear = await rules_hearing_amounts(session, shown.pipeline, now(request))
     pipeline = shown.pipeline
     form = filled(
         {
@@ -160,7 +137,7 @@ async def save(request: Request) -> Response:
     async with parts(request).db.read() as session:
         shown = await _shown(session, pipeline_id)
         others = await list_pipelines(session)
-        hear = await _hearing_amounts(session, request, shown)
+        hear = await rules_hearing_amounts(session, shown.pipeline, now(request))
     try:
         _check_answered(form, hear)
         upcoming, attempts = form.number("next_pipeline_id"), schedule_typed(form)
@@ -187,13 +164,6 @@ async def save(request: Request) -> Response:
         status = keep_typed(form, error, shown.pipeline.version)
         return _pipeline_page(request, form, shown, others, hear, status)
     return redirect(request, f"{PATH}/{pipeline_id}", done="saved")
-
-
-async def _hearing_amounts(session: AsyncSession, request: Request, shown: PipelineView) -> int:
-    """How many rules would hear that the amounts become the sums of lines; 0 where they are so already."""
-    if shown.pipeline.amount_by_lines:
-        return 0
-    return await rules_hearing_amounts(session, shown.pipeline, now(request))
 
 
 def _check_answered(form: Form, hear: int) -> None:
