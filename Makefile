@@ -3,7 +3,8 @@
 # make week   plays a week of an office on both databases and compares every lamp with a slow reference (half an hour or more)
 # make chaos  kills, stops and disconnects each part, the database and the PBX at random during calls (an hour or more)
 # make bench-big   fills both databases with ten years of a big office and measures every list and search at two sizes (an hour, 15 GB;
-#                  make bench-big SIZE=0.002 ROUNDS=1 takes a small part of the rows and asks each page once, to see that the way works: minutes)
+#                  make bench-big SIZE=0.002 ROUNDS=1 takes a small part of the rows and asks each page once, to see that the way works: minutes;
+#                  KEEP=/a/folder keeps the filled databases there and finds them again)
 # make help   lists the other targets
 
 PYTHON ?= python3
@@ -59,7 +60,7 @@ bench: $(VENV)/.test
 
 bench-big: $(VENV)/.test
 	@scripts/apt-needs test
-	PBXCRM_BENCH_SCALE=$(SIZE) PBXCRM_BENCH_ROUNDS=$(ROUNDS) $(BIN)/python -m tests.bench big
+	PBXCRM_BENCH_SCALE=$(SIZE) PBXCRM_BENCH_ROUNDS=$(ROUNDS) PBXCRM_BENCH_KEEP=$(KEEP) $(BIN)/python -m tests.bench big
 
 week: $(VENV)/.test
 	@scripts/apt-needs test

@@ -107,39 +107,56 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres(programs: Path, *, keeps_commits: bool = False, on_disk: bool = False) -> Iterator[Postgres]:
+def running_postgres(
+    programs: Path, *, keeps_commits: bool = False, on_disk: bool = False, kept: Path | None = None
+) -> Iterator[Postgres]:
     """A fresh server with fsync off and a migrated template database.
 
     ``keeps_commits``: commits survive a crash of the server, as in production. ``on_disk``: its data is large, so it is not kept
-    in memory, and the server has a cache as large as a small office would give it.
+    in memory, and the server has a cache as large as a small office would give it. ``kept``: an absolute path of a folder whose
+    databases are used again and stay.
     """
     place = BIG_FOLDER if on_disk else quick_folder()
-    with tempfile.TemporaryDirectory(prefix="pg-", dir=place, ignore_cleanup_errors=True) as temporary:
+    with (
+        _kept(kept)
+        if kept
+        else tempfile.TemporaryDirectory(prefix="pg-", dir=place, ignore_cleanup_errors=True) as temporary
+    ):
         folder = Path(temporary)
         user = postgres_user()
         if user:
             shutil.chown(folder, user, getpwnam(user).pw_gid)
         data = folder / "data"
-        # That user may not be able to read the checkout, so the commands run in the temporary folder.
-        subprocess.run(
-            [*_as(user), programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8",
-             "--locale=C.UTF-8"],
-            check=True, capture_output=True, cwd=folder,
-        )  # fmt: skip
+        fresh = not data.exists()
+        if fresh:
+            # That user may not be able to read the checkout, so the commands run in the temporary folder.
+            subprocess.run(
+                [*_as(user), programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8",
+                 "--locale=C.UTF-8"],
+                check=True, capture_output=True, cwd=folder,
+            )  # fmt: skip
         options = {
             "listen_addresses": "", "unix_socket_directories": str(folder), "fsync": "off", "full_page_writes": "off",
             "synchronous_commit": "on" if keeps_commits else "off", "max_connections": "200", "shared_buffers": "1GB" if on_disk else "64MB", "max_wal_size": "8GB" if on_disk else "1GB", "autovacuum": "off",
         }  # fmt: skip
+        if on_disk:  # what is filled in and the indexes that are made after it are not written a second time
+            options |= {"wal_level": "minimal", "max_wal_senders": "0", "log_min_duration_statement": "5s"}
         arguments = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         program = [str(programs / "postgres"), "-D", str(data), *arguments]
         command = [*_as(user), *program] if user else child.command(program, at_parents_death=signal.SIGQUIT)
         postgres = Postgres(folder, command)
         postgres.start()
         try:
-            asyncio.run(_prepare(postgres))
+            asyncio.run(_prepare(postgres) if fresh else until(postgres.answers))
             yield postgres
         finally:
             postgres.end()
+
+
+@contextmanager
+def _kept(folder: Path) -> Iterator[str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    yield str(folder)
 
 
 async def _prepare(postgres: Postgres) -> None:

@@ -1,14 +1,17 @@
 """Every list, counter and search after ten years of a big office, as each role, at two sizes: server time, bytes, queries, and how
 much slower ten times the rows are. From nothing: it starts PostgreSQL, fills it and deletes it (``make bench-big``).
 
-PostgreSQL: 1,000,000 clients, 3,000,000 deals, 10,000,000 calls (40 minutes, 15 GB). SQLite: 100,000, 300,000 and 1,000,000.
+PostgreSQL: 1,000,000 clients, 3,000,000 deals, 10,000,000 calls (15 GB). SQLite: 100,000, 300,000 and 1,000,000.
 ``PBXCRM_BENCH_ON=sqlite`` or ``postgresql`` measures one of them; ``PBXCRM_BENCH_ROUNDS`` sets how often each page is asked,
-``PBXCRM_BENCH_SCALE=0.01`` takes a hundredth of the rows, to try the way.
+``PBXCRM_BENCH_SCALE=0.01`` takes a hundredth of the rows, to try the way. ``PBXCRM_BENCH_KEEP`` names a folder in which the filled
+databases stay and are found by the next run.
 """
 
 import asyncio
 import os
+import sys
 import tempfile
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +27,7 @@ from pbxcrm.shared.settings import Settings
 from tests.bench.big_years import BIG, SMALL, TENTH_OF_SMALL, TenYears, YearsSize
 from tests.bench.full_house import HERE, processor_time
 from tests.bench.table import Figure, percentile
-from tests.databases import fresh_name, postgres_programs, running_postgres, running_redis
+from tests.databases import postgres_programs, running_postgres, running_redis
 from tests.office import PASSWORD, open_office
 from tests.statements import statements
 from web.app import create_app
@@ -111,19 +114,31 @@ async def _ask(client: httpx2.AsyncClient, db: Database, path: str, server: int 
 
 
 async def filled_and_measured(
-    url: str, size: YearsSize, redis_url: str, server: int | None = None
+    url: str, size: YearsSize, redis_url: str, done: Path, server: int | None = None
 ) -> dict[tuple[str, str], MeasuredPage]:
-    """Fill the empty database at ``url`` and measure it."""
+    """Measure the database at ``url``. It is filled unless there is the file ``done``, which is made then."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder), redis_url=redis_url, database_url=url)
-        await upgrade(settings.database_url)
         db = Database(settings.database_url)
+        began = perf_counter()
         try:
-            await open_office(db)
-            await TenYears(db, size.scaled(SCALE), datetime.now(UTC).replace(microsecond=0)).fill()
-            return await measure(db, settings, redis_url, server=server)
+            if not done.exists():
+                await upgrade(settings.database_url)
+                await open_office(db)
+                await TenYears(db, size.scaled(SCALE), datetime.now(UTC).replace(microsecond=0)).fill()
+                done.touch()
+                _say(f"{done.name} after {perf_counter() - began:.0f} s")
+            began = perf_counter()
+            measured = await measure(db, settings, redis_url, server=server)
+            _say(f"{done.stem} measured in {perf_counter() - began:.0f} s")
+            return measured
         finally:
             await db.close()
+
+
+def _say(what: str) -> None:
+    """An hour without a word would look like a program that hangs."""
+    print(f"{datetime.now(UTC):%H:%M} load {os.getloadavg()[0]:.0f}: {what}", file=sys.stderr, flush=True)
 
 
 def figures(
@@ -144,21 +159,34 @@ def figures(
 def run() -> list[Figure]:
     """Measure what ``PBXCRM_BENCH_ON`` names, else both databases."""
     only, rows = os.environ.get("PBXCRM_BENCH_ON", ""), []
-    with running_redis() as redis_url:
-        if only != "postgresql":
-            with tempfile.TemporaryDirectory() as folder:
-                small, big = (
-                    asyncio.run(filled_and_measured(f"sqlite:///{folder}/{name}.db", size, redis_url))
-                    for name, size in (("tenth", TENTH_OF_SMALL), ("full", SMALL))
-                )
-            rows += figures("SQLite", small, big)
+    kept = os.environ.get("PBXCRM_BENCH_KEEP")
+    with running_redis() as redis_url, nullcontext(kept) if kept else tempfile.TemporaryDirectory() as folder:
+        place = Path(folder).resolve()
+        place.mkdir(parents=True, exist_ok=True)
         programs = postgres_programs() if only != "sqlite" else None
         if programs is not None:
-            with running_postgres(programs, on_disk=True) as server:
-                process = int((server.folder / "data" / "postmaster.pid").read_text().partition("\n")[0])
-                small, big = (
-                    asyncio.run(filled_and_measured(asyncio.run(server.create(fresh_name())), size, redis_url, process))
-                    for size in (SMALL, BIG)
+            rows += _on_postgres(programs, place, redis_url, place / "postgresql" if kept else None)
+        if only != "postgresql":
+            small, big = (
+                asyncio.run(
+                    filled_and_measured(
+                        f"sqlite:///{place}/{name}.db", size, redis_url, place / f"sqlite-{name}.filled"
+                    )
                 )
-            rows += figures("PostgreSQL", small, big)
+                for name, size in (("tenth", TENTH_OF_SMALL), ("full", SMALL))
+            )
+            rows += figures("SQLite", small, big)
     return rows
+
+
+def _on_postgres(programs: Path, place: Path, redis_url: str, kept: Path | None) -> list[Figure]:
+    with running_postgres(programs, on_disk=True, kept=kept) as server:
+        process = int((server.folder / "data" / "postmaster.pid").read_text().partition("\n")[0])
+        found = []
+        for name, size in (("tenth", SMALL), ("full", BIG)):
+            done = place / f"postgresql-{name}.filled"
+            if not done.exists():
+                server.drop(name)  # what a run before may have left half filled
+                asyncio.run(server.create(name))
+            found.append(asyncio.run(filled_and_measured(server.url(name), size, redis_url, done, process)))
+    return figures("PostgreSQL", *found)

@@ -17,10 +17,11 @@ from pbxcrm.shared.db import Database
 
 
 class Filler:
-    """Runs statements on one database. In each, ``i`` counts the rows from 1."""
+    """Runs statements on one database. In each, ``i`` counts the rows from 1. PostgreSQL runs two at a time, SQLite one."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
+        self.turn = asyncio.Semaphore(1 if db.is_sqlite else 2)
 
     def moment(self, seconds: str) -> str:
         """The SQL for the time ``seconds`` after 1970."""
@@ -35,17 +36,41 @@ class Filler:
     async def insert(self, table: str, count: int, columns: dict[str, str]) -> None:
         """Insert ``count`` rows; ``columns`` gives the SQL of each column that has not the default of its model."""
         columns = {**_defaults(table, self.db), **columns}
-        numbers = f"WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < {count})"
         names, values = ", ".join(columns), ", ".join(columns.values())
-        statement = f"INSERT INTO {table} ({names}) {numbers} SELECT {values} FROM n"
-        if self.db.is_sqlite:
-            await asyncio.to_thread(self._at_once, statement)
-            return
-        async with self.db.engine.begin() as connection:
-            await connection.execute(text("SET LOCAL session_replication_role = replica"))  # checks no foreign keys
-            await connection.execute(text(statement))
+        statement = f"INSERT INTO {table} ({names}) SELECT {values} FROM {self.numbers(count)}"
+        async with self.turn:
+            if self.db.is_sqlite:
+                await asyncio.to_thread(self._write, statement)
+                return
+            async with self.db.engine.begin() as connection:
+                await connection.execute(text("SET LOCAL session_replication_role = replica"))  # checks no foreign keys
+                await connection.execute(text(statement))
 
-    def _at_once(self, statement: str) -> None:
+    def numbers(self, count: int) -> str:
+        """The SQL for a table with ``i`` from 1 to ``count``."""
+        if self.db.is_sqlite:
+            return (
+                f"(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) SELECT i FROM n)"
+            )
+        return f"(SELECT generate_series(CAST(1 AS BIGINT), {count}) AS i) AS n"
+
+    async def at_once(self, statements: Sequence[str]) -> None:
+        """Run statements that do not need each other, each in a transaction of its own, with much memory for indexes."""
+
+        async def run(statement: str) -> None:
+            async with self.turn, self.db.engine.connect() as connection:
+                if self.db.is_sqlite:
+                    await connection.exec_driver_sql(statement)
+                    await connection.commit()
+                    return
+                await connection.execution_options(isolation_level="AUTOCOMMIT")
+                await connection.exec_driver_sql("SET maintenance_work_mem = '1GB'")
+                await connection.exec_driver_sql(statement)
+                await connection.exec_driver_sql("RESET maintenance_work_mem")
+
+        await asyncio.gather(*(run(statement) for statement in statements))
+
+    def _write(self, statement: str) -> None:
         """Run a statement on SQLite with much memory, without foreign keys and without waiting for the disk."""
         with closing(sqlite3.connect(make_url(self.db.url).database or "", isolation_level=None)) as connection:
             for setting in ("foreign_keys=OFF", "synchronous=OFF", "cache_size=-500000"):
@@ -81,8 +106,10 @@ class Filler:
                         f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), 1 + coalesce((SELECT max(id) FROM {table}), 0))"
                     )
                 )
-            await connection.execute(text("VACUUM ANALYZE"))
-            await connection.execute(text("CHECKPOINT"))
+            sizes = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace ORDER BY relpages DESC"
+            tables = (await connection.execute(text(sizes))).scalars().all()
+        await self.at_once([f"VACUUM ANALYZE {table}" for table in tables])
+        await self.at_once(["CHECKPOINT"])
         await asyncio.to_thread(os.sync)
 
 

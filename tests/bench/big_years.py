@@ -3,6 +3,7 @@
 Indexes are dropped before and made again afterwards: it is faster by far, and they are as compact as after years of VACUUM.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import astuple, dataclass
@@ -221,12 +222,9 @@ class TenYears:
         """Insert everything, make the indexes again and gather the statistics."""
         await self._people()
         await self._names()
-        async with _without_indexes(self._db):
-            await self._clients()
-            await self._deals()
-            await self._work()
-            await self._calls()
-        await self._searched()
+        async with _without_indexes(self._fill):
+            await asyncio.gather(self._calls(), self._clients(), self._deals(), self._work())
+            await self._searched()
         async with self._db.engine.begin() as connection:
             await connection.execute(text("DROP TABLE bench_names"))
         await self._fill.tidy()
@@ -368,9 +366,9 @@ class TenYears:
 
     async def _words(self, word: str) -> None:
         # The same word may stand twice in a note.
-        numbers = f"WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < {self._size.notes})"
-        statement = f"INSERT INTO search_words (word, kind, row_id) {numbers} SELECT {word}, 'notes', i FROM n WHERE true ON CONFLICT DO NOTHING"
-        async with self._db.engine.begin() as connection:
+        numbers = self._fill.numbers(self._size.notes)
+        statement = f"INSERT INTO search_words (word, kind, row_id) SELECT {word}, 'notes', i FROM {numbers} WHERE true ON CONFLICT DO NOTHING"
+        async with self._fill.turn, self._db.engine.begin() as connection:
             await connection.execute(text(statement))
 
     async def _calls(self) -> None:
@@ -380,7 +378,7 @@ class TenYears:
         contact, known = f"(1 + (i * 7919) % {size.contacts})", "i % 10 <> 0"
         number = f"CASE WHEN {known} THEN {self._number(contact)} ELSE '+38050' || substr('' || (10000000 + (i * 7919) % 10000000), 2) END"
         talked = "i % 5 <> 0"
-        await self._fill.insert("calls", size.calls, {
+        calls = self._fill.insert("calls", size.calls, {
             "id": "i", "pbx": "'default'", "linkedid": "(1500000000 + i) || '.1'", "direction": "CASE WHEN i % 3 = 0 THEN 'outbound' ELSE 'inbound' END",
             "outcome": f"CASE WHEN {talked} THEN 'answered' ELSE 'missed' END", "client_number": number,
             "client_name": f"CASE WHEN i % 20 = 0 THEN {self._name('p', 'name', 'i * 31')} ELSE NULL END",
@@ -389,39 +387,47 @@ class TenYears:
             "contact_id": f"CASE WHEN {known} THEN {contact} ELSE NULL END", "deal_id": f"CASE WHEN {known} AND i % 3 = 0 THEN {contact} ELSE NULL END",
             "responsible_id": f"CASE WHEN {known} THEN {self._owner(contact)} ELSE {self._owner('i * 7')} END",
         })  # fmt: skip
-        for k in (0, 1):
-            rang = f"i * 7 + {k * 13} + i / 65536"
-            await self._fill.insert("call_legs", size.calls, {
-                "id": f"{k * size.calls} + i", "call_id": "i", "channel_id": f"'c{k}'", "extension": f"'' || (1000 + {self._owner(rang)} - {self._first_owner})",
-                "user_id": self._owner(rang), "dialled_at": at,
-                "answered_at": f"CASE WHEN {talked} AND {k} = 0 THEN {at} ELSE NULL END",
-                "result": f"CASE WHEN {talked} AND {k} = 0 THEN 'talked' ELSE 'no_answer' END",
-            })  # fmt: skip
+        await asyncio.gather(calls, *(self._rang(k, at, talked) for k in (0, 1)))
+
+    async def _rang(self, k: int, at: str, talked: str) -> None:
+        size, rang = self._size, f"i * 7 + {k * 13} + i / 65536"
+        await self._fill.insert("call_legs", size.calls, {
+            "id": f"{k * size.calls} + i", "call_id": "i", "channel_id": f"'c{k}'", "extension": f"'' || (1000 + {self._owner(rang)} - {self._first_owner})",
+            "user_id": self._owner(rang), "dialled_at": at,
+            "answered_at": f"CASE WHEN {talked} AND {k} = 0 THEN {at} ELSE NULL END",
+            "result": f"CASE WHEN {talked} AND {k} = 0 THEN 'talked' ELSE 'no_answer' END",
+        })  # fmt: skip
 
 
-_FILLED = ("companies", "contacts", "phones", "deals", "tasks", "notes", "calls", "call_legs")
+_FILLED = (
+    "calls",
+    "call_legs",
+    "deals",
+    "contacts",
+    "callers",
+    "tasks",
+    "phones",
+    "search_words",
+    "notes",
+    "companies",
+    "name_spellings",
+)
 
 
 @asynccontextmanager
-async def _without_indexes(db: Database) -> AsyncIterator[None]:
-    """Without the indexes of the filled tables, except those of keys."""
+async def _without_indexes(fill: Filler) -> AsyncIterator[None]:
+    """Without the indexes of the filled tables, except those of keys. Those of large tables are made first."""
     tables = ", ".join(f"'{table}'" for table in _FILLED)
-    if db.is_sqlite:
-        asked = (
-            f"SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name IN ({tables})"
-        )
+    if fill.db.is_sqlite:
+        asked = f"SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name IN ({tables})"
     else:
         asked = (
-            f"SELECT indexname, indexdef FROM pg_indexes WHERE tablename IN ({tables}) AND schemaname = current_schema() "
+            f"SELECT tablename, indexname, indexdef FROM pg_indexes WHERE tablename IN ({tables}) AND schemaname = current_schema() "
             "AND indexname NOT IN (SELECT conname FROM pg_constraint)"
         )
-    async with db.engine.begin() as connection:
-        found = (await connection.execute(text(asked))).all()
-        for name, _ in found:
+    async with fill.db.engine.begin() as connection:
+        found = sorted((await connection.execute(text(asked))).all(), key=lambda row: _FILLED.index(row[0]))
+        for _, name, _ in found:
             await connection.execute(text(f"DROP INDEX {name}"))
     yield
-    async with db.engine.begin() as connection:
-        if not db.is_sqlite:
-            await connection.execute(text("SET LOCAL maintenance_work_mem = '1GB'"))
-        for _, statement in found:
-            await connection.exec_driver_sql(statement)
+    await fill.at_once([statement for _, _, statement in found])
