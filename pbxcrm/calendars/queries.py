@@ -66,7 +66,8 @@ class Calendars:
 
     def leave_of(self, user_id: int, at: datetime) -> Leave | None:
         """The leave of the person at that time; None if there is none."""
-        return next((each for each in self.leaves.get(user_id, ()) if each.starts_at <= at < each.ends_at), None)
+        leaves = self.leaves.get(user_id)
+        return next((each for each in leaves if each.starts_at <= at < each.ends_at), None) if leaves else None
 
     def on_shift(self, user_id: int, at: datetime) -> bool:
         """Whether the person is at work: within their hours and not on leave."""

@@ -7,8 +7,11 @@ rule ever gets a deal here: without a rule that speaks for it the caller's own o
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import Executable, bindparam, insert, update
+from sqlalchemy import select as core_select
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -23,9 +26,9 @@ from pbxcrm.deals.rules import is_closing
 from pbxcrm.distribution.cases import DealCase, case_of
 from pbxcrm.distribution.models import DistributionChoice, DistributionRule
 from pbxcrm.distribution.queries import begin_of_day, count_for, load_rules
-from pbxcrm.distribution.rules import Otherwise, people_of, pick, standings, who_acts
+from pbxcrm.distribution.rules import Otherwise, Pick, people_of, pick, standings, who_acts
 from pbxcrm.people.directory import Directory, load_directory
-from pbxcrm.shared.core_sql import add_rows, execute
+from pbxcrm.shared.core_sql import execute, fetch, insert_into
 from pbxcrm.shared.db import lock
 from pbxcrm.shared.errors import Conflict, Invalid
 from pbxcrm.shared.reasons import Reason, reason
@@ -72,58 +75,87 @@ async def choose_owner(session: AsyncSession, case: DealCase, now: datetime) -> 
     began, subject = begin_of_day(now, calendars.default.timezone), case.subject
     passed: list[Reason] = []
     for rule in speaking:
-        acting = who_acts(rule, people_of(rule, people), calendars, now)
-        here = {user_id for user_id in acting.values() if user_id is not None}
+        acting = who_acts(rule, people, calendars, now)
+        here = {acts.user_id for acts in acting.values() if acts.user_id is not None}
         counts, known_id = await count_for(session, rule, here, began, subject)
         if known_id is not None:
             return await _stored(session, known_id)
         subject = None  # nobody else chooses meanwhile
-        found = pick(rule, standings(rule, people, calendars, now, counts, case.amount), people, counts)
-        if found.turn_of is not None:
-            await _take_turn(session, rule, found.turn_of, counts.turns)
+        found = pick(rule, standings(rule, acting, people, calendars, now, counts, case.amount), people, counts)
         if found.user_id is not None or rule.otherwise != Otherwise.NEXT:
             why = Reason(found.why.code, found.why.params, (*found.why.because, *passed))
-            return await _choice(session, rule, found.user_id, why, case, now)
+            return await _store(session, rule, Pick(found.user_id, found.turn_of, why), case, now, counts.turns)
         passed.append(found.why)
     # Nobody is left to ask.
-    return await _choice(session, rule, None, reason("distribution.nobody", *passed, rule=rule.name), case, now)
+    nobody = Pick(None, None, reason("distribution.nobody", *passed, rule=rule.name))
+    return await _store(session, rule, nobody, case, now, {})
 
 
 async def _stored(session: AsyncSession, choice_id: int) -> Choice:
-    row = await session.get_one(DistributionChoice, choice_id)
-    return Choice(row.user_id, Reason.load(row.reason), row.rule_id, row.id)
+    columns = (_CHOICE.c.user_id, _CHOICE.c.reason, _CHOICE.c.rule_id)
+    [(user_id, why, rule_id)] = await fetch(session, core_select(*columns).where(_CHOICE.c.id == choice_id))
+    return Choice(user_id, Reason.load(why), rule_id, choice_id)
 
 
-async def _choice(
-    session: AsyncSession, rule: DistributionRule, user_id: int | None, why: Reason, case: DealCase, now: datetime
+async def _store(
+    session: AsyncSession, rule: DistributionRule, found: Pick, case: DealCase, now: datetime, turns: Mapping[int, int]
 ) -> Choice:
-    row = DistributionChoice(rule_id=rule.id, user_id=user_id, subject=case.subject, at=now, reason=why.stored())
-    await add_rows(session, row)
-    return Choice(user_id, why, rule.id, row.id)
-
-
-async def _take_turn(session: AsyncSession, rule: DistributionRule, user_id: int, turns: Mapping[int, int]) -> None:
-    """Through Core: a batch of facts must not flush its calls for it."""
-    row = {"of_rule": rule.id, "of_user": user_id, "next": max(turns.values(), default=0) + 1}
-    await execute(session, _NEXT_TURN if user_id in turns else _FIRST_TURN, [row])
+    """Store a choice and its turn, on PostgreSQL in one question. Through Core: a batch of facts must not flush its calls for it."""
+    row: dict[str, Any] = {
+        "of_rule": rule.id,
+        "chosen": found.user_id,
+        "about": case.subject,
+        "now": now,
+        "why": found.why.stored(),
+    }
+    dialect = session.get_bind().dialect.name
+    if found.turn_of is not None:
+        row |= {"of_user": found.turn_of, "next": max(turns.values(), default=0) + 1}
+        if dialect != "postgresql":
+            await execute(session, _taken(dialect), [row])
+    store = _choose_in_turn() if found.turn_of is not None and dialect == "postgresql" else _CHOOSE
+    [(choice_id,)] = await fetch(session, store, row)
+    return Choice(found.user_id, found.why, rule.id, choice_id)
 
 
 _TURN = SQLModel.metadata.tables["distribution_turns"]
-_NEXT_TURN = (
-    update(_TURN)
-    .where(_TURN.c.rule_id == bindparam("of_rule"), _TURN.c.user_id == bindparam("of_user"))
-    .values(turn=bindparam("next"))
+_CHOICE = SQLModel.metadata.tables["distribution_choices"]
+_CHOOSE = (
+    insert(_CHOICE)
+    .values(
+        rule_id=bindparam("of_rule"),
+        user_id=bindparam("chosen"),
+        subject=bindparam("about"),
+        at=bindparam("now"),
+        reason=bindparam("why"),
+    )
+    .returning(_CHOICE.c.id)
 )
-_FIRST_TURN = insert(_TURN).values(rule_id=bindparam("of_rule"), user_id=bindparam("of_user"), turn=bindparam("next"))
+_SETTLE = update(_CHOICE).where(_CHOICE.c.id == bindparam("choice_id")).values(deal_id=bindparam("led_to"))
+
+
+@cache
+def _taken(dialect: str) -> Any:
+    first: dict[str, Any] = {
+        "rule_id": bindparam("of_rule"),
+        "user_id": bindparam("of_user"),
+        "turn": bindparam("next"),
+    }
+    turn = insert_into(_TURN, dialect).values(first)
+    return turn.on_conflict_do_update(index_elements=["rule_id", "user_id"], set_={"turn": turn.excluded.turn})
+
+
+@cache
+def _choose_in_turn() -> Executable:
+    """For PostgreSQL only: there a turn is written within the statement that stores the choice."""
+    return _CHOOSE.add_cte(_taken("postgresql").cte("taken"))
 
 
 async def settle(session: AsyncSession, choice: Choice, deal: Deal, now: datetime, people: Directory) -> None:
     """Note to which deal the choice led. If nobody could get it, the manager gets a task, which ends when somebody has the deal."""
     if choice.id is None or choice.reason is None:
         return
-    row = await session.get(DistributionChoice, choice.id)
-    if row is not None:
-        row.deal_id = deal.id
+    await execute(session, _SETTLE, [{"choice_id": choice.id, "led_to": deal.id}])
     if choice.user_id is None and deal.responsible_id is None:
         await _tell_manager(session, choice, deal, now, people)
 

@@ -113,67 +113,86 @@ def people_of(rule: DistributionRule, people: Directory) -> dict[int, Decimal | 
     return found
 
 
-def who_acts(
-    rule: DistributionRule, everybody: Mapping[int, Decimal | None], calendars: Calendars, at: datetime
-) -> dict[int, int | None]:
-    """Who would get a deal in the turn of each: themselves, a deputy who is not in the rule already, or None if they are away."""
-    found: dict[int, int | None] = {}
-    for user_id in everybody:
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """Who would get a deal in somebody's turn: themselves, a deputy who is not in the rule already, or None if they are away.
+    ``since``: the amount from which on they take deals.
+    """
+
+    user_id: int | None
+    since: Decimal | None
+
+
+def who_acts(rule: DistributionRule, people: Directory, calendars: Calendars, at: datetime) -> dict[int, Acting]:
+    """Who acts for each of a rule at that moment, in its order."""
+    everybody = people_of(rule, people)
+    found: dict[int, Acting] = {}
+    for user_id, since in everybody.items():
         acting = calendars.acting(user_id, at)
         # A deputy with a turn of their own would get twice as many.
-        found[user_id] = acting if acting == user_id or acting not in everybody else None
+        found[user_id] = Acting(acting if acting == user_id or acting not in everybody else None, since)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What a rule asks of a person. Read once: each attribute of a row costs as much as a look-up in a dict of five."""
+
+    on_shift: bool
+    by_value: bool
+    most_open: int | None
+    most_per_day: int | None
 
 
 def standings(
     rule: DistributionRule,
+    acting: Mapping[int, Acting],
     people: Directory,
     calendars: Calendars,
     at: datetime,
     counts: Counts,
     amount: Decimal | None,
 ) -> list[MemberWork]:
-    """How each of a rule stands, in its order."""
-    everybody = people_of(rule, people)
-    acting = who_acts(rule, everybody, calendars, at)
+    """How each of a rule stands, in its order. ``acting``: the answer of ``who_acts`` at that moment."""
+    limits = _Limits(rule.on_shift, rule.method == Method.VALUE, rule.most_open, rule.most_per_day)
     return [
         MemberWork(
             user_id,
-            acting[user_id] or user_id,
-            _why_not(rule, user_id, acting[user_id], people, calendars, at, counts, since, amount),
-            since,
+            acts.user_id or user_id,
+            _why_not(limits, user_id, acts, people, calendars, at, counts, amount),
+            acts.since,
             counts.turns.get(user_id, 0),
             place,
         )
-        for place, (user_id, since) in enumerate(everybody.items())
+        for place, (user_id, acts) in enumerate(acting.items())
     ]
 
 
 def _why_not(
-    rule: DistributionRule,
+    limits: _Limits,
     user_id: int,
-    acting: int | None,
+    acts: Acting,
     people: Directory,
     calendars: Calendars,
     at: datetime,
     counts: Counts,
-    since: Decimal | None,
     amount: Decimal | None,
 ) -> str:
-    if people.active(user_id) is None:
+    member, acting = people.active(user_id), acts.user_id
+    if member is None:
         return "left"
-    gets = people.active(acting)
+    gets = member if acting == user_id else people.active(acting)
     if acting is None or gets is None:
         return "away"
     if not may(gets.role, Permission.DEALS_EDIT):
         return "no_deals"
-    if rule.on_shift and not calendars.on_shift(acting, at):
+    if limits.on_shift and not calendars.on_shift(acting, at):
         return "off_shift"
-    if rule.method == Method.VALUE and since is not None and (amount or 0) < since:
+    if limits.by_value and acts.since is not None and (amount or 0) < acts.since:
         return "too_small"
-    if rule.most_open is not None and counts.deals.get(acting, 0) >= rule.most_open:
+    if limits.most_open is not None and counts.deals.get(acting, 0) >= limits.most_open:
         return "full"
-    if rule.most_per_day is not None and counts.today.get(acting, 0) >= rule.most_per_day:
+    if limits.most_per_day is not None and counts.today.get(acting, 0) >= limits.most_per_day:
         return "full_today"
     return ""
 

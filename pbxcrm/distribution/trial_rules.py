@@ -10,7 +10,7 @@ from pbxcrm.calendars.queries import Calendars
 from pbxcrm.distribution.cases import DealCase
 from pbxcrm.distribution.models import DistributionRule
 from pbxcrm.distribution.queries import ReadyRule
-from pbxcrm.distribution.rules import Counts, Otherwise, Pick, pick, standings
+from pbxcrm.distribution.rules import Counts, Otherwise, Pick, pick, standings, who_acts
 from pbxcrm.people.directory import Directory
 from pbxcrm.shared.reasons import Reason, reason
 
@@ -103,7 +103,9 @@ def _try_one(
         turns = state.turns.setdefault(rule.id, {})
         today = state.today.setdefault((rule.id, _day(call.at, calendars.default.timezone)), Counter())
         counts = Counts(turns, state.deals, state.tasks, today)
-        found: Pick = pick(rule, standings(rule, people, calendars, call.at, counts, call.case.amount), people, counts)
+        acting = who_acts(rule, people, calendars, call.at)
+        standing = standings(rule, acting, people, calendars, call.at, counts, call.case.amount)
+        found: Pick = pick(rule, standing, people, counts)
         if found.user_id is not None and found.turn_of is not None:
             turns[found.turn_of] = max(turns.values(), default=0) + 1
             today[found.user_id] += 1

@@ -190,15 +190,15 @@ async def set_row(session: AsyncSession, model: type[SQLModel], row: Mapping[str
     await execute(session, _set_row(model, session.get_bind().dialect.name, tuple(row), key), [row])
 
 
-def _insert_into(table: Table, dialect: str) -> Any:
-    """The dialect's own ``INSERT``. Only the dialect in use is imported: each takes 2 MB in each process."""
+def insert_into(table: Table, dialect: str) -> Any:
+    """The dialect's own ``INSERT``, which can say what to do with a row that is there. Only the dialect in use is imported: each takes 2 MB in each process."""
     return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
 
 
 @cache
 def _set_row(model: type[SQLModel], dialect: str, columns: tuple[str, ...], key: str) -> Executable:
     table: Table = SQLModel.metadata.tables[str(model.__tablename__)]
-    add = _insert_into(table, dialect)
+    add = insert_into(table, dialect)
     changed = {name: add.excluded[name] for name in columns if name != key}
     return add.on_conflict_do_update(index_elements=[key], set_=changed)  # type: ignore[no-any-return]
 
@@ -211,7 +211,7 @@ def insert_new(model: type[SQLModel], dialect: str) -> Executable:
 @cache
 def _add_new(model: type[SQLModel], dialect: str, returning: tuple[str, ...]) -> Executable:
     table: Table = SQLModel.metadata.tables[str(model.__tablename__)]
-    add = _insert_into(table, dialect).on_conflict_do_nothing()
+    add = insert_into(table, dialect).on_conflict_do_nothing()
     columns: list[Column[Any]] = [table.c[name] for name in returning]
     return add.returning(*columns) if columns else add  # type: ignore[no-any-return]
 

@@ -21,6 +21,7 @@ from pbxcrm.distribution.rules import Kind, Member, Method
 from pbxcrm.migrations import upgrade
 from pbxcrm.people.models import User
 from pbxcrm.shared.db import Database
+from tests.bench.big_funnel import Filler
 from tests.bench.table import Figure, percentile
 from tests.calls import NOON
 from tests.databases import fresh_name, postgres_programs, running_postgres
@@ -36,6 +37,7 @@ async def measure(url: str, on: str) -> list[Figure]:
     try:
         await open_office(db)
         await _fill(db)
+        await Filler(db).tidy()
         figures = [await _choosing(db, f"{on}, {method.value}") for method in Method if await _use(db, method)]
     finally:
         await db.close()

@@ -16,7 +16,18 @@ from pbxcrm.calendars.queries import Calendars
 from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.composition import compose
 from pbxcrm.distribution.models import DistributionRule
-from pbxcrm.distribution.rules import Counts, Kind, Member, Method, Otherwise, Pick, people_of, pick, standings
+from pbxcrm.distribution.rules import (
+    Counts,
+    Kind,
+    Member,
+    Method,
+    Otherwise,
+    Pick,
+    people_of,
+    pick,
+    standings,
+    who_acts,
+)
 from pbxcrm.people.directory import Directory
 from pbxcrm.people.models import Team, User
 from pbxcrm.shared import reasons
@@ -76,7 +87,12 @@ def ask(
     amount: str | None = None,
 ) -> Pick:
     known = Decimal(amount) if amount is not None else None
-    return pick(asked, standings(asked, PEOPLE, calendars, at, counts, known), PEOPLE, counts)
+    return pick(
+        asked,
+        standings(asked, who_acts(asked, PEOPLE, calendars, at), PEOPLE, calendars, at, counts, known),
+        PEOPLE,
+        counts,
+    )
 
 
 TEAM = Member(Kind.TEAM, 1)
@@ -168,7 +184,9 @@ def test_a_deputy_whose_role_works_on_no_deals_gets_none() -> None:
 def test_who_has_left_gets_none() -> None:
     gone = replace(PEOPLE, users={**PEOPLE.users, ANNA: person(ANNA, "Anna", is_active=False)})
     asked = rule(ANNA, BORYS)
-    found = pick(asked, standings(asked, gone, replace(CALENDARS, people=gone), NOON, Counts(), None), gone, Counts())
+    calendars = replace(CALENDARS, people=gone)
+    standing = standings(asked, who_acts(asked, gone, calendars, NOON), gone, calendars, NOON, Counts(), None)
+    found = pick(asked, standing, gone, Counts())
     assert found.user_id == BORYS
     assert "Has left: Anna" in reasons.text(found.why)
 
@@ -176,7 +194,9 @@ def test_who_has_left_gets_none() -> None:
 def test_fifty_who_are_off_shift_make_one_sentence() -> None:
     many = replace(PEOPLE, users={n: person(n, f"P{n}", calendar_id=2) for n in range(1, 51)})
     asked = rule(*many.users)
-    found = pick(asked, standings(asked, many, replace(CALENDARS, people=many), NOON, Counts(), None), many, Counts())
+    calendars = replace(CALENDARS, people=many)
+    standing = standings(asked, who_acts(asked, many, calendars, NOON), many, calendars, NOON, Counts(), None)
+    found = pick(asked, standing, many, Counts())
     assert reasons.sentences(found.why)[1] == "Off shift: P1, P2, P3, P4, P5, P6, P7, P8 +42."
 
 
