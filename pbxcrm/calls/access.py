@@ -22,6 +22,7 @@ from pbxcrm.calls.models import Call, CallLeg
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.models import Deal
+from pbxcrm.shared.core_sql import AmongIds
 
 
 @kept
@@ -31,7 +32,7 @@ def visible_calls(viewer: Viewer, *, little: bool = False) -> ColumnElement[bool
         return true()
     if little:
         return col(Call.id).in_(_little(viewer))
-    took_part = there_is(Call, col(CallLeg.call_id) == col(Call.id), _took_part(viewer))
+    took_part = there_is(Call, col(CallLeg.call_id) == col(Call.id), _took_part_in_one(viewer))
     on_own_deal = there_is(Call, col(Deal.id) == col(Call.deal_id), visible_deals(viewer))
     return or_(owned(viewer, col(Call.responsible_id)), took_part, on_own_deal)
 
@@ -44,7 +45,7 @@ def audible_calls(viewer: Viewer) -> ColumnElement[bool]:
     if viewer.role in SEES_EVERYTHING:
         return true()
     talked = there_is(
-        Call, col(CallLeg.call_id) == col(Call.id), _took_part(viewer), col(CallLeg.answered_at).is_not(None)
+        Call, col(CallLeg.call_id) == col(Call.id), _took_part_in_one(viewer), col(CallLeg.answered_at).is_not(None)
     )
     on_own_deal = there_is(Call, col(Deal.id) == col(Call.deal_id), visible_deals(viewer))
     of_own_client = there_is(Call, col(Contact.id) == col(Call.contact_id), owned(viewer, col(Contact.responsible_id)))
@@ -82,6 +83,13 @@ def _took_part(viewer: Viewer) -> ColumnElement[bool]:
     if viewer.role is Role.MANAGER:
         return col(CallLeg.user_id).in_(teammates(viewer))
     return is_own(viewer, col(CallLeg.user_id))
+
+
+def _took_part_in_one(viewer: Viewer) -> ColumnElement[bool]:
+    """The same, for one call after the other: PostgreSQL would read the whole team for each of them."""
+    if viewer.role is Role.MANAGER:
+        return AmongIds(col(CallLeg.user_id), teammates(viewer))
+    return _took_part(viewer)
 
 
 async def sees_little(session: AsyncSession, viewer: Viewer) -> bool:
