@@ -47,7 +47,7 @@ from pbxcrm.checkpoints.escalation_actions import Decider, accept_deal, reassign
 from pbxcrm.checkpoints.merge_actions import keep_lamps, relight_lamps
 from pbxcrm.checkpoints.models import Subject, TriggerKind
 from pbxcrm.checkpoints.preview_jobs import WORK as TRIAL_WORK
-from pbxcrm.checkpoints.queries import lamp_rank_of_deal
+from pbxcrm.checkpoints.queries import burning_deals, lamp_rank_of_deal
 from pbxcrm.checkpoints.recompute_jobs import WORK as CHECKPOINT_WORK
 from pbxcrm.checkpoints.recompute_jobs import recompute_all, register_settler
 from pbxcrm.checkpoints.sweep import register_lighter
@@ -284,7 +284,7 @@ def compose() -> None:
         Subject.CALLBACK, Decider(accept_callback, reassign_callback, remember_callback, give_back_callback)
     )
     register_table("callback", Episode)
-    register_lamps(lamp_rank_of_deal)
+    register_lamps(lamp_rank_of_deal, burning_deals)
     register_lamp_tasks(ending_work, escalated_tasks)
     register_attempts(next_attempts.planned_attempts)
     register_work(CHECKPOINT_WORK)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, and_, case, cast, exists, func, or_
+from sqlalchemy import ColumnElement, Integer, Select, and_, case, cast, exists, func, or_
 from sqlalchemy import select as columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -194,6 +194,11 @@ def lamp_rank_of_deal() -> ColumnElement[int]:
     highest = func.max(cast(col(Lamp.is_escalation), Integer) + 1)
     burning = select(highest).where(col(Lamp.deal_id) == col(Deal.id), is_burning()).correlate(Deal)
     return func.coalesce(burning.scalar_subquery(), 0)
+
+
+def burning_deals() -> Select[Any]:
+    """Query for the ids of the deals on which a lamp burns."""
+    return columns(col(Lamp.deal_id)).where(is_burning(), col(Lamp.deal_id).is_not(None))
 
 
 async def list_escalations(

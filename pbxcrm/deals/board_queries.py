@@ -1,13 +1,13 @@
 """Queries of the board: filters, cards of a column, figures of a column, and the time of a deal in each stage."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, false, func, literal, or_, true, union_all
+from sqlalchemy import ColumnElement, and_, false, func, literal, or_, true, union, union_all
 from sqlalchemy import select as columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -18,7 +18,7 @@ from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.deals.access import visible_deals
 from pbxcrm.deals.card_queries import BY_DATE, BoardCard, cards_in, cards_of_deals, read_cards
 from pbxcrm.deals.filters import DealFilter, tests_of_match, ways_to_match
-from pbxcrm.deals.lamp_queries import lamp_rank
+from pbxcrm.deals.lamp_queries import LEVELS, burning_deals, lamp_rank
 from pbxcrm.deals.models import Deal, Stage, StageMove
 from pbxcrm.deals.queries import MOST_COUNTED
 from pbxcrm.deals.rules import is_closing
@@ -191,18 +191,37 @@ async def first_cards(
     if asked.found is not None and sort is Sort.DATE:
         return await _cards_of(session, stages, asked.found, cards)
     tops = [
-        select(col(Deal.id), _rank(stage, sort).label("rank"))
+        select(col(Deal.id), literal(0).label("rank"))
         .where(*asked.conditions(viewer, stage), _of_pipeline(stage))
-        .order_by(*_order(stage, sort))
+        .order_by(*BY_DATE)
         .limit(cards)
         .subquery()
         for stage in stages
     ]
-    top = union_all(*(columns(each.c.id, each.c.rank) for each in tops)).subquery()
+    parts = [columns(each.c.id, each.c.rank) for each in tops]
+    still_open = {stage.id or 0 for stage in stages if not is_closing(stage)} if sort is Sort.LAMP else set()
+    if still_open:
+        # What burns beside the last to enter: so only the few that burn are ranked, not each open deal.
+        parts.append(_burning_tops(viewer, still_open, asked, cards))
     by_stage: dict[int, list[BoardCard]] = {stage.id or 0: [] for stage in stages}
-    for card in await cards_in(session, top):
+    for card in await cards_in(session, union(*parts).subquery() if still_open else union_all(*parts).subquery()):
         by_stage[card.stage_id].append(card)
+    for stage_id in still_open:
+        ranked = [card._replace(rank=LEVELS.index(card.lamp)) for card in by_stage[stage_id]]
+        by_stage[stage_id] = sorted(ranked, key=lambda card: (card.rank, card.since, card.id), reverse=True)[:cards]
     return by_stage
+
+
+def _burning_tops(viewer: Viewer, stage_ids: Collection[int], asked: Selection, cards: int) -> Any:  # Select
+    """The ids of the first ``cards`` burning deals of each of these open stages."""
+    order = (lamp_rank().desc(), *BY_DATE)
+    burning = (
+        columns(col(Deal.id), func.row_number().over(partition_by=col(Deal.stage_id), order_by=order).label("place"))
+        .where(visible_deals(viewer), col(Deal.stage_id).in_(stage_ids), *asked.open.conditions())
+        .where(col(Deal.id).in_(burning_deals()))
+        .subquery()
+    )
+    return columns(burning.c.id, literal(0).label("rank")).where(burning.c.place <= cards)
 
 
 async def _cards_of(
