@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, union_all
+from sqlalchemy import ColumnElement, and_, case, func, literal, or_, union_all
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -49,6 +49,7 @@ _NEWEST = 200  # of these
 _NEWEST_DEALS = 20_000  # of deals that match, so many are tested for access
 _TESTED = 400  # rows whose access is tested for one list, until the part of them is through
 _MAY_BE_TESTED = _TESTED + MORE  # so many at most
+_SHORTEST_WHOLE = 7  # digits of a number that may be complete: shorter ones are the middle of many
 _AROUND = 40  # characters of a note shown before the word that was found
 _SHOWN = 120  # characters of a note that are shown
 
@@ -192,13 +193,12 @@ async def _deals(
         select(col(Deal.id)).where(visible, way).order_by(col(Deal.id).desc()).limit(RANKED).subquery().select()
         for way in ways
     ]
-    ids = (await session.exec(union_all(*parts))).scalars().all()  # type: ignore[call-overload]
-    deals = await load_by_id(session, Deal, ids)
+    deals = (await session.exec(select(Deal).where(col(Deal.id).in_(union_all(*parts))))).all()
 
     def place(deal: Deal) -> tuple[bool, int, int]:
         return deal.closed_at is not None, -_rank(deal.title, text), -(deal.id or 0)
 
-    return sorted(deals.values(), key=place)[:limit]
+    return sorted(deals, key=place)[:limit]
 
 
 async def _tasks(session: AsyncSession, viewer: Viewer, text: str, limit: int) -> list[Task]:
@@ -270,14 +270,15 @@ async def _pointed_to(
 async def _private(session: AsyncSession, viewer: Viewer, text: str, region: str | None) -> list[KnownNumber]:
     """Whose the number ``text`` is, if it is complete and the viewer may not open the client."""
     number = normalise(text, region) if region is not None and digits_of(text) else None
-    if number is None:
+    if number is None or len(number) < _SHORTEST_WHOLE:
         return []
     return [known for known in await whose_numbers(session, viewer, [number]) if known.contact is None]
 
 
 async def _notes(session: AsyncSession, viewer: Viewer, text: str, limit: int) -> list[FoundNote]:
     """The newest notes, then note fields of clients, in which words begin with the words of ``text``."""
-    notes = await _that_pass(session, Note, await _newest_with(session, "notes", text), visible_notes(viewer), limit)
+    newest = await _newest_with(session, text, "notes", "contacts")
+    notes = await _that_pass(session, Note, newest["notes"], visible_notes(viewer), limit)
     deals = await load_by_id(session, Deal, (note.deal_id for note in notes))
     contacts = await load_by_id(session, Contact, (note.contact_id for note in notes))
     found: list[FoundNote] = []
@@ -285,15 +286,19 @@ async def _notes(session: AsyncSession, viewer: Viewer, text: str, limit: int) -
         deal, contact = deals.get(note.deal_id), contacts.get(note.contact_id)
         found.append(FoundNote(_around(note.text, text), deal, None if deal else contact, note.call_id))
     if len(found) < limit:
-        ids = await _newest_with(session, "contacts", text)
-        noted = await _that_pass(session, Contact, ids, visible_contacts(viewer), limit)
+        noted = await _that_pass(session, Contact, newest["contacts"], visible_contacts(viewer), limit)
         found += [FoundNote(_around(contact.note, text), None, contact) for contact in noted]
     return found[:limit]
 
 
-async def _newest_with(session: AsyncSession, kind: str, text: str) -> Sequence[int]:
-    words = newest_with(kind, text, most=MANY)
-    return [] if words is None else (await session.exec(words)).all()
+async def _newest_with(session: AsyncSession, text: str, *kinds: str) -> dict[str, list[int]]:
+    """The ids of the newest texts of each kind in which words begin with the words of ``text``, asked at once."""
+    found: dict[str, list[int]] = {kind: [] for kind in kinds}
+    words = {kind: newest_with(kind, text, most=MANY) for kind in kinds}
+    parts = [select(literal(kind), query.subquery().c[0]) for kind, query in words.items() if query is not None]
+    for kind, row_id in await fetch(session, union_all(*parts)) if parts else ():
+        found[kind].append(row_id)
+    return {kind: sorted(ids, reverse=True) for kind, ids in found.items()}
 
 
 async def _named(

@@ -95,9 +95,11 @@ async def newest_that_pass(
         if len(keys) < most:
             return Listed(rows)
         before = keys[-1]
-        if tested >= (MOST if most_tested is None else most_tested):
+        left = (MOST if most_tested is None else most_tested) - tested
+        if left <= 0:
             return Listed(rows, before)
-        most = min(4 * most, MORE)
+        # To whom nothing is visible here, little of the rest is: it is tested at once.
+        most = min(4 * most, MORE) if rows else min(max(left, limit), MORE)
 
 
 async def newest_visible(
