@@ -38,7 +38,7 @@ GOAL, RATIO = 100.0, 1.5  # milliseconds; how much slower ten times the rows may
 NOISE = 10.0  # milliseconds: less than this is no slowdown
 
 LISTS = (
-    "/board", "/board?mine=1", "/board/heads", "/board?q=dubova", "/board?q=коваленко", "/board?q=шевченко+олена", "/board?q=067123", "/board?q=nobodyatall",
+    "/board", "/board?mine=1", "/board/heads", "/board?sort=lamp", "/board?q=dubova", "/board?q=коваленко", "/board?q=шевченко+олена", "/board?q=067123", "/board?q=nobodyatall",
     "/calls", "/calls?mine=1", "/calls?outcome=missed", "/calls?q=коваленко", "/calls?q=олена", "/calls?q=067+12", "/calls?q=0671234567", "/calls?q=nobodyatall", "/calls?q=777",
     "/contacts", "/contacts?q=коваленко", "/contacts?q=олена", "/contacts?q=шевченко+олена", "/contacts?q=Kovalenko", "/contacts?q=067+123", "/contacts?q=nobodyatall",
     "/contacts?q=777", "/companies", "/companies?q=коваль", "/companies?q=nobodyatall",

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlmodel import col, select
 
+from pbxcrm.checkpoints.models import Checkpoint
 from pbxcrm.contacts.name_likeness import name_key
 from pbxcrm.deals.models import Stage, StageKind
 from pbxcrm.people.models import Extension, Team, User
@@ -215,6 +216,7 @@ class TenYears:
         self._fill = Filler(db)
         self._first_owner = 0
         self._spelled: list[str] = []
+        self._checkpoint: int | None = None
         self._open: list[int] = []
         self._closed: list[int] = []
 
@@ -223,7 +225,7 @@ class TenYears:
         await self._people()
         await self._names()
         async with _without_indexes(self._fill):
-            await asyncio.gather(self._calls(), self._clients(), self._deals(), self._work())
+            await asyncio.gather(self._calls(), self._clients(), self._deals(), self._work(), self._lamps())
             await self._searched()
         async with self._db.engine.begin() as connection:
             await connection.execute(text("DROP TABLE bench_names"))
@@ -251,6 +253,9 @@ class TenYears:
             self._first_owner = users[0].id or 0
             assert users[-1].id == self._first_owner + SELLERS - 1
             session.add_all(Extension(number=str(1000 + n), user_id=user.id or 0) for n, user in enumerate(users))
+            self._checkpoint = (
+                await session.exec(select(Checkpoint.id).where(col(Checkpoint.stage_id).is_not(None)))
+            ).all()[0]
             stages = (await session.exec(select(Stage).where(Stage.pipeline_id == 1).order_by(col(Stage.id)))).all()
         closed = {StageKind.WON, StageKind.LOST}
         self._open = [stage.id or 0 for stage in stages if stage.kind not in closed]
@@ -364,6 +369,17 @@ class TenYears:
             await self._words(f"CASE i % {len(keys)} {chosen} END")
         await self._words("'klient' || i" if search_key("client1") != "client1" else "'client' || i")
 
+    async def _lamps(self) -> None:
+        """Every open deal has one that waits; on every sixth it burns, every second of these has reached the manager."""
+        every, at = max(1, self._size.deals // OPEN), self._fill.at(self._until)
+        owner, burns = self._owner(f"(1 + ({every} * i - 1) % {self._size.contacts})"), "i % 6 = 0"
+        await self._fill.insert("lamps", min(OPEN, self._size.deals), {
+            "id": "i", "checkpoint_id": str(self._checkpoint), "step": "0", "subject": "'deal'", "deal_id": f"{every} * i", "owner_id": owner,
+            "addressee_id": owner, "stage_id": one_of(self._open, "i"), "entry": "'m' || i || ':'", "minutes": "480", "entered_at": at, "due_at": at,
+            "state": f"CASE WHEN {burns} THEN 'burning' ELSE 'armed' END", "is_escalation": "i % 12 = 0",
+            **dict.fromkeys(("lit_at", "asked_at"), f"CASE WHEN {burns} THEN {at} ELSE NULL END"),
+        })  # fmt: skip
+
     async def _words(self, word: str) -> None:
         # The same word may stand twice in a note.
         numbers = self._fill.numbers(self._size.notes)
@@ -410,6 +426,7 @@ _FILLED = (
     "search_words",
     "notes",
     "companies",
+    "lamps",
     "name_spellings",
 )
 
