@@ -120,7 +120,7 @@ from pbxcrm.forms.queries import load_form_names
 from pbxcrm.forms.timeline_queries import read_requests
 from pbxcrm.messages import reasons as messages
 from pbxcrm.messages.erase_actions import erase_messages
-from pbxcrm.messages.hooks import delivery_ended
+from pbxcrm.messages.hooks import delivery_told
 from pbxcrm.messages.queries import find_answered
 from pbxcrm.messages.timeline_queries import read_messages
 from pbxcrm.money import reasons as money
@@ -183,7 +183,7 @@ def compose() -> None:
     ways_to_see_contacts.register(CLIENT_OF_DEAL, PERSON_OF_DEAL, CLIENT_OF_TASK, CLIENT_OF_CALL)
     recorded.register(hear)
     calls_over.register(hear_calls)
-    delivery_ended.register(follow_delivery)
+    delivery_told.register(follow_delivery)
     calendar_changed.register(recompute_all, compute_by_hours)
     absences_changed.register(stand_ins.follow_stand_ins, handlers.absences_changed)
     person_changed.register(stand_ins.person_changed, handlers.person_changed)

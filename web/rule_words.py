@@ -16,6 +16,7 @@ from web.rule_sentences import OPS
 
 STATUSES: dict[str, str] = {
     RunStatus.DONE.value: N_("done"),
+    RunStatus.HELD.value: N_("held back"),
     RunStatus.SKIPPED.value: N_("skipped"),
     RunStatus.FAILED.value: N_("failed"),
     RunStatus.WAITING.value: N_("waiting"),

@@ -23,7 +23,13 @@ _ADD_RUNS, _ADD_STEPS = (insert(SQLModel.metadata.tables[str(model.__tablename__
 _WRITTEN = select_columns(col(RuleRun.id), col(RuleRun.rule_id), col(RuleRun.event_id)).where(
     col(RuleRun.rule_id).in_(list_param("rules")), col(RuleRun.event_id).in_(list_param("events"))
 )
-_COUNTED = (RunStatus.DONE.value, RunStatus.FAILED.value, RunStatus.WAITING.value, RunStatus.WATCH.value)
+_COUNTED = (
+    RunStatus.DONE.value,
+    RunStatus.HELD.value,
+    RunStatus.FAILED.value,
+    RunStatus.WAITING.value,
+    RunStatus.WATCH.value,
+)
 
 _RAN = (
     select_columns(col(RuleRun.rule_id), col(RuleRun.subject), func.count())

@@ -44,6 +44,7 @@ class RunStatus(StrEnum):
     """What became of a firing."""
 
     DONE = "done"
+    HELD = "held"  # its steps were taken, but a message to the client was held back, which its step says
     SKIPPED = "skipped"  # a condition did not hold, or a guard spoke
     FAILED = "failed"
     WAITING = "waiting"  # until ``due_at``; without one for the run before it
@@ -55,6 +56,7 @@ class StepStatus(StrEnum):
     """What became of a step."""
 
     DONE = "done"
+    HELD = "held"  # no message went to the client, or not yet; the steps behind it were taken
     REFUSED = "refused"  # the gate of a stage, or there was nobody
     FAILED = "failed"
     WOULD = "would"  # the rule only watches

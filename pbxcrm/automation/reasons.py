@@ -6,6 +6,7 @@ REASONS: dict[str, str | Counted] = {
     "automation.rule": N_("The rule “{rule}” did it."),
     # what a run ended with
     "automation.done": N_("All steps were taken."),
+    "automation.held": N_("A message to the client was held back."),
     "automation.not_so": N_("Skipped: its condition did not hold."),
     "automation.no_longer": N_("It waited, and then its condition did not hold any more."),
     # the comparison that decided
@@ -32,6 +33,7 @@ REASONS: dict[str, str | Counted] = {
     "automation.deep": N_("Skipped: {most} rules had caused each other before it on “{title}”."),
     "automation.rate": N_("Skipped: it ran {most} times in an hour on this deal."),
     "automation.off": N_("The rule was switched off or archived while it waited."),
+    "automation.changed": N_("Somebody changed the rule while it waited, and ended what waits."),
     "automation.deal_gone": N_("The deal is gone, or was merged with another one."),
     "automation.watched": N_("The rule only watches: nothing was done."),
     "automation.refused": N_("A step could not be taken: {why}"),
@@ -65,9 +67,11 @@ REASONS: dict[str, str | Counted] = {
     "automation.discount_asked": N_("A discount of {discount} is asked for: it is above the limit of the rule."),
     "automation.discount_there": N_("A discount of {discount} would not be more than there is, or is asked for."),
     "automation.messaged": N_("Message to {address}: {text}"),
+    "automation.put_off": N_("Not sent to {address} yet: “{text}”."),
     "automation.tested": N_("Message to {address}, the recipient of tests: {text}"),
     "automation.called": N_("Call of the webhook “{name}”."),
     "automation.no_message": N_("No message."),
+    "automation.held_back": N_("Not sent to {address}: “{text}”."),
     "automation.waits_for": N_("Waits {wait_minutes} of working time"),
     "automation.waited": N_("Waits {minutes} working minutes"),
     # why something is not taken back

@@ -133,5 +133,5 @@ async def _settle_waiting(session: AsyncSession, rule: AutomationRule, waiting: 
     if waiting is Waiting.MOVE:
         await session.exec(theirs.values(rule_version=rule.version))
     if waiting is Waiting.CANCEL:
-        why = reason("automation.off").stored()
+        why = reason("automation.changed" if rule.archived_at is None else "automation.off").stored()
         await session.exec(theirs.values(status=RunStatus.SKIPPED.value, reason=why, ended_at=now, due_at=None))

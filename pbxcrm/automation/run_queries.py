@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Permission, Viewer, can, check
 from pbxcrm.access.kept import kept
-from pbxcrm.automation.models import AutomationRule, RuleRun, RunStep
+from pbxcrm.automation.models import AutomationRule, RuleRun, RunStatus, RunStep, StepStatus
 from pbxcrm.contacts.access import visible_contacts
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.access import visible_deals
@@ -38,6 +38,14 @@ class RunRow:
     rule: AutomationRule
     steps: Sequence[RunStep]
     causes: Mapping[int, AutomationRule]
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is anything to take back: a step that changed something, or a wait that ends."""
+        if self.run.undone_at is not None:
+            return False
+        did = any(step.status == StepStatus.DONE and step.undo for step in self.steps)
+        return did or self.run.status == RunStatus.WAITING
 
 
 @kept

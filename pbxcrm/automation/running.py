@@ -3,6 +3,7 @@
 Steps change only our own database, in the transaction that writes their rows: they are taken exactly once.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from traceback import format_tb
 from typing import Any
@@ -14,11 +15,13 @@ from pbxcrm.automation.batch import NewRun, Run
 from pbxcrm.automation.facts import RuleFacts
 from pbxcrm.automation.firing import Firing, RunInHand, ask, begin, end, fail, skip, tell_owner
 from pbxcrm.automation.guards import guarded, must_queue
+from pbxcrm.automation.held_back import held_back, why_held
 from pbxcrm.automation.models import AutomationRule, RuleRun, RuleState, RunStatus, RunStep, StepStatus
 from pbxcrm.automation.pacing import day_with_room, later_day
 from pbxcrm.automation.queries import ActiveRule
 from pbxcrm.automation.rules import LONGEST_ERROR, Cause, retry_at
 from pbxcrm.automation.steps.kinds import STEPS, STOP, WAIT
+from pbxcrm.automation.steps.message_step import MESSAGE
 from pbxcrm.automation.steps.step import StepContext, StepTaken
 from pbxcrm.automation.watching import would
 from pbxcrm.deals.actions import say_deal_changed
@@ -120,7 +123,7 @@ async def _take_steps(firing: Firing, rule: AutomationRule, run: RunInHand) -> N
     while row.position < len(rule.steps):
         step = rule.steps[row.position]
         if step["kind"] == STOP:
-            end(firing, row, RunStatus.DONE, reason("automation.stopped"))
+            await _end_taken(firing, run, rule, reason("automation.stopped"))
             return
         if step["kind"] == WAIT:
             await _wait(firing, run, step)
@@ -141,7 +144,19 @@ async def _take_steps(firing: Firing, rule: AutomationRule, run: RunInHand) -> N
             end(firing, row, RunStatus.FAILED, taken.said)
             return
         row.position, row.tries = row.position + 1, 0
-    end(firing, row, RunStatus.DONE, reason("automation.done"))
+    await _end_taken(firing, run, rule, reason("automation.done"))
+
+
+async def _end_taken(firing: Firing, run: RunInHand, rule: AutomationRule, why: Reason) -> None:
+    """The run took its steps up to its end. One whose message was held back says so."""
+    found: Sequence[Mapping[str, Any]] = [step["result"] for step in run.steps if step["status"] == StepStatus.HELD]
+    if not isinstance(run.row, NewRun) and any(step["kind"] == MESSAGE.kind for step in rule.steps):
+        await firing.session.flush()
+        found = await held_back(firing.session, run.row.id)
+    if found:
+        end(firing, run.row, RunStatus.HELD, why_held(found))
+        return
+    end(firing, run.row, RunStatus.DONE, why)
 
 
 async def _take(firing: Firing, rule: AutomationRule, step: dict[str, Any], position: int) -> StepTaken:

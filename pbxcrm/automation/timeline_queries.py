@@ -9,7 +9,13 @@ from pbxcrm.timeline.entries import Entry, EntryKind, TimelineQuery
 from pbxcrm.timeline.sources import page_of
 
 #: What was skipped stands in the log of the rule only.
-_SHOWN = (RunStatus.DONE.value, RunStatus.FAILED.value, RunStatus.WAITING.value, RunStatus.UNKNOWN.value)
+_SHOWN = (
+    RunStatus.DONE.value,
+    RunStatus.HELD.value,
+    RunStatus.FAILED.value,
+    RunStatus.WAITING.value,
+    RunStatus.UNKNOWN.value,
+)
 
 
 async def read_runs(session: AsyncSession, asked: TimelineQuery) -> list[Entry]:

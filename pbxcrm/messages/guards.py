@@ -53,6 +53,11 @@ async def objection(
     return Objection(reason("message.quiet", hours=options.message_quiet), until) if until is not None else None
 
 
+def is_put_off(delivery: Delivery) -> bool:
+    """Whether the message waits because of a guard, not because of the server that takes it."""
+    return delivery.state == DeliveryState.QUEUED and delivery.said.get("code") == "message.quiet"
+
+
 async def _sent_today(session: AsyncSession, delivery: Delivery, since: datetime) -> int:
     theirs = col(Delivery.address) == delivery.address
     if delivery.contact_id is not None:

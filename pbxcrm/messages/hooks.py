@@ -5,5 +5,5 @@ from datetime import datetime
 from pbxcrm.messages.models import Delivery
 from pbxcrm.shared.hooks import Hook
 
-#: A delivery of a rule was sent, has failed for good, was refused, or nobody knows what became of it.
-delivery_ended: Hook[Delivery, datetime] = Hook("messages.delivery_ended")
+#: A delivery of a rule was sent, has failed for good, was refused or put off by a guard, or nobody knows what became of it.
+delivery_told: Hook[Delivery, datetime] = Hook("messages.delivery_told")

@@ -20,7 +20,7 @@ from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.actions import say_deal_changed
 from pbxcrm.deals.models import Deal
 from pbxcrm.messages.guards import objection
-from pbxcrm.messages.hooks import delivery_ended
+from pbxcrm.messages.hooks import delivery_told
 from pbxcrm.messages.models import Delivery, DeliveryState
 from pbxcrm.messages.rules import LEASE, retry_at
 from pbxcrm.people.directory import load_directory
@@ -126,6 +126,7 @@ class MessageSender:
                     await _end(session, delivery, DeliveryState.REFUSED, against.why, now)
                 elif against is not None:
                     delivery.due_at, delivery.said = against.until or now, against.why.stored()
+                    await delivery_told(session, delivery, now)
                     await _say(session, delivery, now)
                 else:
                     delivery.state, delivery.due_at = DeliveryState.SENDING.value, now + LEASE
@@ -177,7 +178,7 @@ async def _end(
     """It is over for the sender. Whoever wanted it is told if a person must look: the owner of the rule, or who wrote it."""
     delivery.state, delivery.said = state.value, why.stored() if why is not None else {}
     await session.flush()
-    await delivery_ended(session, delivery, now)
+    await delivery_told(session, delivery, now)
     deal = await _say(session, delivery, now)
     if why is None or delivery.by_id is None or delivery.is_test:
         return

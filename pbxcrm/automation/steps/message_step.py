@@ -1,13 +1,18 @@
 """``{"kind": "message", "template_id"}``."""
 
+from pbxcrm.automation.models import StepStatus
 from pbxcrm.automation.params import Param, ParamKind
 from pbxcrm.automation.steps.step import Repeats, Settings, Step, StepContext, StepTaken, TakingBack
 from pbxcrm.messages.actions import Origin, compose, queue_message
+from pbxcrm.messages.guards import is_put_off
 from pbxcrm.messages.models import Delivery, DeliveryState, MessageTemplate
 from pbxcrm.messages.queries import access_message_template
 from pbxcrm.messages.values import load_message_facts
 from pbxcrm.shared.errors import Conflict
 from pbxcrm.shared.reasons import N_, Reason, reason
+
+HELD = StepStatus.HELD
+LONGEST_TOLD = 80  # letters of a message that the log repeats
 
 
 class _MessageStep(Step):
@@ -23,8 +28,7 @@ class _MessageStep(Step):
     changes = frozenset()
 
     async def do(self, context: StepContext, settings: Settings) -> StepTaken:
-        delivery = await self._queue(context, settings, watches=False)
-        return StepTaken(_said(delivery))
+        return message_taken(await self._queue(context, settings, watches=False))
 
     async def would(self, context: StepContext, settings: Settings) -> Reason:
         template = await _template(context, settings)
@@ -35,7 +39,7 @@ class _MessageStep(Step):
         return _said_to(said.address, said.subject, said.body)
 
     async def watch(self, context: StepContext, settings: Settings) -> Reason:
-        return _said(await self._queue(context, settings, watches=True))
+        return message_taken(await self._queue(context, settings, watches=True)).said
 
     async def undo(self, undoing: TakingBack, kept: Settings) -> Reason | None:
         return reason("automation.kept_sent")
@@ -54,14 +58,20 @@ async def _template(context: StepContext, settings: Settings) -> MessageTemplate
     return template
 
 
-def _said(delivery: Delivery) -> Reason:
-    if delivery.state == DeliveryState.REFUSED:
-        return reason("automation.no_message", Reason.load(delivery.said))
+def message_taken(delivery: Delivery) -> StepTaken:
+    """What the step has done, as its message stands now."""
+    why, told = Reason.load(delivery.said), _told(delivery.subject, delivery.body)
     if not delivery.address:
-        return reason("automation.no_message", reason(f"message.no_{delivery.channel}"))
+        return StepTaken(reason("automation.no_message", why or reason(f"message.no_{delivery.channel}")), HELD)
+    if delivery.state == DeliveryState.REFUSED and not told:
+        return StepTaken(reason("automation.no_message", why), HELD)
+    if delivery.state == DeliveryState.REFUSED:
+        return StepTaken(reason("automation.held_back", why, address=delivery.address, text=told), HELD)
+    if is_put_off(delivery):
+        return StepTaken(reason("automation.put_off", why, address=delivery.address, text=told), HELD)
     if delivery.is_test and delivery.state == DeliveryState.QUEUED:
-        return reason("automation.tested", address=delivery.address, text=_told(delivery.subject, delivery.body))
-    return _said_to(delivery.address, delivery.subject, delivery.body)
+        return StepTaken(reason("automation.tested", address=delivery.address, text=told))
+    return StepTaken(_said_to(delivery.address, delivery.subject, delivery.body))
 
 
 def _said_to(address: str, subject: str, body: str) -> Reason:
@@ -73,5 +83,4 @@ def _told(subject: str, body: str) -> str:
     return text if len(text) <= LONGEST_TOLD else f"{text[:LONGEST_TOLD]}…"
 
 
-LONGEST_TOLD = 80  # letters of a message that the log repeats
 MESSAGE = _MessageStep()

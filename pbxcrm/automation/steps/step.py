@@ -86,7 +86,7 @@ class StepContext:
 
 @dataclass(frozen=True, slots=True)
 class StepTaken:
-    """What a step did. ``status`` is *done* or *refused*; a refused one ends the run. ``undo``: what taking it back needs."""
+    """What a step did. ``status`` is *done*, *held* or *refused*; a refused one ends the run. ``undo``: what taking it back needs."""
 
     said: Reason
     status: StepStatus = StepStatus.DONE

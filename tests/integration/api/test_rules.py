@@ -60,6 +60,25 @@ async def test_a_rule_is_made_fires_and_is_taken_back(programs: Programs) -> Non
         assert_problem(await ivan.post(f"{RUNS}/{run['id']}/undo"), 409, "automation.undone")
 
 
+async def test_a_firing_says_that_its_message_was_held_back(programs: Programs) -> None:
+    async with await programs.as_("admin") as admin:
+        text = {"name": "Hello", "channel": "email", "texts": {"en": "Hello!"}, "subjects": {"en": "Hello"}}
+        template = await admin.post("/api/v1/message-templates", json=text)
+        assert template.status_code == 201, template.text
+        message = {"kind": "message", "template_id": template.json()["id"]}
+        rule = await admin.post(RULES, json={**RULE, "then": [message]})
+        assert rule.status_code == 201, rule.text
+        client = (await admin.post("/api/v1/contacts", json={"name": "Petro"})).json()
+        deal = (await admin.post("/api/v1/deals", json={"title": "Roof", "contact_id": client["id"]})).json()
+        await admin.patch(f"/api/v1/deals/{deal['id']}", json={"amount": "2000"})
+        await run_due(programs.db, NOON, "UA")
+        (run,) = (await admin.get(RUNS, params={"status": "held"})).json()["items"]
+        no_address = "The client has no e-mail address."
+        assert run["reason"] == f"A message to the client was held back. {no_address}"
+        (step,) = run["steps"]
+        assert (step["status"], step["result"]) == ("held", f"No message. {no_address}")
+
+
 async def test_a_rule_changes_by_versions_and_goes_into_the_archive(programs: Programs) -> None:
     async with await programs.as_("admin") as admin:
         address = f"{RULES}/{(await admin.post(RULES, json=RULE)).json()['id']}"

@@ -364,6 +364,9 @@ async def test_a_changed_rule_keeps_moves_or_cancels_what_waits(
             await save_rule(session, admin, rule_id, draft, version=1, region=REGION, now=desk.now)
     await desk.work(after=HOUR)
     assert [task.title for task in await desk.tasks()] == titles
+    if waiting is Waiting.CANCEL:
+        why = "Somebody changed the rule while it waited, and ended what waits."
+        assert await desk.told() == [("skipped", why)]
 
 
 async def test_a_rule_that_is_archived_or_pauses_does_nothing(desk: RuleDesk) -> None:

@@ -22,15 +22,16 @@ from pbxcrm.shared.errors import Conflict, Invalid, NotFound
 from pbxcrm.tasks.models import Task
 from pbxcrm.timeline.entries import EntryKind
 from pbxcrm.timeline.queries import timeline
+from tests.integration.automation.conftest import A_TASK
 from tests.integration.messages.conftest import CLIENT, MessageDesk
 
 ENTERED = {"kind": "stage_entered"}
 HOUR = timedelta(hours=1)
 
 
-async def rule_on(messages: MessageDesk, template_id: int, **more: Any) -> int:
+async def rule_on(messages: MessageDesk, template_id: int, *steps: dict[str, Any], **more: Any) -> int:
     when = {**ENTERED, "stage_id": messages.rules.stages["Invoice issued"]}
-    return await messages.rules.rule(when, {"kind": "message", "template_id": template_id}, **more)
+    return await messages.rules.rule(when, {"kind": "message", "template_id": template_id}, *steps, **more)
 
 
 async def invoiced(messages: MessageDesk, **more: Any) -> int:
@@ -159,6 +160,7 @@ async def test_a_missing_value_is_said_and_nothing_is_sent(messages: MessageDesk
     await messages.send()
     assert await messages.told() == [("refused", "“Event” is empty, and the template has no other word for it.")]
     (run,) = await messages.rules.runs()
+    assert run.status == "held"
     assert [said for *_, said in await messages.rules.steps(run.id)] == [
         "No message. “Event” is empty, and the template has no other word for it."
     ]
@@ -167,7 +169,7 @@ async def test_a_missing_value_is_said_and_nothing_is_sent(messages: MessageDesk
 
 
 async def test_guards_are_asked_before_a_message(messages: MessageDesk) -> None:
-    await rule_on(messages, await messages.template())
+    await rule_on(messages, await messages.template(), A_TASK)
     unsaid, refused, stopped = [await messages.client(f"{n}@client.example") for n in ("unsaid", "refused", "stopped")]
     async with messages.rules.database.write() as session:
         ivan = await messages.rules.office.viewer(session, "ivan")
@@ -186,6 +188,21 @@ async def test_guards_are_asked_before_a_message(messages: MessageDesk) -> None:
         ("refused", "The client has no e-mail address."),
         ("refused", "The client got 1 message today already, and rules send no more."),
     ]
+    held = "A message to the client was held back."
+    stopped_why = "stopped@client.example is on the stop list."
+    assert await messages.rules.told() == [
+        ("done", "All steps were taken."),
+        ("held", f"{held} The client does not agree to the use of their data."),
+        ("held", f"{held} {stopped_why}"),
+        ("held", f"{held} The client has no e-mail address."),
+        ("held", f"{held} The client got 1 message today already, and rules send no more."),
+    ]
+    steps = [await messages.rules.steps(run.id) for run in await messages.rules.runs()]
+    assert steps[2] == [
+        ("message", "held", f"Not sent to stopped@client.example: “About Roof”. {stopped_why}"),
+        ("task", "done", "Task: Call them"),
+    ]
+    assert steps[3][0] == ("message", "held", "No message. The client has no e-mail address.")
     await options(messages, message_needs_consent=True, message_most_a_day=0)
     await invoiced(messages, contact_id=unsaid, second=True)
     await messages.send()
@@ -200,10 +217,40 @@ async def test_quiet_hours_put_a_message_off(messages: MessageDesk) -> None:
     await rule_on(messages, await messages.template())
     await invoiced(messages, contact_id=await messages.client())
     await messages.send()
-    assert await messages.told() == [("queued", "It waits for the end of quiet hours (10:00-15:30).")]
+    waits = "It waits for the end of quiet hours (10:00-15:30)."
+    assert await messages.told() == [("queued", waits)]
+    assert await messages.rules.told() == [("held", f"A message to the client was held back. {waits}")]
+    (run,) = await messages.rules.runs()
+    assert await messages.rules.steps(run.id) == [
+        ("message", "held", f"Not sent to {CLIENT} yet: “About Roof”. {waits}")
+    ]
     assert await messages.send(HOUR) == 0
     await messages.send(3 * HOUR)
     assert [state for state, _ in await messages.told()] == ["sent"]
+    assert await messages.rules.told() == [("done", "All steps were taken.")]
+    assert await messages.rules.steps(run.id) == [("message", "done", f"Message to {CLIENT}: About Roof")]
+
+
+@ON_SQLITE
+async def test_a_rule_that_waited_after_a_message_that_was_held_back_says_so(messages: MessageDesk) -> None:
+    """A message that was sent changes no failure of another step."""
+    template_id, wait = await messages.template(), {"kind": "wait", "minutes": 60}
+    archived = await messages.template(name="Archived")
+    await rule_on(messages, template_id, {"kind": "message", "template_id": archived}, name="Fails")
+    await rule_on(messages, template_id, wait, A_TASK, name="Waits")
+    async with messages.rules.database.write() as session:
+        admin = await messages.rules.office.viewer(session, "admin")
+        await archive_message_template(session, admin, archived, messages.rules.now)
+    await invoiced(messages, contact_id=await messages.client())
+    await messages.send()
+    assert [state for state, _ in await messages.told()] == ["sent", "refused"], "one message a day"
+    assert [status for status, _ in await messages.rules.told()] == ["failed", "waiting"]
+    await messages.rules.work(HOUR)
+    often = "The client got 1 message today already, and rules send no more."
+    assert await messages.rules.told() == [
+        ("failed", "A step could not be taken: This template is not used any more."),
+        ("held", f"A message to the client was held back. {often}"),
+    ]
 
 
 async def test_a_server_that_refuses_is_asked_again_by_the_schedule_then_the_owner_is_told(

@@ -13,6 +13,7 @@ from pbxcrm.contacts.actions import create_contact
 from pbxcrm.deals.creation_actions import create_deal
 from pbxcrm.deals.models import Stage
 from pbxcrm.deals.seed import seed
+from pbxcrm.messages.template_actions import MessageDraft, save_message_template
 from pbxcrm.money.product_actions import ProductDraft, add_product
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import viewer_of
@@ -290,6 +291,43 @@ async def test_the_log_says_why_and_an_edited_rule_asks_about_waiting_runs(
     undone = await admin.post(f"/runs/{run.id}/undo", headers=FORM)
     assert "taken back" in text(undone.text)
     assert "Undone" in text((await admin.get(f"{PATH}/{rule.id}/log")).text)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_firing_whose_message_was_held_back_says_so(
+    browser: Browsers, database: Database, clock: SetClock
+) -> None:
+    """In the log, on its own page and in the list. There is nothing to take back, so nothing offers it."""
+    known, admin = await stages(database), await browser("admin")
+    async with database.write() as session:
+        viewer = await viewer_of(session, await session.get_one(User, 5))
+        template = await save_message_template(
+            session, viewer, None, MessageDraft("Hello", "email", {"uk": "Hello!"}, {"uk": "Hello"}), clock.now
+        )
+    step = {"then.0.kind": "message", "then.0.template_id": str(template.id)}
+    saved = await admin.post(f"{PATH}/new", data=typed(known["Unsorted"], **step))
+    assert saved.status_code == 303
+    (rule,) = await rules(database)
+    async with database.write() as session:
+        client = await create_contact(
+            session, viewer, name="Petro", phones=["+380671112233"], now=clock.now, region="UA"
+        )
+        deal = await create_deal(
+            session, viewer, title="Roof", currency="UAH", region="UA", now=clock.now, stage_id=known["Unsorted"],
+            contact_id=client.id, values={"amount": "5000"},
+        )  # fmt: skip
+    assert await run_due(database, clock.now, "UA") == 1
+    assert re.search(r"state=held[^>]*>.{0,200}1</span>", (await admin.get(PATH)).text, re.DOTALL)
+    async with database.read() as session:
+        run = (await session.exec(select(RuleRun))).one()
+    log = (await admin.get(f"{PATH}/{rule.id}/log?state=held")).text
+    for page in (log, (await admin.get(f"/runs/{run.id}")).text):
+        assert "A message to the client was held back. The client has no e-mail address." in text(page)
+        assert "All steps were taken" not in text(page)
+        assert f"/runs/{run.id}/undo" not in page
+    card = (await admin.get(f"/deals/{deal.id}")).text
+    assert "held back" in text(card)
+    assert f"/runs/{run.id}/undo" not in card
 
 
 async def test_a_typed_rule_is_tried_on_the_last_days_and_changes_nothing(

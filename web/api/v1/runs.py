@@ -55,7 +55,9 @@ class RunOut(ApiAnswer):
     rule_version: int
     deal_id: int | None
     contact_id: int | None
-    status: RunStatus
+    status: RunStatus = Field(
+        description="`held`: its steps were taken, but a message to the client was held back, or waits for a guard."
+    )
     reason: str
     heard: str = Field(description="The act that it heard, as in the audit log, for example `deal.moved`; `call.over`.")
     changed: list[str] = Field(description="The fields that the act changed.")
@@ -82,7 +84,7 @@ class RunsQuery(ListQuery):
     rule_id: IdText | None = None
     deal_id: IdText | None = None
     contact_id: IdText | None = None
-    status: Literal["done", "skipped", "failed", "waiting", "unknown", "watch"] | None = None
+    status: Literal["done", "held", "skipped", "failed", "waiting", "unknown", "watch"] | None = None
 
 
 @runs.get("/runs", needs=Permission.DEALS_READ, summary="Firings on what you see, the newest first")
