@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, update
-from sqlmodel import SQLModel, col
+from sqlalchemy import ColumnElement, update
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.audit.models import AuditEntry
-from pbxcrm.shared.core_sql import execute, one_of
+from pbxcrm.shared.core_sql import one_of
 from pbxcrm.shared.db import before_commit
 from pbxcrm.shared.hooks import Hook
+from pbxcrm.shared.many_rows import add_many
 from pbxcrm.shared.reasons import Reason
 
 #: Key in ``session.info``: what this transaction records is kept in the log, but no rule of automation acts on it.
@@ -26,8 +27,6 @@ ENTRIES = "audit"  # key in ``session.info``: entries to write in one statement 
 Recorded = dict[str, Any]
 #: These entries were written, in the transaction of the change that they tell of; beside each its ``CAUSE``, if it had one.
 recorded: Hook[list[tuple[Recorded, Any]]] = Hook("audit.recorded")
-
-_ADD = insert(SQLModel.metadata.tables[str(AuditEntry.__tablename__)])
 
 
 def keep_unheard(session: AsyncSession, unheard: bool = True) -> None:
@@ -79,7 +78,7 @@ async def write_down(session: AsyncSession) -> None:
     """Write the entries recorded so far now, for code that reads the log in the transaction of the change."""
     entries: list[tuple[Recorded, Any]] = session.info.pop(ENTRIES, [])
     if entries:
-        await execute(session, _ADD, [entry for entry, _ in entries])
+        await add_many(session, AuditEntry, [entry for entry, _ in entries])
         await recorded(session, entries)
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert
+from sqlalchemy import bindparam
 from sqlalchemy import select as select_columns
-from sqlmodel import SQLModel, col, func, or_
+from sqlmodel import col, func, or_
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.automation.facts import RuleFacts
@@ -16,9 +16,9 @@ from pbxcrm.automation.queries import ActiveRules
 from pbxcrm.automation.rules import RATE_WINDOW
 from pbxcrm.automation.steps.step import Around
 from pbxcrm.deals.models import Deal
-from pbxcrm.shared.core_sql import execute, fetch, list_param
+from pbxcrm.shared.core_sql import fetch, list_param
+from pbxcrm.shared.many_rows import add_many
 
-_ADD_RUNS, _ADD_STEPS = (insert(SQLModel.metadata.tables[str(model.__tablename__)]) for model in (RuleRun, RunStep))
 # Built once: building a statement takes as long as executing it.
 _WRITTEN = select_columns(col(RuleRun.id), col(RuleRun.rule_id), col(RuleRun.event_id)).where(
     col(RuleRun.rule_id).in_(list_param("rules")), col(RuleRun.event_id).in_(list_param("events"))
@@ -59,7 +59,7 @@ class NewRun:
     chain: Sequence[Sequence[Any]]
     status: str
     reason: dict[str, Any]
-    seen: list[dict[str, Any]]
+    seen: Sequence[dict[str, Any]]
     position: int
     at: datetime
     due_at: datetime | None
@@ -109,22 +109,30 @@ class EventBatch:
         return [run for run, _ in self._new]
 
     async def write(self) -> None:
-        """Write the firings: one statement for all, and one for their steps, which a third tells the ids of their runs."""
+        """Write the firings in one statement, and their steps in another one."""
         new = [{name: getattr(run, name) for name in NewRun.__slots__} for run, _ in self._new]
-        await execute(self.session, _ADD_RUNS, [*self._skipped, *new])
+        rows = [*self._skipped, *new]
+        some = [run for run, taken in self._new if taken]
+        if not some:
+            await add_many(self.session, RuleRun, rows)
+        else:
+            ids = await self._write_runs(rows, some)
+            steps = [step | {"run_id": ids[run.rule_id, run.event_id]} for run, taken in self._new for step in taken]
+            await add_many(self.session, RunStep, steps)
         self._skipped.clear()
-        if any(taken for _, taken in self._new):
-            await self._write_steps()
         self._new.clear()
 
-    async def _write_steps(self) -> None:
-        # Asked for, because SQLite inserts rows one by one where the insert itself is to say their ids in their order.
-        some = [run for run, taken in self._new if taken]
-        asked = {"rules": list({run.rule_id for run in some}), "events": list({run.event_id for run in some})}
-        found = await fetch(self.session, _WRITTEN, asked)
-        ids = {(rule_id, event_id): run_id for run_id, rule_id, event_id in found}
-        rows = [step | {"run_id": ids[run.rule_id, run.event_id]} for run, taken in self._new for step in taken]
-        await execute(self.session, _ADD_STEPS, rows)
+    async def _write_runs(
+        self, rows: Sequence[Mapping[str, Any]], some: Sequence[NewRun]
+    ) -> Mapping[tuple[int, int], int]:
+        """Write the rows, and say the ids of ``some`` by rule and event."""
+        if self.session.get_bind().dialect.name == "postgresql":
+            found = await add_many(self.session, RuleRun, rows, "id", "rule_id", "event_id")
+        else:  # SQLite is asked for them, because it inserts rows one by one where the insert itself is to say them
+            await add_many(self.session, RuleRun, rows)
+            asked = {"rules": list({run.rule_id for run in some}), "events": list({run.event_id for run in some})}
+            found = await fetch(self.session, _WRITTEN, asked)
+        return {(rule_id, event_id): run_id for run_id, rule_id, event_id in found}
 
     async def ran(self, rule_id: int, subject: str) -> int:
         """How many times the rule ran on the subject within the last hour."""

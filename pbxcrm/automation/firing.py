@@ -160,12 +160,12 @@ class RunInHand:
 def skip(firing: Firing, rule: AutomationRule, why: Reason, seen: Sequence[dict[str, Any]] = ()) -> None:
     """The rule heard the event and did nothing. ``seen``: what it saw, as it is stored."""
     ended = {"status": RunStatus.SKIPPED.value, "reason": why.stored(), "ended_at": firing.now}
-    firing.batch.skip(firing.row(rule) | ended | {"seen": list(seen)})
+    firing.batch.skip(firing.row(rule) | ended | {"seen": seen})
 
 
 def begin(firing: Firing, rule: AutomationRule, seen: Sequence[dict[str, Any]] = ()) -> RunInHand:
     """A new run, which is written with the others of the batch. ``seen`` as for ``skip``."""
-    row = NewRun(**firing.row(rule) | {"seen": list(seen)})
+    row = NewRun(**firing.row(rule) | {"seen": seen})
     run = RunInHand(row, steps=[])
     firing.batch.keep(row, run.steps)
     return run

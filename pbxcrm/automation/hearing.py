@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert
-from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.audit.actions import UNHEARD, Recorded
@@ -17,10 +15,8 @@ from pbxcrm.automation.queries import ActiveRules, load_active
 from pbxcrm.automation.rules import DEAF, Cause, Hearing
 from pbxcrm.automation.triggers import CALL_OVER, CLIENT, DEAL, OUTCOMES
 from pbxcrm.calls.models import Call
-from pbxcrm.shared.core_sql import execute
+from pbxcrm.shared.many_rows import add_many
 from pbxcrm.tasks.models import Task
-
-_ADD = insert(SQLModel.metadata.tables[str(AutomationEvent.__tablename__)])
 
 
 async def hear(session: AsyncSession, entries: list[tuple[Recorded, Cause | None]]) -> None:
@@ -34,7 +30,7 @@ async def hear(session: AsyncSession, entries: list[tuple[Recorded, Cause | None
         for entry, cause in entries
         if (event := await _heard(session, rules, entry, cause, deaf=deaf)) is not None
     ]
-    await execute(session, _ADD, events)
+    await add_many(session, AutomationEvent, events)
 
 
 async def hear_calls(session: AsyncSession, calls: Sequence[Call]) -> None:
@@ -42,7 +38,9 @@ async def hear_calls(session: AsyncSession, calls: Sequence[Call]) -> None:
     rules = await load_active(session)
     if CALL_OVER not in rules.by_act and CALL_OVER not in rules.goal_acts:
         return
-    await execute(session, _ADD, [event for call in calls if (event := _heard_call(rules, call)) is not None])
+    await add_many(
+        session, AutomationEvent, [event for call in calls if (event := _heard_call(rules, call)) is not None]
+    )
 
 
 def _heard_call(rules: ActiveRules, call: Call) -> Recorded | None:

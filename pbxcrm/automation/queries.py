@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -13,6 +14,7 @@ from pbxcrm.automation.hook_queries import load_hook_values
 from pbxcrm.automation.models import AutomationRule, RuleRun, RuleState, RuleVersion, RunStatus
 from pbxcrm.automation.rules import DEAF, Hearing
 from pbxcrm.automation.steps.step import Around
+from pbxcrm.automation.steps.tag_step import TAG
 from pbxcrm.automation.triggers import FOR_RULE, GOAL_ACTS, TRIGGERS, MeantDeal, Trigger
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.queries import load_funnel
@@ -25,6 +27,8 @@ from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.config_cache import cached_until_changed
 from pbxcrm.shared.core_sql import load_by_id
 from pbxcrm.shared.errors import Invalid, NotFound
+
+MOST_TAGS_READ = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,18 @@ class ActiveRules:
     goal_acts: frozenset[str]
     linked: bool = False
     asked: frozenset[str] = frozenset()
+
+    def tags_after(self, acts: Collection[str]) -> Sequence[str]:
+        """The names of the tags that rules which listen to these acts put on and take off; not all, if there are very many."""
+        names = (
+            name
+            for act in sorted(acts)
+            for ready in self.by_act.get(act, ())
+            for step in ready.rule.steps
+            if step["kind"] == TAG.kind
+            for name in (*step.get("add", ()), *step.get("remove", ()))
+        )
+        return list(dict.fromkeys(islice(names, MOST_TAGS_READ)))
 
 
 async def load_around(session: AsyncSession, region: str, currency: str = "") -> Around:

@@ -30,6 +30,7 @@ from pbxcrm.automation.running import fire, resume
 from pbxcrm.automation.steps.assign_step import DISTRIBUTION
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.people_queries import read_watchers
+from pbxcrm.deals.tag_actions import read_tags
 from pbxcrm.distribution.actions import LOCK as DISTRIBUTION_LOCK
 from pbxcrm.shared.core_sql import execute, fetch, list_param
 from pbxcrm.shared.db import Database, is_away, lock
@@ -39,11 +40,11 @@ log = structlog.get_logger()
 
 CURRENCY = str(Settings.model_fields["currency"].default)
 AT_MOST = 500  # events and waits in one go
-TOGETHER = 20  # events in one transaction
+TOGETHER = 40  # events in one transaction
 AT_ONCE = 2  # transactions, where one computes while another one waits for the database; on SQLite one writes at a time
 #: A transaction takes no more events after so many seconds, because others wait for its deals, on SQLite for the database; but at least
 #: so many, because each transaction has its own cost.
-LONGEST, LEAST = 0.05, 5
+LONGEST, LEAST = 0.05, 10
 KEEP_SKIPPED = timedelta(days=30)
 
 # Built once: building a statement takes as long as executing it.
@@ -74,7 +75,7 @@ _CLAIM = (
 )
 _CLAIM_ONE = _CLAIM.where(_EVENTS.c.id == bindparam("row"))
 _DELETE = delete(SQLModel.metadata.tables[str(AutomationEvent.__tablename__)]).where(
-    col(AutomationEvent.id) == bindparam("row")
+    col(AutomationEvent.id).in_(list_param("rows"))
 )
 
 
@@ -169,7 +170,7 @@ async def _handle(
         if len(handled) >= LEAST and perf_counter() - began > LONGEST:
             break
     await batch.write()
-    await execute(session, _DELETE, [{"row": event_id} for event_id in handled])
+    await execute(session, _DELETE, [{"rows": handled}])
     return len(handled)
 
 
@@ -196,6 +197,8 @@ async def _batch(
     rules = await load_active(session)
     held = await _lock(session, deals, rules.by_id.values())
     await read_watchers(session, deals)
+    if not careful and (tags := rules.tags_after({row.act for row in rows})):
+        await read_tags(session, deals, tags)
     subjects = [row.subject for row in rows]
     return EventBatch(
         session=session,

@@ -1,11 +1,12 @@
 """Putting tags on deals and taking them off."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Executable, bindparam, delete, literal, union_all
 from sqlalchemy import select as select_columns
-from sqlmodel import col, select
+from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
@@ -14,7 +15,7 @@ from pbxcrm.deals.actions import access_deal_for_change, say_deal_changed
 from pbxcrm.deals.filters import tag_key
 from pbxcrm.deals.models import LONGEST_TAG, Deal, DealTag, Tag
 from pbxcrm.people.directory import load_directory
-from pbxcrm.shared.core_sql import add_new, fetch, list_param
+from pbxcrm.shared.core_sql import add_new, execute, fetch, list_param
 from pbxcrm.shared.errors import Invalid, NotFound
 from pbxcrm.shared.lengths import check_line
 from pbxcrm.shared.reasons import Reason
@@ -22,10 +23,27 @@ from pbxcrm.shared.reasons import Reason
 MOST_TAGS = 20  # of one deal
 # Built once, because building a statement takes as long as executing it.
 _OF_DEAL = select(DealTag.tag_id).where(DealTag.deal_id == bindparam("deal"))
-_KNOWN = select(Tag.key, Tag.id).where(col(Tag.key).in_(list_param("keys")))
+_OF_DEALS = select(DealTag.deal_id, DealTag.tag_id).where(col(DealTag.deal_id).in_(list_param("deals")))
+_KNOWN = select(Tag.key, Tag.id, Tag.name).where(col(Tag.key).in_(list_param("keys")))
 _OF_DEAL_AND_KNOWN: Executable = union_all(
-    select_columns(literal(""), col(DealTag.tag_id)).where(col(DealTag.deal_id) == bindparam("deal")), _KNOWN
+    select_columns(literal(""), col(DealTag.tag_id), literal("")).where(col(DealTag.deal_id) == bindparam("deal")),
+    _KNOWN,
 )
+_TAKE_OFF = delete(SQLModel.metadata.tables[str(DealTag.__tablename__)]).where(
+    col(DealTag.deal_id) == bindparam("deal"), col(DealTag.tag_id) == bindparam("tag")
+)
+_NAMES = select(Tag.id, Tag.name).where(col(Tag.id).in_(list_param("tags")))
+_READ = "deal_tags"  # key in ``session.info``: a ``_ReadTags``
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadTags:
+    """Tags that were read together. ``of_deals``: ids by deal; ``ids`` by key, of those of ``asked`` that exist; ``names`` by id."""
+
+    of_deals: dict[int, set[int]]
+    asked: frozenset[str]
+    ids: dict[str, int]
+    names: dict[int, str]
 
 
 def check_tag(name: str) -> str:
@@ -90,14 +108,32 @@ async def do_change_tags(
     assert deal.id is not None
     on = {_key(name): name for name in map(check_tag, add)}
     off = {tag_key(name) for name in remove}
-    # One question: rules ask it of every event.
-    found = await fetch(session, _OF_DEAL_AND_KNOWN, {"deal": deal.id, "keys": [*on, *off]})
-    had = {tag_id for key, tag_id in found if not key}
-    known = {key: tag_id for key, tag_id in found if key}
+    read: _ReadTags | None = session.info.get(_READ)
+    if read is not None and deal.id in read.of_deals and read.asked.issuperset({*on, *off}):
+        had, known = read.of_deals[deal.id], {key: read.ids[key] for key in (*on, *off) if key in read.ids}
+    else:  # one question
+        found = await fetch(session, _OF_DEAL_AND_KNOWN, {"deal": deal.id, "keys": [*on, *off]})
+        had = {tag_id for key, tag_id, _ in found if not key}
+        known = {key: tag_id for key, tag_id, _ in found if key}
     if any(key not in known for key in on):
-        known |= await _known_or_made(session, on)
+        known |= (made := await _known_or_made(session, on))
+        if read is not None:
+            read.ids.update((key, tag_id) for key, tag_id in made.items() if key in read.asked)
     wanted = had - {known[key] for key in off if key in known} | {known[key] for key in on}
     return await _change(session, actor, deal, had, wanted, at, why)
+
+
+async def read_tags(session: AsyncSession, deal_ids: Sequence[int], names: Iterable[str]) -> None:
+    """Read the tags of these deals, and those of these names, for a transaction that puts them on many deals. The caller has locked the
+    deals and rolls back no part of the transaction alone.
+    """
+    asked = frozenset(map(_key, names))
+    found = await fetch(session, _KNOWN, {"keys": list(asked)})
+    of_deals: dict[int, set[int]] = {deal_id: set() for deal_id in deal_ids}
+    for deal_id, tag_id in await fetch(session, _OF_DEALS, {"deals": deal_ids}):
+        of_deals[deal_id].add(tag_id)
+    ids, named = {key: tag_id for key, tag_id, _ in found}, {tag_id: name for _, tag_id, name in found}
+    session.info[_READ] = _ReadTags(of_deals, asked, ids, named)
 
 
 async def _ids(session: AsyncSession, deal_id: int) -> set[int]:
@@ -128,7 +164,7 @@ def _key(name: str) -> str:
 
 
 async def _by_key(session: AsyncSession, keys: Iterable[str]) -> Sequence[tuple[str, int]]:
-    return [(key, tag_id) for key, tag_id in await fetch(session, _KNOWN, {"keys": list(keys)})]
+    return [(key, tag_id) for key, tag_id, _ in await fetch(session, _KNOWN, {"keys": list(keys)})]
 
 
 async def _change(
@@ -146,9 +182,13 @@ async def _change(
         return [], []
     assert deal.id is not None
     await add_new(session, DealTag, [{"deal_id": deal.id, "tag_id": tag_id} for tag_id in sorted(wanted - had)])
-    if gone := had - wanted:
-        await session.exec(delete(DealTag).where(col(DealTag.deal_id) == deal.id, col(DealTag.tag_id).in_(gone)))
-    names = {tag.id: tag.name for tag in (await session.exec(select(Tag).where(col(Tag.id).in_(had ^ wanted)))).all()}
+    await execute(session, _TAKE_OFF, [{"deal": deal.id, "tag": tag_id} for tag_id in sorted(had - wanted)])
+    read: _ReadTags | None = session.info.get(_READ)
+    names: Mapping[int, str] = read.names if read is not None else {}
+    if not names.keys() >= had ^ wanted:
+        names = dict(await fetch(session, _NAMES, {"tags": list(had ^ wanted)}))
+    if read is not None:
+        read.of_deals[deal.id] = wanted
     added, removed = (sorted(names[each] for each in some) for some in (wanted - had, had - wanted))
     record(session, now, "deal.tagged", "deal", deal.id, actor=actor, reason=why, added=added, removed=removed)
     say_deal_changed(session, deal, now, await load_directory(session))

@@ -23,6 +23,7 @@ from pbxcrm.notes.mention_actions import tell_mentioned
 from pbxcrm.notes.queries import MOST_PINNED, pinned_notes
 from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.core_sql import add_rows
+from pbxcrm.shared.early_ids import add_soon
 from pbxcrm.shared.errors import Conflict, NotFound
 from pbxcrm.shared.events import emit
 from pbxcrm.shared.lengths import check_optional_text, check_text, cut
@@ -74,12 +75,11 @@ async def do_add_note(
         text=cut(text, Note.text),
         at=now,
     )
-    note = await _add(session, new, now)
+    await add_soon(session, new)
+    await say_note_changed(session, new, now)
     if deal is not None:
-        await say_to_watchers(
-            session, deal, (NewsKind.NOTE, note.id), now, await load_directory(session), actor_id=None
-        )
-    return note
+        await say_to_watchers(session, deal, (NewsKind.NOTE, new.id), now, await load_directory(session), actor_id=None)
+    return new
 
 
 async def do_take_back_note(session: AsyncSession, note_id: int, version: int, now: datetime) -> bool:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from redis.asyncio import Redis
-from sqlalchemy import JSON, delete, false, func, insert
-from sqlmodel import Field, SQLModel, col, select
+from sqlalchemy import JSON, delete, false, func
+from sqlmodel import Field, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.shared.columns import NEVER_REUSED, TableModel, row_id, utc_column
-from pbxcrm.shared.core_sql import fetch
 from pbxcrm.shared.db import EMITTED, Database, before_commit
+from pbxcrm.shared.many_rows import add_many
 
 CHANNEL = "pbxcrm:events"
 SAYINGS = "sayings"  # key in ``session.info``: the hints to write at the commit
@@ -71,12 +71,6 @@ class _Saying:
     roles: set[str] = field(default_factory=set)
 
 
-_TABLE = SQLModel.metadata.tables["outbox"]
-_ADD = insert(_TABLE).returning(
-    _TABLE.c.id, _TABLE.c.topic, _TABLE.c.ref, _TABLE.c.urgent
-)  # in any order, so in one statement
-
-
 @dataclass(frozen=True, slots=True)
 class PublishedHint:
     """A committed row of the outbox."""
@@ -103,7 +97,7 @@ async def _write(session: AsyncSession) -> None:
         }
         for (topic, ref, urgent), saying in session.info.pop(SAYINGS).items()
     ]
-    ids = {tuple(said): id_ for id_, *said in await fetch(session, _ADD, rows)}
+    ids = {tuple(said): id_ for id_, *said in await add_many(session, Outbox, rows, "id", "topic", "ref", "urgent")}
     session.info[EMITTED] = [PublishedHint(ids[row["topic"], row["ref"], row["urgent"]], **row) for row in rows]
 
 

@@ -21,7 +21,7 @@ from sqlalchemy import (
     intersect,
     union,
 )
-from sqlalchemy.orm import Mapper
+from sqlalchemy.orm import Mapper, Session, object_session
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -51,17 +51,37 @@ class SearchWord(TableModel, table=True):
 _ADD = insert(SQLModel.metadata.tables[str(SearchWord.__tablename__)])  # built once: each note needs it
 
 
+_SOURCES: dict[type[SQLModel], str] = {}
+
+
+def _rows(kind: str, row_id: int, text: str) -> list[dict[str, Any]]:
+    return [{"word": word, "kind": kind, "row_id": row_id} for word in words_of(text)]
+
+
+@event.listens_for(Session, "after_flush")
+def _flushed(session: Session, _context: object) -> None:
+    rows: list[dict[str, Any]] = []
+    for row in session.new:
+        if (source := _SOURCES.get(type(row))) is not None:
+            rows += _rows(str(row.__tablename__), row.id, getattr(row, source))
+    if rows:
+        session.connection().execute(_ADD, rows)
+
+
 def keep_words(table: type[SQLModel], source: str) -> None:
     """Index the words of the column ``source`` of ``table``; they are updated and deleted with the row."""
     kind = str(table.__tablename__)
 
+    _SOURCES[table] = source
+
     def write(connection: Connection, row_id: int, text: str) -> None:
-        rows = [{"word": word, "kind": kind, "row_id": row_id} for word in words_of(text)]
+        rows = _rows(kind, row_id, text)
         if rows:
             connection.execute(_ADD, rows)
 
     def made(_mapper: Mapper[SQLModel], connection: Connection, row: SQLModel) -> None:
-        write(connection, row.id, getattr(row, source))  # type: ignore[attr-defined]
+        if object_session(row) is None:  # written through Core: a flush writes the words of all its rows at its end
+            write(connection, row.id, getattr(row, source))  # type: ignore[attr-defined]
 
     def gone(_mapper: Mapper[SQLModel], connection: Connection, row: SQLModel) -> None:
         of_it = (col(SearchWord.kind) == kind, col(SearchWord.row_id) == row.id)  # type: ignore[attr-defined]
