@@ -18,9 +18,10 @@ from pbxcrm.people.directory import load_directory
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import LONGEST_REPEATED, LONGEST_SEARCH
 from web.deal_filters import filters_in
+from web.filter_forms import APPLY
 
 #: The parameters of the pages that are no terms.
-OF_PAGE = frozenset({"q", "view", "cursor", "format", "sort"})
+OF_PAGE = frozenset({"q", "view", "cursor", "format", "sort", APPLY})
 BIRTHDAY = "birthday"
 NEAR_TEXTS = frozenset(str(days) for days in range(367))
 

@@ -22,6 +22,7 @@ from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.columns import LARGEST_ID
 from pbxcrm.shared.errors import NotFound
 from pbxcrm.views.models import SavedView
+from web.filter_forms import APPLY
 from web.i18n import N_, here
 from web.i18n import gettext as _
 from web.parts import now, parts, viewer
@@ -29,7 +30,7 @@ from web.untrusted import query_of, whole_number
 
 CUSTOM = "field."  # how the name of a custom field begins
 #: The parameters of the pages that are no filters: which board, how it is shown, what is loaded next.
-OF_PAGE = frozenset({"pipeline", "view", "sort", "columns", "down", "cursor", "after", "job", "show", "format"})
+OF_PAGE = frozenset({"pipeline", "view", "sort", "columns", "down", "cursor", "after", "job", "show", "format", APPLY})
 #: The lists that have saved views besides the board and the list of deals.
 LISTS = {FieldEntity.CONTACT: "/contacts", FieldEntity.COMPANY: "/companies"}
 TABLE = "table"  # the value of `show` in the address of a saved view that is the list

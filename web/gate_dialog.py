@@ -36,6 +36,7 @@ from web.custom_values import entered
 from web.due_dates import QUICK, due_of
 from web.forms import Form, filled
 from web.i18n import gettext as _
+from web.new_clients import give_number, make_typed
 from web.pages.common import choices, colleagues, show
 from web.parts import now, parts, viewer
 
@@ -45,7 +46,11 @@ _NEXT_TASK = frozenset({"next_title", "next_due_at", "quick"})
 _CLIENT = frozenset({"contact", "q", "contact_id"})
 #: Shown above the fields of the form, although it does not ask for them.
 _SHOWN = frozenset({"", "stage_id", "version", "assignee_id"})
-_RENAMED = {"title": "next_title", "due_at": "next_due_at"}  # field of the new task -> its name in this form
+_RENAMED = {
+    "title": "next_title",
+    "due_at": "next_due_at",
+    "name": "contact",
+}  # field of the new task or client -> its name in this form
 
 
 def is_completed(form: Form) -> bool:
@@ -53,10 +58,18 @@ def is_completed(form: Form) -> bool:
     return Need.NEXT_TASK.value in form["asked"].split()
 
 
-async def answers(session: AsyncSession, form: Form) -> dict[str, Any]:
-    """The required fields that the form of this module asked for, as they were typed."""
+async def client_of(session: AsyncSession, request: Request, form: Form, deal_id: int) -> int | None:
+    """The client whom the form of this module asked for; a new one of the name typed is made. None: it did not ask."""
+    asked = "field.contact_id" in form["asked"].split()
+    return await make_typed(session, request, form, deal_id) if asked else None
+
+
+async def answers(session: AsyncSession, form: Form, contact_id: int | None = None) -> dict[str, Any]:
+    """The required fields that the form of this module asked for, as they were typed; ``contact_id`` as of ``client_of``."""
     needs = form["asked"].split()
     found: dict[str, Any] = {key: _answer(form, key) for key in FIELDS if f"field.{key}" in needs}
+    if "contact_id" in found:
+        found["contact_id"] = str(contact_id or "")
     return found | entered(form, await _asked_for(session, needs))
 
 
@@ -67,8 +80,6 @@ async def _asked_for(session: AsyncSession, needs: Collection[str]) -> list[Fiel
 
 
 def _answer(form: Form, key: str) -> str:
-    if key == "contact_id":
-        return str(form.id(key) or "")
     if key in MOMENTS:
         moment = form.utc_time(key)
         return moment.isoformat() if moment is not None else ""
@@ -77,12 +88,16 @@ def _answer(form: Form, key: str) -> str:
 
 async def fill_in(session: AsyncSession, request: Request, form: Form, deal_id: int) -> None:
     """Store the required fields and the next task from the form, before the act itself and in its transaction."""
-    if typed := await answers(session, form):
+    contact_id = await client_of(session, request, form, deal_id)
+    if typed := await answers(session, form, contact_id):
         region = parts(request).settings.region
         second = form.ticked("second")
         await actions.fill_in(session, viewer(request), deal_id, typed, now(request), region, second=second)
+    deal = await access_deal(session, viewer(request), deal_id)
+    if contact_id is not None:
+        await give_number(session, request, form, deal)
     if is_completed(form):
-        await plan_next(session, request, form, await access_deal(session, viewer(request), deal_id))
+        await plan_next(session, request, form, deal)
 
 
 def lost_reason(form: Form) -> str:

@@ -8,6 +8,7 @@ from playwright.async_api import Page, expect
 from sqlmodel import select
 
 from pbxcrm.calls.models import Call
+from pbxcrm.contacts.models import Contact, Phone
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.pipeline_rules import Requirements
 from pbxcrm.reactions.intake import Intake
@@ -152,4 +153,40 @@ async def test_from_the_form_of_a_new_deal(house: House) -> None:
     async with house.database.read() as session:
         deal = (await session.exec(select(Deal).where(Deal.title == "A hall"))).one()
     assert (deal.source, deal.amount, deal.stage_id) == ("Fair", Decimal(700), stage.id)
+    assert ivan.troubles == []
+
+
+async def test_a_client_that_the_board_asks_for_is_found_or_made(house: House) -> None:
+    """The form that the board opens searches like that of the card does, and a name of nobody is a new client."""
+    async with house.database.write() as session:
+        stage = await session.get_one(Stage, house.busy.stages["Invoice issued"].id)
+        stage.requires = Requirements(fields=("contact_id",)).stored()
+        desk = (await session.exec(select(Deal).where(Deal.title == DESK))).one()
+        client_id, desk.contact_id, desk.client_number = desk.contact_id, None, "+380501112299"
+    ivan, page = await house.person("ivan")
+    await page.goto(f"{house.address}/board")
+    await live(page)
+    card = page.locator(f"#deal-{house.busy.deals[DESK]}")
+    await card.drag_to(page.locator(f'.col[data-stage="{stage.id}"] .cards'))
+    dialog = page.locator("dialog#complete[open]")
+    client = dialog.get_by_role("combobox")
+    await expect(client).to_have_attribute("required", "")
+    await client.press_sequentially("Ірина")
+    await expect(dialog.get_by_role("option")).to_have_count(1)
+    async with page.expect_response("**/contacts/find*"):
+        await client.fill("Оксана Новенька")
+    await expect(dialog.get_by_text("A new client of this name will be made")).to_be_visible()
+    await page.keyboard.press("Enter")
+    await expect(page.locator(f'.col[data-stage="{stage.id}"] #deal-{house.busy.deals[DESK]}')).to_be_visible()
+    await ivan.expect_status(422)
+    deal = await house.deal()
+    assert (deal.stage_id, deal.contact_id not in {None, client_id}) == (stage.id, True)
+    async with house.database.read() as session:
+        made = await session.get_one(Contact, deal.contact_id)
+        numbers = (await session.exec(select(Phone.number).where(Phone.contact_id == made.id))).all()
+    assert (made.name, made.responsible_id, list(numbers)) == (
+        "Оксана Новенька",
+        deal.responsible_id,
+        ["+380501112299"],
+    )
     assert ivan.troubles == []

@@ -39,6 +39,7 @@ from pbxcrm.views.queries import default_of, of_viewer
 from web.cursors import next_of_ranked, read_ranked
 from web.deal_cards import drawn
 from web.deal_filters import LAMP_WORDS, TABLE, address_of, asked_filter, asked_pairs, chips, custom_inputs
+from web.filter_forms import applied
 from web.forms import Form
 from web.pages.common import address, asked_number, show, whose_rows
 from web.parts import now, parts, viewer
@@ -158,9 +159,12 @@ async def heads(request: Request) -> Response:
 
 
 async def filters(request: Request) -> Response:
-    """``GET /board/filters``: the form of all filters, filled in with those of the address."""
+    """``GET /board/filters``: the form of all filters, filled in with those of the address; with ``apply`` the way to what it asks for."""
     who, path = viewer(request), "/deals" if request.query_params.get("show") == TABLE else "/board"
     async with parts(request).db.read() as session:
+        answer, wrong = await applied(request, path, asked_filter(session, request))
+        if answer is not None:
+            return answer
         people = await whose_rows(session, who)
         directory = await load_directory(session)
         shared_texts = [(each, await queries.texts_of_open_deals(session, who, each.key)) for each in SHARED_TEXTS]
@@ -169,6 +173,7 @@ async def filters(request: Request) -> Response:
     return show(
         request,
         "deals/_filters.html",
+        status=422 if wrong else 200,
         asked=dict(asked_pairs(request)),
         people=people,
         teams=sorted(directory.teams.values(), key=lambda team: team.name) if sees_team(who) else [],
@@ -177,8 +182,9 @@ async def filters(request: Request) -> Response:
         tags=tags,
         custom=custom,
         here_path=path,
-        cleared=address(request, path, **{name: None for name, _ in asked_pairs(request)}),
+        cleared=address(request, path, apply=None, **{name: None for name, _ in asked_pairs(request)}),
         kept={name: value for name, value in request.query_params.items() if name in {"pipeline", "sort", "q", "show"}},
+        wrong=wrong,
     )
 
 

@@ -33,6 +33,7 @@ from web.cursors import next_of_sorted, read_sorted
 from web.custom_values import show_value
 from web.deal_filters import address_of, asked_pairs, chips_of, custom_inputs, said_of_whose
 from web.exports import csv_stream, xlsx_stream
+from web.filter_forms import applied
 from web.forms import read_form
 from web.i18n import N_, here, ngettext
 from web.i18n import gettext as _
@@ -233,9 +234,12 @@ async def listed(request: Request) -> Response:
 
 
 async def filters(request: Request) -> Response:
-    """``GET /contacts/filters``, ``GET /companies/filters``: the form of all filters, filled in with those of the address."""
+    """``GET /contacts/filters``, ``GET /companies/filters``: the form of all filters, as ``GET /board/filters``."""
     who, of = viewer(request), _list_of(request)
     async with parts(request).db.read() as session:
+        answer, wrong = await applied(request, of.path, _asked(session, request))
+        if answer is not None:
+            return answer
         people = await whose_rows(session, who)
         directory = await load_directory(session)
         custom = await custom_inputs(session, request, of.entity)
@@ -243,12 +247,14 @@ async def filters(request: Request) -> Response:
     return show(
         request,
         "contacts/_filters.html",
+        status=422 if wrong else 200,
         asked=asked,
         people=people,
         teams=sorted(directory.teams.values(), key=lambda team: team.name) if sees_team(who) else [],
         custom=custom,
         here_path=of.path,
-        cleared=address(request, of.path, **dict.fromkeys(asked)),
+        cleared=address(request, of.path, apply=None, **dict.fromkeys(asked)),
+        wrong=wrong,
         kept={name: value for name, value in request.query_params.items() if name in {"q", "birthday", "sort"}},
     )
 

@@ -74,6 +74,7 @@ from web.forms import Form, filled, local_text, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
 from web.known_numbers import check_unknown
+from web.new_clients import give_number, make_typed
 from web.pages.common import asked_id, asked_text, choices, colleagues, show, version_of
 from web.parts import now, parts, viewer, wants_fragment
 from web.pauses import standing_of
@@ -227,6 +228,7 @@ async def move(request: Request) -> Response:
                 await gate_dialog.plan_next(
                     session, request, form, await access_deal(session, viewer(request), deal_id)
                 )
+            contact_id = await gate_dialog.client_of(session, request, form, deal_id)
             found = await actions.move_deal(
                 session,
                 viewer(request),
@@ -236,10 +238,12 @@ async def move(request: Request) -> Response:
                 now=now(request),
                 lost_reason=gate_dialog.lost_reason(form),
                 undo=form.ticked("undo"),
-                answers=await gate_dialog.answers(session, form),
+                answers=await gate_dialog.answers(session, form, contact_id),
                 region=parts(request).settings.region,
                 second=form.ticked("second"),
             )
+            if contact_id is not None:
+                await give_number(session, request, form, found)
             cards = await drawn_anew(session, request, found)
     except Invalid as error:
         if not gate_dialog.asks(form, error):
@@ -275,7 +279,8 @@ async def edit(request: Request) -> Response:
     deal_id = request.path_params["deal_id"]
     try:
         async with parts(request).db.write() as session:
-            await actions.edit_deal(
+            contact_id = await make_typed(session, request, form, deal_id)
+            found = await actions.edit_deal(
                 session,
                 viewer(request),
                 deal_id,
@@ -283,12 +288,13 @@ async def edit(request: Request) -> Response:
                 now=now(request),
                 values=_values(form),
                 responsible_id=form.id("responsible_id"),
-                contact_id=form.id("contact_id"),
+                contact_id=contact_id,
                 keep_contact="contact_id" not in form.values,
                 second=form.ticked("second"),
             )
+            await give_number(session, request, form, found)
     except Invalid as error:
-        error.field = {"contact_id": "contact"}.get(error.field, error.field)
+        error.field = {"contact_id": "contact", "name": "contact"}.get(error.field, error.field)
         form.refuse(error)
         return await _deal_page(request, form, UNPROCESSABLE)
     return redirect(request, f"/deals/{deal_id}", done="saved")

@@ -258,3 +258,24 @@ async def test_a_wrong_condition_is_an_error(browsers: Browsers, query: str) -> 
     answer = await (await browsers("maria")).get(f"/board?{query}")
     assert answer.status_code == 422
     assert DESK not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/board", "/contacts"])
+async def test_what_is_wrong_in_the_form_is_said_at_its_place(browsers: Browsers, desk: BrowserDesk, path: str) -> None:
+    maria = await browsers("maria")
+    name, wrong, right = {"/board": ("amount.min", "=cmd", "500"), "/contacts": ("created_at.min", "x", "2026-01-01")}[
+        path
+    ]
+    page = await maria.get(f"{path}/filters?apply=1&{name}={wrong}&who=nobody", headers=HTMX)
+    assert page.status_code == 422
+    field = page.text.partition(f'name="{name}"')[2].partition("</fieldset>")[0]
+    assert [part in field for part in (f'value="{wrong}"', 'aria-invalid="true"', 'id="filter-wrong"')] == [
+        True,
+        True,
+        True,
+    ]
+    assert '<option value="nobody" selected>' in page.text  # what else was typed stays
+    done = await maria.get(f"{path}/filters?apply=1&{name}={right}&who=nobody&team=", headers=HTMX)
+    assert done.headers["hx-redirect"] == f"{path}?{name}={right}&who=nobody"
+    unknown = await maria.get(f"{path}/filters?apply=1&foo=1", headers=HTMX)
+    assert (unknown.status_code, 'role="alert"' in unknown.text) == (422, True)

@@ -23,6 +23,7 @@ export const isRefused = (response) => response.status === 422 && response.heade
 // ``send`` gets the answers by the names of their fields; ``gone`` is called when the dialog goes away.
 export function complete(html, send, gone) {
   body.innerHTML = html;
+  window.htmx.process(body); // its client is searched while typing
   const form = body.querySelector("form");
   form.addEventListener("submit", (event) => {
     event.preventDefault();
