@@ -21,8 +21,8 @@ base_dir = {folder}/run
 state_dir = {folder}/state
 log_path = {folder}/log
 protocols = imap
-listen = 127.0.0.1
-ssl = no
+listen = 127.0.0.1, 127.0.0.2
+{tls}
 disable_plaintext_auth = no
 {users}
 mail_location = maildir:{folder}/mail
@@ -41,7 +41,8 @@ service imap-login {{
     port = {port}
   }}
   inet_listener imaps {{
-    port = 0
+    port = {tls_port}
+    ssl = yes
   }}
 }}
 service anvil {{
@@ -56,11 +57,17 @@ class ImapServer:
 
     folder: Path
     port: int
+    tls_port: int = 0
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"imap://{USER}:s%40cr%2Ft@127.0.0.1:{self.port}"
+        return self.url_of()
+
+    def url_of(self, scheme: str = "imap", host: str = "127.0.0.1") -> str:
+        """``imaps`` is TLS from the start; ``imap`` to 127.0.0.2, which is another machine to us, needs STARTTLS."""
+        port = self.tls_port if scheme == "imaps" else self.port
+        return f"{scheme}://{USER}:s%40cr%2Ft@{host}:{port}"
 
     def start(self) -> None:
         command = [str(shutil.which("dovecot")), "-F", "-c", str(self.folder / "dovecot.conf")]
@@ -111,8 +118,10 @@ def has_dovecot() -> bool:
 
 
 @contextmanager
-def running_imap(folder: Path) -> Iterator[ImapServer]:
-    """Dovecot in this folder, as the user of the tests; root lends it the users that Debian made for it."""
+def running_imap(folder: Path, *, is_tls: bool = False) -> Iterator[ImapServer]:
+    """Dovecot in this folder, as the user of the tests; root lends it the users that Debian made for it. ``is_tls``: it offers TLS
+    with ``cert.pem`` and ``key.pem`` of the folder.
+    """
     folder.chmod(0o755)
     if os.getuid() == 0:
         users, uid, gid = "", "mail", "mail"
@@ -125,12 +134,16 @@ def running_imap(folder: Path) -> Iterator[ImapServer]:
         me, group = getpass.getuser(), grp.getgrgid(os.getgid()).gr_name
         users = f"default_internal_user = {me}\ndefault_internal_group = {group}\ndefault_login_user = {me}"
         uid, gid = me, group
-    with socket.socket() as free:
+    with socket.socket() as free, socket.socket() as other:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    text = _CONFIG.format(folder=folder, users=users, uid=uid, gid=gid, password=PASSWORD, port=port)
+        other.bind(("127.0.0.1", 0))
+        port, tls_port = free.getsockname()[1], other.getsockname()[1] if is_tls else 0
+    tls = f"ssl = yes\nssl_cert = <{folder}/cert.pem\nssl_key = <{folder}/key.pem" if is_tls else "ssl = no"
+    text = _CONFIG.format(
+        folder=folder, users=users, uid=uid, gid=gid, password=PASSWORD, port=port, tls=tls, tls_port=tls_port
+    )
     (folder / "dovecot.conf").write_text(text)
-    server = ImapServer(folder, port)
+    server = ImapServer(folder, port, tls_port)
     server.start()
     try:
         yield server

@@ -16,12 +16,22 @@ STATES: dict[str, str] = {
     DeliveryState.LEFT.value: N_("left as it is"),
 }
 CHANNELS: dict[str, str] = {MessageChannel.EMAIL.value: N_("E-mail"), MessageChannel.SMS.value: N_("SMS")}
+#: What holds back every message of a channel, said where a rule is switched on.
+_UNSENT: dict[str, str] = {
+    MessageChannel.EMAIL.value: N_("No mail server is set: this e-mail cannot be sent."),
+    MessageChannel.SMS.value: N_("No SMS gateway is set, or it is off: this SMS cannot be sent."),
+}
 _TONES = {
     DeliveryState.FAILED.value: "red",
     DeliveryState.UNKNOWN.value: "red",
     DeliveryState.REFUSED.value: "amber",
     DeliveryState.SENT.value: "green",
 }
+
+
+def unsent(code: str) -> str:
+    """Why nothing is sent by this channel; empty for none."""
+    return _(_UNSENT[code]) if code else ""
 
 
 def state(code: str) -> str:

@@ -1,13 +1,14 @@
 """What the form of a rule offers: stages, people, fields, terms and kinds, with the words of the reader."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pbxcrm.automation.catalogue import GROUPS, THEN, WHEN, AskedTerm, RuleKind, TermControl
 from pbxcrm.automation.param_checks import date_fields
 from pbxcrm.automation.params import Param, ParamKind
 from pbxcrm.automation.rule_formulas import IS_FORMULA
 from pbxcrm.automation.steps.field_step import settable_fields
+from pbxcrm.automation.steps.step import Repeats
 from pbxcrm.automation.triggers import OTHER_FIELDS
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.rules import is_closing
@@ -17,6 +18,7 @@ from pbxcrm.fields.terms import name_of_term
 from pbxcrm.formulas.texts import BEGIN
 from pbxcrm.money.models import Product
 from pbxcrm.people.whom import USER
+from web.i18n import N_
 from web.i18n import gettext as _
 from web.norms import unit_choices
 from web.rule_form import HOWS, RELATIVE, AskedRow, KindRow
@@ -29,6 +31,16 @@ MADE_AT: dict[ParamKind, str] = {
     ParamKind.HOOK: "/automation/hooks",
     ParamKind.TEMPLATE: "/settings/messages/new",
     ParamKind.LINE_TEMPLATE: "/settings/products/templates/new",
+}
+#: By ``Repeats`` of a step.
+_REPEATS: dict[str, str] = {
+    Repeats.TOGETHER.value: N_("If the server dies in its midst, it is still done once."),
+    Repeats.SAFE.value: N_(
+        "If the server dies in its midst, it is sent again; the other side knows a repetition by its key."
+    ),
+    Repeats.UNSAFE.value: N_(
+        "If the server dies in its midst, nobody knows whether it was sent: it is not sent again, a person decides."
+    ),
 }
 Grouped = list[tuple[str, Options]]
 #: How a value is typed: the control that a template draws.
@@ -52,6 +64,7 @@ class RuleChoices:
     names: NamesInRules
     subject: str
     offered: Sequence[Product] = ()  # products that are suggested
+    silent: Mapping[int, str] = field(default_factory=dict)  # why messages of a template cannot be sent, by its id
 
     @property
     def products(self) -> Options:
@@ -204,6 +217,16 @@ class RuleChoices:
                 return ValueControl(SEVERAL, options)
             case _:
                 return ValueControl(CHOOSE, [*options, by_formula]) if options else ValueControl(LINE)
+
+    def warning(self, param: Param, row: KindRow) -> str:
+        """Why what is chosen does nothing now; empty if it works."""
+        chosen = row.get(param.name)
+        return self.silent.get(int(chosen), "") if param.kind is ParamKind.TEMPLATE and chosen.isdecimal() else ""
+
+    def repeats(self, row: KindRow) -> str:
+        """What becomes of the chosen step if the server dies in its midst."""
+        kind = self.then(row)
+        return _(_REPEATS[kind.repeats]) if kind is not None and kind.repeats else ""
 
     def made_at(self, param: Param) -> str:
         """The page on which the first option of a parameter is made; empty for what is there from the beginning."""

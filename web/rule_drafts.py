@@ -1,4 +1,7 @@
-"""The rules that templates would make, in the language of who looks."""
+"""The rules that templates would make, in the language of the company."""
+
+from collections.abc import Callable
+from functools import partial
 
 from starlette.requests import Request
 
@@ -8,8 +11,17 @@ from pbxcrm.automation.rule_templates import TEMPLATES, RuleTemplate, draft_of_t
 from pbxcrm.messages.samples import SAMPLES
 from pbxcrm.shared.errors import NotFound
 from web.i18n import gettext as _
-from web.parts import viewer
+from web.i18n import word_in
+from web.parts import parts, viewer
 from web.rule_sentences import NamesInRules
+
+
+def company_words(request: Request) -> Callable[[str], str]:
+    """Our words in the language of the company (``PBXCRM_LANGUAGE``): what a template makes is read by everybody. Where nobody has set
+    one, in that of who asks.
+    """
+    settings = parts(request).settings
+    return partial(word_in, settings.language) if "language" in settings.model_fields_set else _
 
 
 def template_draft(
@@ -21,14 +33,14 @@ def template_draft(
 ) -> RuleDraft | None:
     """The rule that the template would make now; None where the stages that it needs are missing. ``message_id``: what it sends."""
     if template.sample and message_id is None:
-        called = _(SAMPLES[template.sample].name)
+        called = company_words(request)(SAMPLES[template.sample].name)
         message_id = next((each for each, name in names.templates.items() if name == called), None)
     return draft_of_template(
         template,
         names.funnel,
         owner_id=viewer(request).user_id,
         state=state,
-        say=_,
+        say=company_words(request),
         line_templates=list(names.line_templates.values()),
         message_id=message_id,
     )

@@ -67,6 +67,13 @@ UNITS: dict[str, str] = {
     "m": N_("months"),
     "y": N_("years"),
 }
+#: A condition on the status of a deal, as a person would say it.
+STATUS_SAID: dict[str, str] = {
+    "open": N_("the deal is open"),
+    "closed": N_("the deal is closed"),
+    "won": N_("the deal is won"),
+    "lost": N_("the deal is lost"),
+}
 TIMES = frozenset({TermControl.DATE, TermControl.MOMENT})
 #: What conditions point to by its id; it is found by a part of its name.
 LINKED = frozenset({TermControl.CONTACT, TermControl.COMPANY, TermControl.DEAL})
@@ -130,6 +137,10 @@ class NamesInRules:
         if op in {Op.EMPTY, Op.FILLED}:
             return f"{self.title_of(term)} {op_said(op, term)}"
         values = test.get("value")
+        if term.name == "status" and op in {Op.IS, Op.HAS, Op.IN}:
+            return _(" or ").join(
+                _(STATUS_SAID.get(str(each), str(each))) for each in (values if isinstance(values, list) else [values])
+            )
         said = " / ".join(self.value_said(term, each) for each in (values if isinstance(values, list) else [values]))
         return f"{self.title_of(term)}: {said}" if op == Op.IN else f"{self.title_of(term)} {op_said(op, term)} {said}"
 

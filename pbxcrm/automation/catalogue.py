@@ -94,7 +94,12 @@ GROUPS: Mapping[str, str] = {
 }
 _YES_NO = {"1": N_("yes"), "0": N_("no")}
 _CHOICES: Mapping[str, Mapping[str, str]] = {
-    "status": {"open": N_("open deals"), "closed": N_("closed deals"), "won": N_("won"), "lost": N_("lost")},
+    "status": {
+        "open": N_("open deal"),
+        "closed": N_("closed deal"),
+        "won": N_("won deal"),
+        "lost": N_("lost deal"),
+    },
     "stage_kind": {
         "unsorted": N_("Unsorted"),
         "didnt_reach": N_("Didn't reach"),

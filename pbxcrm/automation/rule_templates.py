@@ -21,7 +21,7 @@ Say = Callable[[str], str]
 
 
 class TemplateScope(NamedTuple):
-    """Where a rule is made. ``say`` translates into the language of whoever makes it."""
+    """Where a rule is made. ``say`` translates into the language of the company."""
 
     funnel: Funnel
     pipeline_id: int | None
@@ -69,6 +69,7 @@ def _talked(seconds: int = 30) -> dict[str, Any]:
     return {"field": "call.talk_seconds", "op": ">=", "value": str(seconds)}
 
 
+_IS_OPEN = {"all": [{"field": "status", "op": "has", "value": "open"}]}
 _IN_WORK = {"all": [{"field": "stage_kind", "op": "has", "value": "open"}]}
 
 
@@ -196,7 +197,7 @@ def _of_date(field: DealField, title: str, days: int, due: str = "2h") -> Callab
         return _rule(
             when,
             _task(place.say, title, due),
-            conditions={"all": [{"field": "status", "op": "has", "value": "open"}]},
+            conditions=_IS_OPEN,
         )
 
     return make
@@ -237,7 +238,7 @@ def _discount(place: TemplateScope) -> RuleDraft:
     return _rule(
         when,
         {"kind": "discount", "discount": "5 %"},
-        conditions={"all": [{"field": "status", "op": "has", "value": "open"}]},
+        conditions=_IS_OPEN,
     )
 
 
@@ -355,6 +356,20 @@ TEMPLATES: Sequence[RuleTemplate] = (
         N_("Three days before the event of a deal the client gets an e-mail with its time."),
         lambda _place: _rule({"kind": "date", "field": EVENT.key, "days": -3}),
         sample="invitation",
+    ),
+    RuleTemplate(
+        "visit_sms",
+        N_("Remind the client of a visit by SMS"),
+        N_("A day before the event of an open deal the client gets an SMS with its time."),
+        lambda _place: _rule({"kind": "date", "field": EVENT.key, "days": -1, "time": "10:00"}, conditions=_IS_OPEN),
+        sample="visit_sms",
+    ),
+    RuleTemplate(
+        "unreached_sms",
+        N_("Tell the client by SMS that we called"),
+        N_("After the first call in a row that a client did not answer, they get an SMS: we called, and try again."),
+        lambda _place: _rule({"kind": "not_reached", "attempt": 1}),
+        sample="unreached_sms",
     ),
     RuleTemplate(
         "birthday",

@@ -7,7 +7,7 @@ pieces into a file, so that one of 50 MB does not stand in memory several times.
 import imaplib
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -136,7 +136,8 @@ def opened(server: MailboxServer) -> Iterator[OpenMailbox]:
             try:
                 client.logout()
             except (imaplib.IMAP4.error, OSError):
-                client.shutdown()
+                with suppress(OSError):  # TLS that failed has closed it already
+                    client.shutdown()
 
 
 def _number(client: imaplib.IMAP4, name: str) -> int:

@@ -20,7 +20,7 @@ from pbxcrm.messages.guards import objection
 from pbxcrm.messages.models import Delivery, DeliveryState, MessageChannel, MessageTemplate
 from pbxcrm.messages.queries import access_delivery, access_message_template
 from pbxcrm.messages.rules import message_id_of
-from pbxcrm.messages.sms_rules import MOST_PARTS, size_of
+from pbxcrm.messages.sms_rules import MOST_PARTS, size_of, tidy
 from pbxcrm.messages.template_rules import LONGEST_SUBJECT, MissingValue, filled, language_for
 from pbxcrm.messages.values import MessageFacts, field_titles, load_message_facts
 from pbxcrm.people.directory import load_directory
@@ -57,6 +57,7 @@ def compose(template: MessageTemplate, facts: MessageFacts, now: datetime, addre
     try:
         subject = one_line(filled(template.subjects.get(language, ""), known, compute))[:LONGEST_SUBJECT]
         body = filled(template.texts[language], known, compute)
+        body = tidy(body) if template.channel == MessageChannel.SMS else body
     except MissingValue as missing:
         title = field_titles(facts.fields).get(str(missing), str(missing))
         return Composed(address, language, fault=reason("message.no_value", field=title))

@@ -16,6 +16,13 @@ async def load_gateway(session: AsyncSession) -> SmsGateway | None:
     return (await session.exec(select(SmsGateway).order_by(col(SmsGateway.id)).limit(1))).first()
 
 
+async def channels_unsent(session: AsyncSession, *, has_mail: bool) -> frozenset[str]:
+    """The channels by which nothing can be sent now: no mail server is set (``has_mail``), or no gateway of SMS is on."""
+    gateway = await load_gateway(session)
+    sends = {MessageChannel.EMAIL.value: has_mail, MessageChannel.SMS.value: gateway is not None and gateway.is_on}
+    return frozenset(channel for channel, does in sends.items() if not does)
+
+
 async def access_gateway(session: AsyncSession, viewer: Viewer) -> SmsGateway | None:
     """The gateway, for administrators. Raises NotAllowed."""
     check(viewer, Permission.SETTINGS_EDIT)

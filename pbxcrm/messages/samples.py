@@ -26,7 +26,12 @@ def _sample(name: str, *texts: tuple[str, str, str]) -> MessageDraft:
     return MessageDraft(name, MessageChannel.EMAIL.value, said, subjects)
 
 
-#: By code; their names are English, and whoever adds them translates them.
+def _sms(name: str, **texts: str) -> MessageDraft:
+    """``texts``: language and text; at most two parts of Cyrillic letters with usual names."""
+    return MessageDraft(name, MessageChannel.SMS.value, texts, {})
+
+
+#: By code; their names are English, and they are added in the language of the company.
 SAMPLES: Mapping[str, MessageDraft] = {
     "status": _sample(
         N_("Where your order is"),
@@ -64,11 +69,23 @@ SAMPLES: Mapping[str, MessageDraft] = {
         ("ru", "Пора заказать снова?", "{client.name|Уважаемый клиент}, обычно в это время вы делаете новый заказ.\nОтветьте на это письмо — и мы всё подготовим.\n\n{responsible.name|}"),
         ("en", "Time to order again?", "{client.name|Dear client}, you usually order again about now.\nAnswer this e-mail, and we prepare everything.\n\n{responsible.name|}"),
     ),
+    "visit_sms": _sms(
+        N_("SMS: the visit is tomorrow"),
+        uk="Нагадуємо: чекаємо на вас {deal.event_at}. {own.name|} {own.phone|}",
+        ru="Напоминаем: ждём вас {deal.event_at}. {own.name|} {own.phone|}",
+        en="A reminder: we await you {deal.event_at}. {own.name|} {own.phone|}",
+    ),
+    "unreached_sms": _sms(
+        N_("SMS: we could not reach you"),
+        uk="Ми телефонували вам, але не додзвонилися. Спробуємо ще раз. {own.name|} {own.phone|}",
+        ru="Мы звонили вам, но не дозвонились. Попробуем ещё раз. {own.name|} {own.phone|}",
+        en="We called you but could not reach you. We will try again. {own.name|} {own.phone|}",
+    ),
 }  # fmt: skip
 
 
 async def add_sample(session: AsyncSession, viewer: Viewer, code: str, name: str, now: datetime) -> int:
-    """The id of the template with this name, which is added if there is none. ``name``: in the language of who asks."""
+    """The id of the template with this name, which is added if there is none. ``name``: in the language of the company."""
     known = (await session.exec(select(MessageTemplate).where(MessageTemplate.name == name))).first()
     if known is not None and known.archived_at is None:
         return known.id or 0

@@ -16,7 +16,13 @@ _EXTENDED = frozenset("\f^{}\\[~]|€")  # each is an escape and a letter
 _GSM_WHOLE, _GSM_PART = 160, 153
 _UNICODE_WHOLE, _UNICODE_PART = 70, 67  # in 16-bit units
 _LAST_OF_BMP = 0xFFFF
+_BLANKS = re.compile(r"[ \t]+")
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
+
+
+def tidy(text: str) -> str:
+    """Without blanks that stand where a field is empty: each letter is paid for."""
+    return "\n".join(_BLANKS.sub(" ", line).strip() for line in text.strip().splitlines())
 
 
 @dataclass(frozen=True, slots=True)

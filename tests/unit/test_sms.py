@@ -9,7 +9,7 @@ import pytest
 from pbxcrm.messages.gateway_presets import PRESETS
 from pbxcrm.messages.gateway_rules import SmsValues, at, hide_secret, read_answer, request_of
 from pbxcrm.messages.models import SmsGateway
-from pbxcrm.messages.sms_rules import SmsSize, number_for_sms, size_of, takes_sms
+from pbxcrm.messages.sms_rules import SmsSize, number_for_sms, size_of, takes_sms, tidy
 from pbxcrm.shared.refusals import NotSent
 
 HOSTILE = 'A"}\\,\n{secret}<x>&b=1 „так“ 🙂'
@@ -171,3 +171,7 @@ def test_the_documentation_has_what_the_form_is_filled_with() -> None:
     for name, draft in PRESETS.values():
         for value in (name, draft.address, draft.headers, draft.body, draft.taken_path, draft.error_path):
             assert value in page, (name, value)
+
+
+def test_blanks_of_empty_fields_cost_nothing() -> None:
+    assert tidy("We call again.   \n Dah \t  +380 ") == "We call again.\nDah +380"

@@ -26,6 +26,7 @@ from web.i18n import gettext as _
 from web.pages.common import page_query, query_number, show
 from web.parts import now, parts, viewer, wants_fragment
 from web.rule_links import asked_in, with_linked
+from web.rule_messages import silent_said, silent_templates
 from web.rule_sentences import PATH, broken_said, load_rule_names
 
 COUNTED = timedelta(days=30)
@@ -43,6 +44,7 @@ class RuleRow:
     waiting: int
     owner: str
     is_paused: bool
+    unsent: str = ""  # why a message of it cannot be sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ async def listed(request: Request) -> HTMLResponse:
         names, funnel = await load_rule_names(session), await load_funnel(session)
         asked = [each for rule in rules for tree in (rule.conditions, rule.goal) for each in asked_in(tree)]
         names = await with_linked(session, who, names, asked)
+        silent = await silent_templates(session, request)
     rows = [
         RuleRow(
             rule,
@@ -79,6 +82,7 @@ async def listed(request: Request) -> HTMLResponse:
             waiting.get(rule.id or 0, 0),
             names.people.name(rule.owner_id) or "",
             rule.paused_until is not None and rule.paused_until > at,
+            silent_said(rule.steps, silent),
         )
         for rule in rules
     ]

@@ -37,6 +37,7 @@ from web.rule_form import (
     typed_of,
 )
 from web.rule_links import asked_by, with_linked
+from web.rule_messages import silent_templates
 from web.rule_sentences import PATH, NamesInRules, load_rule_names, version_changes
 
 MODES: dict[str, str] = {
@@ -213,6 +214,7 @@ async def _form_page(
         names = await _names(session, request, typed)
         waiting = await waiting_runs(session, [rule.id or 0]) if rule is not None else {}
         sells = any(step.kind == LINES.kind for step in typed.steps)
+        silent = await silent_templates(session, request)
         offered = await list_products(session, ProductFilter(), limit=MOST_SUGGESTED) if sells else ()
     people = sorted(names.people.users.items(), key=lambda each: each[1].name)
     owner = form["owner_id"]
@@ -229,7 +231,7 @@ async def _form_page(
         theirs=theirs,
         people=names.people,
         owners=[(user_id, user.name) for user_id, user in people if user.is_active or str(user_id) == owner],
-        o=RuleChoices(names, typed.subject, offered),
+        o=RuleChoices(names, typed.subject, offered, silent),
         has_goal=typed.subject == DEAL,
         waiting=waiting.get(rule.id or 0, 0) if rule is not None else 0,
         modes=[(code, _(word)) for code, word in MODES.items()],

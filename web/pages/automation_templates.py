@@ -11,12 +11,13 @@ from pbxcrm.automation.rule_actions import save_rule
 from pbxcrm.automation.rule_templates import TEMPLATES, RuleTemplate
 from pbxcrm.messages.samples import SAMPLES, add_sample
 from pbxcrm.shared.errors import NotFound
+from web import message_words
 from web.answers import redirect
 from web.forms import read_form
-from web.i18n import gettext as _
 from web.pages.common import show
 from web.parts import now, parts, viewer
-from web.rule_drafts import template_draft, template_named
+from web.rule_drafts import company_words, template_draft, template_named
+from web.rule_messages import silent_channels
 from web.rule_sentences import PATH, load_rule_names
 
 
@@ -27,6 +28,7 @@ class TemplateRow:
     template: RuleTemplate
     said: str
     made: int
+    unsent: str = ""  # why its message cannot be sent
 
 
 async def listed(request: Request) -> Response:
@@ -34,12 +36,22 @@ async def listed(request: Request) -> Response:
     async with parts(request).db.read() as session:
         names = await load_rule_names(session)
         taken = [rule.name for rule in await list_rules(session, viewer(request))]
+        silent = await silent_channels(session, request)
     rows = [
-        TemplateRow(template, names.rule_said(draft.when, draft.conditions, draft.steps), taken.count(draft.name))
+        TemplateRow(
+            template,
+            names.rule_said(draft.when, draft.conditions, draft.steps),
+            taken.count(draft.name),
+            message_words.unsent(_channel(template)) if _channel(template) in silent else "",
+        )
         for template in TEMPLATES
         if (draft := template_draft(request, template, names)) is not None
     ]
     return show(request, "automation/templates.html", rows=rows)
+
+
+def _channel(template: RuleTemplate) -> str:
+    return SAMPLES[template.sample].channel if template.sample else ""
 
 
 async def use(request: Request) -> Response:
@@ -50,7 +62,7 @@ async def use(request: Request) -> Response:
         check_rules(viewer(request))
         template, message_id = template_named(form["template"]), None
         if template.sample:
-            called = _(SAMPLES[template.sample].name)
+            called = company_words(request)(SAMPLES[template.sample].name)
             message_id = await add_sample(session, viewer(request), template.sample, called, now(request))
         draft = template_draft(request, template, await load_rule_names(session), state, message_id)
         if draft is None:

@@ -1,6 +1,9 @@
-"""Each template of a rule that sends a message: from the event to the mail in a real mail server, after one click."""
+"""Each template of a rule that sends a message: from the event to the mail in a real mail server, or to a real gateway of SMS, after one click."""
 
+import json
+import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +12,18 @@ from sqlmodel import select
 from pbxcrm.automation.rule_templates import TEMPLATES
 from pbxcrm.deals.models import Deal, StageKind
 from pbxcrm.deals.queries import load_funnel
+from pbxcrm.messages.option_actions import change_message_options
+from pbxcrm.messages.samples import SAMPLES
+from pbxcrm.messages.sms import SmsCarrier
+from pbxcrm.messages.sms_rules import size_of
+from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared.outgoing import Outgoing
+from tests.calls import batch, outbound
+from tests.http_server import HttpPeer
 from tests.integration.messages.conftest import CLIENT, MessageDesk
+from tests.integration.messages.test_sms import HERE, NUMBER, desk, peer
+
+__all__ = ["desk", "peer"]
 
 DAY = timedelta(days=1)
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -104,8 +118,76 @@ async def test_a_template_sends_what_it_says(messages: MessageDesk, code: str) -
     await STORIES[code](messages)
 
 
+async def said(messages: MessageDesk, peer: HttpPeer, after: timedelta = timedelta()) -> list[str]:
+    """Time goes by as in a worker; what the gateway was asked to send by then."""
+    await messages.rules.tick(after)
+    await messages.rules.tick()
+    await messages.send()
+    return [json.loads(call.body)["text"] for call in peer.calls]
+
+
+async def visit_sms(messages: MessageDesk, peer: HttpPeer, _intake: Intake) -> None:
+    async with messages.rules.database.write() as session:
+        admin = await messages.rules.office.viewer(session, "admin")
+        await change_message_options(session, admin, {"message_own_name": "Dah"}, "UA", messages.rules.now)
+    deal_id = await messages.rules.deal(contact_id=await messages.client(phones=(NUMBER,)))
+    await messages.rules.edit(deal_id, event_at=messages.rules.now + 3 * DAY)
+    assert await said(messages, peer, DAY) == []
+    (text,) = await said(messages, peer, DAY)
+    assert text.startswith("Нагадуємо: чекаємо на вас "), text
+    assert text.endswith("Dah"), text
+
+
+async def unreached_sms(messages: MessageDesk, peer: HttpPeer, intake: Intake) -> None:
+    await messages.rules.deal(contact_id=await messages.client(phones=(NUMBER,)))
+    for n in (1, 2):  # of the second the client hears nothing: it is in the same row
+        await intake.apply(batch(outbound(f"17.{n}", "101", NUMBER).ring("101").wait(20).end()))
+        await messages.rules.work()
+        assert await said(messages, peer) == ["Ми телефонували вам, але не додзвонилися. Спробуємо ще раз."]
+
+
+SMS_STORIES: dict[str, Callable[[MessageDesk, HttpPeer, Intake], Awaitable[None]]] = {
+    each.__name__: each for each in (visit_sms, unreached_sms)
+}
+
+
+@pytest.mark.parametrize("code", SMS_STORIES)
+async def test_a_template_sends_an_sms(desk: MessageDesk, peer: HttpPeer, intake: Intake, code: str) -> None:
+    await desk.use(code)
+    await SMS_STORIES[code](desk, peer, intake)
+
+
+async def test_a_template_of_sms_without_a_gateway_says_so(
+    messages: MessageDesk, peer: HttpPeer, intake: Intake
+) -> None:
+    """The message is not sent and says why, and the owner of the rule has a task."""
+    sender = replace(
+        messages.sender, carriers=(*messages.sender.carriers, SmsCarrier(messages.rules.database, Outgoing(HERE)))
+    )
+    await messages.use("unreached_sms")
+    await messages.rules.deal(contact_id=await messages.client(phones=(NUMBER,)))
+    await intake.apply(batch(outbound("17.1", "101", NUMBER).ring("101").wait(20).end()))
+    await messages.rules.work()
+    await sender.send_due(messages.rules.now)
+    (told,) = await messages.told()
+    assert told == (
+        "failed",
+        "It could not be sent: No gateway of SMS is set, or it is switched off (Settings, Messages).",
+    )
+    owner = messages.rules.office.id("admin")
+    assert len([task for task in await messages.rules.tasks() if task.assignee_id == owner]) == 1
+    assert peer.calls == []
+
+
 def test_every_template_with_a_message_has_its_story(database_url: str) -> None:
-    assert {each.code for each in TEMPLATES if each.sample} == STORIES.keys()
+    assert {each.code for each in TEMPLATES if each.sample} == STORIES.keys() | SMS_STORIES.keys()
+
+
+@pytest.mark.parametrize("code", SMS_STORIES)
+def test_an_sms_of_a_template_is_short(database_url: str, code: str) -> None:
+    """Without the names it names: a company pays for each part."""
+    for text in SAMPLES[code].texts.values():
+        assert size_of(re.sub(r"[{][^}]*[}]", "", text).strip()).parts <= 2
 
 
 async def test_using_a_template_twice_adds_one_message(messages: MessageDesk) -> None:

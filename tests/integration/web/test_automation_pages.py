@@ -217,7 +217,7 @@ async def test_dates_that_move_with_today_are_chosen_and_come_back(browser: Brow
     others = {"if.0.field": "status", "if.0.op": "in", "if.0.value": "won", "then.0.due": "1d"}
     form = {**typed(known["Unsorted"], **when, **others), "act": "said"}
     said = await admin.post(f"{PATH}/shape", data=form, headers=FORM)
-    assert "14 days before “Event”, at 09:00, if Status: won → Make a task: “Call them” (" in text(said.text)
+    assert "14 days before “Event”, at 09:00, if the deal is won → Make a task: “Call them” (" in text(said.text)
     assert ", 1 day)" in text(said.text)
 
 
