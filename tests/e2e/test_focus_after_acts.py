@@ -74,7 +74,13 @@ async def test_a_row_that_is_given_away_or_accepted_hands_the_focus_to_the_next(
     await page.locator("#ask").get_by_role("button", name="Reassign").click()
     await expect(rows).to_have_count(2)
     await stands_on(page, "+380 50 111 00 02")
-    await page.keyboard.press("y")  # by keys, from there
+    await page.keyboard.press("m")  # by keys, from there; this row stays
+    await page.keyboard.type("Call before noon")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#ask")).to_be_hidden()
+    await expect(rows.nth(0)).to_contain_text("Call before noon")
+    await stands_on(page, "+380 50 111 00 02")
+    await page.keyboard.press("y")
     await page.locator("#ask").get_by_role("button", name="Not worth a call").click()
     await page.locator("#ask").get_by_role("button", name="Accept", exact=True).press("Enter")
     await expect(rows).to_have_count(1)

@@ -3,10 +3,12 @@
 import pkgutil
 import re
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from pbxcrm.checkpoints.lighting import LATE, MOST_LATE
 from pbxcrm.demo.people import PEOPLE
 from pbxcrm.shared.settings import Pbx, Settings
 from tests.bench.__main__ import BENCHES, LONG
@@ -232,6 +234,13 @@ def test_the_macros_that_are_listed_are_those_that_there_are() -> None:
     assert listed
     assert form
     assert {*listed[1].split(), *form[1].split()} == set(re.findall(r"\{% macro ([a-z]\w*)\(", macros))
+
+
+def test_the_administrator_reads_when_late_lamps_become_one_task() -> None:
+    text = (ROOT / "docs" / "tours" / "administrator.md").read_text(encoding="utf-8")
+    minutes = LATE // timedelta(minutes=1)
+    assert f"more than {MOST_LATE} lamps of one person light more than {minutes} minutes late" in text
+    assert f"Up to {MOST_LATE}, or up to {minutes} minutes late" in text
 
 
 def test_the_tours_log_in_as_people_of_the_sample_company() -> None:

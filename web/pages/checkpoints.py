@@ -1,6 +1,7 @@
 """Checkpoints in the settings, for a stage or a whole pipeline: trigger, steps, and a preview of their effect."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +18,7 @@ from pbxcrm.checkpoints.actions import (
 )
 from pbxcrm.checkpoints.deal_facts import DATES
 from pbxcrm.checkpoints.drafts import MOST_ITEMS, MOST_STEPS
+from pbxcrm.checkpoints.lighting import LATE, MOST_LATE
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, TriggerKind
 from pbxcrm.checkpoints.preview_jobs import Look, access_trial, look_at_change, try_change
 from pbxcrm.checkpoints.queries import steps_of
@@ -214,6 +216,8 @@ def _page(
         dates=[(name, _(word)) for name, word in DATES.items()],
         sides=[("after", _("after the date")), ("before", _("before the date"))],
         fields=forms.field_choices(),
+        most_late=MOST_LATE,
+        late_minutes=LATE // timedelta(minutes=1),
         units=unit_choices(),
         whom=whom_words.choices(
             people, forms.whom_of(form), can_do=works_for_others if not place.is_of_callbacks else takes_callbacks

@@ -8,6 +8,7 @@ import pytest
 from sqlmodel import col, select
 
 from pbxcrm.checkpoints.context import load_watching
+from pbxcrm.checkpoints.lighting import LATE, MOST_LATE
 from pbxcrm.checkpoints.models import Checkpoint, CheckpointStep, Lamp, LampState
 from pbxcrm.checkpoints.sweep import sweep_lamps
 from pbxcrm.deals.models import Deal, Stage
@@ -58,7 +59,9 @@ async def test_a_checkpoint_is_made_with_steps_and_read_back_as_it_was_typed(
 ) -> None:
     admin = await browser("admin")
     assert (await (await browser("iryna")).get(f"{HELD}/checkpoints/new")).status_code == 403
-    assert 'name="step_whom"' in (await admin.get(f"{HELD}/checkpoints/new")).text
+    form = (await admin.get(f"{HELD}/checkpoints/new")).text
+    assert 'name="step_whom"' in form
+    assert f"over {MOST_LATE} lamps of one person are more than {LATE // timedelta(minutes=1)} minutes late" in form
     made = await admin.post(f"{HELD}/checkpoints/new", data=FORM)
     assert made.status_code == 303
     assert made.headers["location"].startswith(f"{HELD}?job=")

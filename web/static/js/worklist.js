@@ -34,7 +34,8 @@ function retake(event) {
   if (last >= 0 && last + 1 < found.length) { beyond = ""; return take(found[last + 1], { scroll: true }); }
   const row = same ?? found[Math.min(place, found.length - 1)];
   take(row);
-  if (told || held) afterDialog(() => stand(list()?.querySelector("tr.now")));
+  const said = /\/comment$/.test(sourceElement?.getAttribute?.("hx-post") ?? ""); // its row stays, the button in its closed menu does not
+  if (told || said || held) afterDialog(() => stand(list()?.querySelector("tr.now")));
 }
 
 // The focus on a row, if an act has left it nowhere: what somebody has gone to since keeps it.
