@@ -49,7 +49,10 @@ def _from_digits(value: Any) -> Any:
 def _from_rfc3339(value: Any) -> Any:
     if not isinstance(value, str) or _RFC3339.fullmatch(value) is None:
         raise ValueError("write a time as RFC 3339 says, for example 2026-11-21T09:00:00Z")
-    return datetime.fromisoformat(value)
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:  # Python's words would be told
+        raise ValueError("there is no such day or time") from None
 
 
 def _in_our_age(value: datetime) -> datetime:
@@ -70,6 +73,27 @@ When = Annotated[AwareDatetime, BeforeValidator(_from_rfc3339), AfterValidator(_
 
 NO_NUL = r"^[^\u0000]*$"  # PostgreSQL cannot store NUL in a text
 SOMETHING = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"  # not only blanks
+ONE_LINE = r"^[^\u0000\n]+$"
+MONEY = r"^[0-9]{1,13}(\.[0-9]{1,2})?$"
+PRICE = r"^[0-9]{1,11}(\.[0-9]{1,2})?$"
+PERCENT = r"^[0-9]{1,3}(\.[0-9]{1,2})?$"
+QUANTITY = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"
+CURRENCY = r"^[A-Z]{3}$"
+COUNTRY = r"^[A-Z]{2}$"
+KEY = r"^([a-z][a-z0-9_]*)?$"
+#: What a text must be like, in words, by its pattern.
+PATTERNS = {
+    NO_NUL: "it may not have the character NUL",
+    SOMETHING: "write something, not only blanks",
+    ONE_LINE: "write one line",
+    MONEY: "write an amount in digits as a text, for example “12400.50”",
+    PRICE: "write a price in digits as a text, for example “245.50”",
+    PERCENT: "write a percentage in digits as a text, for example “20”",
+    QUANTITY: "write a quantity in digits as a text, for example “2.5”",
+    CURRENCY: "write a currency as three capital letters, for example UAH",
+    COUNTRY: "write a country as two capital letters, for example UA",
+    KEY: "write small Latin letters, digits and _, a letter first",
+}
 
 
 def needed_text(column: str | None) -> Any:  # as ``Field`` of pydantic does
@@ -89,7 +113,7 @@ Number = Annotated[str, Field(min_length=1, max_length=LONGEST_NUMBER, pattern=N
 Why = Annotated[str, Field(min_length=1, max_length=LONGEST_WHY, pattern=SOMETHING)]
 """The reason that somebody writes."""
 OptionalWhy = Annotated[str, Field(max_length=LONGEST_WHY, pattern=NO_NUL)]
-AmountText = Annotated[str, Field(pattern=r"^[0-9]{1,13}(\.[0-9]{1,2})?$", examples=["12400.50"])]
+AmountText = Annotated[str, Field(pattern=MONEY, examples=["12400.50"])]
 """Money as a decimal string; the currency stands beside it."""
 
 Moment = Annotated[

@@ -1,5 +1,6 @@
 """Errors for programs: ``application/problem+json`` (RFC 9457), in English, with a stable ``code``."""
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -8,10 +9,37 @@ from pydantic import ConfigDict, Field, ValidationError
 from starlette.responses import JSONResponse, Response
 
 from pbxcrm.shared.errors import Incomplete, Missing, PbxcrmError, TooManyAttempts
-from web.api.fields import NO_NUL, SOMETHING, ApiAnswer
+from web.api.fields import PATTERNS, SOMETHING, ApiAnswer
 
 MEDIA_TYPE = "application/problem+json"
-_PATTERNS = {NO_NUL: "it may not have the character NUL", SOMETHING: "write something, not only blanks"}
+_NUMBER, _WHOLE, _DATE = "write a number", "write a whole number", "write a date, for example 2026-11-21"
+#: What is wrong, by pydantic's kind of error. Kinds that say more are in ``_said``.
+_WORDS = {
+    "missing": "it must be given",
+    "string_type": "write a text",
+    "string_too_long": "at most {max_length} characters",
+    "bool_type": "write true or false",
+    "bool_parsing": "write true or false",
+    "int_type": _WHOLE,
+    "int_from_float": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_parsing_size": _WHOLE,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "decimal_type": _NUMBER,
+    "decimal_parsing": _NUMBER,
+    "finite_number": _NUMBER,
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "less_than": "less than {lt}",
+    "date_type": _DATE,
+    "date_from_datetime_parsing": _DATE,
+    "date_from_datetime_inexact": _DATE,
+    "list_type": "write a list",
+    "dict_type": "write an object",
+    "model_type": "write an object",
+}
+_ALTERNATIVE = re.compile(r"(function-\w+|list|union)\[.*|constrained-\w+|\[key\]|[A-Z]\w*In")
 
 
 class MissingThing(ApiAnswer):
@@ -103,30 +131,38 @@ def wrong_query(error: ValidationError, known: list[str]) -> Wrong:
 def wrong_body(error: ValidationError, known: list[str]) -> Wrong:
     """The wrong field of the body, from the first error of pydantic."""
     first = error.errors(include_url=False)[0]
-    name = ".".join(str(part) for part in first["loc"])
+    name = _name(first["loc"])
     if first["type"] == "json_invalid":
-        return Wrong("api.json", f"The body is not JSON: {first['msg']}.")
+        return Wrong("api.json", f"The body is not JSON: {first['ctx']['error']}.")
     if first["type"] == "extra_forbidden":
         return Wrong("api.unknown_field", f"There is no “{name[:60]}” here. There is: {', '.join(known)}.", name[:60])
     return Wrong("api.value", f"{name or 'The body'}: {_said(first)}.", name or None)
 
 
+def _name(loc: Sequence[int | str]) -> str:
+    """Where it is wrong, without the names that pydantic gives to the alternatives of a value."""
+    return ".".join(str(part) for part in loc if isinstance(part, int) or not _ALTERNATIVE.fullmatch(part))
+
+
 def _said(first: Mapping[str, Any]) -> str:
-    """What is wrong, without regular expressions and without pydantic's own words around ours."""
-    if first["type"] == "string_pattern_mismatch" and (said := _PATTERNS.get(first["ctx"]["pattern"])):
-        return said
-    if first["type"] == "too_long":
-        return f"at most {first['ctx']['max_length']} items, not {first['ctx']['actual_length']}"
-    if first["type"] == "too_short":
-        if first["ctx"]["min_length"] == 1:
-            return "at least one item"
-        return f"at least {first['ctx']['min_length']} items, not {first['ctx']['actual_length']}"
-    if first["type"] == "string_too_short":
-        return (
-            _PATTERNS[SOMETHING]
-            if first["ctx"]["min_length"] == 1
-            else f"at least {first['ctx']['min_length']} characters"
-        )
-    if first["type"] == "string_too_long":
-        return f"at most {first['ctx']['max_length']} characters"
-    return str(first["msg"]).removeprefix("Value error, ")
+    """What is wrong, in our words: without regular expressions, and without pydantic's own words around ours."""
+    kind, about = first["type"], first.get("ctx", {})
+    match kind:
+        case "string_pattern_mismatch":
+            return PATTERNS.get(about["pattern"], "it has letters or signs that may not stand here")
+        case "string_too_short":
+            return PATTERNS[SOMETHING] if about["min_length"] == 1 else f"at least {about['min_length']} characters"
+        case "too_short":
+            if about["min_length"] == 1:
+                return "at least one item"
+            return f"at least {about['min_length']} items, not {about['actual_length']}"
+        case "too_long":
+            more = (
+                f", not {about['actual_length']}" if about["actual_length"] is not None else ""
+            )  # of an object nobody counts
+            return f"at most {about['max_length']} items{more}"
+        case "enum" | "literal_error":
+            return f"write one of: {about['expected'].replace(' or ', ', ').replace(chr(39), '')}"
+        case "value_error":
+            return str(first["msg"]).removeprefix("Value error, ")
+    return _WORDS[kind].format(**about) if kind in _WORDS else str(first["msg"])

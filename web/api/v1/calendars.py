@@ -20,6 +20,7 @@ from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.lengths import longest
 from web.api.fields import (
+    COUNTRY,
     NO_NUL,
     ApiAnswer,
     ApiRequest,
@@ -285,7 +286,7 @@ class SuggestionsOut(ApiAnswer):
 class SuggestionQuery(ApiRequest):
     """Which country and year."""
 
-    country: Annotated[str, Field(pattern="^[A-Z]{2}$", examples=["UA"])]
+    country: Annotated[str, Field(pattern=COUNTRY, examples=["UA"])]
     year: Annotated[int, Field(ge=2000, le=2100, strict=False)]
 
 

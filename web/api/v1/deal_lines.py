@@ -19,13 +19,13 @@ from pbxcrm.money.queries import lines_of
 from pbxcrm.money.rules import LinePrice
 from pbxcrm.money.template_actions import apply_template
 from pbxcrm.people.directory import Directory, load_directory
-from web.api.fields import NO_NUL, Amount, ApiAnswer, ApiRequest, Id, OptionalWhy, Version, optional_text
+from web.api.fields import NO_NUL, QUANTITY, Amount, ApiAnswer, ApiRequest, Id, OptionalWhy, Version, optional_text
 from web.api.resource import Ask, Resource
 from web.api.v1.products import FormulaText, PercentText, PriceText
 
 deal_lines = Resource("deal-lines", "What is sold with a deal: lines, discounts, templates of lines.")
 
-QuantityText = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$", examples=["66", "2.5"])]
+QuantityText = Annotated[str, Field(pattern=QUANTITY, examples=["66", "2.5"])]
 Input = Annotated[str, Field(max_length=LONGEST_INPUT, pattern=NO_NUL)]
 
 

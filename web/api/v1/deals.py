@@ -25,6 +25,7 @@ from web.api import checked_cursors
 from web.api.custom_values import FilteredQuery, Values, ValuesOut, values_out
 from web.api.deal_fields import Use, sent_values, with_deal_fields, with_shared_texts
 from web.api.fields import (
+    CURRENCY,
     NO_NUL,
     AmountText,
     ApiAnswer,
@@ -126,7 +127,7 @@ SECOND = (
 class NewDeal(ApiRequest):
     """A new deal, in the first open stage of its pipeline unless a stage is given."""
 
-    currency: str | None = Field(None, pattern="^[A-Z]{3}$")
+    currency: str | None = Field(None, pattern=CURRENCY)
     pipeline_id: Id | None = Field(None, description="Default: the default pipeline.")
     stage_id: Id | None = Field(None, description="Default: the first open stage.")
     responsible: Login | None = Field(None, description="A login; default: the person of the token.")

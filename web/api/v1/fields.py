@@ -11,7 +11,7 @@ from pbxcrm.fields.definition_rules import MOST_OPTIONS, OptionDraft
 from pbxcrm.fields.models import FieldDefinition, FieldEntity, FieldSection, LinkTarget, ValueKind
 from pbxcrm.fields.queries import access_definition, load_fields
 from pbxcrm.shared.lengths import longest
-from web.api.fields import ApiAnswer, ApiRequest, Id, ShortListQuery, Version, needed_text, optional_text
+from web.api.fields import KEY, ApiAnswer, ApiRequest, Id, ShortListQuery, Version, needed_text, optional_text
 from web.api.resource import Ask, Page, Resource
 
 fields = Resource("fields", "Custom fields of deals, contacts and companies.")
@@ -73,7 +73,7 @@ class NewField(ApiRequest):
         "address",
     ]  # fmt: skip
     name: FieldName
-    key: Annotated[str, Field(max_length=longest(FieldDefinition.key), pattern="^([a-z][a-z0-9_]*)?$")] = Field(
+    key: Annotated[str, Field(max_length=longest(FieldDefinition.key), pattern=KEY)] = Field(
         "", description="Default: made from the name."
     )
     hint: Hint = ""

@@ -17,6 +17,7 @@ from pbxcrm.shared import reasons
 from web.api import checked_cursors
 from web.api.fields import (
     NO_NUL,
+    ONE_LINE,
     ApiAnswer,
     ApiRequest,
     Id,
@@ -57,7 +58,7 @@ def _usual_fields() -> list[FieldBody]:
 
 PerMinute = Annotated[int, Field(ge=1, le=MOST_PER_MINUTE)]
 Origins = Annotated[
-    list[Annotated[str, Field(min_length=1, max_length=LONGEST_ORIGIN, pattern=r"^[^\u0000\n]+$")]],
+    list[Annotated[str, Field(min_length=1, max_length=LONGEST_ORIGIN, pattern=ONE_LINE)]],
     Field(max_length=20),
 ]
 

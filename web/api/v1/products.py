@@ -21,6 +21,8 @@ from pbxcrm.money.template_actions import (
 from web.api import checked_cursors
 from web.api.fields import (
     NO_NUL,
+    PERCENT,
+    PRICE,
     Amount,
     ApiAnswer,
     ApiRequest,
@@ -37,8 +39,8 @@ from web.api.resource import Ask, Page, Resource
 products = Resource("products", "The catalogue: goods and services with their prices; templates of lines.")
 
 ProductName = Annotated[str, needed_text(Product.name)]
-PriceText = Annotated[str, Field(pattern=r"^[0-9]{1,11}(\.[0-9]{1,2})?$", examples=["245.50"])]
-PercentText = Annotated[str, Field(pattern=r"^[0-9]{1,3}(\.[0-9]{1,2})?$", examples=["20"])]
+PriceText = Annotated[str, Field(pattern=PRICE, examples=["245.50"])]
+PercentText = Annotated[str, Field(pattern=PERCENT, examples=["20"])]
 FormulaText = Annotated[str, optional_text(DealLine.formula)]
 ShortText = Annotated[str, Field(max_length=LONGEST_INPUT, pattern=NO_NUL)]
 
