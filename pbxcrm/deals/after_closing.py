@@ -9,7 +9,7 @@ from pbxcrm.deals.automatic_moves import do_move_by_itself
 from pbxcrm.deals.creation_actions import DealDraft, do_create_by_itself
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.hooks import DealFollowed, StageEntry, deal_followed
-from pbxcrm.deals.lost import LOST_WITH_THE_WIN
+from pbxcrm.deals.lost import LOST_WITH_THE_WIN, stands_by_itself, went_with_the_win
 from pbxcrm.deals.models import CLOSED_KINDS, Carried, Deal, Pipeline, StageKind
 from pbxcrm.deals.queries import stage_of_kind
 from pbxcrm.shared.reasons import reason
@@ -28,8 +28,7 @@ async def follow_closing(session: AsyncSession, entry: StageEntry) -> None:
         return
     if entry.stage.kind == StageKind.WON and pipeline.next_pipeline_id is not None:
         await _go_on(session, entry, pipeline, pipeline.next_pipeline_id)
-    is_taken_back = entry.actor is None and entry.deal.lost_reason == LOST_WITH_THE_WIN
-    if entry.stage.kind == StageKind.LOST and pipeline.asks_why_lost and not is_taken_back:
+    if entry.stage.kind == StageKind.LOST and pipeline.asks_why_lost and not went_with_the_win(entry.deal):
         await _ask_why_lost(session, entry)
 
 
@@ -100,9 +99,7 @@ async def _take_back(session: AsyncSession, entry: StageEntry) -> None:
 async def _follower(session: AsyncSession, won: Deal) -> Deal | None:
     """The deal that followed ``won`` and was not taken back; None without one."""
     found = await session.exec(
-        select(Deal)
-        .where(Deal.follows_id == won.id, Deal.lost_reason != LOST_WITH_THE_WIN)
-        .order_by(col(Deal.id).desc())
+        select(Deal).where(Deal.follows_id == won.id, stands_by_itself()).order_by(col(Deal.id).desc())
     )
     return found.first()
 

@@ -25,8 +25,13 @@ LOST_WITH_THE_WIN = N_("The win was taken back")
 _RAW = frozenset({StageKind.DIDNT_REACH, StageKind.UNSORTED})
 
 
-def lost_by_client() -> ColumnElement[bool]:
-    """Of lost deals, those that a client did not want. One that was made for a win goes when the win is taken back: nobody lost it."""
+def went_with_the_win(deal: Deal) -> bool:
+    """Whether the deal was made for a win and went when the win was taken back: nobody lost it."""
+    return deal.follows_id is not None and deal.lost_reason == LOST_WITH_THE_WIN
+
+
+def stands_by_itself() -> ColumnElement[bool]:
+    """SQL condition, the reverse of ``went_with_the_win``."""
     return or_(col(Deal.follows_id).is_(None), col(Deal.lost_reason) != LOST_WITH_THE_WIN)
 
 

@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.permissions import Viewer
 from pbxcrm.calendars.queries import Calendars, load_calendars
+from pbxcrm.deals.lost import stands_by_itself
 from pbxcrm.deals.models import Deal, StageKind
 from pbxcrm.deals.queries import Funnel, load_funnel
 from pbxcrm.people.directory import load_directory
@@ -35,7 +36,7 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     """Deals made in the period that the viewer may see, with all that happened to them until now."""
     people, funnel = await load_directory(session), await load_funnel(session)
     calendars, stages = await load_calendars(session, people), ReportedStages.of(funnel)
-    conditions = [col(Deal.created_at) >= asked.since, col(Deal.created_at) < asked.until]
+    conditions = [col(Deal.created_at) >= asked.since, col(Deal.created_at) < asked.until, stands_by_itself()]
     conditions += asked.of_people(Deal.responsible_id)
     are_counted = asked.by == "stage" and bool(asked.only) and not _OF_DEALS.intersection(asked.only)
     ways = await load_ways(session, viewer, stages, *conditions, only_stays=are_counted)
@@ -196,7 +197,8 @@ FUNNEL = Report(
         "stay there ended says how it went on, so that entered = went on + lost + moved back + handed over + still there. Skipped: it "
         "passed the stage without standing in it, which counts neither as entered nor as gone on. Conversion: those that went on, of "
         "those no longer there. In the line “All” and in lines of people, teams, sources and pipelines, went on means won. Times are "
-        "working time. A move that the same person takes back within ten minutes does not count. Sums are by today's amounts."
+        "working time. A move that the same person takes back within ten minutes does not count. A deal that was made for a "
+        "win and went when the win was taken back does not count. Sums are by today's amounts."
     ),
     dimensions={"stage": N_("By stage"), **BY_DEAL},
     columns=(

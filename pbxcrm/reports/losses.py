@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access.permissions import Viewer
 from pbxcrm.deals.access import visible_deals
-from pbxcrm.deals.lost import lost_by_client
+from pbxcrm.deals.lost import stands_by_itself
 from pbxcrm.deals.models import Deal, StageKind, StageMove
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.people.directory import load_directory
@@ -37,7 +37,7 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
         columns(*DEAL_COLUMNS, left)
         .where(
             visible_deals(viewer),
-            lost_by_client(),
+            stands_by_itself(),
             (col(Deal.stage_id) + 0).in_(lost),  # not by its index: SQLite would read all deals ever lost
             col(Deal.closed_at) >= asked.since,
             col(Deal.closed_at) < asked.until,

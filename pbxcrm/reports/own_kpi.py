@@ -14,7 +14,7 @@ from pbxcrm.calls.access import visible_calls
 from pbxcrm.calls.facts import Direction, Outcome
 from pbxcrm.calls.models import Call
 from pbxcrm.deals.access import visible_deals
-from pbxcrm.deals.lost import lost_by_client
+from pbxcrm.deals.lost import stands_by_itself
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.reports.report import Asked, Behind, Column, ColumnKind, Report, ReportLine, Table
@@ -99,7 +99,7 @@ async def _deals(session: AsyncSession, viewer: Viewer, who: int, asked: Asked) 
     closed = (
         await session.exec(
             select(Deal).where(
-                *mine, lost_by_client(), col(Deal.closed_at) >= asked.since, col(Deal.closed_at) < asked.until
+                *mine, stands_by_itself(), col(Deal.closed_at) >= asked.since, col(Deal.closed_at) < asked.until
             )
         )
     ).all()

@@ -75,6 +75,7 @@ async def test_a_row_that_is_given_away_or_accepted_hands_the_focus_to_the_next(
     await expect(rows).to_have_count(2)
     await stands_on(page, "+380 50 111 00 02")
     await page.keyboard.press("m")  # by keys, from there; this row stays
+    await expect(page.locator("#ask").get_by_role("textbox")).to_be_focused()
     await page.keyboard.type("Call before noon")
     await page.keyboard.press("Enter")
     await expect(page.locator("#ask")).to_be_hidden()

@@ -90,7 +90,7 @@ async def test_reckoning(programs: Programs) -> None:
         unknown = (await client.post(f"{path}/reckon", json={"op": "workdays", "from": monday})).json()
         assert unknown["field"] == "op"
         known = ("dateadd", "workdateadd", "addworkdays", "add", "add_days", "between", "next_morning")
-        assert all(f"'{name}'" in unknown["detail"] for name in known)
+        assert all(name in unknown["detail"] for name in known)
 
 
 async def test_somebody_is_away_and_a_deputy_stands_in(programs: Programs, database: Database) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from pbxcrm.access import Viewer
+from pbxcrm.deals.lost import LOST_WITH_THE_WIN, stands_by_itself, went_with_the_win
 from pbxcrm.deals.models import Deal, Pipeline, Stage, StageKind, StageMove
 from pbxcrm.people.queries import get_user_by_login, viewer_of
 from pbxcrm.reports.cold_sellers import COLD_SELLERS
@@ -76,6 +77,30 @@ async def test_each_figure_is_its_rows(company: Database) -> None:
             found = await table(company, report, by, login=SELLER if report is OWN_KPI else "admin")
             assert found.lines, (report.name, by)
             assert check(report, found) >= len(found.lines), (report.name, by)
+
+
+async def test_what_went_with_a_win_counts_neither_as_lost_nor_in_the_funnel(company: Database) -> None:
+    async def counted() -> list[int]:
+        found = [(await table(company, each)).totals for each in (FUNNEL, LOSSES)]
+        return [found[0]["entered"], *(values["lost"] for values in found)]
+
+    before, since = await counted(), SUNDAY_NIGHT - timedelta(days=100)
+    async with company.write() as session:
+        lost = select(Stage.id).where(Stage.kind == StageKind.LOST.value)
+        made = select(Deal).where(
+            col(Deal.stage_id).in_(lost), Deal.created_at > since, col(Deal.merged_into_id).is_(None)
+        )
+        deal = (await session.exec(made.order_by(col(Deal.id)))).first()
+        assert deal is not None
+        deal.lost_reason = LOST_WITH_THE_WIN
+        assert not went_with_the_win(deal)  # somebody wrote the same words
+        await session.flush()
+        assert (await session.exec(select(Deal.id).where(~stands_by_itself()))).all() == []
+        deal.follows_id = deal.id
+        assert went_with_the_win(deal)
+        await session.flush()
+        assert (await session.exec(select(Deal.id).where(~stands_by_itself()))).all() == [deal.id]
+    assert await counted() == [figure - 1 for figure in before]
 
 
 async def test_what_entered_a_stage_is_all_that_became_of_it(company: Database) -> None:
