@@ -81,9 +81,9 @@ def test_every_kind_of_error_that_a_request_may_meet_is_said_in_our_words() -> N
     }
     assert problems._WORDS.keys() <= by_kind.keys()  # no words for what cannot happen
     assert {each["ctx"]["pattern"] for each in errors if "pattern" in each.get("ctx", {})} == PATTERNS.keys()
-    names = {problems._name(each["loc"]) for each in errors}
-    assert not [name for name in names if "[" in name or "-" in name or "In" in name]
-    assert {"emails.0", "from"} <= names
+    places = {problems._name(each["loc"]) for each in errors}
+    assert not [name for name in places if "[" in name or "-" in name or "In" in name]
+    assert {"emails.0", "from"} <= places
 
 
 def test_what_may_be_chosen_is_listed() -> None:
