@@ -14,7 +14,7 @@ from pbxcrm.automation.steps.kinds import STEPS
 from pbxcrm.composition import compose
 from pbxcrm.messages.mail import MailCarrier
 from pbxcrm.messages.models import Delivery, MessageChannel
-from pbxcrm.messages.sender import Carrier, MessageSender
+from pbxcrm.messages.sender import Begin, Carrier, MessageSender
 from pbxcrm.messages.sms import SmsCarrier
 from pbxcrm.messages.webhooks import WebhookCarrier
 from pbxcrm.notices.mail import MailServer
@@ -59,8 +59,8 @@ class _Dying:
         self._inner, self.channel, self.most_at_once = inner, inner.channel, 1
         self.may_repeat = inner.may_repeat
 
-    async def carry(self, delivery: Delivery) -> str:
-        answer = await self._inner.carry(delivery)
+    async def carry(self, delivery: Delivery, begin: Begin) -> str:
+        answer = await self._inner.carry(delivery, begin)
         die()
         return answer
 

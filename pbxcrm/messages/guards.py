@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, or_
+from sqlalchemy import and_, func, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -15,6 +15,7 @@ from pbxcrm.messages.rules import day_of, quiet_until
 from pbxcrm.shared.reasons import Reason, reason
 from pbxcrm.shared.runtime_options import Options
 
+_WAITS = DeliveryState.QUEUED.value
 _COUNTED = (DeliveryState.SENDING.value, DeliveryState.SENT.value, DeliveryState.UNKNOWN.value)
 
 
@@ -64,7 +65,8 @@ async def _sent_today(session: AsyncSession, delivery: Delivery, since: datetime
         theirs = or_(theirs, col(Delivery.contact_id) == delivery.contact_id)
     counted = (
         theirs,
-        col(Delivery.state).in_(_COUNTED),
+        # Of those that wait one with a time is in a sender's hands.
+        or_(col(Delivery.state).in_(_COUNTED), and_(col(Delivery.state) == _WAITS, col(Delivery.sent_at).is_not(None))),
         col(Delivery.is_test).is_(False),
         col(Delivery.channel).in_(TO_CLIENTS),
         func.coalesce(col(Delivery.sent_at), col(Delivery.created_at)) >= since,

@@ -1,5 +1,6 @@
 """Carries e-mail: a delivery as a message to the mail server of the installation (DKIM is left to that server)."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -32,12 +33,12 @@ class MailCarrier:
         """A mail server takes the same message twice."""
         return False
 
-    async def carry(self, delivery: Delivery) -> str:
+    async def carry(self, delivery: Delivery, begin: Callable[[], Awaitable[None]]) -> str:
         """Send it. Its Message-ID is the same each time, so that a repeat is seen. Raises NotSent."""
         if self.server is None:
             raise NotSent(N_("No mail server is set (PBXCRM_SMTP_URL)."), is_final=True)
         try:
-            return await self.server.deliver(written(delivery, self.sender, self.home))
+            return await self.server.deliver(written(delivery, self.sender, self.home), begin)
         except ValueError as error:  # an address that no header can have
             raise NotSent(str(error), is_final=True) from error
 

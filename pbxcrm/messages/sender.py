@@ -1,15 +1,16 @@
 """Sends what is queued, after the commit of what wanted it. Any number of workers may run it.
 
-A row is marked before it is handed over. If a worker dies in between, nobody knows whether the message was sent: past its lease it is
-*unknown*, and a person decides; where the other side knows a message by its key, it is sent again. Each channel has a loop of its own
+A worker takes some rows at once and marks each right before it is handed over, in a transaction of its own. If a worker dies, past its
+lease what was not marked is sent by another one. Of what was marked nobody knows whether it was sent: it is *unknown*, and a person
+decides; where the other side knows a message by its key, it is sent again. Each channel has a loop of its own
 and so many messages in flight, so that a slow server holds up nobody else.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -35,8 +36,16 @@ from pbxcrm.tasks.models import TaskKind
 
 log = structlog.get_logger()
 
+_OPEN = (DeliveryState.QUEUED.value, DeliveryState.SENDING.value)
 REST = 1.0  # seconds between two looks
 LONGEST_TOLD = 300  # letters of an error
+
+
+Begin = Callable[[], Awaitable[None]]
+
+
+class TakenAwayError(Exception):
+    """The message is not this worker's any more: it was erased, or the lease was over."""
 
 
 class Carrier(Protocol):
@@ -56,8 +65,10 @@ class Carrier(Protocol):
         """Whether the other side knows a message by its key, so that it may be sent again where nobody knows whether it arrived."""
         ...
 
-    async def carry(self, delivery: Delivery) -> str:
-        """Send it within less than ``LEASE``. Returns the answer of the other side. Raises NotSent."""
+    async def carry(self, delivery: Delivery, begin: Begin) -> str:
+        """Send it within less than ``LEASE``. ``begin`` marks it, and is awaited right before anything that may be a message goes out; not
+        needed where the other side knows a message by its key. Returns the answer of the other side. Raises NotSent, and what ``begin`` raises.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +118,7 @@ class MessageSender:
             log.warning("message.not_recorded", delivery=delivery.id, why=str(getattr(error, "orig", None) or error))
 
     async def _claim(self, carrier: Carrier, most: int, now: datetime) -> list[Delivery]:
-        """Copies of the next messages of the channel, which are marked as being sent. Guards are asked here, as late as possible."""
+        """Copies of the next messages of the channel, which nobody else takes within the lease; ``sent_at`` says so. Guards are asked here."""
         async with self.db.read() as session:  # read first: on SQLite a write transaction would block other writers
             if (await session.exec(_due(carrier.channel, now).limit(1))).first() is None:
                 return []
@@ -122,6 +133,8 @@ class MessageSender:
                     await _end(session, delivery, DeliveryState.UNKNOWN, reason("message.unknown"), now)
                     continue
                 against = await objection(session, delivery, options, timezone, now)
+                delivery.state = DeliveryState.QUEUED.value
+                delivery.sent_at = None if against is not None else now
                 if against is not None and against.until is None:
                     await _end(session, delivery, DeliveryState.REFUSED, against.why, now)
                 elif against is not None:
@@ -129,25 +142,34 @@ class MessageSender:
                     await delivery_told(session, delivery, now)
                     await _say(session, delivery, now)
                 else:
-                    delivery.state, delivery.due_at = DeliveryState.SENDING.value, now + LEASE
-                    delivery.tries, delivery.sent_at, delivery.said = delivery.tries + 1, now, {}
+                    delivery.due_at, delivery.tries, delivery.said = now + LEASE, delivery.tries + 1, {}
                     claimed.append(Delivery(**delivery.model_dump()))
                 delivery.version += 1
                 await session.flush()
         return claimed
 
+    async def _begin(self, delivery: Delivery) -> None:
+        async with self.db.write() as session:
+            row = await session.get(Delivery, delivery.id, with_for_update=True)
+            if not _is_same(row, delivery):
+                raise TakenAwayError
+            row.state = DeliveryState.SENDING.value
+            row.version += 1
+
     async def _send(self, carrier: Carrier, delivery: Delivery, now: datetime) -> None:
         refused: NotSent | None = None
         answer = ""
         try:
-            answer = await carrier.carry(delivery)
+            answer = await carrier.carry(delivery, lambda: self._begin(delivery))
+        except TakenAwayError:
+            return
         except NotSent as error:
             refused = error
             log.warning("message.not_sent", delivery=delivery.id, channel=delivery.channel, why=str(error))
         async with self.db.write() as session:
             row = await session.get(Delivery, delivery.id, with_for_update=True)
-            if row is None or row.state != DeliveryState.SENDING or row.tries != delivery.tries:
-                return  # it was erased, or its lease was over
+            if not _is_same(row, delivery):
+                return
             row.answer = cut(answer or str(refused or ""), Delivery.answer)
             row.version += 1
             if refused is None:
@@ -164,6 +186,11 @@ class MessageSender:
                 row.state, row.due_at = DeliveryState.QUEUED.value, again
                 row.said = reason("message.retry", why=told).stored()
                 await _say(session, row, now)
+
+
+def _is_same(row: Delivery | None, claimed: Delivery) -> TypeGuard[Delivery]:
+    """Whether the message still belongs to whoever took it: it was not erased, and its lease was not over."""
+    return row is not None and row.state in _OPEN and row.tries == claimed.tries
 
 
 def _due(channel: str, now: datetime) -> Any:

@@ -1,5 +1,6 @@
 """Carries SMS: a delivery as a request to the gateway that the settings describe."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -29,7 +30,7 @@ class SmsCarrier:
         gateway = await load_gateway(session)
         return gateway is not None and gateway.knows_repeats
 
-    async def carry(self, delivery: Delivery) -> str:
+    async def carry(self, delivery: Delivery, begin: Callable[[], Awaitable[None]]) -> str:
         """Send it. Raises NotSent."""
         async with self.db.read() as session:
             gateway = await load_gateway(session)
@@ -40,6 +41,7 @@ class SmsCarrier:
         asked = request_of(
             gateway, SmsValues(delivery.address, delivery.body, delivery.id or 0, message_id_of(delivery.key))
         )
+        await begin()
         try:
             answer = await self.out.exchange(asked.method, asked.address, asked.headers, asked.body)
             said = read_answer(gateway, answer.status, answer.text, answer.location)

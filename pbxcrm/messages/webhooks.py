@@ -1,5 +1,6 @@
 """Carries outgoing webhooks: a delivery as a signed POST. The receiver knows it by its key, so that it may be sent again."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -28,8 +29,8 @@ class WebhookCarrier:
         """The receiver knows the message by its id."""
         return True
 
-    async def carry(self, delivery: Delivery) -> str:
-        """Send it. Raises NotSent."""
+    async def carry(self, delivery: Delivery, _begin: Callable[[], Awaitable[None]]) -> str:
+        """Send it, unmarked: it may be repeated. Raises NotSent."""
         async with self.db.read() as session:
             webhook = await session.get(Webhook, delivery.webhook_id) if delivery.webhook_id is not None else None
         if webhook is None or not webhook.is_on:

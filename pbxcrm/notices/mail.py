@@ -1,6 +1,7 @@
 """Sending an e-mail to the configured mail server: ``smtp://user:password@host:587`` or ``smtps://host:465``."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import EmailPolicy
@@ -50,8 +51,8 @@ class MailServer:
         """From the URL in the settings, which check it."""
         return cls(*server_of(url, tls="smtps", ports=(587, 465)), ca)
 
-    async def deliver(self, message: EmailMessage) -> str:
-        """Send the message. Returns the answer of the server. Raises NotSent."""
+    async def deliver(self, message: EmailMessage, begin: Callable[[], Awaitable[None]] | None = None) -> str:
+        """Send the message. ``begin`` is awaited right before the server gets it: until then nothing was sent. Returns the answer of the server. Raises NotSent."""
         must = bool(self.user) and self.host not in LOCAL and not self.is_tls
         client = aiosmtplib.SMTP(
             hostname=self.host,
@@ -69,6 +70,8 @@ class MailServer:
                 async with client:
                     await client.mail(_address(message, "From"))
                     await client.rcpt(_address(message, "To"))
+                    if begin is not None:
+                        await begin()
                     is_handed_over = True
                     answer = (await client.data(message.as_bytes(policy=POLICY))).message
                 return " ".join(answer.split())

@@ -15,7 +15,7 @@ from pbxcrm.messages.mail import MailCarrier
 from pbxcrm.messages.models import Delivery
 from pbxcrm.messages.option_actions import add_stop, change_message_options
 from pbxcrm.messages.rules import LEASE
-from pbxcrm.messages.sender import MessageSender
+from pbxcrm.messages.sender import Begin, MessageSender, TakenAwayError
 from pbxcrm.messages.template_actions import MessageDraft, archive_message_template, save_message_template
 from pbxcrm.shared import reasons
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound
@@ -291,17 +291,22 @@ async def test_a_refusal_for_good_is_not_tried_again(messages: MessageDesk) -> N
 
 
 async def test_a_sender_that_died_leaves_it_unknown_and_a_person_decides(messages: MessageDesk) -> None:
-    """It may have arrived: it is never sent again by itself."""
+    """It may have arrived: it is never sent again by itself. What it had taken but not begun to hand over is sent by the next one."""
+    await options(messages, message_most_a_day=0)
     await rule_on(messages, await messages.template())
     deal_id = await invoiced(messages, contact_id=await messages.client())
     (carrier,) = messages.sender.carriers
+    await invoiced(messages, contact_id=await messages.client("other@client.example"))
     claimed = await messages.sender._claim(carrier, 10, messages.rules.now)
-    assert len(claimed) == 1
+    assert len(claimed) == 2
+    await messages.sender._begin(claimed[0])
     assert await messages.send(LEASE / 2) == 0
-    assert await messages.send(LEASE) == 0
-    assert messages.taken.mails == []
-    assert [state for state, _ in await messages.told()] == ["unknown"]
-    assert (await messages.rules.told())[0][0] == "unknown"
+    assert await messages.send(LEASE) == 1
+    assert [mail["To"] for mail in messages.taken.mails] == ["other@client.example"]
+    assert [state for state, _ in await messages.told()] == ["unknown", "sent"]
+    with pytest.raises(TakenAwayError):
+        await messages.sender._begin(claimed[1])
+    assert [status for status, _ in await messages.rules.told()] == ["unknown", "done"]
     assert [task.deal_id for task in await messages.rules.tasks()] == [deal_id]
     async with messages.rules.database.write() as session:
         petro = await messages.rules.office.viewer(session, "petro")
@@ -330,7 +335,8 @@ async def test_a_server_that_takes_the_message_and_does_not_answer(
         async def may_repeat(self, session: AsyncSession) -> bool:
             return False
 
-        async def carry(self, delivery: Delivery) -> str:
+        async def carry(self, delivery: Delivery, begin: Begin) -> str:
+            await begin()
             carried.append(delivery.address)
             return "ok"
 
