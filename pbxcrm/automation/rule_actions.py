@@ -13,6 +13,7 @@ from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
 from pbxcrm.automation.arming import start_arming
 from pbxcrm.automation.models import AutomationRule, RuleRun, RuleState, RuleVersion, RunStatus
+from pbxcrm.automation.moved_waits import wait_anew
 from pbxcrm.automation.queries import access_rule, check_rules
 from pbxcrm.automation.rule_checks import RuleDraft, check_draft
 from pbxcrm.shared.db import lock
@@ -29,7 +30,7 @@ class Waiting(StrEnum):
     """What happens to runs that wait when their rule changes."""
 
     KEEP = "keep"  # they go on by the rule as it was
-    MOVE = "move"  # they go on by the rule as it is now, from the step of the same number
+    MOVE = "move"  # they go on by the rule as it is now, from the step of the same number; its wait counts from when they began
     CANCEL = "cancel"
 
 
@@ -132,6 +133,7 @@ async def _settle_waiting(session: AsyncSession, rule: AutomationRule, waiting: 
     theirs = update(RuleRun).where(col(RuleRun.rule_id) == rule.id, col(RuleRun.status) == RunStatus.WAITING.value)
     if waiting is Waiting.MOVE:
         await session.exec(theirs.values(rule_version=rule.version))
+        await wait_anew(session, rule)
     if waiting is Waiting.CANCEL:
         why = reason("automation.changed" if rule.archived_at is None else "automation.off").stored()
         await session.exec(theirs.values(status=RunStatus.SKIPPED.value, reason=why, ended_at=now, due_at=None))

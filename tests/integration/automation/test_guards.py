@@ -369,6 +369,30 @@ async def test_a_changed_rule_keeps_moves_or_cancels_what_waits(
         assert await desk.told() == [("skipped", why)]
 
 
+@pytest.mark.parametrize("steps", [[{"kind": "wait", "minutes": 30}, A_TASK], [A_TASK, A_TASK]])
+async def test_moved_runs_wait_as_the_rule_says_now(desk: RuleDesk, steps: list[dict[str, Any]]) -> None:
+    """Counted from when they began to wait; where the rule waits no more, not at all. A change of something else moves no time."""
+    rule_id = await desk.rule(TITLE, WAIT, A_TASK)
+    await desk.edit(await desk.deal(), title="Go")
+    await desk.work()
+    began = desk.now
+    desk.now += timedelta(minutes=10)
+    await desk.rule(TITLE, WAIT, A_TASK, rule_id=rule_id, name="Renamed")
+    assert [run.due_at for run in await desk.runs()] == [began + HOUR]
+    async with desk.database.write() as session:
+        admin = await desk.office.viewer(session, "admin")
+        draft = RuleDraft("Rule", desk.office.id("admin"), TITLE, steps, state="on")
+        await save_rule(session, admin, rule_id, draft, version=None, waiting=Waiting.MOVE, region=REGION, now=desk.now)
+    (run,) = await desk.runs()
+    waits = steps[0].get("minutes", 0)
+    assert run.due_at == began + timedelta(minutes=waits)
+    if waits:
+        assert await desk.told() == [("waiting", "It goes on after 30 of working time.")]
+        assert [said for *_, said in await desk.steps(run.id)] == ["Waits 30 of working time"]
+    await desk.work(after=timedelta(minutes=max(0, waits - 10)))
+    assert len(await desk.tasks()) == 1
+
+
 async def test_a_rule_that_is_archived_or_pauses_does_nothing(desk: RuleDesk) -> None:
     archived, pausing = (
         await desk.rule(TITLE, WAIT, A_TASK),
