@@ -392,7 +392,7 @@ async def load_rule_names(session: AsyncSession) -> NamesInRules:
 
 def broken_said(rule: AutomationRule, names: NamesInRules) -> str:
     """What the rule asks for and is gone; empty if all is there."""
-    error = ready_rule(rule, names.fields, names.people, names.hook_values).broken
+    error = ready_rule(rule, names.fields, names.people, names.hook_values, names.hooks.keys()).broken
     return _(error.message).format(**error.params) if error is not None else ""
 
 

@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
 from pbxcrm.audit.actions import record
+from pbxcrm.automation.firing import task_for_owner
 from pbxcrm.automation.hearing import event_row
 from pbxcrm.automation.hook_queries import access_hook, fields_of, secret_hash
 from pbxcrm.automation.hook_rules import (
@@ -26,7 +27,7 @@ from pbxcrm.automation.hook_rules import (
     values_of,
 )
 from pbxcrm.automation.models import AutomationEvent, HookCall, HookCallState, IncomingHook
-from pbxcrm.automation.queries import check_rules, load_active
+from pbxcrm.automation.queries import check_rules, load_active, load_around
 from pbxcrm.automation.rules import Hearing
 from pbxcrm.automation.triggers import CLIENT, DEAL, HOOK_CLIENT, HOOK_DEAL
 from pbxcrm.contacts.models import Contact
@@ -38,6 +39,7 @@ from pbxcrm.shared.core_sql import execute
 from pbxcrm.shared.errors import Conflict, Invalid, NotFound, TooManyAttempts
 from pbxcrm.shared.lengths import check_line
 from pbxcrm.shared.numbers import normalise
+from pbxcrm.shared.reasons import reason
 
 MOST_HOOKS = 100
 MOST_A_MINUTE = 600
@@ -73,11 +75,17 @@ async def create_hook(
 
 
 async def revoke_hook(session: AsyncSession, viewer: Viewer, hook_id: int, now: datetime) -> IncomingHook:
-    """Its address takes no call any more. Raises NotFound, NotAllowed, Conflict."""
+    """Its address takes no call any more; the owners of rules that ask for it are told. Raises NotFound, NotAllowed, Conflict."""
     hook = await access_hook(session, viewer, hook_id, lock=True)
     if hook.revoked_at is not None:
         raise Conflict("hooks.revoked", "This webhook is revoked already.")
+    before = {rule_id for rule_id, each in (await load_active(session)).by_id.items() if each.broken is None}
     hook.revoked_at = now
+    await session.flush()
+    for rule_id, ready in (await load_active(session)).by_id.items():
+        if ready.broken is not None and rule_id in before:
+            why = reason("automation.broken", why=ready.broken)
+            await task_for_owner(session, await load_around(session, ""), ready.rule, None, None, why, now)
     record(session, now, "hook.revoked", "hook", hook.id, actor=viewer, name=hook.name)
     return hook
 

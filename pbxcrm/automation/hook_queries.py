@@ -36,6 +36,11 @@ async def _read(session: AsyncSession) -> Mapping[str, IncomingHook]:
     return {each.secret_hash: each for each in (await session.exec(query)).all()}
 
 
+async def load_live_hooks(session: AsyncSession) -> frozenset[int]:
+    """The ids of those that are not revoked."""
+    return frozenset(each.id or 0 for each in (await load_hooks(session)).values())
+
+
 async def load_hook_values(session: AsyncSession) -> Mapping[str, str]:
     """The names of all values that webhooks declare, with what each is; one that two of them declare differently is a text."""
     found: dict[str, str] = {}

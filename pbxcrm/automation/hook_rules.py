@@ -48,6 +48,11 @@ class HookField:
         return {"key": self.key, "path": self.path, "kind": self.kind}
 
 
+def no_hook(at: str) -> Invalid:
+    """What a rule names at this place is gone."""
+    return Invalid(at, "automation.no_hook", "There is no such webhook, or it is revoked.")
+
+
 def check_fields(fields: Sequence[HookField]) -> list[HookField]:
     """The declared values as they are stored. Raises Invalid at ``fields``, with the name in its words."""
     if not fields or len(fields) > MOST_FIELDS:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.automation.hook_queries import load_hooks
+from pbxcrm.automation.hook_rules import no_hook
 from pbxcrm.automation.params import Param, ParamKind
 from pbxcrm.automation.queries import load_around
 from pbxcrm.automation.steps.step import KnownThings, stage_in
@@ -115,7 +116,7 @@ def _message(_param: Param, value: Any, at: str, known: KnownThings) -> int:
 
 def _hook(_param: Param, value: Any, at: str, known: KnownThings) -> int:
     if not _is_whole(value) or value not in known.hooks:
-        raise Invalid(at, "automation.no_hook", "There is no such webhook, or it is revoked.")
+        raise no_hook(at)
     return int(value)
 
 

@@ -1,6 +1,7 @@
 """The rules as events and runs need them, cached in memory until one changes; and lists of them for people."""
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -10,7 +11,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from pbxcrm.access import Permission, Viewer, check
 from pbxcrm.automation.explanations import Said
 from pbxcrm.automation.facts import rule_terms
-from pbxcrm.automation.hook_queries import load_hook_values
+from pbxcrm.automation.hook_queries import load_hook_values, load_live_hooks
+from pbxcrm.automation.hook_rules import no_hook
 from pbxcrm.automation.models import AutomationRule, RuleRun, RuleState, RuleVersion, RunStatus
 from pbxcrm.automation.rules import DEAF, Hearing
 from pbxcrm.automation.steps.step import Around
@@ -131,8 +133,10 @@ async def _read_active(session: AsyncSession) -> ActiveRules:
     if not rows:
         return ActiveRules({}, {}, {}, frozenset())
     fields, people = await load_fields(session), await load_directory(session)
-    hooked = await load_hook_values(session)
-    ready = {row.id or 0: ready_rule(row, fields, people, hooked) for row in rows if row.when.get("kind") in TRIGGERS}
+    hooked, live = await load_hook_values(session), await load_live_hooks(session)
+    ready = {
+        row.id or 0: ready_rule(row, fields, people, hooked, live) for row in rows if row.when.get("kind") in TRIGGERS
+    }
     by_act: dict[str, list[ActiveRule]] = {}
     by_arm: dict[str, list[ActiveRule]] = {}
     for each in ready.values():
@@ -147,15 +151,26 @@ async def _read_active(session: AsyncSession) -> ActiveRules:
     return ActiveRules(ready, by_act, by_arm, GOAL_ACTS if has_goal else frozenset(), linked, asked)
 
 
-def ready_rule(rule: AutomationRule, fields: FieldSet, people: Directory, hook_values: Mapping[str, str]) -> ActiveRule:
-    """The rule with its conditions read, or with what is wrong with them. ``hook_values``: what incoming webhooks declare."""
+def ready_rule(
+    rule: AutomationRule,
+    fields: FieldSet,
+    people: Directory,
+    hook_values: Mapping[str, str],
+    live_hooks: AbstractSet[int],
+) -> ActiveRule:
+    """The rule with its conditions read, or with what is wrong with them. ``hook_values``: what incoming webhooks declare;
+    ``live_hooks``: those that are not revoked.
+    """
     trigger = TRIGGERS[rule.when["kind"]]
     terms = rule_terms(fields, Checking("", people), trigger.subject, hook_values)
     try:
         condition = parse(rule.conditions, terms)
-        return ActiveRule(rule, trigger, condition, parse(rule.goal, terms, "goal") if rule.goal else None)
+        goal = parse(rule.goal, terms, "goal") if rule.goal else None
     except Invalid as error:
         return ActiveRule(rule, trigger, None, None, error)
+    is_deaf = "hook_id" in rule.when and rule.when["hook_id"] not in live_hooks
+    # What waits goes on: its condition can be asked.
+    return ActiveRule(rule, trigger, condition, goal, no_hook("when.hook_id") if is_deaf else None)
 
 
 async def rule_of_version(session: AsyncSession, rule: AutomationRule, version: int) -> ActiveRule:
@@ -163,9 +178,9 @@ async def rule_of_version(session: AsyncSession, rule: AutomationRule, version: 
     query = select(RuleVersion).where(RuleVersion.rule_id == rule.id, RuleVersion.version == version)
     found = (await session.exec(query)).first()
     then = AutomationRule(**{**rule.model_dump(), **(found.saved if found is not None else {})})
-    hooked = await load_hook_values(session)
+    hooked, live = await load_hook_values(session), await load_live_hooks(session)
     return await with_merged(
-        session, ready_rule(then, await load_fields(session), await load_directory(session), hooked)
+        session, ready_rule(then, await load_fields(session), await load_directory(session), hooked, live)
     )
 
 

@@ -45,11 +45,12 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """The rule would have run on the deal because of this act. ``did``: what people did to the deal within a day after it."""
+    """The rule would have run on the deal because of this act, in the stage ``stage_id`` of then. ``did``: what people did to the deal within a day after it."""
 
     deal: Deal
     act: PastAct
     did: Sequence[PastAct]
+    stage_id: int
 
 
 @dataclass(slots=True)
@@ -120,7 +121,8 @@ def _ask(
             tried.skipped += 1
             continue
         after = [each for each in acts if act.at < each.at <= act.at + timedelta(days=1) and each.by_id is not None]
-        held.append(Fired(deal, act, after[::-1][:3]))
+        assert facts.deal is not None
+        held.append(Fired(deal, act, after[::-1][:3], facts.deal.deal.stage_id))
     kept: list[Fired] = []
     for each in reversed(held):
         since = each.act.at - RATE_WINDOW

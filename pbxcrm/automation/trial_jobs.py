@@ -12,6 +12,7 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.access import Viewer
+from pbxcrm.automation.hook_queries import load_live_hooks
 from pbxcrm.automation.models import AutomationRule
 from pbxcrm.automation.queries import check_rules, load_around, ready_rule, with_merged
 from pbxcrm.automation.rule_checks import RuleDraft, check_draft
@@ -59,7 +60,9 @@ async def trial_batch(session: AsyncSession, job: BackgroundJob, _now: datetime)
     window = Window(datetime.fromisoformat(payload["since"]), datetime.fromisoformat(payload["until"]))
     around = await load_around(session, payload["region"])
     rule = AutomationRule(**payload["rule"], state="on", mode="once", created_at=window.until)
-    ready = await with_merged(session, ready_rule(rule, around.fields, around.people, around.hook_values))
+    ready = await with_merged(
+        session, ready_rule(rule, around.fields, around.people, around.hook_values, await load_live_hooks(session))
+    )
     result: dict[str, Any] = {
         "fired": 0,
         "skipped": 0,
@@ -109,7 +112,10 @@ async def _row(
 ) -> dict[str, Any]:
     """A firing as it is kept; ``erase_actions`` deletes it with the client."""
     why = reason("automation.rule", rule=rule.name)
-    context = StepContext(session, around, rule, fired.deal, fired.deal.contact_id, window.until, why)
+    # A copy of the deal in the stage of then: where it is now it may be because of the rule.
+    stage = around.funnel.stages[fired.stage_id]
+    deal = Deal(**fired.deal.model_dump() | {"stage_id": stage.id, "pipeline_id": stage.pipeline_id})
+    context = StepContext(session, around, rule, deal, deal.contact_id, window.until, why)
     said = [each.stored() for each in await would(context)]
     return {
         "at": fired.act.at.isoformat(),

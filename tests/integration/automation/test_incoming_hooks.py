@@ -12,6 +12,7 @@ from pbxcrm.automation.hook_actions import KEEP_CALLS, create_hook, prune_calls,
 from pbxcrm.automation.hook_queries import list_hooks
 from pbxcrm.automation.hook_rules import HookField, HookValue
 from pbxcrm.automation.models import HookCall, HookCallState
+from pbxcrm.automation.queries import load_active
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.shared import reasons
 from pbxcrm.shared.errors import Conflict, Invalid, NotAllowed, NotFound, TooManyAttempts
@@ -150,6 +151,32 @@ async def test_what_is_refused(desk: RuleDesk, shop: HookCaller) -> None:
     with pytest.raises(Invalid) as gone:
         await desk.rule({"kind": "webhook", "hook_id": shop.hook_id}, A_TASK)
     assert gone.value.field == "when.hook_id"
+
+
+async def test_rules_that_ask_for_a_revoked_webhook_are_broken_and_their_owner_is_told(
+    desk: RuleDesk, shop: HookCaller
+) -> None:
+    """Those that listen to it, and those whose condition asks for what it declared. What waits goes on."""
+    other = await HookCaller(desk).make(fields=[HookField("deal_id", "deal")])
+    listens = {"kind": "webhook", "hook_id": shop.hook_id}
+    await desk.rule(listens, {"kind": "wait", "minutes": 60}, A_TASK, name="Listens")
+    asks = {"field": "hook.item", "op": "filled"}
+    await desk.rule({"kind": "webhook", "hook_id": other.hook_id}, A_TASK, name="Asks", conditions=asks)
+    await desk.rule({"kind": "webhook", "hook_id": other.hook_id}, A_TASK, name="Well")
+    await desk.rule(listens, A_TASK, name="Off", state="off")
+    await shop.call({"order": {"deal": await desk.deal()}})
+    await desk.work()
+    async with desk.database.write() as session:
+        await revoke_hook(session, await desk.office.viewer(session, "admin"), shop.hook_id, desk.now)
+    told = {reasons.text(task.title_code): reasons.text(task.reason) for task in await desk.tasks()}
+    no_hook = "The rule asks for something that is gone: There is no such webhook, or it is revoked."
+    assert told.keys() == {"Look at the rule “Listens”", "Look at the rule “Asks”"}
+    assert told["Look at the rule “Listens”"] == no_hook
+    async with desk.database.read() as session:
+        broken = {each.rule.name for each in (await load_active(session)).by_id.values() if each.broken is not None}
+    assert broken == {"Listens", "Asks"}
+    await desk.work(after=timedelta(hours=1))
+    assert [status for status, _ in await desk.told()] == ["done"]
     for fields in (
         (),
         (HookField("Total", "a"),),

@@ -141,6 +141,9 @@ async def test_it_tells_what_a_gate_would_refuse_and_what_people_did(desk: RuleD
     assert (row["deal_id"], row["refused"], job.result["refused"]) == (deal_id, True, 1)
     assert reasons.text(row["would"][0]).startswith("Not moved to “Lost”")
     assert [(act["act"], act["by_id"]) for act in row["did"]] == [("deal.moved", desk.office.id("admin"))]
+    job = await trial(desk, draft_of(desk, when, {}, {"kind": "move", "stage_id": desk.stages["Invoice issued"]}))
+    said = [reasons.text(each) for each in job.result["rows"][0]["would"]]
+    assert said == ["Moved to “Invoice issued”"], "it was not there yet"
     assert (job.done, job.total) == (job.total, deal_id)
     assert not await desk.tasks()
     assert not await desk.runs()

@@ -8,7 +8,7 @@ from pydantic import Field
 from pbxcrm.access import Permission
 from pbxcrm.automation import catalogue
 from pbxcrm.automation.catalogue import AskedTerm, RuleKind, TermControl
-from pbxcrm.automation.hook_queries import load_hook_values
+from pbxcrm.automation.hook_queries import load_hook_values, load_live_hooks
 from pbxcrm.automation.models import AutomationRule, Mode, RuleState
 from pbxcrm.automation.params import ParamKind
 from pbxcrm.automation.queries import access_rule, list_rules, list_versions, ready_rule, waiting_runs
@@ -16,7 +16,7 @@ from pbxcrm.automation.rule_actions import Waiting, archive_rule, save_rule
 from pbxcrm.automation.rule_checks import MOST_PER_HOUR, MOST_STEPS, RuleDraft, draft_of
 from pbxcrm.automation.trial_jobs import MOST_DAYS, try_rule
 from pbxcrm.automation.triggers import CLIENT, DEAL
-from pbxcrm.fields.queries import FieldSet, load_fields
+from pbxcrm.fields.queries import load_fields
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.errors import Invalid
 from web.api.fields import ApiAnswer, ApiRequest, Login, Moment, ShortListQuery, Version, When, needed_text
@@ -365,14 +365,12 @@ async def _out(ask: Ask, rule: AutomationRule) -> AutomationRuleOut:
 async def _all_out(ask: Ask, found: Sequence[AutomationRule]) -> list[AutomationRuleOut]:
     people, fields = await load_directory(ask.session), await load_fields(ask.session)
     waiting = await waiting_runs(ask.session, [rule.id or 0 for rule in found])
-    hooked = await load_hook_values(ask.session)
-    return [_rule(rule, people, fields, hooked, waiting.get(rule.id or 0, 0)) for rule in found]
+    hooked, live = await load_hook_values(ask.session), await load_live_hooks(ask.session)
+    broken = {rule.id: ready_rule(rule, fields, people, hooked, live).broken for rule in found}
+    return [_rule(rule, people, broken[rule.id], waiting.get(rule.id or 0, 0)) for rule in found]
 
 
-def _rule(
-    rule: AutomationRule, people: Directory, fields: FieldSet, hooked: Mapping[str, str], waiting: int
-) -> AutomationRuleOut:
-    broken = ready_rule(rule, fields, people, hooked).broken
+def _rule(rule: AutomationRule, people: Directory, broken: Invalid | None, waiting: int) -> AutomationRuleOut:
     return AutomationRuleOut(
         id=rule.id or 0,
         name=rule.name,
