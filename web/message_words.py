@@ -1,7 +1,9 @@
 """Messages to clients in the reader's language: states and channels."""
 
+from pbxcrm.messages.mail import UNSUBSCRIBE
 from pbxcrm.messages.models import DeliveryState, MessageChannel
 from pbxcrm.messages.sms_rules import size_of
+from pbxcrm.messages.template_rules import linked
 from web.i18n import N_
 from web.i18n import gettext as _
 
@@ -32,6 +34,11 @@ _TONES = {
 def unsent(code: str) -> str:
     """Why nothing is sent by this channel; empty for none."""
     return _(_UNSENT[code]) if code else ""
+
+
+def shown_body(text: str, home: str) -> str:
+    """A body as its reader got it, but for the secret of the link that ends messages. ``home``: how strangers reach our pages, or empty."""
+    return linked(text, f"{home.rstrip('/')}{UNSUBSCRIBE}/…" if home else "")
 
 
 def state(code: str) -> str:

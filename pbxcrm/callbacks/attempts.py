@@ -270,7 +270,7 @@ async def do_after_last(session: AsyncSession, tried: Tried, at: datetime, peopl
             code = "attempts.moved" if deal.stage_id != stage.id else "attempts.stays"
             why = reason(code, tried.by, count=tried.count, stage=stage.name)
             lost = LOST_NOT_REACHED if stage.kind == StageKind.LOST else ""
-            if not await do_move_by_itself(session, deal, stage, at, people=people, why=why, lost_reason=lost):
+            if await do_move_by_itself(session, deal, stage, at, people=people, why=why, lost_reason=lost) is not None:
                 return None
             if deal.closed_at is None and not (await load_watching(session)).of_deal(deal):
                 forgotten = replace(tried, about=about_forgotten(tried.about))

@@ -15,8 +15,8 @@ from pbxcrm.tasks.models import TaskKind
 
 async def do_move_by_itself(
     session: AsyncSession, deal: Deal, to: Stage, at: datetime, *, people: Directory, why: Reason, lost_reason: str = ""
-) -> bool:
-    """Move ``deal`` for the reason ``why``. Returns False when the gate of ``to`` refuses. Then the responsible person gets a task
+) -> GateRefused | None:
+    """Move ``deal`` for the reason ``why``. Returns what the gate of ``to`` says if it refuses. Then the responsible person gets a task
     that says which move failed, why it was tried and what is missing; at most one such task is open per deal.
     """
     try:
@@ -33,5 +33,5 @@ async def do_move_by_itself(
             about=f"gate:{deal.id}",
         )
         await do_create_task(session, new, at, people)
-        return False
-    return True
+        return refused
+    return None

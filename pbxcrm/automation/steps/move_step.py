@@ -36,7 +36,7 @@ class _MoveStep(Step):
         deal, to = context.of_deal, await _stage(context, settings)
         if deal.stage_id == to.id:
             return StepTaken(reason("automation.there", stage=to.name))
-        moved = await do_move_by_itself(
+        refused = await do_move_by_itself(
             context.session,
             deal,
             to,
@@ -45,8 +45,8 @@ class _MoveStep(Step):
             why=context.why,
             lost_reason=settings["lost_reason"],
         )
-        if not moved:
-            return StepTaken(reason("automation.not_moved", stage=to.name), StepStatus.REFUSED)
+        if refused is not None:
+            return StepTaken(_not_moved(refused, to), StepStatus.REFUSED)
         move = await latest_move(context.session, deal.id or 0)
         return StepTaken(
             reason("automation.moved", stage=to.name), undo={"move": move.id if move is not None else None}
@@ -59,7 +59,7 @@ class _MoveStep(Step):
         try:
             await check_may_enter(context.session, deal, to, settings["lost_reason"])
         except GateRefused as refused:
-            return reason("automation.not_moved", *refused.reasons, stage=to.name)
+            return _not_moved(refused, to)
         return reason("automation.moved", stage=to.name)
 
     async def undo(self, undoing: TakingBack, kept: Settings) -> Reason | None:
@@ -73,6 +73,11 @@ class _MoveStep(Step):
             undoing.session, undoing.deal, last, undoing.now, actor=undoing.viewer, people=undoing.people
         )
         return None
+
+
+def _not_moved(refused: GateRefused, to: Stage) -> Reason:
+    """With everything that the gate asks for and the deal lacks."""
+    return reason("automation.not_moved", *refused.reasons, stage=to.name)
 
 
 async def _stage(context: StepContext, settings: Settings) -> Stage:

@@ -4,8 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
 from pbxcrm.automation.runner import run_due
+from pbxcrm.deals.models import Stage
 from pbxcrm.shared.background_jobs import work_on
 from tests.calls import NOON
 from tests.integration.api.conftest import Programs
@@ -77,6 +79,35 @@ async def test_a_firing_says_that_its_message_was_held_back(programs: Programs) 
         assert run["reason"] == f"A message to the client was held back. {no_address}"
         (step,) = run["steps"]
         assert (step["status"], step["result"]) == ("held", f"No message. {no_address}")
+
+
+async def test_a_firing_speaks_in_words_and_units(programs: Programs) -> None:
+    """As the pages do: no codes, no bare minutes, and what the gate asked for."""
+    async with await programs.as_("admin") as admin:
+        wait = {"kind": "wait", "minutes": 60}
+        in_work = {"field": "stage_kind", "op": "has", "value": "open"}
+        async with programs.db.write() as session:
+            gated = (await session.exec(select(Stage).where(Stage.name == "Invoice issued"))).one()
+            gated.requires = {"fields": ["event_at"]}
+        for more in (
+            {"then": [wait, *RULE["then"]]},
+            {"if": in_work},
+            {"then": [{"kind": "move", "stage_id": gated.id}]},
+        ):
+            made = await admin.post(RULES, json={**RULE, "if": {}, **more})
+            assert made.status_code == 201, made.text
+        async with programs.db.read() as session:
+            stages = {each.name: each.id or 0 for each in (await session.exec(select(Stage))).all()}
+        deal = (await admin.post("/api/v1/deals", json={"title": "Roof", "stage_id": stages["Unsorted"]})).json()
+        await admin.patch(f"/api/v1/deals/{deal['id']}", json={"amount": "2000"})
+        await run_due(programs.db, NOON, "UA")
+        found = (await admin.get(RUNS)).json()["items"]
+        waits, skipped, gate = sorted(found, key=lambda run: int(run["rule_id"]))
+        assert waits["reason"] == "It goes on after 1 h of working time."
+        assert waits["steps"][0]["result"] == "Waits 1 h of working time"
+        assert "asked: In work." in skipped["reason"]
+        asks = "Not moved to “Invoice issued”: its gate asks for something that the deal lacks. Fill in “Event”."
+        assert (gate["status"], gate["reason"]) == ("failed", asks)
 
 
 async def test_a_rule_changes_by_versions_and_goes_into_the_archive(programs: Programs) -> None:

@@ -1,6 +1,7 @@
 """Lamps, pauses of deals, and background jobs."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ from pbxcrm.shared import reasons
 from pbxcrm.shared.background_jobs import BackgroundJob, JobState, begin_undo, can_undo
 from pbxcrm.shared.errors import Conflict
 from web.api import checked_cursors
+from web.api.english import in_english
 from web.api.fields import ApiAnswer, ApiRequest, IdText, ListQuery, Moment, When, Why, Word
 from web.api.resource import Ask, Page, Resource
 from web.formats import NBSP
@@ -236,18 +238,18 @@ def job_out(job: BackgroundJob) -> JobOut:
         done=job.done,
         total=job.total,
         refused=[Refused(id=each.get("id"), missing=each.get("missing", [])) for each in job.refused],
-        result=_told(job.result),
+        result=_told(job.result, job.created_at),
         error=job.error,
         created_at=job.created_at,
         finished_at=job.finished_at,
     )
 
 
-def _told(result: dict[str, Any]) -> dict[str, Any]:
+def _told(result: dict[str, Any], at: datetime) -> dict[str, Any]:
     """Reasons in the rows of a dry run as sentences."""
     if "rows" not in result:
         return result
-    rows = [{**row, "would": [reasons.text(each) for each in row["would"]]} for row in result["rows"]]
+    rows = [{**row, "would": [in_english(each, at) for each in row["would"]]} for row in result["rows"]]
     return {**result, "rows": rows}
 
 

@@ -36,6 +36,7 @@ from web.api.fields import (
     optional_text,
 )
 from web.api.resource import Ask, Page, Resource
+from web.message_words import shown_body
 
 messages = Resource("messages", "Messages to clients: templates, what was sent about a deal, and the stop list.")
 
@@ -202,7 +203,7 @@ async def replace_message_template(
 async def read_messages_of_deal(ask: Ask, deal_id: int, query: ShortListQuery) -> Page[DeliveryOut]:
     people = await load_directory(ask.session)
     rows = await deliveries_of_deal(ask.session, ask.viewer, deal_id)
-    return Page[DeliveryOut].part_of([_delivery(row, people) for row in rows], query)
+    return Page[DeliveryOut].part_of([_delivery(ask, row, people) for row in rows], query)
 
 
 @messages.get(
@@ -218,7 +219,7 @@ async def read_message_preview(ask: Ask, deal_id: int, message_template_id: int)
         address=found.composed.address,
         language=found.composed.language,
         subject=found.composed.subject,
-        body=found.composed.body,
+        body=shown_body(found.composed.body, ask.settings.public_url),
         refused=text(found.why_not) if found.why_not is not None else None,
         sms=size_of(found.composed.body).parts if template.channel == MessageChannel.SMS else None,
         due_at=found.until,
@@ -235,7 +236,7 @@ async def read_message_preview(ask: Ask, deal_id: int, message_template_id: int)
 async def send_message_of_deal(ask: Ask, deal_id: int, body: NewMessage) -> DeliveryOut:
     """It is sent a moment later, or after quiet hours; `state` tells. What speaks against it for good is 409."""
     row = await send_message(ask.session, ask.viewer, deal_id, body.message_template_id, body.key, ask.now)
-    return _delivery(row, await load_directory(ask.session))
+    return _delivery(ask, row, await load_directory(ask.session))
 
 
 @messages.post(
@@ -247,7 +248,7 @@ async def send_message_of_deal(ask: Ask, deal_id: int, body: NewMessage) -> Deli
 )
 async def decide_message(ask: Ask, delivery_id: int, body: MessageDecision) -> DeliveryOut:
     row = await decide_delivery(ask.session, ask.viewer, delivery_id, ask.now, again=body.again)
-    return _delivery(row, await load_directory(ask.session))
+    return _delivery(ask, row, await load_directory(ask.session))
 
 
 @messages.get("/message-stops", needs=Permission.SETTINGS_EDIT, summary="The stop list")
@@ -318,7 +319,7 @@ def _template(row: MessageTemplate) -> MessageTemplateOut:
     )
 
 
-def _delivery(row: Delivery, people: Directory) -> DeliveryOut:
+def _delivery(ask: Ask, row: Delivery, people: Directory) -> DeliveryOut:
     return DeliveryOut(
         id=row.id or 0,
         channel=row.channel,
@@ -331,7 +332,7 @@ def _delivery(row: Delivery, people: Directory) -> DeliveryOut:
         test=row.is_test,
         address=row.address,
         subject=row.subject,
-        body=row.body,
+        body=shown_body(row.body, ask.settings.public_url),
         said=text(row.said),
         answer=row.answer,
         tries=row.tries,

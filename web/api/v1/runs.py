@@ -1,5 +1,6 @@
 """Firings of rules: what each heard, saw and did, and taking one back."""
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
@@ -11,8 +12,8 @@ from pbxcrm.automation.run_queries import RunFilter, RunRow, access_run, as_rows
 from pbxcrm.automation.triggers import changed_fields
 from pbxcrm.automation.undo_actions import undo_run
 from pbxcrm.people.directory import Directory, load_directory
-from pbxcrm.shared import reasons
 from web.api import checked_cursors
+from web.api.english import in_english
 from web.api.fields import ApiAnswer, IdText, ListQuery, Moment
 from web.api.resource import Ask, Page, Resource
 
@@ -93,7 +94,7 @@ async def read_runs(ask: Ask, query: RunsQuery) -> Page[RunOut]:
     before = checked_cursors.read_id(query.cursor)
     found = await list_runs(ask.session, ask.viewer, asked, before=before, limit=query.limit + 1)
     people = await load_directory(ask.session)
-    rows = [_out(row, people) for row in found]
+    rows = [_out(row, people, ask.now) for row in found]
     return Page[RunOut].of(rows, query.limit, lambda row: checked_cursors.next_of_id(row.id))
 
 
@@ -106,17 +107,17 @@ async def read_run(ask: Ask, run_id: int) -> RunOut:
 async def post_undo_run(ask: Ask, run_id: int) -> UndoneOut:
     """Step by step from the last one, as far as nobody has changed it since. One that waits does not go on. No rule hears it."""
     stay = await undo_run(ask.session, ask.viewer, run_id, ask.now)
-    stays = [StaysOut(kind=step.kind, why=reasons.text(why)) for step, why in stay]
+    stays = [StaysOut(kind=step.kind, why=in_english(why.stored(), ask.now)) for step, why in stay]
     await ask.session.flush()
     return UndoneOut(run=await _one(ask, run_id), stays=stays)
 
 
 async def _one(ask: Ask, run_id: int) -> RunOut:
     row = (await as_rows(ask.session, [await access_run(ask.session, ask.viewer, run_id)]))[0]
-    return _out(row, await load_directory(ask.session))
+    return _out(row, await load_directory(ask.session), ask.now)
 
 
-def _out(row: RunRow, people: Directory) -> RunOut:
+def _out(row: RunRow, people: Directory, now: datetime) -> RunOut:
     run = row.run
     return RunOut(
         id=run.id or 0,
@@ -126,14 +127,14 @@ def _out(row: RunRow, people: Directory) -> RunOut:
         deal_id=run.deal_id,
         contact_id=run.contact_id,
         status=RunStatus(run.status),
-        reason=reasons.text(run.reason),
+        reason=in_english(run.reason, now),
         heard=run.act,
         changed=sorted(changed_fields(run.act, run.event)),
         by=people.login(run.by_id),
         caused_by=[link[0] for link in run.chain],
         seen=[SeenOut(**SeenTest.load(each).stored()) for each in run.seen],
         steps=[
-            RunStepOut(kind=step.kind, status=StepStatus(step.status), result=reasons.text(step.result), at=step.at)
+            RunStepOut(kind=step.kind, status=StepStatus(step.status), result=in_english(step.result, now), at=step.at)
             for step in row.steps
         ],
         at=run.at,
