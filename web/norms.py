@@ -1,5 +1,6 @@
 """Working time in forms: an amount of minutes, hours or days."""
 
+from pbxcrm.automation.waits import DAYS, MONTHS, WORKING_DAYS
 from pbxcrm.shared.errors import Invalid
 from web.formats import WORKING_DAY
 from web.i18n import N_
@@ -35,3 +36,18 @@ def as_typed(minutes: int | None) -> tuple[str, str]:
         return "", "h"
     unit = next((name for name in ("d", "h") if minutes and minutes % UNITS[name][1] == 0), "min")
     return str(minutes // UNITS[unit][1]), unit
+
+
+#: How long a step of a rule waits: working minutes and hours, or days and months of the calendar.
+WAIT_UNITS: dict[str, str] = {
+    "min": UNITS["min"][0],
+    "h": UNITS["h"][0],
+    WORKING_DAYS: N_("working days of the calendar"),
+    DAYS: N_("days"),
+    MONTHS: N_("months"),
+}
+
+
+def wait_as_typed(minutes: int) -> tuple[str, str]:
+    """Amount and unit of working minutes; a stored wait of many hours is no number of days."""
+    return (str(minutes // 60), "h") if minutes % 60 == 0 else (str(minutes), "min")

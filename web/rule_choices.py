@@ -20,7 +20,7 @@ from pbxcrm.money.models import Product
 from pbxcrm.people.whom import USER
 from web.i18n import N_
 from web.i18n import gettext as _
-from web.norms import unit_choices
+from web.norms import WAIT_UNITS
 from web.rule_form import HOWS, RELATIVE, AskedRow, KindRow
 from web.rule_sentences import CUSTOM, LINKED, TIMES, NamesInRules, op_said
 
@@ -83,8 +83,8 @@ class RuleChoices:
 
     @property
     def units(self) -> Options:
-        """The units of working time."""
-        return unit_choices()
+        """What the length of a wait is counted in."""
+        return [(code, _(word)) for code, word in WAIT_UNITS.items()]
 
     def whens(self) -> Grouped:
         """The kinds of *when* under their headings."""

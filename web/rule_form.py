@@ -12,13 +12,14 @@ from pbxcrm.automation.catalogue import THEN, WHEN, AskedTerm, RuleKind
 from pbxcrm.automation.models import AutomationRule, Mode
 from pbxcrm.automation.params import Param, ParamKind
 from pbxcrm.automation.rule_checks import RuleDraft
+from pbxcrm.automation.waits import DAYS, MINUTES, MONTHS, WORKING_DAYS
 from pbxcrm.fields.conditions import Op
 from pbxcrm.fields.relative_times import read_relative
 from pbxcrm.shared.errors import Invalid
 from pbxcrm.tasks import checklist_rules
 from web.forms import Form
 from web.i18n import N_
-from web.norms import as_typed, minutes_typed
+from web.norms import minutes_typed, wait_as_typed
 from web.rule_sentences import TIMES, NamesInRules, subject_of
 from web.untrusted import whole_number
 
@@ -315,7 +316,11 @@ def _param_json(row: KindRow, param: Param, at: str) -> Any:
     text = row.get(param.name).strip()
     match param.kind:
         case ParamKind.MINUTES:
-            return minutes_typed(at, text, row.get(f"{param.name}_unit"))
+            unit = row.get(f"{MINUTES}_unit")
+            return None if unit in {WORKING_DAYS, DAYS, MONTHS} else minutes_typed(at, text, unit)
+        case ParamKind.DAYS:
+            chosen = row.get(f"{MINUTES}_unit") == param.name
+            return minutes_typed(at, row.get(MINUTES), "min") if chosen else None
         case ParamKind.CHECKLIST:
             return checklist_rules.parse_lines(row.get(param.name), field=at) or None
         case ParamKind.TAGS:
@@ -410,8 +415,10 @@ def _typed_kind(stored: Mapping[str, Any], kind: RuleKind | None, names: NamesIn
         if value is None:
             continue
         if param.kind is ParamKind.MINUTES:
-            amount, unit = as_typed(value)
-            row.values |= {param.name: [amount], f"{param.name}_unit": [unit]}
+            amount, unit = wait_as_typed(value)
+            row.values |= {MINUTES: [amount], f"{MINUTES}_unit": [unit]}
+        elif param.kind is ParamKind.DAYS:
+            row.values |= {MINUTES: [str(value)], f"{MINUTES}_unit": [param.name]}
         elif param.kind is ParamKind.CHECKLIST:
             row.values[param.name] = [checklist_rules.as_lines(value)]
         elif param.kind is ParamKind.INPUTS:
@@ -430,10 +437,14 @@ def _typed_kind(stored: Mapping[str, Any], kind: RuleKind | None, names: NamesIn
 # --- errors
 
 _HOW = re.compile(r"\.(?:all|any|none)(?=\.|$)")
+_LENGTH = re.compile(rf"(then\.\d+)\.(?:{WORKING_DAYS}|{DAYS}|{MONTHS})")
 
 
 def place_in_form(place: str) -> str:
     """The field of the form for the place of an error: ``if.1.value`` for ``if.all.1.value``."""
+    length = _LENGTH.fullmatch(place)
+    if length is not None:
+        return f"{length[1]}.{MINUTES}"
     found = _HOW.sub("", place)
     return f"{found}.how" if found in {IF, GOAL} or re.fullmatch(r"(?:if|goal)(?:\.\d+)+", found) else found
 

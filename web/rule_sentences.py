@@ -15,6 +15,7 @@ from pbxcrm.automation.params import Param, ParamKind
 from pbxcrm.automation.queries import products_in_rules, ready_rule
 from pbxcrm.automation.rule_formulas import IS_FORMULA
 from pbxcrm.automation.triggers import CLIENT, DEAL, OTHER_FIELDS, TRIGGERS
+from pbxcrm.automation.waits import MINUTES, MONTHS, WORKING_DAYS
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.queries import Funnel, load_funnel
 from pbxcrm.distribution.hooks import names_of_forms
@@ -232,6 +233,8 @@ class NamesInRules:
             value = settings.get(param.name)
             if param.kind is ParamKind.NUMBER and param.name == "days" and isinstance(value, int):
                 words |= _days_said(value, signed=param.least < 0)
+            elif param.kind is ParamKind.DAYS and isinstance(value, int):
+                words[MINUTES] = length_said(param.name, value)
             elif param.kind not in _UNSAID and (said := self.param_said(param, value, settings)):
                 words[param.name] = said
         return kind_said(kind, patterns.get(code, ()), words)
@@ -318,6 +321,15 @@ def amount_said(text: str, *, is_money: bool) -> str:
 
 def _days(count: int) -> str:
     return ngettext("%(num)d day", "%(num)d days", count) % {"num": count}
+
+
+def length_said(unit: str, count: int) -> str:
+    """How long a wait lasts that is no working time: ``30 working days``."""
+    if unit == MONTHS:
+        return ngettext("%(num)d month", "%(num)d months", count) % {"num": count}
+    if unit == WORKING_DAYS:
+        return ngettext("%(num)d working day", "%(num)d working days", count) % {"num": count}
+    return _days(count)
 
 
 def due_said(text: str) -> str:

@@ -28,16 +28,17 @@ async def later_day(firing: Firing, rule: AutomationRule, run: RuleRun) -> datet
     begins, ends = _day_of(firing.now, working)
     if (await firing.session.exec(_went_on(run, begins, ends))).one() < most:
         return None
-    return await day_with_room(firing, run, {**step, "minutes": 0}, working)
+    return await day_with_room(firing, run, step, working, working.add_minutes(firing.now, 0))
 
 
-async def day_with_room(firing: Firing, run: Run, step: Mapping[str, Any], working: WorkingTime) -> datetime:
-    """The end of the wait, or the morning of the first working day after it on which fewer than ``per_day`` go on. ``run`` stands behind
+async def day_with_room(
+    firing: Firing, run: Run, step: Mapping[str, Any], working: WorkingTime, wanted: datetime
+) -> datetime:
+    """The end of the wait (``wanted``), or the morning of the first working day after it on which fewer than ``per_day`` go on. ``run`` stands behind
     the wait already.
 
     Runs queue in the order in which they began to wait, so the last day that is taken is where the queue ends.
     """
-    wanted = working.add_minutes(firing.now, step["minutes"])
     most = step.get("per_day")
     if most is None:
         return wanted

@@ -309,6 +309,7 @@ _CHECKS: Mapping[ParamKind, Callable[[Param, Any, str, KnownThings], Any]] = {
     ParamKind.VALUE: _value,
     ParamKind.NUMBER: _number,
     ParamKind.MINUTES: _number,
+    ParamKind.DAYS: _number,
     ParamKind.LINE: _text,
     ParamKind.TEXT: _text,
     ParamKind.CHOICE: _choice,

@@ -23,6 +23,7 @@ class ParamKind(StrEnum):
     VALUE = "value"  # a value of the field that the parameter ``field`` names
     NUMBER = "number"  # a whole number from ``least`` to ``most``
     MINUTES = "minutes"  # working minutes
+    DAYS = "days"  # a whole number of days or months, instead of minutes
     LINE = "line"  # a text in one line of up to ``most`` letters
     TEXT = "text"  # a text of up to ``most`` letters
     CHOICE = "choice"  # one of ``choices``

@@ -1,6 +1,6 @@
 """The sentences of automation: what a rule did, why it did not, and what its owner is asked to look at."""
 
-from pbxcrm.shared.reasons import N_, Counted
+from pbxcrm.shared.reasons import N_, Counted, N_counted
 
 REASONS: dict[str, str | Counted] = {
     "automation.rule": N_("The rule “{rule}” did it."),
@@ -73,6 +73,9 @@ REASONS: dict[str, str | Counted] = {
     "automation.no_message": N_("No message."),
     "automation.held_back": N_("Not sent to {address}: “{text}”."),
     "automation.waits_for": N_("Waits {wait_minutes} of working time"),
+    "automation.waits_working_days": N_counted("Waits {count} working day", "Waits {count} working days", "count"),
+    "automation.waits_days": N_counted("Waits {count} day", "Waits {count} days", "count"),
+    "automation.waits_months": N_counted("Waits {count} month", "Waits {count} months", "count"),
     "automation.waited": N_("Waits {minutes} working minutes"),
     # why something is not taken back
     "automation.kept_changed": N_("Somebody has changed it since."),

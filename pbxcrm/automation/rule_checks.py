@@ -16,6 +16,7 @@ from pbxcrm.automation.rule_formulas import check_formulas, names_for
 from pbxcrm.automation.steps.kinds import LATER, STEPS, STOP, WAIT, WAITS
 from pbxcrm.automation.steps.step import KnownThings
 from pbxcrm.automation.triggers import DEAL, TRIGGERS, Trigger
+from pbxcrm.automation.waits import check_wait
 from pbxcrm.fields.conditions import Condition, Test, parse
 from pbxcrm.fields.rules import Checking
 from pbxcrm.shared.errors import Invalid
@@ -166,8 +167,12 @@ def check_step(known: KnownThings, step: Any, at: str, subject: str) -> dict[str
         raise Invalid(
             f"{at}.kind", "automation.later", "Steps of the kind “{kind}” come with a later version.", kind=kind
         )
-    if kind in {WAIT, STOP}:
-        return {"kind": kind, **check_params(WAITS if kind == WAIT else (), step, at, known)}
+    if kind == STOP:
+        return {"kind": kind, **check_params((), step, at, known)}
+    if kind == WAIT:
+        waits = check_params(WAITS, step, at, known)
+        check_wait(waits, at)
+        return {"kind": kind, **waits}
     if kind is None or kind not in STEPS:
         words = ", ".join((*STEPS, WAIT, STOP))
         raise Invalid(f"{at}.kind", "automation.step", "A step is one of: {words}", words=words)

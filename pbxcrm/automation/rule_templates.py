@@ -14,7 +14,6 @@ from pbxcrm.money.models import LineTemplate
 from pbxcrm.people.whom import MANAGER, RESPONSIBLE
 from pbxcrm.shared.reasons import N_
 
-DAY = 9 * 60  # working minutes
 PER_DAY = 10  # how many past clients are to be called on a day
 BIG = "50000"  # an amount from which a deal is a big one, to be changed by whoever knows better
 Say = Callable[[str], str]
@@ -156,7 +155,7 @@ def _win_back(place: TemplateScope) -> RuleDraft | None:
         if when is None
         else _rule(
             when,
-            {"kind": "wait", "minutes": 60 * DAY, "per_day": PER_DAY},
+            {"kind": "wait", "months": 3, "per_day": PER_DAY},
             _task(place.say, N_("Ask again: a quarter has passed since they said no"), "1d"),
             conditions={"none": [{"field": "lost_reason", "op": "begins", "value": place.say(N_("Bought elsewhere"))}]},
             goal={"all": [_talked()]},
@@ -170,7 +169,7 @@ def _repeat_sale(place: TemplateScope) -> RuleDraft | None:
         return None
     return _rule(
         when,
-        {"kind": "wait", "minutes": 30 * DAY},
+        {"kind": "wait", "working_days": 30},
         {"kind": "deal", "stage_id": first.id, "title": place.say(N_("Repeat sale")), "carry": [RESPONSIBLE]},
     )
 
@@ -182,7 +181,7 @@ def _past_client(place: TemplateScope) -> RuleDraft | None:
         if when is None
         else _rule(
             when,
-            {"kind": "wait", "minutes": 125 * DAY, "per_day": PER_DAY},
+            {"kind": "wait", "months": 6, "per_day": PER_DAY},
             _task(place.say, N_("A past client: ask how they are and what they need"), "1d"),
             goal={"all": [_talked()]},
         )
@@ -397,7 +396,7 @@ TEMPLATES: Sequence[RuleTemplate] = (
         N_("Ask how the first order was"),
         N_("Three working days after the first won deal of a client they get an e-mail with three questions."),
         lambda place: _rule(
-            {"kind": "order", "order": 1, "pipeline_id": place.pipeline_id}, {"kind": "wait", "minutes": 3 * DAY}
+            {"kind": "order", "order": 1, "pipeline_id": place.pipeline_id}, {"kind": "wait", "working_days": 3}
         ),
         sample="survey",
     ),
@@ -417,7 +416,7 @@ TEMPLATES: Sequence[RuleTemplate] = (
         "win_back",
         N_("Win a refusal back"),
         N_(
-            "Sixty working days after a refusal there is a task to ask again, ten a day, unless they bought elsewhere or were talked to."
+            "A quarter after a refusal there is a task to ask again, ten a day, unless they bought elsewhere or were talked to."
         ),
         _win_back,
     ),

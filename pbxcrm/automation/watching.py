@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from pbxcrm.automation.steps.kinds import STEPS, STOP, WAIT
 from pbxcrm.automation.steps.step import StepContext
+from pbxcrm.automation.waits import wait_said
 from pbxcrm.shared.errors import PbxcrmError
 from pbxcrm.shared.reasons import Reason, reason
 
@@ -28,7 +29,7 @@ async def would(context: StepContext, key: str = "") -> list[Reason]:
         if step["kind"] == STOP:
             break
         if step["kind"] == WAIT:
-            said.append(reason("automation.waits_for", wait_minutes=step["minutes"]))
+            said.append(wait_said(step))
             continue
         try:
             kind = STEPS[step["kind"]]

@@ -15,15 +15,15 @@ from pbxcrm.automation.steps.step import Step
 from pbxcrm.automation.steps.tag_step import TAG
 from pbxcrm.automation.steps.task_step import TASK
 from pbxcrm.automation.steps.webhook_step import WEBHOOK
+from pbxcrm.automation.waits import LENGTHS
 from pbxcrm.shared.reasons import N_
 
 STEPS: Mapping[str, Step] = {
     each.kind: each for each in (TASK, MOVE, ASSIGN, FIELD, NOTE, TAG, DEAL, LINES, DISCOUNT, MESSAGE, WEBHOOK)
 }
 WAIT, STOP = "wait", "stop"
-LONGEST_WAIT = 366 * 24 * 60  # working minutes
 WAITS = (
-    Param("minutes", N_("Working minutes"), ParamKind.MINUTES, required=True, least=1, most=LONGEST_WAIT),
+    *LENGTHS,
     Param(
         "per_day",
         N_("At most so many a day"),

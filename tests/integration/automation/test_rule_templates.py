@@ -10,6 +10,8 @@ from sqlmodel import col, select
 
 from pbxcrm.automation.rule_actions import save_rule
 from pbxcrm.automation.rule_templates import TEMPLATES, draft_of_template
+from pbxcrm.calendars.actions import CalendarChange, change_calendar
+from pbxcrm.calendars.models import Calendar
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.deals.models import Deal, Stage, StageKind
 from pbxcrm.deals.pipeline_actions import change_pipeline
@@ -194,9 +196,9 @@ async def lost_why(desk: RuleDesk, _intake: Intake) -> None:
 async def win_back(desk: RuleDesk, _intake: Intake) -> None:
     for why in ("Too dear", "Bought elsewhere"):
         await to(desk, await desk.deal(second=True), StageKind.LOST, lost_reason=why)
-    await desk.work(timedelta(days=60))
+    await desk.work(timedelta(days=88))
     assert await made(desk) == []
-    await desk.work(timedelta(days=60))
+    await desk.work(timedelta(days=6))
     assert await made(desk) == ["Ask again: a quarter has passed since they said no"]
 
 
@@ -209,8 +211,17 @@ async def repeat_sale(desk: RuleDesk, _intake: Intake) -> None:
 
 
 async def past_client(desk: RuleDesk, _intake: Intake) -> None:
+    async with desk.database.write() as session:  # they work round the clock: half a year is one all the same
+        admin = await desk.office.viewer(session, "admin")
+        (calendar,) = (await session.exec(select(Calendar))).all()
+        always = CalendarChange(week=["00:00-24:00"] * 7)
+        await change_calendar(session, admin, calendar.id or 0, always, version=None, now=desk.now)
     await to(desk, await desk.deal(), StageKind.WON)
-    await desk.work(timedelta(days=200))
+    (run,) = await desk.runs()
+    assert reasons.text(run.reason) == "Waits 6 months"
+    await desk.work(timedelta(days=179))
+    assert await made(desk) == []
+    await desk.work(timedelta(days=6))
     assert await made(desk) == ["A past client: ask how they are and what they need"]
 
 

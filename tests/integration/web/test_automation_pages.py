@@ -245,6 +245,32 @@ async def test_two_people_at_one_rule_and_a_way_back(browser: Browsers, database
     assert (await admin.get(f"{PATH}/{rule.id}?version=77")).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("unit", "kept", "said"),
+    [
+        ("h", {"minutes": 120}, "Wait 2 h, then"),
+        ("working_days", {"working_days": 2}, "Wait 2 working days, then"),
+        ("days", {"days": 2}, "Wait 2 days, then"),
+        ("months", {"months": 2}, "Wait 2 months, then"),
+    ],
+)
+async def test_a_wait_is_counted_in_hours_days_or_months(
+    browser: Browsers, database: Database, unit: str, kept: dict[str, int], said: str
+) -> None:
+    known, admin = await stages(database), await browser("admin")
+    wait = {"then.0.kind": "wait", "then.0.minutes": "2", "then.0.minutes_unit": unit}
+    wait |= {"then.1.kind": "note", "then.1.text": "x"}
+    refused = await admin.post(f"{PATH}/new", data=typed(known["Unsorted"], **wait | {"then.0.minutes": "0"}))
+    assert (refused.status_code, 'id="e-then.0.minutes"' in refused.text) == (422, True)
+    assert (await admin.post(f"{PATH}/new", data=typed(known["Unsorted"], **wait))).status_code == 303
+    (rule,) = await rules(database)
+    assert rule.steps[0] == {"kind": "wait", **kept}
+    assert said in text((await admin.get(PATH)).text).replace("\u00a0", " ")
+    again = (await admin.get(f"{PATH}/{rule.id}")).text
+    assert 'value="2" inputmode="numeric"' in again
+    assert f'<option value="{unit}" selected>' in again
+
+
 @pytest.mark.parametrize(("chosen", "status"), [("keep", "waiting"), ("cancel", "skipped")])
 async def test_the_log_says_why_and_an_edited_rule_asks_about_waiting_runs(
     browser: Browsers, database: Database, clock: SetClock, chosen: str, status: str

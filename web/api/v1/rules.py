@@ -45,7 +45,7 @@ def _said(kinds: Mapping[str, RuleKind]) -> str:
 
 WHEN = f"`{{kind, …}}`, one of: {_said(catalogue.WHEN)}. `GET /rules/kinds` says what each parameter takes."
 THEN = (
-    f"Steps `{{kind, …}}` in their order: {_said(catalogue.THEN)}. After a `wait` of working minutes the condition is asked again. "
+    f"Steps `{{kind, …}}` in their order: {_said(catalogue.THEN)}. A `wait` lasts `minutes` of working time, `working_days` of the calendar, `days` or `months`: one of them; after it the condition is asked again. "
     "`GET /rules/kinds` says what each parameter takes."
 )
 MODE = "What happens if it hears something while a run on the same deal waits."
@@ -152,8 +152,8 @@ class ParamOut(ApiAnswer):
     kind: ParamKind
     required: bool
     choices: list[ChoiceOut]
-    least: int = Field(description="Of `number` and `minutes`.")
-    most: int = Field(description="Of `number` and `minutes`, and the letters of `line` and `text`.")
+    least: int = Field(description="Of `number`, `minutes` and `days`.")
+    most: int = Field(description="Of `number`, `minutes` and `days`, and the letters of `line` and `text`.")
     default: Any = Field(description="What is stored where nothing is given.")
     hint: str
     has_formulas: bool = Field(description="Of texts and checklists: `{= …}` in them is a formula over the fields.")
