@@ -144,6 +144,8 @@ class RuleChoices:
             case TermControl.PERSON:
                 people = sorted(names.people.users.items(), key=lambda each: each[1].name)
                 return [(str(user_id), user.name) for user_id, user in people if user.is_active]
+            case TermControl.LINE:
+                return [(str(line_id), name) for line_id, name in names.lines.items()]
             case TermControl.TEAM:
                 return [(str(team_id), team.name) for team_id, team in names.people.teams.items()]
             case TermControl.FIELD:

@@ -16,6 +16,7 @@ from pbxcrm.automation.queries import products_in_rules, ready_rule
 from pbxcrm.automation.rule_formulas import IS_FORMULA
 from pbxcrm.automation.triggers import CLIENT, DEAL, OTHER_FIELDS, TRIGGERS
 from pbxcrm.automation.waits import MINUTES, MONTHS, WORKING_DAYS
+from pbxcrm.calls.lines import load_lines
 from pbxcrm.deals.fields import BY_KEY
 from pbxcrm.deals.queries import Funnel, load_funnel
 from pbxcrm.distribution.hooks import names_of_forms
@@ -96,6 +97,7 @@ class NamesInRules:
     hook_values: Mapping[str, str]
     line_templates: Mapping[int, LineTemplate]
     webhooks: Mapping[int, str]
+    lines: Mapping[int, str] = field(default_factory=dict)
     linked: Mapping[tuple[str, int], str] = field(default_factory=dict)  # by what it is (``LINKED``) and its id
 
     def rule_said(self, when: Mapping[str, Any], condition: Mapping[str, Any], steps: Sequence[Any]) -> str:
@@ -173,6 +175,8 @@ class NamesInRules:
                 return self.stage_said(row_id)
             case TermControl.PERSON:
                 return self.people.name(row_id) or ""
+            case TermControl.LINE:
+                return self.lines.get(row_id or 0, "")
             case TermControl.TEAM:
                 team = self.people.teams.get(row_id) if row_id is not None else None
                 return team.name if team is not None else ""
@@ -399,6 +403,7 @@ async def load_rule_names(session: AsyncSession) -> NamesInRules:
         hooked,
         {each.id or 0: each for each in await load_templates(session)},
         await names_of_webhooks(session),
+        {line.id or 0: line.name for line in await load_lines(session)},
     )
 
 

@@ -181,11 +181,11 @@ async def each_deal(session: AsyncSession, job: BackgroundJob, now: datetime) ->
     data: dict[str, Any] = {FOR_RULE: ready.rule.id}
     around = await load_around(session, "")
     clock = AskedAt(now, around.calendars.default.timezone)
-    facts = await load_facts_of(session, [(deal, None) for deal in deals])
+    facts = await load_facts_of(session, [(deal, None) for deal in deals], ready.asks)
     meant = [
         deal
         for deal, known in zip(deals, facts, strict=True)
-        if ready.condition is None or holds(ready.condition, known, clock)
+        if ready.condition is None or holds(ready.condition, known.at(now, around.calendars), clock)
     ]
     await execute(session, _ADD, [event_row(DAY_CAME, now, DEAL, deal.id or 0, None, data, None) for deal in meant])
     return _went_on(job, [deal.id or 0 for deal in deals])
@@ -200,12 +200,12 @@ async def each_client(session: AsyncSession, job: BackgroundJob, now: datetime) 
     timezone = around.calendars.default.timezone
     day = now.astimezone(timezone).date()
     batch = await clients_of_day(session, ready.rule, day, timezone, int(job.cursor.get("after", 0)), BATCH)
-    facts = await load_facts_of(session, [(None, client_id) for client_id in batch.meant])
+    facts = await load_facts_of(session, [(None, client_id) for client_id in batch.meant], ready.asks)
     clock = AskedAt(now, timezone)
     meant = [
         client_id
         for client_id, known in zip(batch.meant, facts, strict=True)
-        if ready.condition is None or holds(ready.condition, known, clock)
+        if ready.condition is None or holds(ready.condition, known.at(now, around.calendars), clock)
     ]
     data: dict[str, Any] = {FOR_RULE: ready.rule.id}
     act = ready.trigger.acts[0]

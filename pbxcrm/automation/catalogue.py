@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pbxcrm.automation.beside_facts import CONSENTS, WEEKDAYS, YES_NO
 from pbxcrm.automation.facts import rule_terms
 from pbxcrm.automation.params import Param
 from pbxcrm.automation.steps.kinds import STEPS, STOP, WAIT, WAITS
@@ -71,6 +72,7 @@ class TermControl(StrEnum):
     PHONE = "phone"
     CHOICE = "choice"  # one of ``choices``
     FIELD = "field"  # the name of a field of a deal
+    LINE = "line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,14 @@ class AskedTerm:
 GROUPS: Mapping[str, str] = {
     "deal": N_("Deal"),
     "client": N_("Client"),
+    "company": N_("Company"),
+    "calendar": N_("Calendar"),
     "call": N_("Call"),
     "event": N_("What happened"),
     "hook": N_("What the webhook sent"),
 }
 _YES_NO = {"1": N_("yes"), "0": N_("no")}
+LANGUAGES: Mapping[str, str] = {"uk": N_("Ukrainian"), "ru": N_("Russian"), "en": N_("English")}
 _CHOICES: Mapping[str, Mapping[str, str]] = {
     "status": {
         "open": N_("open deal"),
@@ -115,6 +120,13 @@ _CHOICES: Mapping[str, Mapping[str, str]] = {
     },
     "event.kind": EVENT_KINDS,
     "event.client": WRITERS,
+    "calendar.working": YES_NO,
+    "calendar.weekday": WEEKDAYS,
+    "calendar.holiday": YES_NO,
+    "client.language": LANGUAGES,
+    "client.birthday": YES_NO,
+    "client.consent": CONSENTS,
+    "client.bought": YES_NO,
     "call.direction": DIRECTIONS,
     "call.outcome": OUTCOMES,
 }
@@ -128,6 +140,8 @@ _CONTROLS: Mapping[str, TermControl] = {
     "tag": TermControl.TAG,
     "number": TermControl.PHONE,
     "event.field": TermControl.FIELD,
+    "company.responsible": TermControl.PERSON,
+    "call.line": TermControl.LINE,
 }
 _OF_SHAPE: Mapping[Shape, TermControl] = {
     Shape.INTEGER: TermControl.NUMBER,

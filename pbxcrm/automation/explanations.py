@@ -1,7 +1,7 @@
 """The comparisons of a condition in words: what was asked, and what the rule saw. Stored with each firing, as it was then."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -27,6 +27,7 @@ class Names:
     people: Directory
     funnel: Funnel
     fields: FieldSet
+    lines: Mapping[int, str] = field(default_factory=dict)
 
     def said(self, term: Term, value: Any) -> str:
         """A value of the term in words; ``NOTHING`` for none."""
@@ -53,7 +54,9 @@ class Names:
             row = self.funnel.pipelines.get(row_id)
         elif name == "stage":
             row = self.funnel.stages.get(row_id)
-        elif name == "responsible":
+        elif name == "call.line":
+            return self.lines.get(row_id, f"#{row_id}")
+        elif name in {"responsible", "company.responsible"}:
             row = self.people.users.get(row_id)
         elif name == "team":
             row = self.people.teams.get(row_id)

@@ -1,15 +1,19 @@
 """What the conditions of rules may ask of an event and its subject: the deal, its client, the call, what was changed."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import null
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from pbxcrm.automation.beside_facts import Beside, TeamClock, load_beside
+from pbxcrm.automation.beside_terms import LINE, beside_terms, whole
 from pbxcrm.automation.hook_rules import HookValue, millionths
 from pbxcrm.automation.triggers import DEAL, DIRECTIONS, EVENT_KINDS, KIND_OF_ACT, OUTCOMES, WRITERS, changed_fields
+from pbxcrm.calendars.queries import Calendars
 from pbxcrm.contacts.models import Contact
 from pbxcrm.deals.models import Deal
 from pbxcrm.deals.term_facts import DealWithFacts, load_term_facts
@@ -42,6 +46,14 @@ class RuleFacts:
     contact: Contact | None = None
     act: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
+    beside: Beside = field(default_factory=Beside)
+    clock: TeamClock | None = None
+
+    def at(self, moment: datetime, calendars: Calendars) -> "RuleFacts":
+        """The facts at a moment by the calendar of whoever is responsible; that of the office where nobody is."""
+        whose = self.deal.deal if self.deal is not None else self.contact
+        hours = calendars.of_user(whose.responsible_id if whose is not None else None)
+        return replace(self, clock=TeamClock(moment, hours))
 
     @property
     def client(self) -> _ClientFacts:
@@ -49,22 +61,29 @@ class RuleFacts:
         return _ClientFacts(self.contact.custom, self.contact.name) if self.contact is not None else _ClientFacts({})
 
 
-async def load_facts(session: AsyncSession, deal: Deal | None, contact_id: int | None) -> RuleFacts:
-    """The facts of a deal, or of a client, as they are now; its event is put beside them."""
-    return (await load_facts_of(session, [(deal, contact_id)]))[0]
+async def load_facts(
+    session: AsyncSession, deal: Deal | None, contact_id: int | None, asked: Collection[str] | None = None
+) -> RuleFacts:
+    """The facts of a deal, or of a client, as they are now; its event is put beside them. ``asked`` as for ``load_facts_of``."""
+    return (await load_facts_of(session, [(deal, contact_id)], asked))[0]
 
 
 async def load_facts_of(
-    session: AsyncSession, subjects: Sequence[tuple[Deal | None, int | None]]
+    session: AsyncSession,
+    subjects: Sequence[tuple[Deal | None, int | None]],
+    asked: Collection[str] | None = None,
 ) -> Sequence[RuleFacts]:
-    """The facts of deals and clients, in the same order, in a fixed number of queries."""
+    """The facts of deals and clients, in the same order, in a fixed number of queries. ``asked``: the names of the terms that conditions
+    ask; None: any.
+    """
     deals = [deal for deal, _ in subjects if deal is not None]
     of_deals = {each.deal.id: each for each in await load_term_facts(session, deals)}
     client_ids = [deal.contact_id if deal is not None else contact_id for deal, contact_id in subjects]
     clients = await load_by_id(session, Contact, client_ids)
+    rows = [(deal, clients.get(client_id)) for (deal, _), client_id in zip(subjects, client_ids, strict=True)]
     return [
-        RuleFacts(of_deals[deal.id] if deal is not None else None, clients.get(client_id))
-        for (deal, _), client_id in zip(subjects, client_ids, strict=True)
+        RuleFacts(of_deals[deal.id] if deal is not None else None, contact, beside=beside)
+        for (deal, contact), beside in zip(rows, await load_beside(session, rows, asked), strict=True)
     ]
 
 
@@ -79,7 +98,8 @@ def rule_terms(fields: FieldSet, checking: Checking, subject: str, hook_values: 
     of_client = custom_terms(fields, FieldEntity.CONTACT, Contact, checking, filterable=False)
     terms |= under("client.", {"name": _name(), **of_client}, lambda facts: facts.client)
     if subject == DEAL:
-        terms |= {each.name: each for each in _of_event()}
+        terms |= {each.name: each for each in (*_of_event(), LINE)}
+    terms |= {each.name: each for each in beside_terms()}
     return terms | {each.name: each for each in (_of_hook(key, kind) for key, kind in sorted(hook_values.items()))}
 
 
@@ -111,7 +131,7 @@ def _of_event() -> tuple[Term, ...]:
     return (
         _word("call.direction", N_("Direction of the call"), DIRECTIONS),
         _word("call.outcome", N_("How the call ended"), OUTCOMES),
-        Term("call.talk_seconds", N_("Seconds talked"), Shape.INTEGER, null(), _talked, _whole),
+        Term("call.talk_seconds", N_("Seconds talked"), Shape.INTEGER, null(), _talked, whole),
         _word("event.kind", N_("What happened"), EVENT_KINDS, lambda facts: KIND_OF_ACT.get(facts.act)),
         _word("event.client", N_("Whose request it is"), WRITERS),
         Term(
@@ -154,10 +174,3 @@ def _text(entered: Any) -> Stored:
     if not isinstance(entered, str):
         raise Invalid("", "conditions.text_only", "Write a text.")
     return entered.strip() or None
-
-
-def _whole(entered: Any) -> Stored:
-    text = str(entered) if isinstance(entered, int) and not isinstance(entered, bool) else entered
-    if not isinstance(text, str) or not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise Invalid("", "conditions.whole", "Write a whole number.")
-    return int(text)

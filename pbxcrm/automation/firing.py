@@ -68,13 +68,14 @@ class Firing:
         found = await self.session.get(Deal, self.deal_id) if self.deal_id is not None else None
         return found if found is not None and found.merged_into_id is None else None
 
-    async def facts(self) -> RuleFacts:
-        """What conditions are asked of, now."""
-        known = self.batch.facts.get(self.subject)
+    async def facts(self, ready: ActiveRule | None = None) -> RuleFacts:
+        """What conditions are asked of, now. ``ready``: a rule as it was, which may ask what no active rule asks."""
+        asked = self.batch.rules.asked if ready is None else self.batch.rules.asked | ready.asks
+        known = self.batch.facts.get(self.subject) if asked == self.batch.rules.asked else None
         if known is None:
-            known = await load_facts(self.session, await self.deal(), self.contact_id)
+            known = await load_facts(self.session, await self.deal(), self.contact_id, asked)
             self.batch.facts[self.subject] = known
-        return replace(known, act=self.act, data=self.data)
+        return replace(known, act=self.act, data=self.data).at(self.now, self.around.calendars)
 
     def changed(self, names: frozenset[str] | None) -> None:
         """A step changes what the terms with these names ask, or (None) anything: facts are read again if a rule asks one of them."""
@@ -89,7 +90,7 @@ class Firing:
     @property
     def names(self) -> Names:
         """For conditions in words."""
-        return Names(self.around.people, self.around.funnel, self.around.fields)
+        return Names(self.around.people, self.around.funnel, self.around.fields, self.around.lines)
 
     async def means(self, ready: ActiveRule, deal: Deal | None) -> bool:
         """Whether the rule means this deal."""

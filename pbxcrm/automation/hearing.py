@@ -51,6 +51,7 @@ def _heard_call(rules: ActiveRules, call: Call) -> Recorded | None:
         "direction": call.direction,
         "outcome": call.outcome,
         "talk_seconds": round(call.talk_seconds),
+        "line_id": call.line_id,
     }
     at = call.ended_at or call.started_at
     if not _anybody(rules, Hearing(CALL_OVER, at, data)):

@@ -83,7 +83,7 @@ class PastDeal:
             team_id=user.team_id if user is not None else None,
             tags=tuple(self._tags),
         )
-        return replace(self._facts, deal=then, act=act, data=data)
+        return replace(self._facts, deal=then, act=act, data=data).at(moment, self._around.calendars)
 
     def _take_back(self, past: PastAct) -> None:
         data, now = past.data, self._now

@@ -19,6 +19,7 @@ from pbxcrm.automation.steps.step import Around
 from pbxcrm.automation.steps.tag_step import TAG
 from pbxcrm.automation.triggers import FOR_RULE, GOAL_ACTS, TRIGGERS, MeantDeal, Trigger
 from pbxcrm.calendars.queries import load_calendars
+from pbxcrm.calls.lines import load_lines
 from pbxcrm.deals.queries import load_funnel
 from pbxcrm.fields.conditions import Condition, parse, tests_in
 from pbxcrm.fields.merged_links import has_links, with_merged_links
@@ -43,6 +44,11 @@ class ActiveRule:
     goal: Condition | None
     broken: Invalid | None = None
     said: Said = field(default_factory=dict, compare=False)
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """The names of the terms that its condition and its goal ask."""
+        return frozenset(test.term.name for part in (self.condition, self.goal) if part for test in tests_in(part))
 
     def hears(self, hearing: Hearing) -> bool:
         """Whether the rule listens to this act now."""
@@ -102,6 +108,7 @@ async def load_around(session: AsyncSession, region: str, currency: str = "") ->
         region,
         await load_hook_values(session),
         currency,
+        {line.id or 0: line.name for line in await load_lines(session)},
     )
 
 
@@ -146,8 +153,7 @@ async def _read_active(session: AsyncSession) -> ActiveRules:
             by_act.setdefault(act, []).append(each)
     has_goal = any(each.rule.goal for each in ready.values())
     linked = any(has_links(each.condition) or has_links(each.goal) for each in ready.values())
-    conditions = [part for each in ready.values() for part in (each.condition, each.goal) if part is not None]
-    asked = frozenset(test.term.name for each in conditions for test in tests_in(each))
+    asked = frozenset().union(*(each.asks for each in ready.values()))
     return ActiveRules(ready, by_act, by_arm, GOAL_ACTS if has_goal else frozenset(), linked, asked)
 
 

@@ -54,6 +54,9 @@ REASONS: dict[str, str | Counted] = {
     "automation.there": N_("It is in “{stage}” already."),
     "automation.assigned": N_("Given to {who}"),
     "automation.nobody": N_("Nobody could get it."),
+    "automation.none_won": N_(
+        "It stays where it is: nobody who is at work has won a deal of this pipeline within a year."
+    ),
     "automation.has_it": N_("{who} has it already."),
     "automation.set": N_("“{field}” set to “{value}”"),
     "automation.same": N_("“{field}” is “{value}” already."),

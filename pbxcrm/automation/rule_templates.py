@@ -47,6 +47,7 @@ class RuleTemplate:
     about: str
     make: Callable[[TemplateScope], RuleDraft | None]
     sample: str = ""  # the message that its step sends, one of ``messages.samples``; it is added with the rule
+    has_lines: bool = False  # it adds a template of lines, and promises their sum
 
 
 def _task(say: Say, title: str, due: str, assignee: str = RESPONSIBLE, *checklist: str) -> dict[str, Any]:
@@ -222,13 +223,18 @@ def _silence(place: TemplateScope) -> RuleDraft:
     )
 
 
+def known_lines(templates: Sequence[LineTemplate]) -> list[LineTemplate]:
+    """Templates of lines whose values are all known beforehand."""
+    return [each for each in templates if all(asked["value"] for asked in each.inputs)]
+
+
 def _products(place: TemplateScope) -> RuleDraft | None:
-    """The lines of the first template whose values are all known beforehand."""
+    """The lines of the first template whose values are all known beforehand; without one it is still to be made."""
     stages = place.stages_of_work()
-    known = [each for each in place.line_templates if all(asked["value"] for asked in each.inputs)]
-    if not stages or not known:
+    if not stages:
         return None
-    step = {"kind": "lines", "template_id": known[0].id, "same": SameProduct.SKIP.value}
+    known = known_lines(place.line_templates)
+    step = {"kind": "lines", "template_id": known[0].id if known else None, "same": SameProduct.SKIP.value}
     return _rule({"kind": "stage_entered", "stage_id": stages[0].id}, step)
 
 
@@ -305,6 +311,7 @@ TEMPLATES: Sequence[RuleTemplate] = (
             "When a deal enters the first stage of work, it gets the lines of your first template of lines, with quantities by its formulas."
         ),
         _products,
+        has_lines=True,
     ),
     RuleTemplate(
         "discount",

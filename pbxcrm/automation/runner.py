@@ -160,7 +160,9 @@ async def _handle(
     """Handle the events in their order, as many as there is time for, and delete them."""
     batch = await _batch(session, events, now, given, careful=careful)
     deals = {deal.id: deal for deal in batch.held if deal.merged_into_id is None}
-    facts = await load_facts_of(session, [(deals.get(each.deal_id), each.contact_id) for each in events])
+    facts = await load_facts_of(
+        session, [(deals.get(each.deal_id), each.contact_id) for each in events], batch.rules.asked
+    )
     batch.facts.update((event.subject, known) for event, known in zip(events, facts, strict=True))
     handled: list[int] = []
     began = perf_counter()

@@ -83,7 +83,7 @@ async def resume(firing: Firing, ready: ActiveRule | None, row: RuleRun) -> None
     if row.reason["code"] != RETRY and (later := await later_day(firing, ready.rule, row)) is not None:
         row.due_at = later
         return
-    facts = await firing.facts()
+    facts = await firing.facts(ready)
     if firing.deal_id is not None and facts.deal is None:
         end(firing, row, RunStatus.SKIPPED, reason("automation.deal_gone"))
         return

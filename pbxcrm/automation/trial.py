@@ -78,7 +78,7 @@ async def try_on(
     deals = await load_by_id(session, Deal, wanted)
     rows = [deals[deal_id] for deal_id in wanted]
     won = await won_of_clients(session, rows) if ready.trigger.asks is TriggerTest.ORDERS else {}
-    for facts in await load_facts_of(session, [(deal, None) for deal in rows]):
+    for facts in await load_facts_of(session, [(deal, None) for deal in rows], ready.asks):
         assert facts.deal is not None
         deal = facts.deal.deal
         mine = heard[deal.id or 0] + _of_clock(ready, deal, window, around)
@@ -211,6 +211,7 @@ async def _add_calls(
             "direction": call.direction,
             "outcome": call.outcome,
             "talk_seconds": round(call.talk_seconds),
+            "line_id": call.line_id,
             "failed": failed[deal_id],
         }
         if at >= window.since:

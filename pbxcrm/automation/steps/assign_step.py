@@ -43,6 +43,8 @@ class _AssignStep(Step):
         if to is None:
             if choice is not None:
                 await settle(context.session, choice, deal, context.now, people)
+            if settings["to"] == EXPERIENCED:  # no news: the deal stays where it is
+                return StepTaken(reason("automation.none_won"))
             return StepTaken(reason("automation.nobody"), StepStatus.REFUSED)
         if to == before:
             return StepTaken(reason("automation.has_it", who=people.name(to)))
@@ -55,6 +57,8 @@ class _AssignStep(Step):
         if settings["to"] == DISTRIBUTION:
             return reason("automation.assigned", who=DISTRIBUTION)
         who = context.around.people.name(await _to(context, settings["to"]))
+        if not who and settings["to"] == EXPERIENCED:
+            return reason("automation.none_won")
         return reason("automation.assigned", who=who) if who else reason("automation.nobody")
 
     async def undo(self, undoing: TakingBack, kept: Settings) -> Reason | None:
@@ -77,13 +81,12 @@ class _AssignStep(Step):
 
 
 async def _to(context: StepContext, asked: str) -> int | None:
-    """The id of who gets the deal. Where nobody has won anything yet, the manager decides who is experienced."""
+    """The id of who gets the deal; None where nobody has won anything yet: then nobody is the most experienced."""
     deal, around = context.of_deal, context.around
     if asked == EXPERIENCED:
-        found = await most_experienced(
+        return await most_experienced(
             context.session, deal.pipeline_id, around.funnel, around.people, around.calendars, context.now
         )
-        return found if found is not None else whom(MANAGER, deal, around.people)
     return whom(asked, deal, around.people)
 
 

@@ -43,6 +43,7 @@ class Around:
     region: str  # of telephone numbers
     hook_values: Mapping[str, str] = field(default_factory=dict)  # what incoming webhooks declare
     currency: str = ""  # of a client's first deal; set where steps are taken
+    lines: Mapping[int, str] = field(default_factory=dict)  # names of telephone lines by id
 
 
 @dataclass(frozen=True, slots=True)

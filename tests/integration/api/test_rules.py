@@ -183,7 +183,12 @@ async def test_programs_learn_what_rules_are_made_of(programs: Programs) -> None
     assert asked["event_at"] == ("moment", "deal")
     assert asked["call.outcome"] == ("choice", "call")
     assert asked["client.name"] == ("text", "client")
-    assert [each["name"] for each in kinds["if_contact"]] == ["client.name"]
+    assert asked["calendar.weekday"] == ("choice", "calendar")
+    assert asked["company.responsible"] == ("person", "company")
+    assert asked["call.line"] == ("line", "call")
+    names = [each["name"] for each in kinds["if_contact"]]
+    assert {"client.name", "client.won_deals", "calendar.working", "company.deals"} < set(names)
+    assert not [name for name in names if name.startswith(("call.", "event.", "stage"))]
     said = [choice["code"] for each in kinds["if"] if each["name"] == "status" for choice in each["choices"]]
     assert said == ["open", "closed", "won", "lost"]
 

@@ -283,6 +283,17 @@ async def test_a_template_does_what_it_says(desk: RuleDesk, intake: Intake, code
     assert {status for status, _why in await desk.told()} <= {"done", "skipped"}
 
 
+async def test_where_nobody_has_won_a_deal_nobody_is_experienced(desk: RuleDesk) -> None:
+    await use(desk, "experienced")
+    deal_id = await desk.deal()
+    await desk.edit(deal_id, amount="60000")
+    await desk.work()
+    assert (await desk.row(deal_id)).responsible_id == desk.office.id("ivan")
+    (run,) = await desk.runs()
+    said = "It stays where it is: nobody who is at work has won a deal of this pipeline within a year."
+    assert await desk.steps(run.id) == [("assign", "done", said)]
+
+
 def test_every_template_has_its_story(database_url: str) -> None:
     assert {
         each.code for each in TEMPLATES if not each.sample

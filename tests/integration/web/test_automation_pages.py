@@ -11,10 +11,11 @@ from pbxcrm.automation.models import AutomationRule, RuleRun
 from pbxcrm.automation.runner import run_due
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.deals.creation_actions import create_deal
-from pbxcrm.deals.models import Stage
+from pbxcrm.deals.models import Deal, Stage
 from pbxcrm.deals.seed import seed
 from pbxcrm.messages.template_actions import MessageDraft, save_message_template
 from pbxcrm.money.product_actions import ProductDraft, add_product
+from pbxcrm.money.queries import lines_of
 from pbxcrm.people.models import User
 from pbxcrm.people.queries import viewer_of
 from pbxcrm.shared.background_jobs import work_on
@@ -397,7 +398,7 @@ async def test_a_template_is_used_or_changed_first(browser: Browsers, database: 
     assert "in use" in text((await admin.get(f"{PATH}/templates")).text)
     first = await admin.get(f"{PATH}/new?template=win_back")
     assert 'value="Win a refusal back"' in first.text
-    assert 'value="60"' in first.text
+    assert 'value="3"' in first.text
     assert (await admin.post(f"{PATH}/templates", data={"template": "none"})).status_code == 404
     assert (await admin.get(f"{PATH}/new?template=none")).status_code == 404
 
@@ -419,3 +420,40 @@ async def test_only_administrators_and_nothing_that_is_gone_is_switched_on(
     assert "There is no such stage any more" in refused.text
     assert (await admin.post(f"{PATH}/{rule.id}/switch", data={"to": "off"})).status_code == 303
     assert (await admin.get(f"{PATH}/{rule.id}")).status_code == 200
+
+
+@pytest.mark.parametrize(("ticked", "amount"), [({"by_lines": "1"}, Decimal("37933.50")), ({}, None)])
+async def test_products_bring_their_room_and_their_total_into_an_empty_installation(
+    browser: Browsers, database: Database, clock: SetClock, ticked: dict[str, str], amount: Decimal | None
+) -> None:
+    """The room of the article, 5 × 6 m and 3 m high: one click makes the lines, and the total where its box stays ticked."""
+    known, admin = await stages(database), await browser("admin")
+    page = (await admin.get(f"{PATH}/templates")).text
+    assert "Room under the key" in page
+    assert re.search(r'name="by_lines" value="1" form="use-products" checked', page)
+    manager = await browser("maria")
+    if (seen := await manager.get(f"{PATH}/templates")).status_code == 200:
+        assert 'name="by_lines"' not in seen.text, "amounts are chosen by administrators"
+    used = await admin.post(f"{PATH}/templates", data={"template": "products", "to": "on", **ticked})
+    assert used.status_code == 303, text(used.text)
+    (rule,) = await rules(database)
+    async with database.write() as session:
+        viewer = await viewer_of(session, await session.get_one(User, 5))
+        stage = await session.get_one(Stage, rule.when["stage_id"])
+        assert stage.id in known.values()
+        deal = await create_deal(
+            session, viewer, title="Room", currency="UAH", region="UA", now=clock.now, stage_id=stage.id
+        )
+    assert await run_due(database, clock.now, "UA") == 1
+    async with database.read() as session:
+        found = await lines_of(session, deal.id or 0)
+        row = await session.get_one(Deal, deal.id)
+    assert [(line.name, line.quantity) for line in found.lines] == [
+        ("Plaster, bag of 30 kg", Decimal(17)),
+        ("Wallpaper", Decimal(14)),
+        ("Work on walls", Decimal(66)),
+    ]
+    assert (found.price.total, row.amount) == (Decimal("37933.50"), amount)
+    assert (
+        "Room under the key" not in (await admin.get(f"{PATH}/templates")).text.partition('id="template-products"')[2]
+    )
