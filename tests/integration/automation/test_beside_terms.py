@@ -15,7 +15,8 @@ from pbxcrm.calls.models import Call, Line
 from pbxcrm.contacts.actions import create_contact
 from pbxcrm.contacts.consent_actions import keep_consent
 from pbxcrm.contacts.models import Company
-from pbxcrm.deals.models import Deal
+from pbxcrm.deals.models import Deal, StageKind
+from pbxcrm.deals.queries import load_funnel
 from pbxcrm.fields.conditions import holds, parse
 from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.fields.rules import Checking
@@ -47,7 +48,10 @@ async def client_of(desk: RuleDesk) -> int:
         (calendar,) = (await session.exec(select(Calendar))).all()
         change = CalendarChange(days=[(HOLIDAY, "", "Day of the company")])
         await change_calendar(session, admin, calendar.id or 0, change, now=desk.now)
-    await desk.move(await desk.deal(contact_id=contact.id), "Won", login="admin")
+        funnel = await load_funnel(session)
+        won = funnel.stage_of_kind(funnel.default_id, StageKind.WON)
+    assert won is not None
+    await desk.move(await desk.deal(contact_id=contact.id), won.name, login="admin")
     return await desk.deal(contact_id=contact.id, second=True)
 
 
