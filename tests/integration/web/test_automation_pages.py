@@ -429,7 +429,7 @@ async def test_products_bring_their_room_and_their_total_into_an_empty_installat
     """The room of the article, 5 × 6 m and 3 m high: one click makes the lines, and the total where its box stays ticked."""
     known, admin = await stages(database), await browser("admin")
     page = (await admin.get(f"{PATH}/templates")).text
-    assert "Room under the key" in page
+    assert "It brings its template of lines “Room under the key”" in page
     assert re.search(r'name="by_lines" value="1" form="use-products" checked', page)
     used = await admin.post(f"{PATH}/templates", data={"template": "products", "to": "on", **ticked})
     assert used.status_code == 303, text(used.text)
@@ -451,6 +451,4 @@ async def test_products_bring_their_room_and_their_total_into_an_empty_installat
         ("Work on walls", Decimal(66)),
     ]
     assert (found.price.total, row.amount) == (Decimal("37933.50"), amount)
-    assert (
-        "Room under the key" not in (await admin.get(f"{PATH}/templates")).text.partition('id="template-products"')[2]
-    )
+    assert "It brings its template" not in (await admin.get(f"{PATH}/templates")).text
