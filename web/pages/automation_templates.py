@@ -40,6 +40,7 @@ class TemplateRow:
 
 async def listed(request: Request) -> Response:
     """``GET /automation/templates``: those for which the default pipeline has the stages."""
+    say = company_words(request)
     async with parts(request).db.read() as session:
         names = await load_rule_names(session)
         default = names.funnel.pipelines.get(names.funnel.default_id)
@@ -51,7 +52,7 @@ async def listed(request: Request) -> Response:
             names.rule_said(draft.when, draft.conditions, draft.steps),
             taken.count(draft.name),
             message_words.unsent(_channel(template)) if _channel(template) in silent else "",
-            _(ROOM) if template.has_lines and not known_lines(list(names.line_templates.values())) else "",
+            say(ROOM) if template.has_lines and not known_lines(list(names.line_templates.values())) else "",
             default if template.has_lines and default is not None and not default.amount_by_lines else None,
         )
         for template in TEMPLATES
@@ -94,5 +95,5 @@ async def _with_total(session: AsyncSession, request: Request, names: NamesInRul
         await change_pipeline(session, who, default.id or 0, change, now=at)
     if known_lines(list(names.line_templates.values())):
         return names
-    await add_room(session, who, _, at)
+    await add_room(session, who, company_words(request), at)
     return await load_rule_names(session)
