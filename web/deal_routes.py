@@ -12,6 +12,7 @@ from web.pages import (
     deal_tags,
     deals,
     files,
+    new_deals,
     notes,
     owed_plans,
     pauses,
@@ -26,8 +27,8 @@ def deal_routes() -> list[Route]:
     read, write = Permission.DEALS_READ, Permission.DEALS_EDIT
     return [
         *board_routes(),
-        page("/deals/new", deals.new, needs=write, name="new_deal"),
-        page("/deals/new", deals.create, needs=write, methods=POST, name="create_deal"),
+        page("/deals/new", new_deals.new, needs=write, name="new_deal"),
+        page("/deals/new", new_deals.create, needs=write, methods=POST, name="create_deal"),
         page("/deals/{deal_id:int}", deals.deal, needs=read),
         page("/deals/{deal_id:int}/timeline", deals.more, needs=read, name="deal_timeline"),
         page("/deals/{deal_id:int}/move", deals.move, needs=write, methods=POST, name="move_deal"),
