@@ -163,8 +163,14 @@ def _linked(definition: FieldDefinition, row_id: int, named: Named) -> tuple[str
 
 
 def entered_of(form: Form, fields: FieldSet, entity: FieldEntity) -> dict[str, Entered]:
-    """The values of all fields of an entity in a form. Raises Invalid, once, for what was entered into a field that was put into the
-    archive while the form was open: the form that is shown then has it no longer.
+    """The values of all fields of an entity in a form. Raises Invalid as ``check_still_there`` does."""
+    check_still_there(form, fields, entity)
+    return entered(form, fields.of(entity))
+
+
+def check_still_there(form: Form, fields: FieldSet, entity: FieldEntity) -> None:
+    """Raise Invalid, once, for what was entered into a field that was put into the archive while the form was open: the form that is
+    shown then has it no longer.
     """
     there = {each.id for each in fields.of(entity)}
     for definition in fields.of(entity, archived=True):
@@ -177,7 +183,6 @@ def entered_of(form: Form, fields: FieldSet, entity: FieldEntity) -> dict[str, E
                 name=definition.name,
                 value=said[:_LONGEST_SAID],
             )
-    return entered(form, fields.of(entity))
 
 
 def entered(form: Form, fields: Iterable[FieldDefinition]) -> dict[str, Entered]:

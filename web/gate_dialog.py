@@ -32,7 +32,7 @@ from pbxcrm.files.queries import list_files
 from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.errors import Invalid, Missing
 from pbxcrm.tasks.actions import create_task
-from web.custom_values import entered
+from web.custom_values import check_still_there, entered
 from web.due_dates import QUICK, due_of
 from web.forms import Form, filled
 from web.i18n import gettext as _
@@ -70,6 +70,8 @@ async def answers(session: AsyncSession, form: Form, contact_id: int | None = No
     found: dict[str, Any] = {key: _answer(form, key) for key in FIELDS if f"field.{key}" in needs}
     if "contact_id" in found:
         found["contact_id"] = str(contact_id or "")
+    if needs:
+        check_still_there(form, await load_fields(session), FieldEntity.DEAL)
     return found | entered(form, await _asked_for(session, needs))
 
 
@@ -218,6 +220,7 @@ async def ask_missing(
         if to is None and deal is not None:
             to = await stage_of_kind(session, deal.pipeline_id, StageKind.LOST)
         custom = await _asked_for(session, needs)
+        known_fields = (await load_fields(session)).by_key(FieldEntity.DEAL)
         people = choices(await colleagues(session, viewer(request)))
         files = await list_files(session, viewer(request), deal_id=deal_id)
         directory = await load_directory(session)
@@ -225,6 +228,8 @@ async def ask_missing(
     if not form["asked"] and not form["next_title"]:  # the original form may have had this field, left empty
         form.values["next_title"] = _("Call again")
     names = _rendered(needs) | {place_of(definition.key) for definition in custom}
+    there = {place_of(each) for each in known_fields}
+    gone = {name for name in form.values if name.startswith(place_of(""))} - there  # put into the archive meanwhile
     if form["asked"]:
         error.field = error.field if error.field in names | _SHOWN else ""
         form.refuse(error)
@@ -235,7 +240,7 @@ async def ask_missing(
         status=422,
         form=form,
         needs=[need for need in dict.fromkeys(needs) if need.partition(".")[0] in set(Need)],
-        kept=_kept(form, names),
+        kept=_kept(form, names | gone),
         custom=custom,
         people=people,
         files=[(str(file.id), file.name) for file in files],

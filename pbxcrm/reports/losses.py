@@ -50,6 +50,8 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
     found: list[tuple[ReportedDeal, int | None]] = []
     for *values, from_id in await counted_rows(session, query):
         found.append((ReportedDeal(*values), from_id))
+    left_in = [stage for _, from_id in found if (stage := funnel.stages.get(from_id)) is not None]
+    several = len({stage.pipeline_id for stage in left_in}) > 1
     groups, everything = DealGroups(people, funnel), [deal for deal, _ in found]
 
     def key_of(each: tuple[ReportedDeal, int | None]) -> tuple[str, str]:
@@ -69,7 +71,10 @@ async def load(session: AsyncSession, viewer: Viewer, asked: Asked) -> Table:
             "percent_lost": shared_in(everything, deals, _behind),
             "amount": valued(deals, lambda deal: deal.amount, _behind),
         }
-        return ReportLine(key, name, values, behind)
+        stage = funnel.stages.get(group[0][1]) if several and group and asked.by == "stage" else None
+        return ReportLine(
+            key, name, values, behind, funnel.name_of_pipeline(stage.pipeline_id) if stage is not None and key else ""
+        )
 
     table = split(found, key_of, line_of, lambda everything: line_of("", "", everything))
     return Table(sorted(table.lines, key=lambda line: (-line.values["lost"], line.name)), table.whole)

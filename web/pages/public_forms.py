@@ -76,7 +76,7 @@ async def thanks(request: Request) -> Response:
     form = await _read_form(request)
     with speaking(_place(request, form)):
         html = parts(request).templates.text(
-            "forms/public.html", f=None, thanks=form.thanks, title=form.title or form.name
+            "forms/public.html", f=None, thanks=form.thanks, title=form.title or _("Write to us")
         )
     return HTMLResponse(html)
 
@@ -332,7 +332,7 @@ async def _page(
 ) -> Response:
     with speaking(_place(request, form)):
         shown = await _shown(request, form, sent, errors, hidden)
-        html = parts(request).templates.text("forms/public.html", f=shown, title=form.title or form.name)
+        html = parts(request).templates.text("forms/public.html", f=shown, title=form.title or _("Write to us"))
     return HTMLResponse(html, status)
 
 

@@ -192,6 +192,9 @@ async def test_losses_by_reason_and_by_stage_are_the_same_deals(company: Databas
     assert len({tuple(sorted(each.totals.items())) for each in tables}) == 1
     for each in tables:
         assert sum(line.values["lost"] for line in each.lines) == each.totals["lost"] > 0
+        assert len({(line.name, line.under) for line in each.lines}) == len(
+            each.lines
+        )  # two stages of one name are told apart
     assert [line.values["lost"] for line in tables[0].lines] == sorted(
         (line.values["lost"] for line in tables[0].lines), reverse=True
     )

@@ -132,6 +132,13 @@ async def test_a_gate_asks_for_the_field_and_completes_the_move(browser: Browser
     wrong = await iryna.post(f"{path}/move", data={**asked, f"fields.{field.key}": "big"}, headers=HTMX)
     assert wrong.status_code == 422
     assert 'value="big"' in wrong.text
+    # The field is archived while the form is open: what was typed is said once, and the act goes on without it.
+    assert (await admin.post(f"/settings/fields/{field.id}", data={"act": "archive"})).status_code == 303
+    gone = await iryna.post(f"{path}/move", data={**asked, f"fields.{field.key}": "30"}, headers=HTMX)
+    assert gone.status_code == 422
+    assert "was put into the archive meanwhile. You had entered: 30." in gone.text
+    assert f'name="fields.{field.key}"' not in gone.text
+    assert (await admin.post(f"/settings/fields/{field.id}", data={"act": "restore"})).status_code == 303
     done = await iryna.post(f"{path}/move", data={**asked, f"fields.{field.key}": "30"}, headers=HTMX)
     assert done.status_code == 200
     async with database.read() as session:

@@ -376,6 +376,14 @@ async def test_an_unknown_and_an_archived_form_are_not_there(
         assert (await stranger.post(f"/f/{key}", data=ROBERT)).status_code == 404
 
 
+async def test_the_name_that_colleagues_gave_a_form_is_not_shown_to_visitors(stranger: AsyncClient, made: Any) -> None:
+    form = await made(name="Ours, inner", title="")
+    for path in (f"/f/{form.key}", f"/f/{form.key}/thanks"):
+        page = await stranger.get(path, headers={"accept": "text/html"})
+        assert page.status_code == 200
+        assert "Ours, inner" not in page.text
+
+
 async def test_a_page_without_scripts_works(stranger: AsyncClient, made: Any, database: Database) -> None:
     form = await made(title="Write to us", thanks="We call you.", language="uk")
     page = await stranger.get(
