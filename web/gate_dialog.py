@@ -33,10 +33,10 @@ from pbxcrm.people.directory import Directory, load_directory
 from pbxcrm.shared.errors import Invalid, Missing
 from pbxcrm.tasks.actions import create_task
 from web.custom_values import check_still_there, entered
+from web.deal_forms import give_number, make_typed
 from web.due_dates import QUICK, due_of
 from web.forms import Form, filled
 from web.i18n import gettext as _
-from web.new_clients import give_number, make_typed
 from web.pages.common import choices, colleagues, show
 from web.parts import now, parts, viewer
 

@@ -53,14 +53,13 @@ from web.answers import redirect, toast, with_toast
 from web.cursors import read_entry
 from web.custom_values import shown_fields
 from web.deal_cards import drawn_anew
+from web.deal_forms import give_number, make_typed, values_in
 from web.deal_panels import lines_context, people_context, watchers_context
 from web.due_dates import QUICK
 from web.forms import Form, filled, local_text, read_form
 from web.i18n import N_
 from web.i18n import gettext as _
-from web.new_clients import give_number, make_typed
 from web.pages.common import choices, colleagues, show, version_of
-from web.pages.new_deals import values_in
 from web.parts import now, parts, viewer, wants_fragment
 from web.pauses import standing_of
 

@@ -19,7 +19,6 @@ from pbxcrm.contacts.queries import (
 from pbxcrm.contacts.rules import check_numbers
 from pbxcrm.deals.access import sees_deal
 from pbxcrm.deals.creation_actions import create_deal
-from pbxcrm.deals.fields import BY_KEY, MOMENTS, Value
 from pbxcrm.deals.merge_queries import OtherDeals
 from pbxcrm.deals.models import Pipeline, Stage, StageKind
 from pbxcrm.deals.pipeline_rules import Requirements
@@ -39,6 +38,7 @@ from pbxcrm.shared.numbers import read_numbers
 from web import gate_dialog, words
 from web.answers import redirect
 from web.custom_values import entered_of
+from web.deal_forms import values_in
 from web.forms import Form, filled, read_form
 from web.i18n import gettext as _
 from web.known_numbers import check_unknown
@@ -187,8 +187,3 @@ async def _open_already(
     if contact_id is not None and contact is None:
         return None
     return await open_there(session, viewer(request), pipeline_id, contact_id, number)
-
-
-def values_in(form: Form) -> dict[str, Value]:
-    """The fields of the deal in a form."""
-    return {key: form.utc_time(key) if key in MOMENTS else form[key] for key in BY_KEY if key in form.values}

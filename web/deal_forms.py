@@ -1,5 +1,5 @@
-"""A client whose name is typed into the field that chooses one (``contacts/_choose.html``) and whom nobody knows: a new client, made
-with what the form does to a deal, in its transaction.
+"""What the forms of a deal send: its own fields, and its client. A name of nobody, typed into the field that chooses a client
+(``contacts/_choose.html``), is a new client, made in the transaction of the act.
 """
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -8,9 +8,15 @@ from starlette.requests import Request
 from pbxcrm.contacts.actions import create_contact, link_number
 from pbxcrm.contacts.known_numbers import known_when_stored
 from pbxcrm.deals.actions import access_deal_for_change
+from pbxcrm.deals.fields import BY_KEY, MOMENTS, Value
 from pbxcrm.deals.models import Deal
 from web.forms import Form
 from web.parts import now, parts, viewer
+
+
+def values_in(form: Form) -> dict[str, Value]:
+    """The fields of the deal in a form."""
+    return {key: form.utc_time(key) if key in MOMENTS else form[key] for key in BY_KEY if key in form.values}
 
 
 async def make_typed(session: AsyncSession, request: Request, form: Form, deal_id: int) -> int | None:
