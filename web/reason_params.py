@@ -16,7 +16,7 @@ DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 NAMES = frozenset(
     {"stage", "pipeline", "key", "field"}
 )  # shipped names of stages and pipelines, and the names of fields: translated
-_PERHAPS_DATES = frozenset({"until", "value", "saw"})  # a date, a moment, or any other text
+_PERHAPS_DATES = frozenset({"until", "value", "saw", "day"})  # a date, a moment, or any other text
 _COMPARED = frozenset({"value", "saw"})  # of a condition; ``field`` is what it asked
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?")
 

@@ -1,17 +1,21 @@
 """Timers of rules: set when what they depend on changes, cancelled when it is emptied. What is due is always asked anew when one fires.
 
-Nothing is ever sought "since the last run": a date, a silence and a task have a timer each, and a daily rule has one of its own.
+Nothing is ever sought "since the last run": a date, a silence and a task have a timer each, and a rule of a day (once a day, birthday,
+holiday, rhythm) has one of its own, which carries its day. Days that passed while no worker ran are caught up, each once and with its own
+clients; *once a day* asks deals as they are now, so of several missed days it takes the last one only. A greeting that is late by more than
+a day goes out no more: the firing says so, and its other steps are taken.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy import insert
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from pbxcrm.automation.client_days import clients_of_day
+from pbxcrm.automation.client_days import clients_of_day, is_holiday
 from pbxcrm.automation.due_times import Due, date_due, last_works, next_daily
 from pbxcrm.automation.facts import load_facts_of
 from pbxcrm.automation.hearing import event_row
@@ -19,14 +23,29 @@ from pbxcrm.automation.looking_after import look_after
 from pbxcrm.automation.models import AutomationEvent, AutomationRule, RuleRun, RuleState
 from pbxcrm.automation.queries import ActiveRule, load_active, load_around
 from pbxcrm.automation.steps.step import Around
-from pbxcrm.automation.triggers import CLIENT, DATE_CAME, DAY_CAME, DEAL, FOR_RULE, OVERDUE, SILENT, TRIGGERS, MeantDeal
+from pbxcrm.automation.triggers import (
+    CLIENT,
+    DATE_CAME,
+    DEAL,
+    FOR_RULE,
+    GREETINGS,
+    LATE_DAY,
+    OF_ITS_DAY,
+    OVERDUE,
+    SILENT,
+    TRIGGERS,
+    MeantDeal,
+)
+from pbxcrm.calendars.working_time import WorkingTime
 from pbxcrm.deals.models import Deal
 from pbxcrm.fields.conditions import holds
 from pbxcrm.fields.relative_times import AskedAt
 from pbxcrm.shared.background_jobs import BackgroundJob, Batch, start
-from pbxcrm.shared.core_sql import execute
+from pbxcrm.shared.core_sql import execute, one_of
 from pbxcrm.shared.timers import Handler, Timer, cancel_timer, set_timer
 from pbxcrm.tasks.models import Task, TaskStatus
+
+log = structlog.get_logger()
 
 OF_DEAL, OF_TASK, OF_DAY = "automation.due", "automation.task", "automation.day"
 LOOK = "automation.look"  # once a day at all rules
@@ -48,8 +67,11 @@ async def start_arming(session: AsyncSession, rule: AutomationRule, now: datetim
     if (await session.exec(looks)).first() is None:
         await set_timer(session, LOOK, LOOK, now + timedelta(days=1))
     if kind in DAILY:
+        owed = select(Timer.id).where(Timer.key == _key(rule), col(Timer.done_at).is_(None), col(Timer.due_at) <= now)
+        if (await session.exec(owed)).first() is not None:
+            return  # no worker runs: its day is caught up, and then the next one is set
         around = await load_around(session, "")
-        await set_timer(session, OF_DAY, _key(rule), next_daily(rule, now, around.calendars.default), _of(rule))
+        await _arm_day(session, rule, next_daily(rule, now, around.calendars.default))
     elif TRIGGERS[kind].arms:
         await start(session, ARM, _of(rule), now)
 
@@ -134,15 +156,38 @@ async def task_due(session: AsyncSession, row: Timer, now: datetime) -> None:
         await execute(session, _ADD, [event_row(OVERDUE, now, DEAL, task.deal_id, None, data, None)])
 
 
+async def _arm_day(session: AsyncSession, rule: AutomationRule, due_at: datetime) -> None:
+    await set_timer(session, OF_DAY, _key(rule), due_at, _of(rule) | {OF_ITS_DAY: due_at.date().isoformat()})
+
+
 async def day_due(session: AsyncSession, row: Timer, now: datetime) -> None:
-    """The time of a daily rule has come: its deals or clients are asked in the background, and the timer is set for the next day."""
+    """The time of a daily rule has come: the deals or clients of its day are asked in the background, and the timer is set for the day
+    after it, also where that one has passed: then it fires at once.
+    """
     ready = (await load_active(session)).by_id.get(int(row.payload["rule"]))
     if ready is None or (kind := ready.rule.when["kind"]) not in DAILY:
         return
-    around = await load_around(session, "")
-    due_at = next_daily(ready.rule, now, around.calendars.default)
-    await set_timer(session, OF_DAY, _key(ready.rule), due_at, _of(ready.rule))
-    await start(session, EACH_DEAL if kind == "daily" else EACH_CLIENT, _of(ready.rule), now)
+    working = (await load_around(session, "")).calendars.default
+    day = _day_of(row.payload, row.due_at, working)
+    after = next_daily(ready.rule, _moment(ready.rule, day, working), working)
+    while kind == "daily" and after <= now:
+        log.warning("automation.day_missed", rule=ready.rule.id, day=day.isoformat())
+        day, after = after.date(), next_daily(ready.rule, after, working)
+    await _arm_day(session, ready.rule, after)
+    if kind == "holiday" and not is_holiday(ready.rule, day):
+        return
+    payload = _of(ready.rule) | {OF_ITS_DAY: day.isoformat()}
+    await start(session, EACH_DEAL if kind == "daily" else EACH_CLIENT, payload, now)
+
+
+def _day_of(payload: Mapping[str, Any], at: datetime, working: WorkingTime) -> date:
+    """The day that a timer or a job is of. One from before 29 November 2026 does not carry it."""
+    told = payload.get(OF_ITS_DAY)
+    return date.fromisoformat(told) if told else at.astimezone(working.timezone).date()
+
+
+def _moment(rule: AutomationRule, day: date, working: WorkingTime) -> datetime:
+    return datetime.combine(day, time.fromisoformat(rule.when["time"]), working.timezone)
 
 
 async def look_due(session: AsyncSession, _row: Timer, now: datetime) -> None:
@@ -175,42 +220,79 @@ async def arm_batch(session: AsyncSession, job: BackgroundJob, now: datetime) ->
 async def each_deal(session: AsyncSession, job: BackgroundJob, now: datetime) -> bool:
     """Let a daily rule hear of those of some open deals that it means. Its condition is asked here, too: a day is no news to the others."""
     ready = (await load_active(session)).by_id.get(int(job.payload["rule"]))
-    if ready is None:
+    if ready is None or ready.rule.when["kind"] not in DAILY:
         return True
     deals = await _open_deals(session, ready.rule, int(job.cursor.get("after", 0)))
-    data: dict[str, Any] = {FOR_RULE: ready.rule.id}
     around = await load_around(session, "")
     clock = AskedAt(now, around.calendars.default.timezone)
     facts = await load_facts_of(session, [(deal, None) for deal in deals], ready.asks)
     meant = [
-        deal
+        deal.id or 0
         for deal, known in zip(deals, facts, strict=True)
         if ready.condition is None or holds(ready.condition, known.at(now, around.calendars), clock)
     ]
-    await execute(session, _ADD, [event_row(DAY_CAME, now, DEAL, deal.id or 0, None, data, None) for deal in meant])
+    day = _day_of(job.payload, job.created_at, around.calendars.default)
+    await _tell(session, ready, DEAL, meant, day, around.calendars.default, now)
     return _went_on(job, [deal.id or 0 for deal in deals])
 
 
 async def each_client(session: AsyncSession, job: BackgroundJob, now: datetime) -> bool:
     """Let a rule on the day of clients hear of some of those whose day it is. Its condition is asked here, too."""
     ready = (await load_active(session)).by_id.get(int(job.payload["rule"]))
-    if ready is None:
+    if ready is None or ready.rule.when["kind"] not in DAILY:
         return True
     around = await load_around(session, "")
-    timezone = around.calendars.default.timezone
-    day = now.astimezone(timezone).date()
-    batch = await clients_of_day(session, ready.rule, day, timezone, int(job.cursor.get("after", 0)), BATCH)
+    working = around.calendars.default
+    day = _day_of(job.payload, job.created_at, working)
+    batch = await clients_of_day(session, ready.rule, day, working.timezone, int(job.cursor.get("after", 0)), BATCH)
     facts = await load_facts_of(session, [(None, client_id) for client_id in batch.meant], ready.asks)
-    clock = AskedAt(now, timezone)
+    clock = AskedAt(now, working.timezone)
     meant = [
         client_id
         for client_id, known in zip(batch.meant, facts, strict=True)
         if ready.condition is None or holds(ready.condition, known.at(now, around.calendars), clock)
     ]
-    data: dict[str, Any] = {FOR_RULE: ready.rule.id}
-    act = ready.trigger.acts[0]
-    await execute(session, _ADD, [event_row(act, now, CLIENT, client_id, None, data, None) for client_id in meant])
+    await _tell(session, ready, CLIENT, meant, day, working, now)
     return _went_on(job, batch.looked_at)
+
+
+async def _tell(
+    session: AsyncSession,
+    ready: ActiveRule,
+    kind: str,
+    ids: Sequence[int],
+    day: date,
+    working: WorkingTime,
+    now: datetime,
+) -> None:
+    """Let the rule hear of the day of these deals or clients, of each once. The event is of the time of that day: what fell into a pause of
+    the rule is not heard later.
+    """
+    act = ready.trigger.acts[0]
+    data: dict[str, Any] = {FOR_RULE: ready.rule.id, OF_ITS_DAY: day.isoformat()}
+    if act in GREETINGS and (now.astimezone(working.timezone).date() - day).days > 1:
+        data[LATE_DAY] = True
+    at = min(now, _moment(ready.rule, day, working))
+    told = await _told_of(session, ready.rule, kind, ids, day, working)
+    events = [event_row(act, at, kind, each, None, data, None) for each in ids if each not in told]
+    await execute(session, _ADD, events)
+
+
+async def _told_of(
+    session: AsyncSession, rule: AutomationRule, kind: str, ids: Sequence[int], day: date, working: WorkingTime
+) -> set[int]:
+    """Which of them the rule has heard of on that day, or will hear of; somebody may have changed its time since."""
+    found: set[int] = set()
+    act = TRIGGERS[rule.when["kind"]].acts[0]
+    since = datetime.combine(day, time(), working.timezone)
+    for table, heard in ((RuleRun, RuleRun.event), (AutomationEvent, AutomationEvent.data)):
+        subject: Any = table.deal_id if kind == DEAL else table.contact_id
+        query: Any = select(subject, heard)
+        query = query.where(one_of(session, subject, ids), col(table.act) == act, col(table.at) >= since)
+        for each, data in (await session.exec(query)).all():
+            if data.get(FOR_RULE) == rule.id and data.get(OF_ITS_DAY) == day.isoformat():
+                found.add(each)
+    return found
 
 
 async def _open_deals(session: AsyncSession, rule: AutomationRule, after: int) -> Sequence[Deal]:

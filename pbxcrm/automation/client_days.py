@@ -33,7 +33,7 @@ async def clients_of_day(
 ) -> ClientBatch:
     """The next clients, by id, whose day is ``day`` by the rule."""
     kind = rule.when["kind"]
-    if kind == "holiday" and rule.when["day"] != f"{day:%d.%m}":
+    if kind == "holiday" and not is_holiday(rule, day):
         return ClientBatch((), ())
     asked: list[ColumnElement[bool]] = [col(Contact.merged_into_id).is_(None), col(Contact.erased_at).is_(None)]
     won = await _won(session)
@@ -52,6 +52,11 @@ async def clients_of_day(
             orders.setdefault(client_id, []).append(closed_at.astimezone(timezone).date())
     wanted = day - timedelta(days=rule.when["days"])
     return ClientBatch(found, [client_id for client_id in found if next_order(orders.get(client_id, ())) == wanted])
+
+
+def is_holiday(rule: AutomationRule, day: date) -> bool:
+    """Whether ``day`` is the one of a rule on a day of the year."""
+    return bool(rule.when["day"] == f"{day:%d.%m}")
 
 
 def next_order(orders: Sequence[date]) -> date | None:

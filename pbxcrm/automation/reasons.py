@@ -74,6 +74,7 @@ REASONS: dict[str, str | Counted] = {
     "automation.tested": N_("Message to {address}, the recipient of tests: {text}"),
     "automation.called": N_("Call of the webhook “{name}”."),
     "automation.no_message": N_("No message."),
+    "automation.late_greeting": N_("The greeting was for {day}, and is sent at most a day late."),
     "automation.held_back": N_("Not sent to {address}: “{text}”."),
     "automation.waits_for": N_("Waits {wait_minutes} of working time"),
     "automation.waits_working_days": N_counted("Waits {count} working day", "Waits {count} working days", "count"),

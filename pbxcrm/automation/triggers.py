@@ -39,6 +39,9 @@ TASK_ACTS = (
     "task.restored",
     "task.returned",
 )
+OF_ITS_DAY = "day"  # key in the data of an event, a timer and a job of a rule of a day
+LATE_DAY = "late_day"  # … of an event that comes more than a day after its day
+GREETINGS = frozenset({BIRTHDAY, HOLIDAY})
 FOR_RULE = "for_rule"  # key in the data of an event that only one rule hears
 DEAL, CLIENT = "deal", "contact"
 #: What happened, as conditions and goals ask it (``event.kind``): by the act, its code.

@@ -3,6 +3,7 @@
 from pbxcrm.automation.models import StepStatus
 from pbxcrm.automation.params import Param, ParamKind
 from pbxcrm.automation.steps.step import Repeats, Settings, Step, StepContext, StepTaken, TakingBack
+from pbxcrm.automation.triggers import LATE_DAY, OF_ITS_DAY
 from pbxcrm.messages.actions import Origin, compose, queue_message
 from pbxcrm.messages.guards import is_put_off
 from pbxcrm.messages.models import Delivery, DeliveryState, MessageTemplate
@@ -28,6 +29,8 @@ class _MessageStep(Step):
     changes = frozenset()
 
     async def do(self, context: StepContext, settings: Settings) -> StepTaken:
+        if context.heard.get(LATE_DAY):
+            return StepTaken(_too_late(context), HELD)
         return message_taken(await self._queue(context, settings, watches=False))
 
     async def would(self, context: StepContext, settings: Settings) -> Reason:
@@ -39,6 +42,8 @@ class _MessageStep(Step):
         return _said_to(said.address, said.subject, said.body)
 
     async def watch(self, context: StepContext, settings: Settings) -> Reason:
+        if context.heard.get(LATE_DAY):
+            return _too_late(context)
         return message_taken(await self._queue(context, settings, watches=True)).said
 
     async def undo(self, undoing: TakingBack, kept: Settings) -> Reason | None:
@@ -49,6 +54,10 @@ class _MessageStep(Step):
         origin = Origin(context.key, context.why, rule_id=context.rule.id, event_id=context.event_id)
         template = await _template(context, settings)
         return await queue_message(context.session, template, facts, origin, context.now, watches=watches)
+
+
+def _too_late(context: StepContext) -> Reason:
+    return reason("automation.no_message", reason("automation.late_greeting", day=context.heard[OF_ITS_DAY]))
 
 
 async def _template(context: StepContext, settings: Settings) -> MessageTemplate:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlmodel import col, select
@@ -11,6 +12,7 @@ from pbxcrm.automation.models import RuleState
 from pbxcrm.automation.rule_actions import save_rule
 from pbxcrm.automation.rule_checks import RuleDraft
 from pbxcrm.automation.undo_actions import undo_run
+from pbxcrm.contacts.actions import create_contact
 from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared.timers import Timer
 from pbxcrm.tasks.models import Task
@@ -18,6 +20,7 @@ from tests.calls import NOON, batch, outbound
 from tests.integration.automation.conftest import A_TASK, REGION, RuleDesk
 
 DAY = timedelta(days=1)
+KYIV = ZoneInfo("Europe/Kyiv")
 NOTE = {"kind": "note", "text": "It is time"}
 
 
@@ -109,6 +112,57 @@ async def test_once_a_day_each_open_deal_whose_condition_holds(desk: RuleDesk) -
     for _ in range(2):
         await desk.tick(DAY)
     assert [(run.deal_id, run.status, run.act) for run in await desk.runs()] == 2 * [(large, "done", "time.day")]
+
+
+async def born(desk: RuleDesk, *days: timedelta) -> list[int]:
+    """Clients whose birthday is so many days from now."""
+    async with desk.database.write() as session:
+        viewer = await desk.office.viewer(session, "ivan")
+        made = [
+            await create_contact(
+                session, viewer, name="Petro", now=desk.now, region=REGION, birthday=f"{desk.now + each:%d.%m}.1990"
+            )
+            for each in days
+        ]
+    return [each.id or 0 for each in made]
+
+
+async def test_days_of_a_pause_of_the_server_are_caught_up_each_once(desk: RuleDesk) -> None:
+    """The server is off for two days, and on again two minutes before the time of the rule; later its time is changed."""
+    asked = {"kind": "birthday", "time": f"{NOON.astimezone(KYIV) + timedelta(minutes=2):%H:%M}"}
+    rule_id = await desk.rule(asked, NOTE, A_TASK)
+    first, second, third = await born(desk, DAY, 2 * DAY, 3 * DAY)
+    await desk.tick(timedelta(minutes=3))
+    await desk.tick(3 * DAY - timedelta(minutes=5))
+    assert [run.contact_id for run in await desk.runs()] == [first, second]
+    await desk.tick(timedelta(minutes=5))
+    assert [run.contact_id for run in await desk.runs()] == [first, second, third]
+    later = asked | {"time": f"{NOON.astimezone(KYIV) + timedelta(hours=1):%H:%M}"}
+    await desk.rule(later, NOTE, A_TASK, rule_id=rule_id)
+    await desk.tick(timedelta(hours=2))
+    await desk.tick(DAY)
+    assert [run.contact_id for run in await desk.runs()] == [first, second, third]
+
+
+async def test_a_rule_saved_before_the_worker_is_back_loses_no_day(desk: RuleDesk) -> None:
+    rule_id = await desk.rule({"kind": "birthday", "time": "18:00"}, A_TASK)
+    (client,) = await born(desk, DAY)
+    desk.now += 3 * DAY
+    await desk.rule({"kind": "birthday", "time": "18:00"}, A_TASK, rule_id=rule_id)
+    await desk.tick()
+    assert [run.contact_id for run in await desk.runs()] == [client]
+
+
+async def test_once_a_day_takes_the_last_of_several_missed_days(desk: RuleDesk) -> None:
+    await desk.rule({"kind": "daily", "time": "18:00"}, NOTE)
+    deal_id = await desk.deal()
+    await desk.tick(DAY)
+    await desk.tick(4 * DAY)
+    day = (desk.now - DAY).date().isoformat()
+    assert [run.deal_id for run in await desk.runs()] == [deal_id, deal_id]
+    assert (await desk.runs())[-1].event["day"] == day
+    await desk.tick(DAY)
+    assert len(await desk.runs()) == 3
 
 
 async def test_silence_is_told_once_and_broken_by_work(desk: RuleDesk) -> None:

@@ -17,6 +17,7 @@ from pbxcrm.messages.samples import SAMPLES
 from pbxcrm.messages.sms import SmsCarrier
 from pbxcrm.messages.sms_rules import size_of
 from pbxcrm.reactions.intake import Intake
+from pbxcrm.shared import reasons
 from pbxcrm.shared.outgoing import Outgoing
 from tests.calls import batch, outbound
 from tests.http_server import HttpPeer
@@ -71,6 +72,20 @@ async def birthday(messages: MessageDesk) -> None:
     assert await mails(messages, DAY) == []
     assert await mails(messages, DAY) == [(CLIENT, "З днем народження!")]
     assert len(await mails(messages, DAY)) == 1
+
+
+async def test_a_greeting_goes_out_at_most_a_day_late(messages: MessageDesk) -> None:
+    await messages.use("birthday")
+    for each, address in ((1, "late@client.example"), (2, "yesterday@client.example")):
+        born = messages.rules.now + each * DAY
+        await messages.client(address, birthday=f"{born.day:02d}.{born.month:02d}.1990")
+    assert await mails(messages, 3 * DAY) == [("yesterday@client.example", "З днем народження!")]
+    late, _ = await messages.rules.runs()
+    day = (messages.rules.now - 2 * DAY).date().isoformat()
+    assert (late.status, reasons.text(late.reason)) == (
+        "held",
+        f"A message to the client was held back. The greeting was for {day}, and is sent at most a day late.",
+    )
 
 
 async def holiday(messages: MessageDesk) -> None:
