@@ -18,6 +18,7 @@ DONE: dict[str, str] = {
     "saved": N_("Saved."),
     "added": N_("Added."),
     "deleted": N_("Deleted."),
+    "rule_there": N_("This rule is there already, so no second one was made."),
     "given_away": N_("Added. By the rules of distribution it is not yours."),
     "stage_removed": N_("The stage has been removed. Its history stays, and it can be brought back below."),
     "stage_restored": N_("The stage is back. Deals that had left it stay where they are."),

@@ -34,6 +34,11 @@ class Waiting(StrEnum):
     CANCEL = "cancel"
 
 
+async def lock_rules(session: AsyncSession) -> None:
+    """Nobody else adds a rule until the end of the transaction: two presses of one button make one."""
+    await lock(session, _ORDER)
+
+
 async def save_rule(
     session: AsyncSession,
     viewer: Viewer,
@@ -52,7 +57,7 @@ async def save_rule(
     check_rules(viewer)
     checked = await check_draft(session, draft, region)
     if rule_id is None:
-        await lock(session, _ORDER)
+        await lock_rules(session)
         count = select(func.count()).select_from(AutomationRule).where(col(AutomationRule.archived_at).is_(None))
         if (await session.exec(count)).one() >= MOST_RULES:
             raise Invalid("", "automation.many", "There can be at most {most} rules.", most=MOST_RULES)

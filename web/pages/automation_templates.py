@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from pbxcrm.automation.models import RuleState
 from pbxcrm.automation.queries import check_rules, list_rules
-from pbxcrm.automation.rule_actions import save_rule
+from pbxcrm.automation.rule_actions import lock_rules, save_rule
 from pbxcrm.automation.rule_templates import TEMPLATES, RuleTemplate, known_lines
 from pbxcrm.deals.models import Pipeline
 from pbxcrm.deals.pipeline_actions import change_pipeline
@@ -66,7 +66,7 @@ def _channel(template: RuleTemplate) -> str:
 
 
 async def use(request: Request) -> Response:
-    """``POST /automation/templates`` with ``template`` and ``to``: ``on``, or else it begins to watch."""
+    """``POST /automation/templates`` with ``template`` and ``to``: ``on``, or else it begins to watch. A rule that is there is not made again without ``again``."""
     form = await read_form(request)
     state = RuleState.ON.value if form["to"] == RuleState.ON else RuleState.WATCH.value
     async with parts(request).db.write() as session:
@@ -81,6 +81,10 @@ async def use(request: Request) -> Response:
         draft = template_draft(request, template, names, state, message_id)
         if draft is None:
             raise NotFound("automation.no_template", "There is no such template.")
+        await lock_rules(session)
+        there = next((each for each in await list_rules(session, viewer(request)) if each.name == draft.name), None)
+        if there is not None and not form.ticked("again"):
+            return redirect(request, f"{PATH}#rule-{there.id}", done="rule_there")
         region = parts(request).settings.region
         rule = await save_rule(session, viewer(request), None, draft, version=None, region=region, now=now(request))
     return redirect(request, f"{PATH}#rule-{rule.id}", done="added")

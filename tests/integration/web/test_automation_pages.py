@@ -395,7 +395,15 @@ async def test_a_template_is_used_or_changed_first(browser: Browsers, database: 
     assert used.status_code == 303
     (rule,) = await rules(database)
     assert (rule.name, rule.state, rule.owner_id) == ("Call again in two hours", "on", 5)
-    assert "in use" in text((await admin.get(f"{PATH}/templates")).text)
+    twice = await admin.post(f"{PATH}/templates", data={"template": "not_reached", "to": "on"})
+    assert (twice.status_code, len(await rules(database))) == (303, 1), "a second press makes no second rule"
+    offered = (await admin.get(f"{PATH}/templates")).text
+    assert "in use" in text(offered)
+    assert "“Call again in two hours” is in use already. Make a second rule" in unescape(offered)
+    assert offered.count('name="again"') == 1
+    again = {"template": "not_reached", "to": "watch", "again": "1"}
+    assert (await admin.post(f"{PATH}/templates", data=again)).status_code == 303
+    assert [each.state for each in await rules(database)] == ["on", "watch"]
     first = await admin.get(f"{PATH}/new?template=win_back")
     assert 'value="Win a refusal back"' in first.text
     assert 'value="3"' in first.text
