@@ -105,12 +105,32 @@ class SeenTest:
         """A sentence of why it decides against a rule. One that held stands where nothing of the kind may."""
         said = {"field": self.title, "op": self.op, "value": self.value, "saw": self.saw}
         if self.held:
-            return reason("automation.test_held", **said)
+            return self._why_held(said)
         if self.saw == NOTHING and self.op != Op.FILLED:
             return reason("automation.test_nothing", **said)
         return reason(f"automation.test_{_CODES.get(Op(self.op), 'order')}", **said)
 
+    def _why_held(self, said: dict[str, str]) -> Reason:
+        """It held within *none*: what is asked is the opposite, said without a double negation."""
+        op = Op(self.op)
+        if op in _OPPOSITE:
+            return reason("automation.test_order", **said | {"op": _OPPOSITE[op].value})
+        if op is Op.IS_NOT and self.saw == NOTHING:
+            return reason("automation.test_nothing", **said | {"op": Op.IS.value})
+        return reason(f"automation.test_{_CODES_OF_NONE[op]}", **said)
 
+
+_OPPOSITE = {Op.LESS: Op.AT_LEAST, Op.AT_LEAST: Op.LESS, Op.MORE: Op.AT_MOST, Op.AT_MOST: Op.MORE}
+_CODES_OF_NONE = {
+    Op.IS: "is_not",
+    Op.IS_NOT: "is",
+    Op.IN: "none_of",
+    Op.HAS: "none_of",
+    Op.BEGINS: "begins_not",
+    Op.CONTAINS: "contains_not",
+    Op.EMPTY: "filled",
+    Op.FILLED: "empty",
+}
 _CODES = {
     Op.IS: "is",
     Op.IS_NOT: "is_not",

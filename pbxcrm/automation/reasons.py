@@ -20,6 +20,10 @@ REASONS: dict[str, str | Counted] = {
     "automation.test_empty": N_("{field} is {saw}, asked: empty."),
     "automation.test_filled": N_("{field} is empty."),
     "automation.test_nothing": N_("{field} is empty, asked: {op} {value}."),
+    "automation.test_none_of": N_("{field} is {saw}, asked: none of {value}."),
+    "automation.test_begins_not": N_("{field} is {saw}, asked: does not begin with {value}."),
+    "automation.test_contains_not": N_("{field} is {saw}, asked: does not have {value} in it."),
+    # Firings of before 29 November 2026 say it so.
     "automation.test_held": N_("{field} is {saw}, and must not be so: {op} {value}."),
     "automation.stopped": N_("The rule ends here."),
     "automation.goal": N_("Its goal was reached while it waited."),
