@@ -2,6 +2,8 @@
 # make test   installs what the tests need, then checks style, types and import rules and runs the tests
 # make week   plays a week of an office on both databases and compares every lamp with a slow reference (half an hour or more)
 # make chaos  kills, stops and disconnects each part, the database and the PBX at random during calls (an hour or more)
+# make chaos-rules   kills two workers at random while rules take the steps of 10,000 events, on both databases, and asks a gateway what it got
+#                  (make chaos-rules EVENTS=200 KILLS=6 for a small one)
 # make bench-big   fills both databases with ten years of a big office and measures every list and search at two sizes (an hour, 15 GB;
 #                  make bench-big SIZE=0.002 ROUNDS=1 takes a small part of the rows and asks each page once, to see that the way works: minutes;
 #                  KEEP=/a/folder keeps the filled databases there and finds them again)
@@ -13,14 +15,16 @@ BIN := $(VENV)/bin
 CORES := $(shell nproc)
 SIZE ?= 1
 ROUNDS ?= 15
+EVENTS ?= 10000
+KILLS ?= 40
 CODE := pbxcrm ami web workers tests scripts/migration scripts/commit-message
 
-.PHONY: run test lint types format bench bench-big week chaos screenshots i18n lock migration clean help
+.PHONY: run test lint types format bench bench-big week chaos chaos-rules screenshots i18n lock migration clean help
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n '1,/^$$/p' Makefile | sed 's/^# //'
-	@echo "also: make lint types format bench bench-big week chaos screenshots i18n lock clean"
+	@echo "also: make lint types format bench bench-big week chaos chaos-rules screenshots i18n lock clean"
 
 run: $(VENV)/.run
 	@if [ -n "$$PBXCRM_AMI_URL" ]; then exec $(BIN)/pbxcrm run; else exec $(BIN)/pbxcrm run --demo; fi
@@ -71,6 +75,10 @@ chaos: $(VENV)/.test
 	@scripts/apt-needs test
 	$(BIN)/python -m tests.chaos.recovery
 	$(BIN)/python -m tests.chaos.failover
+
+chaos-rules: $(VENV)/.test
+	@scripts/apt-needs test
+	$(BIN)/python -m tests.chaos.rules $(EVENTS) $(KILLS)
 
 screenshots: $(VENV)/.test
 	@scripts/apt-needs test

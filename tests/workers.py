@@ -46,6 +46,17 @@ class MortalWorkers:
             self.kill_redis()
         victim.start()
 
+    def stop(self) -> None:
+        """Kill both workers."""
+        for worker in self._workers:
+            worker.kill()
+            worker.process.wait()
+
+    def start(self) -> None:
+        """Start both again."""
+        for worker in self._workers:
+            worker.start()
+
     def kill_redis(self) -> None:
         self._redis.kill()
         self._redis.wait()
@@ -57,8 +68,8 @@ class MortalWorkers:
 
 
 @asynccontextmanager
-async def mortal_workers(database: Database, folder: Path) -> AsyncIterator[MortalWorkers]:
-    """Two workers on this database; their Redis, data and logs are in ``folder``. All are killed at the end."""
+async def mortal_workers(database: Database, folder: Path, **more: str) -> AsyncIterator[MortalWorkers]:
+    """Two workers on this database; their Redis, data and logs are in ``folder``. All are killed at the end. ``more``: of their environment."""
     (folder / "redis").mkdir()
     command, socket = redis_server.prepare(folder / "redis")
     redis = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -70,6 +81,7 @@ async def mortal_workers(database: Database, folder: Path) -> AsyncIterator[Mort
             "PBXCRM_DATABASE_URL": database.engine.url.render_as_string(hide_password=False).replace("+aiosqlite", ""),
             "PBXCRM_REDIS_URL": f"unix://{socket}",
             "PBXCRM_DATA_DIR": str(folder / "data"),
+            **more,
         }
         workers += [Worker(environ, folder / f"worker-{n}.log") for n in range(2)]
         yield mortal
