@@ -81,6 +81,9 @@ async def check_draft(session: AsyncSession, draft: RuleDraft, region: str) -> d
     if draft.goal and (trigger.subject != DEAL or not _asks(goal)):
         raise Invalid("goal", "automation.goal", "A goal is a condition over the deal or a call.")
     steps = [check_step(known, step, f"then.{place}", trigger.subject) for place, step in _steps(draft.steps)]
+    kinds = {step["kind"] for step in steps}
+    if WAIT in kinds and kinds <= {WAIT, STOP}:
+        raise Invalid("then", "automation.does_nothing", "This rule does nothing: add a step that does something.")
     stage = around.funnel.stages.get(when.get("stage_id"))
     return {
         "name": name,

@@ -391,6 +391,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("then.0.to", {"steps": [{"kind": "assign", "to": "responsible"}]}),
     ("then.0.minutes", {"steps": [{"kind": "wait", "minutes": 0}]}),
     ("then.0.minutes", {"steps": [{"kind": "wait"}]}),
+    ("then", {"steps": [{"kind": "wait", "days": 1}, {"kind": "stop"}]}),
     ("then.0.minutes", {"steps": [{"kind": "wait", "minutes": 60, "months": 1}]}),
     ("then.0.working_days", {"steps": [{"kind": "wait", "working_days": 0}]}),
     ("then.0.add", {"steps": [{"kind": "tag"}]}),
