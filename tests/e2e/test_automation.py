@@ -109,6 +109,27 @@ async def test_a_template_and_a_rule_of_ones_own_by_keyboard(house: House) -> No
     await expect(page.locator("#log")).to_contain_text(re.compile("Undone"))
 
 
+async def test_keys_pressed_quickly_on_a_select_choose_what_they_say(house: House) -> None:
+    """Each arrow is a change, and the form is drawn again behind the last one; also when one goes on while it is on its way."""
+    _, page = await house.person("admin", width=1280)
+    await page.goto(f"{house.address}/automation/new")
+    await live(page)
+    then = page.locator('[name="then.0.kind"]')
+    options: list[str] = await then.evaluate("select => [...select.options].map(each => each.value)")
+    drawn: list[str] = []
+    page.on("request", lambda sent: drawn.extend(re.findall(r"act=focus[^&]*", sent.post_data or "")))
+    await then.focus()
+    async with page.expect_request(lambda sent: "act=focus" in (sent.post_data or "")):
+        for _ in range(5):
+            await page.keyboard.press("ArrowDown", delay=40)
+        await expect(then).to_have_value(options[5])
+    await page.keyboard.press("ArrowDown")  # the answer is on its way
+    await expect(page.locator(f'[name="then.0.kind"] option[value="{options[6]}"][selected]')).to_be_attached()
+    await expect(then).to_have_value(options[6])
+    await redrawn(page, "then.0.kind")
+    assert len(drawn) < 6, "not for each key"
+
+
 async def test_a_client_is_found_by_the_name_in_a_condition(house: House) -> None:
     _, page = await house.person("admin", width=360)
     async with house.database.read() as session:
