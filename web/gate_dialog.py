@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from pbxcrm.access.owners import does_work_of
 from pbxcrm.contacts.queries import get_contact
 from pbxcrm.deals import actions
 from pbxcrm.deals.access import edits_deal
@@ -108,9 +109,9 @@ def lost_reason(form: Form) -> str:
 
 
 async def plan_next(session: AsyncSession, request: Request, form: Form, deal: Deal) -> None:
-    """Create the next task that the act requires, in the same transaction; its assignee is the responsible of the deal."""
+    """Create the next task that the act requires, in the same transaction, for the responsible of the deal or who stands in."""
     who = viewer(request)
-    owner = deal.responsible_id or who.user_id
+    owner = does_work_of(who, deal.responsible_id)
     when = filled({"due_at": form["next_due_at"], "quick": form["quick"]})
     await create_task(
         session,

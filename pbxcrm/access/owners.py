@@ -2,8 +2,8 @@
 
 Sellers answer for themselves. Managers answer for the people of their own team and of the teams they lead (people without a
 team form one team), and for rows without an owner. Quality control sees everything and changes nothing. Administrators see
-and change everything. Whoever stands in for somebody absent answers for that person, too, with their own permissions, and not for
-that person's team.
+and change everything. Whoever stands in for somebody absent answers for that person, too, with their own permissions; a manager who stands in for a
+manager answers for the teams of that manager as well.
 """
 
 from dataclasses import dataclass
@@ -126,6 +126,11 @@ def sees_team(viewer: Viewer) -> bool:
 def decides_for(viewer: Viewer, owner_id: int | None, people: People) -> bool:
     """Whether the viewer may decide about a row of ``owner_id``: they answer for the owner, or there is none. Never QC."""
     return viewer.role is not Role.QC and (owner_id is None or answers_for(viewer, owner_id, people))
+
+
+def does_work_of(viewer: Viewer, owner_id: int | None) -> int:
+    """The id of who does what the viewer plans for the owner's row: the owner, or the viewer where they stand in, or where it is nobody's."""
+    return viewer.user_id if owner_id is None or owner_id in viewer.stands_in_for else owner_id
 
 
 def leads_owner(viewer: Viewer, owner_id: int | None, people: People) -> bool:

@@ -11,6 +11,7 @@ REASONS: dict[str, str | Counted] = {
     "owner.line": N_("{who} is the default of line “{line}”."),
     "owner.manager": N_("{who} is the manager."),
     "owner.off_shift": N_("{who} comes first in order, but is off shift."),
+    "owner.deputy": N_("{who} is away; {deputy} stands in."),
     "owner.nobody_on_shift": N_("Nobody in the order is on shift now, so the first of it has it: {who}."),
     "owner.nobody": N_("There is nobody to give it to yet: add people first."),
     "owner.by_hand": N_("{by} gave it to {who}."),

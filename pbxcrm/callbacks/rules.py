@@ -36,13 +36,21 @@ def was_dismissed(episode: Episode) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A possible owner of a callback. ``code`` is the rule that proposed them (``owner.last_talked``)."""
+    """A possible owner of a callback. ``code`` is the rule that proposed them (``owner.last_talked``). ``instead_of``: the name of
+    whoever it proposed, for whom they stand in.
+    """
 
     code: str
     user_id: int
     name: str
     on_shift: bool
     line: str = ""
+    instead_of: str = ""
+
+    @property
+    def stands_in(self) -> tuple[Reason, ...]:
+        """Why it is not whom the rule proposed; empty if it is."""
+        return (reason("owner.deputy", who=self.instead_of, deputy=self.name),) if self.instead_of else ()
 
 
 def choose_owner(candidates: Sequence[Candidate]) -> tuple[int | None, Reason]:
@@ -55,17 +63,18 @@ def choose_owner(candidates: Sequence[Candidate]) -> tuple[int | None, Reason]:
     chosen = next((c for c in candidates if c.on_shift), None)
     if chosen is None:
         first = candidates[0]
-        return first.user_id, reason("owner.nobody_on_shift", _named(first), who=first.name)
+        return first.user_id, reason("owner.nobody_on_shift", _named(first), *first.stands_in, who=first.name)
     passed = [
         reason("owner.off_shift", who=c.name)
         for c in candidates[: candidates.index(chosen)]
         if c.user_id != chosen.user_id
     ]
-    return chosen.user_id, Reason(chosen.code, {"who": chosen.name, "line": chosen.line}, tuple(passed))
+    why = (*chosen.stands_in, *passed)
+    return chosen.user_id, Reason(chosen.code, {"who": chosen.instead_of or chosen.name, "line": chosen.line}, why)
 
 
 def _named(candidate: Candidate) -> Reason:
-    return reason(candidate.code, who=candidate.name, line=candidate.line)
+    return reason(candidate.code, who=candidate.instead_of or candidate.name, line=candidate.line)
 
 
 #: Reasons that tell whose phones rang, and what they are where none did.

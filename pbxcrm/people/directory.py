@@ -104,9 +104,34 @@ class Directory:
 
     def of_team(self, team_id: int) -> set[int]:
         """Ids of everybody in the team and of who leads it."""
-        team = self.teams.get(team_id)
-        leader = {team.manager_id} if team is not None and team.manager_id is not None else set()
-        return self._in_team.get(team_id, set()) | leader
+        return self._in_team.get(team_id, set()) | self._over_team(team_id)
+
+    def teams_led_by(self, user: User) -> tuple[int, ...]:
+        """Ids of the teams that this person leads: those of which they are the manager, and, if they are one, those of each absent manager
+        for whom they stand in, the manager's own team with them. The reverse of ``_over_team``.
+        """
+        found = [*self._teams_of_manager(user.id)]
+        if user.role == Role.MANAGER:
+            for absent in (self.users[user_id] for user_id in self.stands_in_for(user.id or 0)):
+                if absent.role == Role.MANAGER:
+                    found += [
+                        *self._teams_of_manager(absent.id),
+                        *([absent.team_id] if absent.team_id is not None else []),
+                    ]
+        return tuple(dict.fromkeys(found))
+
+    def _teams_of_manager(self, user_id: int | None) -> list[int]:
+        return [team_id for team_id, team in self.teams.items() if team.manager_id == user_id]
+
+    def _over_team(self, team_id: int | None) -> set[int]:
+        """Ids of the team's manager, and of every manager who stands in for a manager of the team."""
+        team = self.teams.get(team_id) if team_id is not None else None
+        if team is None:
+            return set()
+        leader = {team.manager_id} if team.manager_id is not None else set()
+        heads = {each for each in (*leader, *self._in_team.get(team_id, ())) if self.users[each].role == Role.MANAGER}
+        deputies = set().union(*(self.standing_in_for(each) for each in heads))
+        return leader | {each for each in deputies if self.users[each].role == Role.MANAGER}
 
     def sharing_with(self, user_id: int) -> set[int]:
         """The reverse of ``teammates``: ids of the people who have this person among theirs."""
@@ -116,13 +141,11 @@ class Directory:
         user = self.users.get(user_id)
         if user is None:
             return {user_id}
-        team = self.teams.get(user.team_id) if user.team_id is not None else None
-        leader = {team.manager_id} if team is not None and team.manager_id is not None else set()
-        return self._in_team[user.team_id] | leader
+        return self._in_team[user.team_id] | self._over_team(user.team_id)
 
     def managing(self, user_id: int) -> set[int]:
         """Ids of every manager who sees this person's rows by their position, including the person if they are a manager. A manager of
-        another team who stands in for the person is none of them.
+        another team who stands in for the person is none of them; who stands in for the manager of the person's team is one.
         """
         found = self._managing.get(user_id)
         if found is None:

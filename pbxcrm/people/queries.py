@@ -102,7 +102,7 @@ def _as_viewer(people: Directory, user: User, session_id: int | None = None) -> 
         name=user.name,
         role=Role(user.role),
         team_id=user.team_id,
-        managed_team_ids=tuple(team_id for team_id, team in people.teams.items() if team.manager_id == user.id),
+        managed_team_ids=people.teams_led_by(user),
         stands_in_for=people.stands_in_for(user.id),
         extensions=tuple(people.extensions.get(user.id, ())),
         language=user.language,

@@ -55,6 +55,8 @@ async def do_plan_next(
     schedule, by = await schedule_of(session, call.line_id, deal, context.options)
     why = reason("attempt.failed", by, who=context.people.name(user_id) or "—", count=failed)
     owner_id = deal.responsible_id if deal.responsible_id is not None else user_id
+    if owner_id is not None:
+        owner_id = context.calendars.acting(owner_id, at) or owner_id  # who stands in for somebody absent
     if schedule.is_over(failed):
         about = f"last-attempt:deal:{deal.id}"
         tried = Tried(client, deal, owner_id, failed, schedule, by, about, deal.contact_id, call.id)
@@ -65,7 +67,9 @@ async def do_plan_next(
     due_at = next_attempt(failed, at, schedule.minutes, context.calendars.of_user(owner_id))
     title = retry_title(failed, schedule.minutes, client)
     if task is not None:
-        await do_change_task(session, task, at, context.people, actor=None, why=why, title=title, due_at=due_at)
+        await do_change_task(
+            session, task, at, context.people, actor=None, why=why, explained=why.stored(), title=title, due_at=due_at
+        )
         return reason("call.next_moved")
     new = TaskDraft(
         kind=TaskKind.TODO,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pbxcrm.access import Permission, may
 from pbxcrm.callbacks.rules import Candidate, choose_owner
 from pbxcrm.calls.rules import title_of_new_deal
 from pbxcrm.deals.models import Stage
@@ -66,11 +67,20 @@ async def _candidates(case: Case) -> list[Candidate]:
         "line": line.owner_id,
         "manager": manager.id if manager is not None else None,
     }
+    proposed = [(rule, people.active(asked.get(rule))) for rule in case.context.options.owner_order]
     return [
-        Candidate(f"owner.{rule}", user.id, user.name, case.context.calendars.on_shift(user.id, case.at), line.name)
-        for rule in case.context.options.owner_order
-        if (user := people.active(asked.get(rule))) is not None and user.id is not None
+        _candidate(case, rule, user, line.name) for rule, user in proposed if user is not None and user.id is not None
     ]
+
+
+def _candidate(case: Case, rule: str, user: User, line: str) -> Candidate:
+    """Whom a rule proposes, or who does their work while they are away."""
+    calendars, user_id = case.context.calendars, user.id or 0
+    deputy = case.context.people.active(calendars.acting(user_id, case.at))
+    if deputy is None or deputy.id == user_id or not may(deputy.role, Permission.CALLBACKS_WORK):
+        return Candidate(f"owner.{rule}", user_id, user.name, calendars.on_shift(user_id, case.at), line)
+    here = calendars.on_shift(deputy.id or 0, case.at)
+    return Candidate(f"owner.{rule}", deputy.id or 0, deputy.name, here, line, user.name)
 
 
 def new_case(case: Case, stage: Stage) -> DealCase:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pbxcrm.access import Permission, can
+from pbxcrm.access.owners import does_work_of
 from pbxcrm.callbacks.queries import failed_without_task
 from pbxcrm.contacts.queries import (
     ContactRow,
@@ -132,7 +133,7 @@ async def _deal_page(request: Request, form: Form | None = None, status: int = 2
             form=form,
             open_already=await _second_to_ask(session, request, form, found),
             directory=await load_directory(session),
-            task_form=filled({"deal_id": found.id, "assignee_id": found.responsible_id or who.user_id}),
+            task_form=filled({"deal_id": found.id, "assignee_id": does_work_of(who, found.responsible_id)}),
             quick=QUICK,
             flags=[each.flag for each in await list_flags(session, who, FlagFilter(deal_id=found.id))],
             choice=await choice_of_deal(session, found.id or 0),

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pbxcrm.access import Permission, can, sees_others, sees_team
+from pbxcrm.access.owners import does_work_of
 from pbxcrm.contacts.queries import access_contact
 from pbxcrm.deals.queries import access_deal
 from pbxcrm.people.queries import access_user
@@ -164,7 +165,8 @@ async def new(request: Request) -> Response:
             contact_id = (await access_contact(session, viewer(request), contact_id)).id
         asked_for = asked_id(request, "for")
         owner = (await access_user(session, viewer(request), asked_for)).id if asked_for is not None else None
-    owner = owner or (deal.responsible_id if deal is not None else None)
+    if owner is None and deal is not None:
+        owner = does_work_of(viewer(request), deal.responsible_id)
     form = filled(
         {
             "deal_id": deal_id,

@@ -231,6 +231,7 @@ async def test_a_failed_call_of_ours_to_a_client_with_an_open_deal_plans_the_nex
     ended = await fail(desk, "17.3", SOON + timedelta(hours=2))
     (task,) = await retries(desk)
     assert (task.title, task.due_at) == (f"Call back in an hour: {_number()}", ended + timedelta(minutes=60))
+    assert "attempt 2" in said(task.reason)
     await desk.intake.apply(batch(outbound("17.4", "101", at=ended + timedelta(hours=1)).answer("101").wait(9).end()))
     (task,) = await retries(desk)
     assert task.status == "done"

@@ -78,7 +78,25 @@ async def test_also_by_who_stands_in(database: Database, office: Office, intake:
             await create_leave(session, await office.viewer(session, "admin"), new, now=NOON)
         oksana, people = await office.viewer(session, "oksana"), await load_directory(session)
         assert oksana.stands_in_for == (office.id("maria"), office.id("olena"))
-        assert people.managing(office.id("olena")) == {office.id("maria")}  # she does not lead her
+        assert oksana.managed_team_ids == (office.users["oksana"].team_id, office.users["maria"].team_id)
+        assert people.managing(office.id("olena")) == {
+            office.id("maria"),
+            office.id("oksana"),
+        }  # a manager for a manager
+    assert await disagreements(database, office) == []
+
+
+async def test_a_seller_who_stands_in_for_a_manager_does_not_lead(
+    database: Database, office: Office, intake: Intake
+) -> None:
+    await deals_of_everybody(database, intake, office)
+    async with database.write() as session:
+        for login, deputy in (("maria", "petro"), ("olena", "oksana")):
+            new = NewLeave(office.id(login), NOON, NOON + timedelta(days=1), office.id(deputy))
+            await create_leave(session, await office.viewer(session, "admin"), new, now=NOON)
+        petro, people = await office.viewer(session, "petro"), await load_directory(session)
+        assert (petro.stands_in_for, petro.managed_team_ids) == ((office.id("maria"),), ())
+        assert people.managing(office.id("olena")) == {office.id("maria")}
     assert await disagreements(database, office) == []
 
 

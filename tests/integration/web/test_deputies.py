@@ -1,5 +1,6 @@
 """Whoever stands in for somebody absent opens and changes what is theirs, while the leave lasts, and nobody else does."""
 
+import json
 from datetime import timedelta
 
 from httpx2 import AsyncClient
@@ -24,6 +25,7 @@ from tests.integration.web.desks import HOME, HTMX, BrowserDesk, Browsers, brows
 __all__ = ["browsers", "desk"]
 DAY = timedelta(days=1)
 OWN, FOREIGN = "Reception desk", "Foreign deal"  # ivan's of team Sales, petro's of team Other
+TEAMS = "Office, two floors"  # olena's of team Sales
 
 
 async def away(desk: BrowserDesk, login: str, deputy: str | None, *, since: timedelta = timedelta()) -> int:
@@ -153,14 +155,27 @@ async def test_no_permission_comes_with_it(desk: BrowserDesk, browsers: Browsers
     assert edited.status_code == 403
 
 
-async def test_who_stands_in_for_a_manager_has_what_is_theirs_and_not_their_team_s(
-    desk: BrowserDesk, browsers: Browsers
-) -> None:
+async def test_a_manager_who_stands_in_for_a_manager_leads_their_team(desk: BrowserDesk, browsers: Browsers) -> None:
     oksana = await browsers("oksana")
     async with desk.database.write() as session:
         (await session.get_one(Deal, desk.busy.deals[OWN])).responsible_id = desk.office.id("maria")
+    assert [await opens(oksana, desk, title) for title in (OWN, TEAMS)] == [404, 404]
     await away(desk, "maria", "oksana")
-    assert [await opens(oksana, desk, title) for title in (OWN, "Office, two floors")] == [200, 404]
+    assert [await opens(oksana, desk, title) for title in (OWN, TEAMS)] == [200, 200]
+    path = f"/deals/{desk.busy.deals[TEAMS]}"
+    long = await oksana.post(f"{path}/pause", data={"until": "2027-03-01T10:00", "reason": "They build in spring"})
+    assert long.status_code == 303
+    assert (await (await browsers("petro")).get(path)).status_code == 404
+
+
+async def test_a_seller_who_stands_in_for_a_manager_has_what_is_theirs_and_not_their_team_s(
+    desk: BrowserDesk, browsers: Browsers
+) -> None:
+    petro = await browsers("petro")
+    async with desk.database.write() as session:
+        (await session.get_one(Deal, desk.busy.deals[OWN])).responsible_id = desk.office.id("maria")
+    await away(desk, "maria", "petro")
+    assert [await opens(petro, desk, title) for title in (OWN, TEAMS)] == [200, 404]
 
 
 async def test_a_manager_who_stands_in_decides_nothing_as_a_manager(desk: BrowserDesk, browsers: Browsers) -> None:
@@ -254,3 +269,22 @@ async def a_call_of_ivan(desk: BrowserDesk, stranger: AsyncClient) -> int:
         found = (await session.exec(select(Call.id).where(Call.responsible_id == ivan).order_by(col(Call.id)))).all()
     hidden = [each for each in found if (await stranger.get(f"/calls/{each}")).status_code == 404]
     return hidden[0] or 0
+
+
+async def test_what_is_new_for_who_is_away_is_the_deputy_s(desk: BrowserDesk, browsers: Browsers) -> None:
+    """A missed call of their client, and the next task that the deputy plans on their deal."""
+    await away(desk, "ivan", "olena")
+    missed = FactStory("18.9", "+380672223344", at=NOON).ring("103").wait(20).end()
+    await Intake(desk.database, desk.settings).apply(batch(missed))
+    async with desk.database.read() as session:
+        episode = (await session.exec(select(Episode).order_by(col(Episode.id).desc()))).first()
+        assert episode is not None
+        task = await session.get_one(Task, episode.task_id)
+    assert (episode.owner_id, task.assignee_id) == (desk.office.id("olena"), desk.office.id("olena"))
+    assert "owner.deputy" in json.dumps(episode.reason)
+    olena, maria = await browsers("olena"), await browsers("maria")
+    plan = f'name="assignee_id" value="{desk.office.id("olena")}"'
+    assert plan in (await olena.get(f"/deals/{desk.busy.deals[OWN]}")).text
+    assert (
+        plan not in (await maria.get(f"/deals/{desk.busy.deals[OWN]}")).text
+    )  # the manager's plan is for who is responsible
