@@ -115,7 +115,7 @@ PLAIN: dict[str, str] = {
 }  # fmt: skip
 #: Parameters of addresses that narrow or steer a page and open nothing; ids among them match no row one may not see.
 FILTERS = {
-    "q", "birthday", "anonymous", "entity", "field_kind", "formula", "own_key", "quantity", "company_name", "sort", "view", "week", "column", "row", "by", "until", "from", "text", "kind", "state", "mine", "who", "line", "rows", "show", "cursor", "after", "edit", "what", "version", "period",
+    "q", "birthday", "anonymous", "entity", "field_kind", "formula", "own_key", "quantity", "company_name", "sort", "view", "week", "column", "row", "by", "until", "from", "text", "kind", "state", "mine", "who", "line", "rows", "show", "apply", "cursor", "after", "edit", "what", "version", "period",
     "due_at", "next_due_at", "direction", "outcome", "download", "pipeline", "number", "name", "extension", "country", "year", "next", "back", "at", "did", "format", "team", "phones", "emails", "mobiles", "meant", "job", "hour", "day", "of", "shown", "form", "group", "retired", "product", "like",
 }  # fmt: skip
 #: Refused before they look at what else was sent: without a handset that talks, and for a call that has a number.

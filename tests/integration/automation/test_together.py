@@ -85,8 +85,7 @@ async def test_rules_of_one_event_see_each_others_tags_and_their_notes_are_found
 
 
 async def test_events_of_many_deals_ask_the_database_no_more_than_those_of_few(desk: RuleDesk) -> None:
-    if desk.database.is_sqlite:
-        pytest.skip("SQLite writes each note when it is added: it has no sequence that tells its id before")
+    """SQLite writes each note when it is added, because it has no sequence that tells its id before: two statements for each deal."""
     await desk.rule(TITLE, {"kind": "tag", "add": ["seen"], "remove": ["new"]}, {"kind": "note", "text": "Seen"})
     deals = [await desk.deal(second=True) for _ in range(10)]
     asked = {}
@@ -96,7 +95,8 @@ async def test_events_of_many_deals_ask_the_database_no_more_than_those_of_few(d
         with statements(desk.database) as sent:
             assert await desk.work() == len(some)
         asked[title] = len(sent)
-    assert asked["Third"] == asked["Second"], asked
+    more = 2 * (len(deals) - 2) if desk.database.is_sqlite else 0
+    assert asked["Third"] - asked["Second"] <= more, asked
 
 
 async def test_many_rows_are_written_as_one_is(database: Database) -> None:

@@ -291,13 +291,9 @@ def test_the_ways_of_creating_are_those_that_the_code_has() -> None:
 
 
 def test_only_one_module_builds_deals() -> None:
-    """The sample company of ``make bench`` is put into the database in bulk, in the first stages, before anybody uses it. A dry run of
-    a rule asks a copy of a deal, which is never stored.
-    """
+    """The sample company is put there in bulk, before anybody uses it; a dry run asks a copy, which is never stored."""
     assert builders("Deal") == {
-        "pbxcrm.deals.creation_actions",
-        "pbxcrm.demo.history",
-        "pbxcrm.automation.trial_jobs",
+        f"pbxcrm.{each}" for each in ("deals.creation_actions", "demo.history", "automation.trial_jobs")
     }
 
 
