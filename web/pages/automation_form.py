@@ -158,7 +158,8 @@ async def shape(request: Request) -> Response:
     if form["act"] == "said":
         async with parts(request).db.read() as session:
             names = await _names(session, request, typed)
-        return show(request, "automation/_said.html", said=_said(typed, names))
+            faults = await _formula_faults(session, request, form, typed, names)
+        return show(request, "automation/_said.html", said=_said(typed, names), faults=faults)
     focus = reshape(typed, form["act"], form["was"])
     rule_id = form.id("automation")
     rule = None
@@ -176,6 +177,31 @@ async def versions(request: Request) -> Response:
         names = await load_rule_names(session)
     rows = [(each, version_changes(each, old, names)) for each, old in zip_longest(found, found[1:])]
     return show(request, "automation/versions.html", rule=rule, rows=rows, people=names.people)
+
+
+async def _formula_faults(
+    session: AsyncSession, request: Request, form: Form, typed: TypedRule, names: NamesInRules
+) -> list[tuple[str, str]]:
+    """What is wrong with formulas while they are typed, as (place, words). What is not filled in yet is no fault then."""
+    try:
+        draft = draft_typed(form, typed, names, owner_id=0, state=RuleState.OFF.value, kept=None)
+    except Invalid:
+        return []
+    faults = await draft_faults(session, draft, parts(request).settings.region)
+    return [
+        (_place_said(fault.field, typed), _(fault.message).format(**fault.params))
+        for fault in faults
+        if fault.code.startswith("formulas.")
+    ]
+
+
+def _place_said(field: str, typed: TypedRule) -> str:
+    """``then.1.title`` as people read it: the number of the step and the name of its input."""
+    _then, step, name = (*field.split("."), "", "")[:3]
+    number = int(step) if step.isdigit() else 0
+    kind = THEN.get(typed.steps[number].kind) if number < len(typed.steps) else None
+    titles = [_(param.title) for param in (kind.params if kind is not None else ()) if param.name == name]
+    return ". ".join([str(number + 1), *titles])
 
 
 def _said(typed: TypedRule, names: NamesInRules) -> str:

@@ -1,6 +1,5 @@
 """``{"kind": "deal", "stage_id", "title", "carry"}``: another deal, for example in the pipeline of repeat sales; of a client the first one."""
 
-from pbxcrm.automation.models import StepStatus
 from pbxcrm.automation.params import WORDS_OF_WHOM, Param, ParamKind
 from pbxcrm.automation.steps.step import Repeats, Settings, Step, StepContext, StepTaken, TakingBack
 from pbxcrm.contacts.models import Contact
@@ -22,8 +21,7 @@ from pbxcrm.shared.reasons import N_, Reason, reason
 class _DealStep(Step):
     """A new deal of the same client. ``carry``: fields whose values go along, and ``responsible``; of a client whoever looks after them.
 
-    Never a second open deal of one client in one pipeline: then the step names the one that is there. After a deal that is a refusal,
-    of a client it is what the rule is for: a call or a form has made it already.
+    Never a second open deal of one client in one pipeline: then the step names the one that is there, and what the rule is for is done.
     """
 
     kind = "deal"
@@ -64,7 +62,7 @@ class _DealStep(Step):
         deal, carry = context.deal, set(settings["carry"])
         there = await others_there(context.session, deal, stage.pipeline_id)
         if there:
-            return StepTaken(reason("automation.made_there", title=there[0].title), StepStatus.REFUSED)
+            return StepTaken(reason("automation.made_there", title=there[0].title))
         owner = context.around.people.active(deal.responsible_id) if RESPONSIBLE in carry else None
         new = DealDraft(
             title=settings["title"] or deal.title,

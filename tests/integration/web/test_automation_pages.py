@@ -202,6 +202,10 @@ async def test_the_form_grows_moves_and_shrinks_as_it_is_typed(browser: Browsers
     assert ">Stock</option>" in await shaped("focus:then.0.kind", **{"then.0.kind": "webhook"})
     said = await admin.post(f"{PATH}/shape", data={**form, "act": "said"}, headers=FORM)
     assert "Amount ≥ 1,000 ₴" in text(said.text)
+    assert 'role="alert"' not in said.text
+    wrong = {**form, "act": "said", "then.0.title": "Call {= client_name} about {= amount /"}
+    told = text((await admin.post(f"{PATH}/shape", data=wrong, headers=FORM)).text)
+    assert "1. Task : A formula begins here that no closing brace ends." in told
 
 
 async def test_dates_that_move_with_today_are_chosen_and_come_back(browser: Browsers, database: Database) -> None:
