@@ -5,12 +5,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from pbxcrm.automation.models import AutomationRule, RuleRun, RunStatus, RunStep
 from pbxcrm.automation.steps.kinds import WAIT
+from pbxcrm.automation.waits import WAITING_CODES, end_of_wait, wait_said, why_waiting
 from pbxcrm.calendars.queries import load_calendars
 from pbxcrm.deals.models import Deal
 from pbxcrm.people.directory import load_directory
-from pbxcrm.shared.reasons import reason
-
-_WAITS = "automation.waits_time"
 
 
 async def wait_anew(session: AsyncSession, rule: AutomationRule) -> None:
@@ -36,11 +34,14 @@ async def wait_anew(session: AsyncSession, rule: AutomationRule) -> None:
     for run, taken, responsible_id in (await session.exec(query)).all():
         place = run.position - 1
         step = rule.steps[place] if place < len(rule.steps) else {}
-        minutes = step["minutes"] if step.get("kind") == WAIT else 0
-        if run.reason.get("code") != _WAITS or run.reason["params"]["wait_minutes"] == str(minutes):
+        if run.reason.get("code") not in WAITING_CODES:
             continue
-        run.due_at = calendars.of_user(responsible_id).add_minutes(taken.at, minutes)
+        working = calendars.of_user(responsible_id)
+        if step.get("kind") != WAIT:
+            run.due_at = working.add_minutes(taken.at, 0)
+        elif run.reason == (why := why_waiting(step).stored()):
+            continue
+        else:
+            run.due_at, run.reason = end_of_wait(step, taken.at, working), why
+            taken.result = wait_said(step).stored()
         run.version += 1
-        if minutes:
-            run.reason = reason(_WAITS, wait_minutes=minutes).stored()
-            taken.result = reason("automation.waits_for", wait_minutes=minutes).stored()

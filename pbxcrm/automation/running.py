@@ -23,7 +23,7 @@ from pbxcrm.automation.rules import LONGEST_ERROR, Cause, retry_at
 from pbxcrm.automation.steps.kinds import STEPS, STOP, WAIT
 from pbxcrm.automation.steps.message_step import MESSAGE
 from pbxcrm.automation.steps.step import StepContext, StepTaken
-from pbxcrm.automation.waits import end_of_wait, wait_said
+from pbxcrm.automation.waits import end_of_wait, wait_said, why_waiting
 from pbxcrm.automation.watching import would
 from pbxcrm.deals.actions import say_deal_changed
 from pbxcrm.deals.models import Deal
@@ -197,22 +197,17 @@ async def _step_failed(
 async def _wait(firing: Firing, run: RunInHand, step: dict[str, Any]) -> None:
     deal, row = await firing.deal(), run.row
     working = firing.around.calendars.of_user(deal.responsible_id if deal is not None else None)
-    said = wait_said(step)
-    _keep_step(firing, run, row.position, step, StepTaken(said))
+    _keep_step(firing, run, row.position, step, StepTaken(wait_said(step)))
     row.position, row.tries = row.position + 1, 0
     row.status, row.due_at = (
         RunStatus.WAITING.value,
         await day_with_room(firing, row, step, working, end_of_wait(step, firing.now, working)),
     )
-    row.reason = said.stored() if step.get("minutes") is None else _after(step["minutes"]).stored()
+    row.reason = why_waiting(step).stored()
     if not isinstance(row, NewRun):
         row.version += 1
     if deal is not None:  # its timeline shows what waits
         say_deal_changed(firing.session, deal, firing.now, firing.around.people)
-
-
-def _after(minutes: int) -> Reason:
-    return reason("automation.waits_time", wait_minutes=minutes)
 
 
 async def _read_again(firing: Firing, row: Run) -> None:

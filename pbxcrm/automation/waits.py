@@ -14,6 +14,7 @@ from pbxcrm.shared.errors import Invalid
 from pbxcrm.shared.reasons import N_, Reason, reason
 
 MINUTES, WORKING_DAYS, DAYS, MONTHS = "minutes", "working_days", "days", "months"
+_IN_MINUTES = "automation.waits_time"
 LONGEST = 366 * 24 * 60  # working minutes
 #: Exactly one of them says how long.
 LENGTHS = (
@@ -48,3 +49,13 @@ def wait_said(step: Mapping[str, Any]) -> Reason:
         if step.get(name) is not None:
             return reason(f"automation.waits_{name}", count=step[name])
     return reason("automation.waits_for", wait_minutes=step[MINUTES])
+
+
+#: Codes of the reasons of runs that wait for a time of their own.
+WAITING_CODES = frozenset({_IN_MINUTES, *(f"automation.waits_{name}" for name in (WORKING_DAYS, DAYS, MONTHS))})
+
+
+def why_waiting(step: Mapping[str, Any]) -> Reason:
+    """What a run says while it waits."""
+    minutes = step.get(MINUTES)
+    return reason(_IN_MINUTES, wait_minutes=minutes) if minutes is not None else wait_said(step)

@@ -59,3 +59,22 @@ async def test_moved_runs_wait_as_the_rule_says_now(desk: RuleDesk, steps: list[
         assert [said for *_, said in await desk.steps(run.id)] == ["Waits 30 of working time"]
     await desk.work(after=timedelta(minutes=max(0, waits - 10)))
     assert len(await desk.tasks()) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({"minutes": 60}, {"days": 1}), ({"days": 2}, {"days": 1}), ({"months": 1}, {"working_days": 1})],
+)
+async def test_moved_runs_wait_for_days_too(desk: RuleDesk, before: dict[str, int], after: dict[str, int]) -> None:
+    rule_id = await desk.rule(TITLE, {"kind": "wait", **before}, A_TASK)
+    await desk.edit(await desk.deal(), title="Go")
+    await desk.work()
+    async with desk.database.write() as session:
+        admin = await desk.office.viewer(session, "admin")
+        draft = RuleDraft("Rule", desk.office.id("admin"), TITLE, [{"kind": "wait", **after}, A_TASK], state="on")
+        await save_rule(session, admin, rule_id, draft, version=None, waiting=Waiting.MOVE, region=REGION, now=desk.now)
+    (run,) = await desk.runs()
+    assert run.due_at == desk.now + timedelta(days=1)
+    assert [said for *_, said in await desk.steps(run.id)] == [
+        f"Waits 1 {'working day' if 'working_days' in after else 'day'}"
+    ]
