@@ -2,8 +2,8 @@
 
 Sellers answer for themselves. Managers answer for the people of their own team and of the teams they lead (people without a
 team form one team), and for rows without an owner. Quality control sees everything and changes nothing. Administrators see
-and change everything. Whoever stands in for somebody absent answers for that person, too, with their own permissions; a manager who stands in for a
-manager answers for the teams of that manager as well.
+and change everything. Whoever stands in for somebody absent answers for that person, too, with their own permissions; a
+manager who stands in for a manager answers for the teams of that manager as well.
 """
 
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import null
 
-from pbxcrm.automation.beside_facts import CONSENTS, WEEKDAYS, YES, YES_NO
+from pbxcrm.automation.beside_facts import CONSENTS, NO, WEEKDAYS, YES, YES_NO
 from pbxcrm.contacts.rules import LANGUAGES
 from pbxcrm.fields.conditions import Op, Shape, Term, row_id_of
 from pbxcrm.fields.rules import Stored
@@ -27,7 +27,7 @@ def beside_terms() -> tuple[Term, ...]:
         _code("client.language", N_("Language"), [each for each in LANGUAGES if each], _language),
         _code("client.birthday", N_("Birthday is known"), YES_NO, _birthday),
         _code("client.consent", N_("Consent"), CONSENTS, lambda facts: facts.beside.consent),
-        _code("client.bought", N_("Has bought"), YES_NO, lambda facts: YES if facts.beside.won else "no"),
+        _code("client.bought", N_("Has bought"), YES_NO, lambda facts: YES if facts.beside.won else NO),
         _count("client.won_deals", N_("Won deals"), lambda facts: facts.beside.won),
         Term("company.name", N_("Company name"), Shape.TEXT, null(), _company_name, _text, only=_TEXT),
         _count("company.deals", N_("Deals of the company"), lambda facts: facts.beside.company_deals),
@@ -65,7 +65,7 @@ def _language(facts: Any) -> str | None:
 def _birthday(facts: Any) -> str | None:
     if facts.contact is None:
         return None
-    return YES if facts.contact.birth_day is not None else "no"
+    return YES if facts.contact.birth_day is not None else NO
 
 
 def _company_name(facts: Any) -> str | None:

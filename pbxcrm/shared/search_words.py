@@ -81,7 +81,7 @@ def keep_words(table: type[SQLModel], source: str) -> None:
 
     def made(_mapper: Mapper[SQLModel], connection: Connection, row: SQLModel) -> None:
         if object_session(row) is None:  # written through Core: a flush writes the words of all its rows at its end
-            write(connection, row.id, getattr(row, source))  # type: ignore[attr-defined]
+            write(connection, row.id, getattr(row, source))  # type: ignore[attr-defined]  # all have one
 
     def gone(_mapper: Mapper[SQLModel], connection: Connection, row: SQLModel) -> None:
         of_it = (col(SearchWord.kind) == kind, col(SearchWord.row_id) == row.id)  # type: ignore[attr-defined]

@@ -19,7 +19,7 @@ from pbxcrm.reactions.intake import Intake
 from pbxcrm.shared import timers
 from pbxcrm.shared.events import Outbox
 from pbxcrm.tasks.models import Task
-from tests.calls import NOON, FactStory, batch
+from tests.calls import NOON, FactStory, batch, outbound
 from tests.integration.web.desks import HOME, HTMX, BrowserDesk, Browsers, browsers, count_queries, desk
 
 __all__ = ["browsers", "desk"]
@@ -288,3 +288,15 @@ async def test_what_is_new_for_who_is_away_is_the_deputy_s(desk: BrowserDesk, br
     assert (
         plan not in (await maria.get(f"/deals/{desk.busy.deals[OWN]}")).text
     )  # the manager's plan is for who is responsible
+
+
+async def test_the_next_attempt_after_a_call_in_vain_is_the_deputy_s(desk: BrowserDesk) -> None:
+    await away(desk, "ivan", "olena")
+    async with desk.database.write() as session:
+        for task in await session.exec(select(Task).where(Task.deal_id == desk.busy.deals[OWN])):
+            task.status = "done"
+    in_vain = outbound("18.10", "103", "+380672223344", at=NOON).ring("103").wait(20).end()
+    await Intake(desk.database, desk.settings).apply(batch(in_vain))
+    async with desk.database.read() as session:
+        (task,) = (await session.exec(select(Task).where(col(Task.about).startswith("next-attempt:")))).all()
+    assert (task.deal_id, task.assignee_id) == (desk.busy.deals[OWN], desk.office.id("olena"))
