@@ -47,11 +47,8 @@ _NEXT_TASK = frozenset({"next_title", "next_due_at", "quick"})
 _CLIENT = frozenset({"contact", "q", "contact_id"})
 #: Shown above the fields of the form, although it does not ask for them.
 _SHOWN = frozenset({"", "stage_id", "version", "assignee_id"})
-_RENAMED = {
-    "title": "next_title",
-    "due_at": "next_due_at",
-    "name": "contact",
-}  # field of the new task or client -> its name in this form
+#: Field of the new task or client -> its name in this form.
+_RENAMED = {"title": "next_title", "due_at": "next_due_at", "name": "contact"}
 
 
 def is_completed(form: Form) -> bool:
@@ -96,11 +93,10 @@ async def fill_in(session: AsyncSession, request: Request, form: Form, deal_id: 
         region = parts(request).settings.region
         second = form.ticked("second")
         await actions.fill_in(session, viewer(request), deal_id, typed, now(request), region, second=second)
-    deal = await access_deal(session, viewer(request), deal_id)
     if contact_id is not None:
-        await give_number(session, request, form, deal)
+        await give_number(session, request, form, await access_deal(session, viewer(request), deal_id))
     if is_completed(form):
-        await plan_next(session, request, form, deal)
+        await plan_next(session, request, form, await access_deal(session, viewer(request), deal_id))
 
 
 def lost_reason(form: Form) -> str:

@@ -123,6 +123,19 @@ async def test_didnt_reach_says_when_next_and_can_be_taken_back(site: CallbackSi
     assert (await site.desk.one(Episode)).attempts == 0
 
 
+async def test_a_result_needs_no_deal_that_one_may_open(site: CallbackSite) -> None:
+    episode = await site.desk.miss()
+    async with site.desk.database.write() as session:
+        (await session.get_one(Deal, episode.deal_id)).responsible_id = site.desk.office.id("petro")
+    ivan = await site.open("ivan")
+    assert (await ivan.get(f"/deals/{episode.deal_id}")).status_code == 404
+    answer = await press(
+        ivan, f"/callbacks/{episode.id}/result", result="didnt_reach", version=episode.version, without_call="sms"
+    )
+    assert answer.status_code == 200, answer.text
+    assert "left open and passed on to" in answer.text
+
+
 async def test_reached_asks_for_the_next_task_and_sets_it(site: CallbackSite) -> None:
     episode = await site.desk.miss()
     ivan = await site.open("ivan")
